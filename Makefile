@@ -1,0 +1,61 @@
+# Two commands set everything up by themselves: `make demo` and `make test`.
+# PREFECT=latest takes the second lock, with the newest Prefect 3, in an environment of its own.
+
+PREFECT ?= 3.4.14
+LOCK    := requirements/prefect-$(PREFECT).txt
+VENV    := $(if $(filter 3.4.14,$(PREFECT)),.venv,.venv-prefect-$(PREFECT))
+BIN     := $(VENV)/bin
+READY   := $(VENV)/.ready
+# The first Python from 3.11 to 3.13 that there is; PYTHON=… chooses another.
+PYTHON  ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	command -v $$python >/dev/null 2>&1 && \
+	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && \
+	echo $$python && break; done)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lab up down bench lint format lock clean
+
+help: ## What there is to type
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+demo: $(READY) ## The whole loop on real prices, in a few minutes
+	@$(BIN)/workbench demo $(ARGS)
+
+test: $(READY) ## Lint, types, import contracts and every test
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh tests/run.sh $(ARGS)
+
+lab: $(READY) ## JupyterLab at notebooks/00_start_here.ipynb
+	@$(BIN)/workbench lab $(ARGS)
+
+up: $(READY) ## Start the servers, the worker and the relay, and keep them running
+	@$(BIN)/workbench up --detach
+
+down: $(READY) ## Stop everything
+	@$(BIN)/workbench down
+
+bench: $(READY) ## Each headline speed against its peers, in one run
+	@$(BIN)/python -m benchmarks startup $(ARGS)
+
+lint: $(READY) ## Lint, format check, types and import contracts
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh tests/run.sh lint
+
+format: $(READY) ## Put the code in order
+	@$(BIN)/ruff check --fix-only --quiet . ; $(BIN)/ruff format --quiet .
+
+lock: ## Resolve both locks anew (needs uv)
+	@for lock in prefect-3.4.14 prefect-latest; do \
+		uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-annotate --upgrade \
+			--custom-compile-command "make lock" pyproject.toml requirements/$$lock.in -o requirements/$$lock.txt; done
+
+clean: ## Remove the environments and caches (data in .workbench/ stays)
+	@rm -rf .venv .venv-prefect-* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+# Made anew when the lock changes; the marker is written last, so that a broken install is done again.
+$(READY): $(LOCK) pyproject.toml
+	@test -n "$(PYTHON)" || { echo "workbench needs Python 3.11, 3.12 or 3.13; found none (name one: make PYTHON=/path/to/python3.12)" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "$(PYTHON) cannot make an environment; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Installing the tested set into $(VENV) (a few minutes the first time)" >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --prefer-binary -r $(LOCK)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@

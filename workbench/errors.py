@@ -1,0 +1,231 @@
+"""Every error that workbench raises; nothing else lives here.
+
+Each error is one sentence (or two) that says what was wrong, where, and what to do, and keeps the
+facts as fields. `str(error)` is meant for people; the fields are meant for programs.
+
+    WorkbenchError
+    ├── SettingsError             the environment or a setting is unusable
+    ├── ServerError               a server cannot be started, reached or stopped
+    │   └── ServerUnreachable     PostgreSQL, Redis or Prefect does not answer
+    ├── DatabaseError             PostgreSQL refused a statement
+    │   ├── PermissionRefused     a role may not do that
+    │   └── MigrationError        the schema is not what this version needs
+    ├── FrameRefused              a frame cannot be stored; nothing was written
+    │   ├── ColumnMismatch        a column is missing or unknown
+    │   ├── DuplicateKeys         two rows of the frame have one key
+    │   ├── ValueRefused          a value that the column cannot hold exactly
+    │   ├── NaiveTimestamp        a timestamp without a time zone
+    │   └── MissingReference      a row points to a row that does not exist
+    ├── QueryError                a load that cannot be answered
+    │   ├── UnknownSymbol         nobody ever stored, or a source does not have, that symbol
+    │   ├── AmbiguousSource       several data sources hold the symbols
+    │   └── EmptyRange            a range that holds nothing
+    ├── SourceError               bars cannot be had from a source
+    │   └── FileRefused           a file that is not a table of bars
+    ├── BacktestError             a backtest cannot be computed from what was given
+    ├── NotebookError             a notebook cannot be used
+    │   ├── ParametersRefused     unknown, missing or wrongly typed notebook parameters
+    │   └── NotebookFailed        a cell raised, the kernel died, or cells never ran
+    ├── RunError                  a run record cannot be used
+    │   └── RunFenced             the run was declared dead: it may write nothing more
+    ├── EventError                an event cannot be published or read
+    └── PromotionRefused          a notebook may not be promoted
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = [
+    "AmbiguousSource",
+    "BacktestError",
+    "ColumnMismatch",
+    "DatabaseError",
+    "DuplicateKeys",
+    "EmptyRange",
+    "EventError",
+    "FileRefused",
+    "FrameRefused",
+    "MigrationError",
+    "MissingReference",
+    "NaiveTimestamp",
+    "NotebookError",
+    "NotebookFailed",
+    "ParametersRefused",
+    "PermissionRefused",
+    "PromotionRefused",
+    "QueryError",
+    "RunError",
+    "RunFenced",
+    "ServerError",
+    "ServerUnreachable",
+    "SettingsError",
+    "SourceError",
+    "UnknownSymbol",
+    "ValueRefused",
+    "WorkbenchError",
+]
+
+
+class WorkbenchError(Exception):
+    """Something workbench was asked for cannot be done."""
+
+    def __init__(self, message: str | None = None) -> None:
+        # An exception's docstring is its default message.
+        super().__init__(message or (type(self).__doc__ or "").strip().splitlines()[0])
+
+
+class SettingsError(WorkbenchError):
+    """A setting is unusable."""
+
+
+class ServerError(WorkbenchError):
+    """A server cannot be started, reached or stopped."""
+
+
+class ServerUnreachable(ServerError):
+    """A server does not answer."""
+
+
+class DatabaseError(WorkbenchError):
+    """PostgreSQL refused a statement."""
+
+
+class PermissionRefused(DatabaseError):
+    """The role may not do that."""
+
+
+class MigrationError(DatabaseError):
+    """The database's schema is not what this version of workbench needs."""
+
+
+class FrameRefused(WorkbenchError):
+    """A frame cannot be stored; nothing was written.
+
+    Fields: `table` (schema-qualified), `column` (None where the whole row is meant), `rows` (positions
+    of the first offending rows, counted from 0).
+    """
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        table: str | None = None,
+        column: str | None = None,
+        rows: Sequence[int] = (),
+    ) -> None:
+        super().__init__(message)
+        self.table = table
+        self.column = column
+        self.rows = tuple(rows)
+
+
+class ColumnMismatch(FrameRefused):
+    """The frame's columns are not the table's."""
+
+
+class DuplicateKeys(FrameRefused):
+    """Two rows of the frame have the same key."""
+
+
+class ValueRefused(FrameRefused):
+    """The column cannot hold a value exactly."""
+
+
+class NaiveTimestamp(FrameRefused):
+    """A timestamp has no time zone."""
+
+
+class MissingReference(FrameRefused):
+    """A row points to a row that does not exist."""
+
+
+class QueryError(WorkbenchError):
+    """A load cannot be answered."""
+
+
+class UnknownSymbol(QueryError):
+    """A symbol that nobody knows. Fields: `symbols`, `known`."""
+
+    def __init__(
+        self, message: str | None = None, *, symbols: Sequence[str] = (), known: Sequence[str] = ()
+    ) -> None:
+        super().__init__(message)
+        self.symbols = tuple(symbols)
+        self.known = tuple(known)
+
+
+class AmbiguousSource(QueryError):
+    """Several data sources hold the symbols; say which. Field: `sources`."""
+
+    def __init__(self, message: str | None = None, *, sources: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.sources = tuple(sources)
+
+
+class EmptyRange(QueryError):
+    """A time range that holds nothing."""
+
+
+class SourceError(WorkbenchError):
+    """Bars cannot be had from a source."""
+
+
+class FileRefused(SourceError):
+    """A file is not a table of bars. Field: `path`."""
+
+    def __init__(self, message: str | None = None, *, path: str | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class BacktestError(WorkbenchError):
+    """A backtest cannot be computed from what was given."""
+
+
+class NotebookError(WorkbenchError):
+    """A notebook cannot be used."""
+
+
+class ParametersRefused(NotebookError):
+    """Unknown, missing or wrongly typed notebook parameters. Fields: `names`, `known`."""
+
+    def __init__(
+        self, message: str | None = None, *, names: Sequence[str] = (), known: Sequence[str] = ()
+    ) -> None:
+        super().__init__(message)
+        self.names = tuple(names)
+        self.known = tuple(known)
+
+
+class NotebookFailed(NotebookError):
+    """A notebook did not run to its end. Fields: `cell` (from 1), `error_name`, `traceback`."""
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        cell: int | None = None,
+        error_name: str | None = None,
+        traceback: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.cell = cell
+        self.error_name = error_name
+        self.traceback = traceback
+
+
+class RunError(WorkbenchError):
+    """A run record cannot be used."""
+
+
+class RunFenced(RunError):
+    """The run was declared dead: it may write nothing more."""
+
+
+class EventError(WorkbenchError):
+    """An event cannot be published or read."""
+
+
+class PromotionRefused(WorkbenchError):
+    """A notebook may not be promoted."""

@@ -1,0 +1,143 @@
+"""Settings: the environment, read once at the edge and passed down; nothing here opens a connection."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from workbench.errors import SettingsError
+from workbench.paths import PROJECT_ROOT
+
+__all__ = ["Settings"]
+
+TRADING_DATABASE = "trading_system"
+PREFECT_DATABASE = "prefect"
+# A URL that names one of PostgreSQL's own databases means the server, not that database.
+_MAINTENANCE_DATABASES = {"", "postgres", "template1"}
+
+
+class Settings(BaseSettings):
+    """What the environment says, frozen.
+
+    Every field is read from `WORKBENCH_<FIELD>`, but for `prefect_api_url` and
+    `prefect_api_auth_string`, which go by Prefect's own names.
+
+    Attributes
+    ----------
+    home : Path
+        Where the embedded servers, the secrets, the promoted notebooks and the outputs of runs live.
+        Default: `.workbench/` in the clone.
+    database_url : SecretStr or None
+        `postgresql://user:password@host:port[/database]` of a PostgreSQL of one's own (15 or newer),
+        for a login that may create databases and roles. None: the embedded one.
+    redis_url : SecretStr or None
+        `redis://[:password@]host:port[/db]` of a Redis 6.2 or newer, or Valkey. None: the embedded one.
+    prefect_api_url : str or None
+        The API of a Prefect server of one's own. None: workbench runs one on loopback.
+    prefect_api_auth_string : SecretStr or None
+        `user:password` for that server, where it wants one.
+    postgres_user : str or None
+        The unprivileged account that runs the embedded PostgreSQL when we are root.
+        Default: `postgres` where there is such an account, else `nobody`.
+    work_pool : str
+        The Prefect work pool (type process) that deployments run in.
+
+    Raises
+    ------
+    SettingsError
+        From `Settings.load()`, naming the variable that is wrong.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="WORKBENCH_", frozen=True, extra="ignore", populate_by_name=True
+    )
+
+    home: Path = PROJECT_ROOT / ".workbench"
+    database_url: SecretStr | None = None
+    redis_url: SecretStr | None = None
+    prefect_api_url: str | None = Field(default=None, validation_alias="PREFECT_API_URL")
+    prefect_api_auth_string: SecretStr | None = Field(
+        default=None, validation_alias="PREFECT_API_AUTH_STRING"
+    )
+    postgres_user: str | None = None
+    work_pool: str = "workbench"
+
+    @classmethod
+    def load(cls) -> Settings:
+        """The settings of this environment; a wrong variable is a `SettingsError` that names it."""
+        try:
+            return cls()
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = str(first["loc"][0])
+            variable = name if name.isupper() else f"WORKBENCH_{name.upper()}"
+            reason = str(first["msg"]).removeprefix("Value error, ")
+            raise SettingsError(f"{variable}: {reason}") from error
+
+    @field_validator("home", mode="after")
+    @classmethod
+    def _absolute_home(cls, value: Path) -> Path:
+        return Path(os.path.abspath(value.expanduser()))
+
+    @field_validator("database_url", "redis_url", "prefect_api_url", mode="before")
+    @classmethod
+    def _blank_is_unset(cls, value: object) -> object:
+        return None if isinstance(value, str) and not value.strip() else value
+
+    @field_validator("database_url", mode="after")
+    @classmethod
+    def _postgres_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parts = urlsplit(value.get_secret_value())
+            if parts.scheme.partition("+")[0] not in {"postgresql", "postgres"} or not parts.hostname:
+                raise ValueError(
+                    "expected postgresql://user:password@host:port/database "
+                    f"(got the scheme {parts.scheme!r} and the host {parts.hostname!r})"
+                )
+            if not parts.username:
+                raise ValueError("the URL names no user; expected postgresql://user:password@host:port")
+        return value
+
+    @field_validator("redis_url", mode="after")
+    @classmethod
+    def _redis_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            scheme = urlsplit(value.get_secret_value()).scheme
+            if scheme not in {"redis", "rediss", "unix"}:
+                raise ValueError(f"expected redis://host:port (got the scheme {scheme!r})")
+        return value
+
+    @cached_property
+    def trading_database(self) -> str:
+        """The name of our database: the URL's own, or `trading_system`."""
+        if self.database_url is None:
+            return TRADING_DATABASE
+        name = unquote(urlsplit(self.database_url.get_secret_value()).path.lstrip("/"))
+        return TRADING_DATABASE if name in _MAINTENANCE_DATABASES else name
+
+    @property
+    def prefect_database(self) -> str:
+        """The name of Prefect's database, beside ours on the same server."""
+        if self.trading_database == TRADING_DATABASE:
+            return PREFECT_DATABASE
+        return f"{self.trading_database}_{PREFECT_DATABASE}"
+
+    @property
+    def runs_folder(self) -> Path:
+        """Where the output notebooks and HTML pages of runs are kept, one folder a run."""
+        return self.home / "runs"
+
+    @property
+    def store_folder(self) -> Path:
+        """The content-addressed store of promoted notebooks."""
+        return self.home / "store"
+
+    @property
+    def logs_folder(self) -> Path:
+        """Where the servers' and the worker's logs are."""
+        return self.home / "logs"
