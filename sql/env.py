@@ -1,0 +1,9 @@
+"""What Alembic runs: the migrations, on the connection that `workbench.db.migrate` hands over."""
+
+from alembic import context
+
+connection = context.config.attributes["connection"]
+context.configure(
+    connection=connection, version_table="schema_version", version_table_schema="workbench_meta"
+)
+context.run_migrations()

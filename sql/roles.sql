@@ -1,0 +1,31 @@
+-- What each login role may do, stated anew after every migration; the roles themselves and their
+-- passwords are made before it. A role writes its own schema only, reads what it needs, owns nothing.
+
+REVOKE ALL ON SCHEMA public FROM PUBLIC;
+REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA workbench FROM PUBLIC;
+
+DO $$
+DECLARE
+    service text;
+    read_schema text;
+BEGIN
+    -- Everyone reads every schema of ours.
+    FOREACH read_schema IN ARRAY ARRAY['workbench', 'data_ingestion', 'strategy_engine', 'logging'] LOOP
+        FOREACH service IN ARRAY ARRAY['data_ingestion', 'strategy_engine', 'logging', 'runs', 'readonly'] LOOP
+            EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', read_schema, 'workbench_' || service);
+            EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA %I TO %I', read_schema, 'workbench_' || service);
+        END LOOP;
+    END LOOP;
+
+    -- A service writes its own schema, adds events to the outbox, and asks the fence.
+    FOREACH service IN ARRAY ARRAY['data_ingestion', 'strategy_engine', 'logging'] LOOP
+        EXECUTE format('GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA %I TO %I',
+                       service, 'workbench_' || service);
+        EXECUTE format('GRANT USAGE ON ALL SEQUENCES IN SCHEMA %I TO %I', service, 'workbench_' || service);
+        EXECUTE format('GRANT INSERT ON workbench.events TO %I', 'workbench_' || service);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION workbench.require_live_run(uuid) TO %I',
+                       'workbench_' || service);
+    END LOOP;
+END $$;
+
+GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA workbench TO workbench_runs;

@@ -1,0 +1,116 @@
+"""Makes the two databases and the login roles on a PostgreSQL server, where they are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import sql
+
+from workbench.db.roles import PREFECT_ROLE, admin_url, all_roles, role_password, role_url
+from workbench.errors import DatabaseError, PermissionRefused, ServerUnreachable, SettingsError
+from workbench.settings import Settings
+
+__all__ = ["OLDEST_POSTGRES", "create_databases", "prefect_url"]
+
+OLDEST_POSTGRES = 15
+# Any number will do, as long as everyone takes the same: one bootstrap at a time per server.
+_BOOTSTRAP_LOCK = 0x776F726B
+
+
+def prefect_url(settings: Settings, server: str) -> str:
+    """`postgresql://role:password@host:port/database` for Prefect's server, which owns that database."""
+    url = role_url(settings, server, PREFECT_ROLE).set(drivername="postgresql")
+    return url.render_as_string(hide_password=False)
+
+
+def create_databases(settings: Settings, server: str) -> None:
+    """Create `trading_system`, `prefect` and the login roles on the server; what is there stays.
+
+    Parameters
+    ----------
+    settings : Settings
+    server : str
+        The administrator's URL. The login may create databases and roles.
+
+    Raises
+    ------
+    ServerUnreachable
+        Nothing answers there, or the login is refused.
+    DatabaseError
+        The server is older than PostgreSQL 15.
+    PermissionRefused
+        The login may not create databases or roles.
+    """
+    with _maintenance(server) as connection:
+        version = connection.info.server_version // 10_000
+        if version < OLDEST_POSTGRES:
+            raise DatabaseError(
+                f"the server runs PostgreSQL {version}; workbench needs {OLDEST_POSTGRES} or newer"
+            )
+        try:
+            connection.execute("SELECT pg_advisory_lock(%s)", (_BOOTSTRAP_LOCK,))
+            for role in all_roles():
+                _create_role(connection, server, role)
+            _create_database(connection, settings.trading_database, owner=None)
+            _create_database(connection, settings.prefect_database, owner=PREFECT_ROLE)
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise PermissionRefused(
+                f"the login {connection.info.user!r} may not create databases and roles; as an "
+                f"administrator run: ALTER ROLE {connection.info.user} CREATEDB CREATEROLE"
+            ) from error
+
+
+@contextmanager
+def _maintenance(server: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    """An autocommit connection to the server's own database `postgres`, or to the one that the URL names."""
+    url = admin_url(server, "postgres").set(drivername="postgresql")
+    # SQLAlchemy leaves a password's spaces as they are, which libpq refuses.
+    spelt = url.render_as_string(hide_password=False).replace(" ", "%20")
+    try:
+        connection = psycopg.connect(spelt, autocommit=True, connect_timeout=10)
+    except psycopg.OperationalError as error:
+        where = url.render_as_string(hide_password=True)
+        raise ServerUnreachable(
+            f"PostgreSQL does not answer at {where}: {str(error).strip().splitlines()[-1]}"
+        ) from error
+    except (psycopg.ProgrammingError, UnicodeError) as error:
+        raise SettingsError(f"WORKBENCH_DATABASE_URL is not a URL psycopg understands: {error}") from error
+    with connection:
+        yield connection
+
+
+def _create_role(connection: psycopg.Connection[tuple[object, ...]], server: str, role: str) -> None:
+    exists = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone()
+    # The password is set again in either case: the administrator's may have changed since.
+    connection.execute(
+        sql.SQL("{verb} ROLE {role} LOGIN PASSWORD {password}").format(
+            verb=sql.SQL("ALTER" if exists else "CREATE"),
+            role=sql.Identifier(role),
+            password=sql.Literal(role_password(server, role)),
+        )
+    )
+
+
+def _create_database(
+    connection: psycopg.Connection[tuple[object, ...]], name: str, *, owner: str | None
+) -> None:
+    database = sql.Identifier(name)
+    exists = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
+    if not exists:
+        # template0, so that the encoding may be chosen whatever the server's default is.
+        connection.execute(sql.SQL("CREATE DATABASE {} ENCODING 'UTF8' TEMPLATE template0").format(database))
+    if owner is not None:
+        # Ownership can be given only to a role that one is a member of; a superuser needs no membership.
+        connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(owner)))
+        connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(database, sql.Identifier(owner)))
+        roles = [owner]
+    else:
+        roles = [role for role in all_roles() if role != PREFECT_ROLE]
+    connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
+    connection.execute(
+        sql.SQL("GRANT CONNECT, TEMPORARY ON DATABASE {} TO {}").format(
+            database, sql.SQL(", ").join(map(sql.Identifier, roles))
+        )
+    )

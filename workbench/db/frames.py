@@ -1,0 +1,277 @@
+"""Rows to DataFrames and back: `read` and `write`, on a connection whose transaction is the caller's."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import psycopg
+import sqlalchemy as sa
+from psycopg.types.numeric import FloatLoader
+from psycopg.types.string import TextLoader
+
+from workbench.db.columns import dtype_of, encode
+from workbench.errors import ColumnMismatch, DuplicateKeys, ValueRefused
+from workbench.tables.rules import rules_of
+
+__all__ = ["Written", "read", "take_turns", "write"]
+
+_SHOWN = 3
+_COPY_ROWS = 20_000
+# Columns that say when or by which run a row came to be: they do not make a row a different one.
+_PROVENANCE = {"created_at", "run_id"}
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a write did, in rows."""
+
+    inserted: int
+    updated: int
+    unchanged: int
+
+    @property
+    def changed(self) -> int:
+        """Rows inserted or updated."""
+        return self.inserted + self.updated
+
+    def __add__(self, other: Written) -> Written:
+        return Written(
+            self.inserted + other.inserted, self.updated + other.updated, self.unchanged + other.unchanged
+        )
+
+    def __str__(self) -> str:
+        return f"{self.inserted:,} inserted, {self.updated:,} updated, {self.unchanged:,} unchanged"
+
+
+def read(connection: sa.Connection, query: sa.Select[Any]) -> pd.DataFrame:
+    """Run a query over table columns and return its rows, typed also where there are none.
+
+    Returns
+    -------
+    DataFrame
+        One column per selected column, dtypes as in `workbench.db.columns.dtype_of`, RangeIndex.
+    """
+    columns = list(query.selected_columns)
+    compiled = query.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    with driver.cursor() as cursor:
+        cursor.adapters.register_loader("numeric", FloatLoader)
+        cursor.adapters.register_loader("uuid", TextLoader)
+        cursor.execute(str(compiled).encode(), _driver_parameters(compiled))
+        rows = cursor.fetchall()
+    values = zip(*rows, strict=True) if rows else ([] for _ in columns)
+    return pd.DataFrame(
+        {
+            column.name: pd.Series(list(series), dtype=dtype_of(column))  # type: ignore[arg-type]
+            for column, series in zip(columns, values, strict=True)
+        }
+    )
+
+
+def write(
+    connection: sa.Connection,
+    table: sa.Table,
+    frame: pd.DataFrame,
+    *,
+    key: Sequence[str] = (),
+) -> Written:
+    """Insert the frame's rows, or update those whose key is there already and whose values differ.
+
+    The frame goes to a temporary table by COPY and from there into `table`, in the caller's transaction.
+    Writers of one table take turns (an advisory lock until the transaction ends), so that two frames with
+    the same keys neither deadlock nor lose a row.
+
+    Parameters
+    ----------
+    connection : Connection
+        In a transaction. Nothing is committed here.
+    table : Table
+    frame : DataFrame
+        Columns named as the table's; index levels with names count as columns. Columns that are left out
+        keep their defaults (new rows) or their values (rows that are there).
+    key : sequence of str
+        The columns that tell one row from another; () for an append-only table.
+
+    Raises
+    ------
+    ColumnMismatch, DuplicateKeys, ValueRefused, NaiveTimestamp
+        Naming table, column and first rows; nothing was written.
+    """
+    name = str(table)
+    frame = _flat(table, frame)
+    columns = _match_columns(table, frame, key)
+    if frame.empty:
+        return Written(0, 0, 0)
+    encoded = [encode(column, frame[column.name], name) for column in columns]
+    given = [column.name for column in columns]
+    _refuse_broken_rules(name, frame)
+    _refuse_duplicates(name, dict(zip(given, encoded, strict=True)), key)
+    stage = _stage(connection, table, columns, encoded)
+    if not key:
+        return Written(_insert(connection, name, stage, given, ()), 0, 0)
+    take_turns(connection, table)
+    updated = _update(connection, table, stage, given, key)
+    inserted = _insert(connection, name, stage, given, key)
+    return Written(inserted, updated, len(frame) - inserted - updated)
+
+
+def take_turns(connection: sa.Connection, *tables: sa.Table) -> None:
+    """Wait until no other transaction writes any of the tables, and keep them until this one ends.
+
+    `write` does so for its own table. A transaction that writes several tables of which one changes
+    another by a trigger asks for all of them first, or it may wait for a writer that waits for it.
+    """
+    for table in tables:
+        connection.execute(
+            sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": str(table)}
+        )
+
+
+def _flat(table: sa.Table, frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with its named index levels as columns."""
+    levels = [level for level in frame.index.names if level is not None]
+    for level in levels:
+        if level in frame.columns:
+            raise ColumnMismatch(
+                f"{table}: the frame has {level!r} as an index level and as a column; drop one of them",
+                table=str(table),
+                column=str(level),
+            )
+    return frame.reset_index() if levels else frame
+
+
+def _driver_parameters(compiled: Any) -> Any:
+    """The statement's parameters as the driver takes them."""
+    return compiled.construct_params()
+
+
+def _match_columns(table: sa.Table, frame: pd.DataFrame, key: Sequence[str]) -> list[sa.Column[Any]]:
+    repeated = [str(name) for name in frame.columns[frame.columns.duplicated()]]
+    if repeated:
+        raise ColumnMismatch(f"{table}: the frame has the column {repeated[0]!r} twice", table=str(table))
+    for label in frame.columns:
+        if not isinstance(label, str) or label not in table.columns:
+            near = difflib.get_close_matches(str(label), list(table.columns.keys()), n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else "."
+            raise ColumnMismatch(
+                f"{table} has no column {label!r}{hint} It has: {', '.join(_writable(table))}",
+                table=str(table),
+                column=str(label),
+            )
+        if _server_made(table.columns[label]):
+            raise ColumnMismatch(
+                f"{table}.{label} is made by the server; leave it out: frame.drop(columns={label!r})",
+                table=str(table),
+                column=str(label),
+            )
+    for column in table.columns:
+        required = column.name in key or not (
+            column.nullable or column.server_default is not None or _server_made(column)
+        )
+        if required and column.name not in frame.columns:
+            raise ColumnMismatch(
+                f"{table} needs the column {column.name!r}, which the frame does not have; "
+                f"the frame has: {', '.join(map(str, frame.columns)) or 'no columns'}",
+                table=str(table),
+                column=column.name,
+            )
+    return [table.columns[label] for label in frame.columns]
+
+
+def _server_made(column: sa.Column[Any]) -> bool:
+    return column.identity is not None or bool(column.info.get("server_made"))
+
+
+def _writable(table: sa.Table) -> list[str]:
+    return [column.name for column in table.columns if not _server_made(column)]
+
+
+def _refuse_duplicates(table: str, encoded: Mapping[str, list[str]], key: Sequence[str]) -> None:
+    """Compared as they will be stored: a date and a midnight are one key, however they were given."""
+    if not key:
+        return
+    keys = pd.DataFrame({name: pd.Series(encoded[name], dtype="str") for name in key})
+    repeated = keys.duplicated(keep=False)
+    if repeated.any():
+        rows = [int(position) for position in repeated.to_numpy().nonzero()[0]]
+        values = ", ".join(f"{name}={encoded[name][rows[0]]}" for name in key)
+        raise DuplicateKeys(
+            f"{table}: {len(rows)} rows of the frame share their key with another one, first {values} "
+            f"(rows {', '.join(map(str, rows[:_SHOWN]))}); drop_duplicates({list(key)!r}) keeps the first",
+            table=table,
+            rows=rows[:_SHOWN],
+        )
+
+
+def _refuse_broken_rules(table: str, frame: pd.DataFrame) -> None:
+    for rule in rules_of(table):
+        if not set(rule.columns) <= set(frame.columns):
+            continue
+        broken = [int(position) for position in (~rule.holds(frame)).to_numpy().nonzero()[0]]
+        if broken:
+            values = ", ".join(f"{name}={frame[name].iloc[broken[0]]}" for name in rule.columns)
+            more = f" (and {len(broken) - 1} more rows)" if len(broken) > 1 else ""
+            raise ValueRefused(
+                f"{table}: row {broken[0]} is refused: {rule.sentence}; it has {values}{more}; "
+                "nothing was written",
+                table=table,
+                column=rule.columns[0],
+                rows=broken[:_SHOWN],
+            )
+
+
+def _stage(
+    connection: sa.Connection, table: sa.Table, columns: Sequence[sa.Column[Any]], encoded: list[list[str]]
+) -> str:
+    """Copy the encoded columns into a temporary table that ends with the transaction; return its name."""
+    stage = f"pg_temp.stage_{table.name}"
+    names = _list(column.name for column in columns)
+    connection.exec_driver_sql(f"DROP TABLE IF EXISTS {stage}")
+    connection.exec_driver_sql(
+        f"CREATE TEMPORARY TABLE stage_{table.name} ON COMMIT DROP "
+        f"AS SELECT {names} FROM {table} WITH NO DATA"
+    )
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    with driver.cursor() as cursor, cursor.copy(f"COPY {stage} ({names}) FROM STDIN".encode()) as copy:
+        lines = ["\t".join(row) for row in zip(*encoded, strict=True)]
+        for start in range(0, len(lines), _COPY_ROWS):
+            copy.write("\n".join(lines[start : start + _COPY_ROWS]) + "\n")
+    connection.exec_driver_sql(f"ANALYZE {stage}")
+    return stage
+
+
+def _update(
+    connection: sa.Connection, table: sa.Table, stage: str, given: Sequence[str], key: Sequence[str]
+) -> int:
+    values = [name for name in given if name not in key and name not in _PROVENANCE]
+    if not values:
+        return 0
+    changed = [name for name in given if name not in key and name != "created_at"]
+    assignments = [f'"{name}" = s."{name}"' for name in changed]
+    if "updated_at" in table.columns and "updated_at" not in given:
+        assignments.append("updated_at = now()")
+    statement = (
+        f"UPDATE {table} AS t SET {', '.join(assignments)} FROM {stage} AS s WHERE "
+        + " AND ".join(f't."{name}" = s."{name}"' for name in key)
+        + f" AND ({_list(values, 't')}) IS DISTINCT FROM ({_list(values, 's')})"
+    )
+    return connection.exec_driver_sql(statement).rowcount
+
+
+def _insert(
+    connection: sa.Connection, table: str, stage: str, given: Sequence[str], key: Sequence[str]
+) -> int:
+    names = _list(given)
+    conflict = f" ORDER BY {_list(key)} ON CONFLICT ({_list(key)}) DO NOTHING" if key else ""
+    statement = f"INSERT INTO {table} ({names}) SELECT {names} FROM {stage}{conflict}"
+    return connection.exec_driver_sql(statement).rowcount
+
+
+def _list(names: Any, prefix: str | None = None) -> str:
+    return ", ".join(f'{prefix}."{name}"' if prefix else f'"{name}"' for name in names)

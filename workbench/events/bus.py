@@ -1,0 +1,143 @@
+"""DataSyncEventBus: publish events through the outbox, and listen to what the relay brought to Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from workbench.db.pool import ServiceConnectionPool
+from workbench.errors import EventError, ServerUnreachable
+from workbench.events import outbox
+from workbench.events.event import STREAM, Event, channel
+
+if TYPE_CHECKING:
+    import redis
+
+__all__ = ["DataSyncEventBus"]
+
+
+class DataSyncEventBus:
+    """Publishes and reads events.
+
+    Publishing writes a row of the outbox and needs no Redis; the relay moves it to the stream
+    `data_sync:events` and the channel `data_sync:{type}`, at least once, in order per key. The channel is a
+    hint for whoever listens right now; the stream keeps the last 100,000 events for whoever comes later.
+
+    Parameters
+    ----------
+    pool : ServiceConnectionPool
+        For events that are published on their own, outside of any write.
+    redis_url : Callable[[], str]
+        Asked once, at the first read.
+    """
+
+    def __init__(self, pool: ServiceConnectionPool, redis_url: Callable[[], str]) -> None:
+        self._pool = pool
+        self._redis_url = redis_url
+
+    def publish_data_event(
+        self,
+        event_type: str,
+        service: str,
+        data: Mapping[str, Any],
+        *,
+        key: str = "",
+        connection: sa.Connection | None = None,
+    ) -> None:
+        """Write an event down, to be told to everyone once the transaction is committed.
+
+        Parameters
+        ----------
+        event_type : str
+            "market_data.written"
+        service : str
+            Who says so: "data_ingestion".
+        data : mapping
+            JSON facts.
+        key : str
+            What it is about; events of one key arrive in order.
+        connection : Connection, optional
+            The transaction it belongs to. Without one it gets a transaction of its own.
+
+        Raises
+        ------
+        EventError
+            A type that is not lower-case words joined by dots, or data that is not JSON.
+        """
+        if connection is not None:
+            outbox.add(connection, event_type, service, data, key=key)
+            return
+        with self._pool.begin(f"publishing {event_type}") as own:
+            outbox.add(own, event_type, service, data, key=key)
+
+    def recent(self, count: int = 20) -> list[Event]:
+        """The newest `count` events of the stream, oldest first."""
+        entries = self._ask(lambda client: client.xrevrange(STREAM, count=count))
+        return [Event.from_json(fields["event"]) for _, fields in reversed(entries)]
+
+    def counts(self) -> dict[str, int]:
+        """How many events of each type stand in the stream."""
+        totals: dict[str, int] = {}
+        position = "-"
+        while True:
+            start = position
+            entries = self._ask(lambda client: client.xrange(STREAM, min=start, count=1000))  # noqa: B023
+            for entry_id, fields in entries:
+                event = Event.from_json(fields["event"])
+                totals[event.type] = totals.get(event.type, 0) + 1
+                position = f"({entry_id}"
+            if len(entries) < 1000:
+                return dict(sorted(totals.items()))
+
+    def follow(self, event_type: str | None = None, *, after: str = "$") -> Iterator[Event]:
+        """Events as they arrive, for ever; those of one type, or all. Stop by leaving the loop.
+
+        `after` is the stream's position to start behind: "$" for only new ones, "0" for all there are.
+        """
+        position = after
+        if position == "$":
+            newest = self._ask(lambda client: client.xrevrange(STREAM, count=1))
+            position = newest[0][0] if newest else "0"
+        while True:
+            start = position
+            batches = self._ask(lambda client: client.xread({STREAM: start}, count=100, block=1000))  # noqa: B023
+            for _, entries in batches or []:
+                for entry_id, fields in entries:
+                    position = entry_id
+                    event = Event.from_json(fields["event"])
+                    if event_type is None or event.type == event_type:
+                        yield event
+
+    def subscribe(self, *event_types: str) -> redis.client.PubSub:
+        """A redis-py subscription to the channels of those types, for callers that speak Redis themselves."""
+        if not event_types:
+            raise EventError("name at least one event type to subscribe to, such as 'market_data.written'")
+        subscription: redis.client.PubSub = self._redis.pubsub(  # type: ignore[no-untyped-call]
+            ignore_subscribe_messages=True
+        )
+        subscription.subscribe(*(channel(event_type) for event_type in event_types))
+        return subscription
+
+    def close(self) -> None:
+        """Close the connection to Redis, if there is one."""
+        if "_redis" in self.__dict__:
+            self._redis.close()
+            del self.__dict__["_redis"]
+
+    @cached_property
+    def _redis(self) -> redis.Redis:
+        import redis
+
+        # No time limit on reads: `follow` blocks on purpose; a server that is gone closes the socket.
+        return redis.Redis.from_url(self._redis_url(), decode_responses=True, socket_connect_timeout=5)
+
+    def _ask(self, question: Callable[[Any], Any]) -> Any:
+        import redis
+
+        try:
+            return question(self._redis)
+        except redis.RedisError as error:
+            raise ServerUnreachable(f"Redis does not answer: {error}; see: workbench status") from error

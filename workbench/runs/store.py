@@ -1,0 +1,252 @@
+"""RunStore: the run records in the database, from start to end, and what one asks of them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+
+from workbench.db import frames
+from workbench.db.pool import ServiceConnectionPool
+from workbench.errors import DuplicateKeys, QueryError, RunError, RunFenced
+from workbench.events import outbox
+from workbench.tables.workbench import runs
+
+__all__ = ["RunStore"]
+
+_LISTED = (
+    "run_id",
+    "notebook",
+    "status",
+    "trigger",
+    "deployment",
+    "started_at",
+    "ended_at",
+    "headline",
+    "parameters",
+    "error",
+    "output_path",
+    "html_path",
+)
+_COMPARED = ("notebook", "notebook_sha256", "code_version", "status", "trigger", "deployment", "started_at")
+
+
+class RunStore:
+    """Reads and writes run records.
+
+    Parameters
+    ----------
+    pool : ServiceConnectionPool
+        Of the role `workbench_runs`.
+    """
+
+    def __init__(self, pool: ServiceConnectionPool) -> None:
+        self.pool = pool
+
+    def __repr__(self) -> str:
+        return "<runs: list, show, compare>"
+
+    # ------------------------------------------------------------------------------------------- asking
+
+    def list(
+        self, *, latest: int = 20, notebook: str | None = None, status: str | None = None
+    ) -> pd.DataFrame:
+        """The newest runs, newest first; `notebook` may be a part of the notebook's path."""
+        if latest < 1:
+            raise QueryError(f"latest={latest}: ask for at least one run")
+        query = (
+            sa.select(*(runs.c[name] for name in _LISTED)).order_by(runs.c.started_at.desc()).limit(latest)
+        )
+        if notebook is not None:
+            query = query.where(runs.c.notebook.contains(notebook, autoescape=True))
+        if status is not None:
+            query = query.where(runs.c.status == status)
+        with self.pool.begin("listing runs") as connection:
+            return frames.read(connection, query)
+
+    def show(self, run_id: str | uuid.UUID) -> dict[str, Any]:
+        """Everything that was recorded of one run; the first characters of its id are enough."""
+        prefix = str(run_id).lower()
+        query = sa.select(runs).where(sa.cast(runs.c.run_id, sa.Text).startswith(prefix, autoescape=True))
+        with self.pool.begin("showing a run") as connection:
+            found = connection.execute(query.limit(2)).mappings().all()
+        if not found:
+            raise RunError(
+                f"there is no run {run_id}; wb.runs.list() or `workbench runs list` shows those there are"
+            )
+        if len(found) > 1:
+            raise RunError(f"several runs begin with {run_id}; give more of its id")
+        return dict(found[0]) | {"run_id": str(found[0]["run_id"])}
+
+    def compare(self, one: str | uuid.UUID, other: str | uuid.UUID) -> pd.DataFrame:
+        """Two runs side by side: what differs in notebook, code, parameters, data and headline figures.
+
+        Returns
+        -------
+        DataFrame
+            Indexed by fact ("parameters.fast", "data.yahoo/AAPL", "headline.sharpe_ratio"), a column for
+            each run, and `differs`.
+        """
+        sides = {}
+        for run_id in (one, other):
+            run = self.show(run_id)
+            facts = {name: run[name] for name in _COMPARED}
+            for group, column in (
+                ("parameters", "parameters"),
+                ("data", "data_revisions"),
+                ("headline", "headline"),
+            ):
+                facts |= {f"{group}.{name}": value for name, value in sorted(run[column].items())}
+            sides[run["run_id"][:8]] = pd.Series(facts, dtype="object")
+        table = pd.DataFrame(sides)
+        table["differs"] = [not _same(*row) for row in table.itertuples(index=False)]
+        return table
+
+    # ---------------------------------------------------------------------------------------- recording
+
+    def start(
+        self,
+        *,
+        notebook: str,
+        trigger: str,
+        notebook_sha256: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        code_version: str | None = None,
+        deployment: str | None = None,
+        scheduled_for: datetime | None = None,
+        flow_run_id: str | None = None,
+        output_path: str | None = None,
+    ) -> uuid.UUID:
+        """Record that a run begins, and return its id.
+
+        Raises
+        ------
+        RunError
+            That scheduled moment of that deployment is running already, or has been done.
+        """
+        run_id = uuid.uuid4()
+        values = {
+            "run_id": run_id,
+            "notebook": notebook,
+            "notebook_sha256": notebook_sha256,
+            "parameters": dict(parameters or {}),
+            "trigger": trigger,
+            "code_version": code_version,
+            "deployment": deployment,
+            "scheduled_for": scheduled_for,
+            "flow_run_id": None if flow_run_id is None else uuid.UUID(flow_run_id),
+            "output_path": output_path,
+        }
+        try:
+            with self.pool.begin("recording a run") as connection:
+                connection.execute(runs.insert().values(values))
+                outbox.add(
+                    connection,
+                    "notebook_run.started",
+                    "runs",
+                    {
+                        "run_id": str(run_id),
+                        "notebook": notebook,
+                        "trigger": trigger,
+                        "deployment": deployment,
+                    },
+                    key=str(run_id),
+                )
+        except DuplicateKeys as error:
+            raise RunError(
+                f"deployment {deployment} is running for {scheduled_for}, or has run for it: "
+                "one run for each scheduled moment"
+            ) from error
+        return run_id
+
+    def note_revisions(self, run_id: uuid.UUID, revisions: Mapping[str, int]) -> None:
+        """Add the revisions of the data series that the run has read; a run that has ended stays as it is."""
+        with self.pool.begin("recording what a run read") as connection:
+            connection.execute(
+                runs.update()
+                .where(runs.c.run_id == run_id, runs.c.status == "running")
+                .values(
+                    data_revisions=runs.c.data_revisions.concat(
+                        sa.cast(dict(revisions), runs.c.headline.type)
+                    )
+                )
+            )
+
+    def note_headline(self, run_id: uuid.UUID, headline: Mapping[str, Any]) -> None:
+        """Add headline figures to the run's record; a figure of the same name is replaced.
+
+        Raises
+        ------
+        RunFenced
+            The run has ended already, or was declared dead.
+        """
+        with self.pool.begin("recording a run's headline") as connection:
+            noted = connection.execute(
+                runs.update()
+                .where(runs.c.run_id == run_id, runs.c.status == "running")
+                .values(headline=runs.c.headline.concat(sa.cast(dict(headline), runs.c.headline.type)))
+            )
+            if not noted.rowcount:
+                raise RunFenced(
+                    f"run {run_id} has ended already or was declared dead; its headline was not recorded"
+                )
+
+    def finish(
+        self,
+        run_id: uuid.UUID,
+        status: str,
+        *,
+        error: str | None = None,
+        output_path: str | None = None,
+        html_path: str | None = None,
+    ) -> None:
+        """Record how a run ended ("completed", "failed" or "crashed"), and tell everyone.
+
+        Raises
+        ------
+        RunFenced
+            The run had ended already, or was declared dead.
+        """
+        values = {
+            "status": status,
+            "error": error,
+            "ended_at": sa.func.clock_timestamp(),
+            "output_path": sa.func.coalesce(output_path, runs.c.output_path),
+            "html_path": html_path,
+        }
+        with self.pool.begin("recording a run's end") as connection:
+            ended = connection.execute(
+                runs.update()
+                .where(runs.c.run_id == run_id, runs.c.status == "running")
+                .values(values)
+                .returning(runs.c.notebook, runs.c.headline, runs.c.deployment, runs.c.output_path)
+            ).one_or_none()
+            if ended is None:
+                raise RunFenced(
+                    f"run {run_id} has ended already or was declared dead; its end was not recorded"
+                )
+            outbox.add(
+                connection,
+                f"notebook_run.{status}",
+                "runs",
+                {
+                    "run_id": str(run_id),
+                    "notebook": ended.notebook,
+                    "deployment": ended.deployment,
+                    "headline": ended.headline,
+                    "output": ended.output_path,
+                    "html": html_path,
+                    "error": error,
+                },
+                key=str(run_id),
+            )
+
+
+def _same(one: Any, other: Any, *_rest: Any) -> bool:
+    if isinstance(one, float) and isinstance(other, float) and one != one and other != other:
+        return True
+    return bool(one == other)

@@ -1,0 +1,199 @@
+"""StrategyEngineService: strategies, their configurations, signals and daily performance."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+
+from workbench.db.frames import Written
+from workbench.services.service import Moment, Service, Strings, of_run, one_of, span
+from workbench.tables.strategy_engine import (
+    strategies,
+    strategy_configs,
+    strategy_performance,
+    strategy_signals,
+)
+
+__all__ = ["StrategyEngineService"]
+
+
+class StrategyEngineService(Service):
+    """Loads and writes the tables of schema `strategy_engine`."""
+
+    name = "strategy_engine"
+
+    def load_strategies(
+        self, strategy_id: Strings | None = None, *, status: Strings | None = None
+    ) -> pd.DataFrame:
+        """Strategies with name, parameters (dict) and status (active, inactive, paused)."""
+        return self._load(
+            strategies,
+            where=[
+                *one_of(strategies.c.strategy_id, strategy_id, "strategy_id"),
+                *one_of(strategies.c.status, status, "status"),
+            ],
+            order_by=("strategy_id",),
+        )
+
+    def write_strategies(self, frame: pd.DataFrame) -> Written:
+        """Write strategies. Key: strategy_id. Columns: strategy_id, name, parameters (dict), status."""
+        return self._write(strategies, frame, key=("strategy_id",))
+
+    def load_strategy_signals(
+        self,
+        strategy_id: Strings | None = None,
+        symbols: Strings | None = None,
+        start: Moment | None = None,
+        end: Moment | None = None,
+        *,
+        run_id: str | uuid.UUID | None = None,
+        latest: int | None = None,
+    ) -> pd.DataFrame:
+        """Signals by the bar that gave them, oldest first.
+
+        `timestamp` is the bar at whose close the signal was known, UTC; `signal` is buy, sell or hold;
+        `strength` lies between 0 and 1; `run_id` is the run that wrote it.
+        """
+        table = strategy_signals
+        return self._load(
+            table,
+            where=[
+                *one_of(table.c.strategy_id, strategy_id, "strategy_id"),
+                *one_of(table.c.symbol, symbols, "symbols"),
+                *span(table.c.timestamp, start, end),
+                *of_run(table.c.run_id, run_id),
+            ],
+            order_by=("timestamp", "strategy_id", "symbol", "id"),
+            latest=latest,
+        )
+
+    def write_strategy_signals(self, frame: pd.DataFrame) -> Written:
+        """Write signals. Key: signal_id; left out, it is made of strategy, symbol and timestamp.
+
+        Columns: strategy_id, symbol, timestamp (timezone-aware), signal, and strength (default 1).
+        """
+        if any(level is not None for level in frame.index.names):
+            frame = frame.reset_index()
+        parts = ["strategy_id", "symbol", "timestamp"]
+        if "signal_id" not in frame.columns and set(parts) <= set(frame.columns):
+            frame = frame.assign(signal_id=_signal_ids(frame))
+        return self._write(strategy_signals, frame, key=("signal_id",))
+
+    def load_strategy_configs(
+        self, strategy_id: Strings | None = None, *, active: bool | None = None
+    ) -> pd.DataFrame:
+        """Configurations by strategy and version; `config` is a dict."""
+        where = one_of(strategy_configs.c.strategy_id, strategy_id, "strategy_id")
+        if active is not None:
+            where.append(strategy_configs.c.active.is_(active))
+        return self._load(strategy_configs, where=where, order_by=("strategy_id", "version"))
+
+    def write_strategy_configs(self, frame: pd.DataFrame) -> Written:
+        """Write configurations. Key: (strategy_id, version)."""
+        return self._write(strategy_configs, frame, key=("strategy_id", "version"))
+
+    def load_strategy_performance(
+        self,
+        strategy_id: Strings | None = None,
+        start: Moment | None = None,
+        end: Moment | None = None,
+        *,
+        run_id: str | uuid.UUID | None = None,
+        latest: int | None = None,
+    ) -> pd.DataFrame:
+        """Daily performance, oldest first.
+
+        `returns` is the day's simple return (0.01 is 1 %); sharpe_ratio, max_drawdown (≤ 0), total_trades
+        and win_rate are as of that day, from the start; NaN or NA where not yet defined.
+        """
+        table = strategy_performance
+        return self._load(
+            table,
+            where=[
+                *one_of(table.c.strategy_id, strategy_id, "strategy_id"),
+                *span(table.c.date, start, end),
+                *of_run(table.c.run_id, run_id),
+            ],
+            order_by=("date", "strategy_id"),
+            latest=latest,
+        )
+
+    def write_strategy_performance(self, frame: pd.DataFrame) -> Written:
+        """Write daily performance. Key: (strategy_id, date)."""
+        return self._write(strategy_performance, frame, key=("strategy_id", "date"))
+
+    def write_backtest(
+        self,
+        *,
+        strategy_id: str,
+        name: str,
+        parameters: Mapping[str, Any],
+        status: str,
+        signals: pd.DataFrame,
+        performance: pd.DataFrame,
+    ) -> dict[str, Written]:
+        """Write a strategy with its signals and its daily performance in one transaction.
+
+        Signals and days of an earlier backtest of the strategy that this one does not have are deleted, so
+        that what is stored is what was backtested last.
+
+        Parameters
+        ----------
+        strategy_id, name, parameters, status
+            The row of `strategies`.
+        signals : DataFrame
+            symbol, timestamp, signal, strength.
+        performance : DataFrame
+            date, returns, sharpe_ratio, max_drawdown, total_trades, win_rate.
+
+        Returns
+        -------
+        dict of str to Written
+            By table.
+        """
+        strategy = pd.DataFrame(
+            {
+                "strategy_id": [strategy_id],
+                "name": [name],
+                "parameters": [dict(parameters)],
+                "status": [status],
+            }
+        )
+        signals = signals.assign(strategy_id=strategy_id)
+        signals = signals.assign(signal_id=_signal_ids(signals))
+        performance = performance.assign(strategy_id=strategy_id)
+        with self.pool.begin(f"writing the backtest of {strategy_id}") as connection:
+            written = {
+                "strategies": self._write_within(connection, strategies, strategy, key=("strategy_id",)),
+                "strategy_signals": self._write_within(
+                    connection, strategy_signals, signals, key=("signal_id",)
+                ),
+                "strategy_performance": self._write_within(
+                    connection, strategy_performance, performance, key=("strategy_id", "date")
+                ),
+            }
+            for column, kept in (
+                (strategy_signals.c.signal_id, list(signals["signal_id"])),
+                (strategy_performance.c.date, list(performance["date"])),
+            ):
+                table = column.table
+                connection.execute(
+                    sa.delete(table).where(
+                        table.c.strategy_id == strategy_id,
+                        sa.not_(column == sa.any_(sa.literal(kept, sa.ARRAY(column.type)))),
+                    )
+                )
+        return written
+
+
+def _signal_ids(frame: pd.DataFrame) -> list[str]:
+    return [
+        f"{strategy}/{symbol}/{pd.Timestamp(moment).isoformat()}"
+        for strategy, symbol, moment in zip(
+            frame["strategy_id"], frame["symbol"], frame["timestamp"], strict=True
+        )
+    ]

@@ -1,0 +1,73 @@
+"""Schema `data_ingestion`: bars, why some were refused, and how far each series reaches."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from workbench.tables.types import JSON, METADATA, PRICE, QUANTITY, TIMESTAMP, created_at, identity, run_id
+
+__all__ = ["data_quality_logs", "ingestion_status", "market_data"]
+
+SCHEMA = "data_ingestion"
+
+# Partitioned by year of `timestamp`, which is why its key, not its id, is the primary one.
+market_data = sa.Table(
+    "market_data",
+    METADATA,
+    sa.Column(
+        "id",
+        sa.BigInteger,
+        nullable=False,
+        server_default=sa.text("nextval('data_ingestion.market_data_id_seq')"),
+        info={"server_made": True},
+    ),
+    sa.Column("symbol", sa.Text, primary_key=True),
+    sa.Column("timestamp", TIMESTAMP, primary_key=True),
+    sa.Column("open", PRICE, nullable=False),
+    sa.Column("high", PRICE, nullable=False),
+    sa.Column("low", PRICE, nullable=False),
+    sa.Column("close", PRICE, nullable=False),
+    sa.Column("volume", QUANTITY, nullable=False),
+    created_at(),
+    sa.Column("data_source", sa.Text, primary_key=True, server_default="polygon"),
+    schema=SCHEMA,
+)
+
+data_quality_logs = sa.Table(
+    "data_quality_logs",
+    METADATA,
+    identity(),
+    sa.Column("symbol", sa.Text, nullable=False),
+    sa.Column("data_source", sa.Text, nullable=False),
+    sa.Column("origin", sa.Text, nullable=False, server_default=""),
+    sa.Column("row_number", sa.BigInteger, nullable=False),
+    sa.Column("timestamp", TIMESTAMP),
+    sa.Column("rule", sa.Text, nullable=False),
+    sa.Column("severity", sa.Text, nullable=False, server_default="error"),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("raw", JSON, nullable=False, server_default="{}"),
+    run_id(),
+    created_at(),
+    sa.UniqueConstraint(
+        "symbol", "data_source", "origin", "row_number", "rule", name="data_quality_logs_key"
+    ),
+    schema=SCHEMA,
+)
+
+ingestion_status = sa.Table(
+    "ingestion_status",
+    METADATA,
+    identity(),
+    sa.Column("symbol", sa.Text, nullable=False),
+    sa.Column("data_source", sa.Text, nullable=False),
+    sa.Column("first_bar", TIMESTAMP),
+    sa.Column("last_bar", TIMESTAMP),
+    sa.Column("bars", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("revision", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("last_success_at", TIMESTAMP),
+    sa.Column("last_error_at", TIMESTAMP),
+    sa.Column("last_error", sa.Text),
+    sa.Column("updated_at", TIMESTAMP, nullable=False, server_default=sa.func.now()),
+    sa.UniqueConstraint("symbol", "data_source", name="ingestion_status_key"),
+    schema=SCHEMA,
+)

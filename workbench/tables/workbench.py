@@ -1,0 +1,58 @@
+"""Schema `workbench`: run records and the event outbox."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from workbench.tables.types import JSON, METADATA, TIMESTAMP
+
+__all__ = ["events", "runs"]
+
+SCHEMA = "workbench"
+
+runs = sa.Table(
+    "runs",
+    METADATA,
+    sa.Column("run_id", sa.Uuid, primary_key=True),
+    sa.Column("notebook", sa.Text, nullable=False),
+    sa.Column("notebook_sha256", sa.Text),
+    sa.Column("parameters", JSON, nullable=False, server_default="{}"),
+    sa.Column("trigger", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False, server_default="running"),
+    sa.Column("code_version", sa.Text),
+    sa.Column("data_revisions", JSON, nullable=False, server_default="{}"),
+    sa.Column("headline", JSON, nullable=False, server_default="{}"),
+    sa.Column("deployment", sa.Text),
+    sa.Column("scheduled_for", TIMESTAMP),
+    sa.Column("flow_run_id", sa.Uuid),
+    sa.Column("output_path", sa.Text),
+    sa.Column("html_path", sa.Text),
+    sa.Column("error", sa.Text),
+    sa.Column("started_at", TIMESTAMP, nullable=False, server_default=sa.func.now()),
+    sa.Column("ended_at", TIMESTAMP),
+    sa.Index("runs_started_at_idx", sa.text("started_at DESC")),
+    sa.Index(
+        "runs_deployment_scheduled_for_key",
+        "deployment",
+        "scheduled_for",
+        unique=True,
+        postgresql_where=sa.text("status IN ('running', 'completed')"),
+    ),
+    schema=SCHEMA,
+)
+
+events = sa.Table(
+    "events",
+    METADATA,
+    sa.Column("event_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("service", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False, server_default=""),
+    sa.Column("data", JSON, nullable=False, server_default="{}"),
+    sa.Column("created_at", TIMESTAMP, nullable=False, server_default=sa.func.clock_timestamp()),
+    sa.Column("published_at", TIMESTAMP),
+    sa.Column("prefect_at", TIMESTAMP),
+    sa.Index("events_unpublished_idx", "event_id", postgresql_where=sa.text("published_at IS NULL")),
+    sa.Index("events_not_in_prefect_idx", "event_id", postgresql_where=sa.text("prefect_at IS NULL")),
+    schema=SCHEMA,
+)
