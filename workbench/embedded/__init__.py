@@ -1,0 +1,11 @@
+"""A private PostgreSQL and a private Valkey for those who bring none; the only starter of servers."""
+
+from __future__ import annotations
+
+from workbench.embedded.binaries import psql_binary
+from workbench.embedded.postgres import EmbeddedPostgres
+from workbench.embedded.process import ManagedProcess
+from workbench.embedded.secrets import Secrets
+from workbench.embedded.valkey import EmbeddedValkey
+
+__all__ = ["EmbeddedPostgres", "EmbeddedValkey", "ManagedProcess", "Secrets", "psql_binary"]

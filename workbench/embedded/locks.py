@@ -1,0 +1,70 @@
+"""Locks between processes: an `flock` on a file, which the kernel lets go of when its holder dies."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from workbench.errors import ServerError
+
+__all__ = ["exclusive", "is_held"]
+
+
+@contextmanager
+def exclusive(path: Path, *, patience: float, doing: str) -> Iterator[None]:
+    """Hold the lock at `path` while the block runs.
+
+    Parameters
+    ----------
+    path : Path
+        The lock's file; it is made, with its folder, and never removed (a removed lock file can be
+        held twice).
+    patience : float
+        Seconds to wait for another holder.
+    doing : str
+        What the lock is for, as in "starting PostgreSQL"; used in the error.
+
+    Raises
+    ------
+    ServerError
+        When another process still holds it after `patience` seconds.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Not inherited by the servers we start: Python opens files close-on-exec.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        deadline = time.monotonic() + patience
+        while not _try(descriptor):
+            if time.monotonic() >= deadline:
+                raise ServerError(
+                    f"Another process has been {doing} for more than {patience:.0f} s and holds {path}; "
+                    "wait for it or end it, then try again."
+                )
+            time.sleep(0.05)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process holds the lock at `path`."""
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _try(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _try(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,196 @@
+"""Where a home's PostgreSQL cluster lies, who runs it and with which programs."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from workbench.embedded.accounts import (
+    Account,
+    account_of,
+    are_readable,
+    is_writable,
+    own,
+    run_as,
+    server_account,
+)
+from workbench.embedded.binaries import PostgresPrograms, copy_programs, find_postgres
+from workbench.errors import ServerError
+
+__all__ = ["AWAY", "CLUSTER_ID", "Place", "away_folder", "existing_cluster", "find_place"]
+
+AWAY = Path("/var/lib/workbench")
+"""Where the clusters of homes are that PostgreSQL's account cannot reach, a folder for each home."""
+
+CLUSTER_ID = "workbench.id"
+"""A file in each cluster with the id that its home's secrets hold, too."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A decision: this folder, this account (None: ourselves), these programs."""
+
+    data: Path
+    account: Account | None
+    programs: PostgresPrograms
+
+
+def away_folder(home: Path) -> Path:
+    """The folder outside of `home`, for where the home itself cannot be reached by PostgreSQL's account."""
+    return AWAY / hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
+
+
+def existing_cluster(home: Path) -> Path | None:
+    """The data folder of the cluster that this home has, or None.
+
+    Raises
+    ------
+    ServerError
+        There is one that this account cannot open.
+    """
+    for data in (home / "postgres", away_folder(home) / "postgres"):
+        try:
+            if (data / "PG_VERSION").exists():
+                return data
+        except PermissionError as error:
+            raise ServerError(
+                f"The PostgreSQL cluster in {data} belongs to another account ({_owner(data)}); start "
+                "workbench as the account that made it (root, where root did), or set WORKBENCH_HOME to "
+                "another folder."
+            ) from error
+    return None
+
+
+def find_place(home: Path, postgres_user: str | None, cluster_id: str) -> Place:
+    """Where the cluster is, or where a new one can be; folders for a new one are made.
+
+    As root, the cluster stays in the home if PostgreSQL's account can really use the home and the wheel;
+    else it goes, with a copy of the programs, to `/var/lib/workbench/<12 digits of the home's hash>`.
+    No existing folder's permissions are changed.
+
+    Parameters
+    ----------
+    home : Path
+        Resolved; must exist.
+    postgres_user : str or None
+        `Settings.postgres_user`.
+    cluster_id : str
+        The id in the home's secrets: a cluster away from home with another id was an earlier home's.
+    """
+    programs = find_postgres()
+    data = existing_cluster(home)
+    away = away_folder(home)
+    if data is not None and data.parent == away and read_id(data) != cluster_id:
+        _set_aside(away)
+        data = None
+    if data is not None:
+        return _place_of(data, away, programs)
+    in_home = home / "postgres"
+    _refuse_foreign(in_home)
+    account = server_account(postgres_user)
+    if account is None or (can_run(account, programs) and _can_use(account, home)):
+        return Place(in_home, account, programs)
+    _make_away(away)
+    return Place(away / "postgres", account, _copied(programs, away, account))
+
+
+def read_id(data: Path) -> str | None:
+    """The id that was written into a cluster when it was made."""
+    try:
+        return (data / CLUSTER_ID).read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        return None
+
+
+def can_run(account: Account, programs: PostgresPrograms) -> bool:
+    """Whether that account can run PostgreSQL's programs and read all they need; tried, not guessed."""
+    starts = (run_as(account, [programs.program(name), "--version"]) for name in ("initdb", "postgres"))
+    return all(done.returncode == 0 for done in starts) and are_readable(account, programs.folders())
+
+
+def _place_of(data: Path, away: Path, programs: PostgresPrograms) -> Place:
+    """An existing cluster is run by whoever owns it: PostgreSQL insists."""
+    owner = account_of(data)
+    if os.geteuid() != 0:
+        if owner.uid != os.geteuid():
+            raise ServerError(
+                f"The PostgreSQL cluster in {data} belongs to the account {owner.name}; start workbench as "
+                "that account, or set WORKBENCH_HOME to another folder."
+            )
+        return Place(data, None, programs)
+    if owner.uid == 0:
+        raise ServerError(
+            f"{data} belongs to root, as which PostgreSQL refuses to run; chown it to another account."
+        )
+    if not is_writable(owner, data):
+        raise ServerError(
+            f"The account {owner.name}, which runs PostgreSQL, can no longer reach {data}; give it back the "
+            "permission to enter the folders above it, or move the cluster's folder."
+        )
+    if data.parent != away and can_run(owner, programs):
+        return Place(data, owner, programs)
+    _make_away(away)
+    return Place(data, owner, _copied(programs, away, owner))
+
+
+def _can_use(account: Account, folder: Path) -> bool:
+    trial = folder / f"postgres.try-{secrets.token_hex(4)}"
+    try:
+        trial.mkdir(mode=0o700)
+        own(trial, account, 0o700)
+        return is_writable(account, trial)
+    except OSError:
+        # Such as a network folder that lets nobody give files away.
+        return False
+    finally:
+        shutil.rmtree(trial, ignore_errors=True)
+
+
+def _make_away(away: Path) -> None:
+    try:
+        for folder in (AWAY, away):
+            if not folder.exists():
+                folder.mkdir(parents=True)
+                folder.chmod(0o755)
+    except OSError as error:
+        raise ServerError(
+            f"PostgreSQL's account cannot reach the home folder, and {away} cannot be made "
+            f"({error.strerror}); set WORKBENCH_HOME to a folder that every account may enter, or "
+            "WORKBENCH_DATABASE_URL to a server of your own."
+        ) from error
+
+
+def _copied(programs: PostgresPrograms, away: Path, account: Account) -> PostgresPrograms:
+    copied = copy_programs(programs, away)
+    if not can_run(account, copied):
+        raise ServerError(
+            f"The account {account.name} cannot run PostgreSQL's programs in {copied.root}, either; set "
+            "WORKBENCH_POSTGRES_USER to another account, or WORKBENCH_DATABASE_URL to a server of your own."
+        )
+    return copied
+
+
+def _set_aside(away: Path) -> None:
+    """Keep the data of an earlier home of the same path: it is not ours to delete, and not ours to open."""
+    os.rename(away, away.with_name(f"{away.name}.old-{datetime.now(UTC):%Y%m%dT%H%M%S}"))
+
+
+def _refuse_foreign(data: Path) -> None:
+    if data.is_dir():
+        with contextlib.suppress(OSError):
+            data.rmdir()
+    if os.path.lexists(data):
+        raise ServerError(f"{data} is not a PostgreSQL cluster; move it away and try again.")
+
+
+def _owner(path: Path) -> str:
+    try:
+        return account_of(path).name
+    except OSError:
+        return "unknown"

@@ -1,0 +1,67 @@
+"""A server's port on 127.0.0.1: chosen once, remembered in a file, chosen anew when somebody took it."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+from workbench.embedded.files import replace_file
+
+__all__ = ["LOOPBACK", "RememberedPort", "free_port", "is_free"]
+
+LOOPBACK = "127.0.0.1"
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on that port of 127.0.0.1 now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As servers do: connections of a server that just ended must not count as taken.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class RememberedPort:
+    """The port of one server, kept in a file so that its address stays the same.
+
+    Parameters
+    ----------
+    path : Path
+        The file that holds the number; a missing or damaged one means none was chosen yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> int | None:
+        """The remembered port, or None."""
+        try:
+            port = int(self._path.read_text(encoding="ascii"))
+        except (FileNotFoundError, ValueError):
+            return None
+        return port if 0 < port < 65536 else None
+
+    def take(self) -> int:
+        """The remembered port if it is free, else a new one, which is remembered."""
+        port = self.read()
+        if port is not None and is_free(port):
+            return port
+        return self.renew()
+
+    def renew(self) -> int:
+        """Choose and remember another port."""
+        port = free_port()
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(self._path, f"{port}\n")
+        return port

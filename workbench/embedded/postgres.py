@@ -1,0 +1,238 @@
+"""The embedded PostgreSQL of a home: started when needed, adopted when it runs, stopped when asked."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from workbench.embedded.accounts import account_of, clean_environment
+from workbench.embedded.cluster import SUPERUSER, make_cluster, refuse_other_version
+from workbench.embedded.locks import exclusive
+from workbench.embedded.place import Place, existing_cluster, find_place, read_id
+from workbench.embedded.ports import LOOPBACK, RememberedPort
+from workbench.embedded.process import ManagedProcess, is_alive, stop_process, wait_until
+from workbench.embedded.secrets import Secrets
+from workbench.errors import ServerError
+from workbench.settings import Settings
+
+__all__ = ["EmbeddedPostgres", "Postmaster"]
+
+_TRIES = 5
+# After a crash the server first replays its log, which can take minutes on a slow disk.
+_START_PATIENCE = 600.0
+_STOP_PATIENCE = 120.0
+
+
+@dataclass(frozen=True)
+class Postmaster:
+    """A running server: its pid, its port on 127.0.0.1, and whether it takes connections yet."""
+
+    pid: int
+    port: int
+    ready: bool
+
+
+class EmbeddedPostgres:
+    """The PostgreSQL cluster of `settings.home`.
+
+    Parameters
+    ----------
+    settings : Settings
+        `home` and `postgres_user` are used.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        # Resolved, so that two spellings of one folder are one home.
+        self._home = Path(os.path.realpath(settings.home))
+        self._postgres_user = settings.postgres_user
+        self._secrets = Secrets(self._home)
+        self._port = RememberedPort(self._home / "run" / "postgres.port")
+        self._process = ManagedProcess("postgres", self._home)
+        self._lock = self._home / "run" / "lock"
+
+    @property
+    def log_file(self) -> Path:
+        """Where the server logs."""
+        return self._process.log_file
+
+    def data(self) -> Path | None:
+        """The cluster's folder; None before the first start."""
+        return existing_cluster(self._home)
+
+    def running(self) -> Postmaster | None:
+        """The server if it runs, whoever started it; costs about a millisecond."""
+        data = existing_cluster(self._home)
+        return None if data is None else _postmaster(data)
+
+    def url(self, port: int) -> str:
+        """The superuser's URL on that port, for the database `postgres`."""
+        return f"postgresql://{SUPERUSER}:{self._secrets.get('postgres')}@{LOOPBACK}:{port}/postgres"
+
+    def ensure(self, progress: Callable[[str], None] | None = None) -> str:
+        """Have the server run; start it if it does not, and make the cluster if there is none.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            Told, in a few words, what takes time.
+
+        Returns
+        -------
+        str
+            `postgresql://workbench:<password>@127.0.0.1:<port>/postgres`.
+
+        Raises
+        ------
+        ServerError
+            It cannot be started; the message says why and what to do.
+        """
+        postmaster = self.running()
+        if postmaster is None or not postmaster.ready or not self._is_ours():
+            self._home.mkdir(parents=True, exist_ok=True)
+            with exclusive(self._lock, patience=_START_PATIENCE, doing="starting or stopping the servers"):
+                postmaster = self._started(progress or (lambda _: None))
+        return self.url(postmaster.port)
+
+    def stop(self) -> bool:
+        """Stop the server cleanly; True if it was running.
+
+        A fast shutdown: sessions are ended, the data is written. Only a server that has not ended after
+        two minutes is ended by force; it then recovers at the next start.
+        """
+        if not self._home.is_dir():
+            return False
+        with exclusive(self._lock, patience=_START_PATIENCE, doing="starting or stopping the servers"):
+            postmaster = self.running()
+            pid = postmaster.pid if postmaster else self._process.pid()
+            if pid is not None:
+                stop_process(pid, first=signal.SIGINT, patience=_STOP_PATIENCE)
+            self._process.pid_file.unlink(missing_ok=True)
+            return pid is not None
+
+    def _is_ours(self) -> bool:
+        """Whether the cluster was made with the secrets that the home has now."""
+        data = existing_cluster(self._home)
+        return data is not None and read_id(data) == self._secrets.peek("cluster")
+
+    def _started(self, progress: Callable[[str], None]) -> Postmaster:
+        if existing_cluster(self._home) is not None and not self._is_ours():
+            self._refuse_or_stop_strange()
+        postmaster = self.running()
+        if postmaster is not None and not postmaster.ready:
+            progress("Waiting for PostgreSQL, which is starting")
+            postmaster = self._settle(postmaster.pid)
+        if postmaster is not None:
+            return postmaster
+        cluster_id = self._secrets.get("cluster")
+        place = find_place(self._home, self._postgres_user, cluster_id)
+        if not place.data.exists():
+            progress(f"Making a PostgreSQL cluster in {place.data}")
+            make_cluster(place, self._secrets.get("postgres"), cluster_id)
+        refuse_other_version(place)
+        progress("Starting PostgreSQL")
+        return self._launch(place)
+
+    def _refuse_or_stop_strange(self) -> None:
+        data = existing_cluster(self._home)
+        if data is None:
+            return
+        if data.parent == self._home:
+            raise ServerError(
+                f"{self._secrets.path} does not hold the password of the cluster in {data} (it was made anew "
+                "since); put the old file back, or move that folder away to begin with an empty database."
+            )
+        # A home of the same path was deleted, its cluster elsewhere was not; it is set aside, not lost.
+        postmaster = _postmaster(data)
+        if postmaster is not None:
+            stop_process(postmaster.pid, first=signal.SIGINT, patience=_STOP_PATIENCE)
+
+    def _launch(self, place: Place) -> Postmaster:
+        _remove_stale_pid_file(place.data)
+        for _ in range(_TRIES):
+            port = self._port.take()
+            command = [place.programs.program("postgres"), "-D", str(place.data), "-p", str(port)]
+            # Stated here, where no configuration file can open the server to others.
+            for fact in (f"listen_addresses={LOOPBACK}", "unix_socket_directories="):
+                command += ["-c", fact]
+            pid = self._process.start(
+                command, environment=clean_environment(), folder=Path("/"), account=place.account
+            )
+            try:
+                return self._await(pid)
+            except ServerError:
+                said = self._process.new_log()
+                if "could not create any TCP/IP sockets" in said or "could not bind" in said:
+                    self._port.renew()
+                elif "shared memory block" in said or 'lock file "postmaster.pid"' in said:
+                    # The last sessions of a server that was killed are still ending.
+                    time.sleep(1.0)
+                else:
+                    raise
+        raise ServerError(f"PostgreSQL does not start after {_TRIES} tries; its log is {self.log_file}")
+
+    def _await(self, pid: int) -> Postmaster:
+        postmaster = self._settle(pid)
+        if postmaster is None:
+            raise ServerError(f"PostgreSQL did not start: {self._why()} (log: {self.log_file})")
+        return postmaster
+
+    def _settle(self, pid: int) -> Postmaster | None:
+        """Wait until that server takes connections (returned) or has ended (None)."""
+
+        def settled() -> bool:
+            found = self.running()
+            return not is_alive(pid) or (found is not None and found.pid == pid and found.ready)
+
+        wait_until(settled, _START_PATIENCE)
+        found = self.running()
+        return found if found is not None and found.pid == pid and found.ready else None
+
+    def _why(self) -> str:
+        lines = self._process.new_log().strip().splitlines()
+        grave = [line for line in lines if "FATAL" in line or "PANIC" in line or "error" in line]
+        return (grave or lines or ["it logged nothing"])[-1]
+
+
+def _postmaster(data: Path) -> Postmaster | None:
+    """What the cluster's own pid file says, if that process is really this cluster's server."""
+    try:
+        lines = (data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
+        pid, port = int(lines[0]), int(lines[3])
+    except (FileNotFoundError, IndexError, ValueError):
+        return None
+    except PermissionError as error:
+        raise ServerError(
+            f"The PostgreSQL cluster in {data} belongs to the account {account_of(data).name}; "
+            "start workbench as the account that made it."
+        ) from error
+    if pid <= 0 or not _serves(pid, data):
+        return None
+    return Postmaster(pid, port, ready=len(lines) > 7 and lines[7].strip() == "ready")
+
+
+def _serves(pid: int, data: Path) -> bool:
+    try:
+        process = psutil.Process(pid)
+        return process.name() == "postgres" and str(data) in process.cmdline() and is_alive(pid)
+    except psutil.Error:
+        return False
+
+
+def _remove_stale_pid_file(data: Path) -> None:
+    """Where the pid of a server that died is another process's now, PostgreSQL would refuse to start.
+
+    The cluster stays guarded: PostgreSQL also looks whether any process is attached to its shared memory.
+    """
+    try:
+        pid = int((data / "postmaster.pid").read_text(encoding="utf-8").splitlines()[0])
+    except (FileNotFoundError, IndexError, ValueError):
+        return
+    # One that has ended but that nobody waited for also counts as there: some containers have no init.
+    if psutil.pid_exists(pid) and not _serves(pid, data):
+        (data / "postmaster.pid").unlink(missing_ok=True)

@@ -1,0 +1,87 @@
+"""The passwords of the embedded servers: random, made when first asked for, in one file of mode 0600."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from pathlib import Path
+
+from workbench.embedded.files import replace_file
+from workbench.embedded.locks import exclusive
+from workbench.errors import ServerError
+
+__all__ = ["Secrets"]
+
+
+class Secrets:
+    """Named random secrets in `<home>/secrets.json`.
+
+    Parameters
+    ----------
+    home : Path
+        The folder of everything embedded (`Settings.home`).
+
+    Notes
+    -----
+    The file appears whole, with mode 0600, or not at all; two processes that ask at once get the same
+    secret. A secret is 32 hexadecimal digits (128 random bits), safe in URLs and configuration files.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.path = home / "secrets.json"
+        self._lock = home / "run" / "secrets.lock"
+
+    def get(self, name: str) -> str:
+        """The secret of that name, made now if there is none.
+
+        Raises
+        ------
+        ServerError
+            The file cannot be read or is not what this class wrote.
+        """
+        known = self._read()
+        if name not in known:
+            with exclusive(self._lock, patience=30, doing="writing the passwords"):
+                known = self._read()
+                if name not in known:
+                    known[name] = secrets.token_hex(16)
+                    replace_file(self.path, json.dumps(known, indent=2) + "\n", mode=0o600)
+        return known[name]
+
+    def peek(self, name: str) -> str | None:
+        """The secret of that name, or None; makes nothing."""
+        return self._read().get(name)
+
+    def exists(self) -> bool:
+        """Whether any secret was made yet."""
+        return self.path.exists()
+
+    def is_private(self) -> bool:
+        """Whether nobody but the owner can read the file (true when there is none)."""
+        try:
+            return not self.path.stat().st_mode & 0o077
+        except FileNotFoundError:
+            return True
+
+    def _read(self) -> dict[str, str]:
+        try:
+            known = json.loads(self.path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except PermissionError as error:
+            owner = os.stat(self.path).st_uid if os.access(self.path.parent, os.X_OK) else None
+            raise ServerError(
+                f"{self.path} cannot be read by this account (it belongs to user id {owner}); "
+                "use the account that started workbench first, or set WORKBENCH_HOME to a folder of your own."
+            ) from error
+        except ValueError as error:
+            raise ServerError(
+                f"{self.path} is damaged: it is not JSON. Put back a copy of it; without the passwords in it "
+                "the data of the embedded servers cannot be opened."
+            ) from error
+        if not isinstance(known, dict) or not all(isinstance(value, str) for value in known.values()):
+            raise ServerError(
+                f"{self.path} is damaged: it is not an object of strings. Put back a copy of it."
+            )
+        return dict(known)

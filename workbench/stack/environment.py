@@ -1,0 +1,115 @@
+"""The environments of the processes that the stack starts, with all that each depends on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from workbench.embedded.process import MARK
+from workbench.paths import PROJECT_ROOT
+from workbench.settings import Settings
+from workbench.stack.model import Endpoints
+
+__all__ = ["prefect_environment", "prefect_server_environment", "process_environment", "settings_environment"]
+
+
+def settings_environment(settings: Settings) -> dict[str, str]:
+    """The variables from which `Settings.load()` makes the same settings again."""
+    secret = {
+        "WORKBENCH_DATABASE_URL": settings.database_url,
+        "WORKBENCH_REDIS_URL": settings.redis_url,
+        "PREFECT_API_AUTH_STRING": settings.prefect_api_auth_string,
+    }
+    plain = {
+        "WORKBENCH_HOME": str(settings.home),
+        "WORKBENCH_WORK_POOL": settings.work_pool,
+        "WORKBENCH_POSTGRES_USER": settings.postgres_user,
+        "PREFECT_API_URL": settings.prefect_api_url,
+    }
+    return {
+        **{name: value for name, value in plain.items() if value is not None},
+        **{name: value.get_secret_value() for name, value in secret.items() if value is not None},
+    }
+
+
+def prefect_environment(settings: Settings, endpoints: Endpoints) -> dict[str, str]:
+    """The `PREFECT_*` variables with which a client finds the server of these endpoints.
+
+    Nothing is read from or written to `~/.prefect`: Prefect's home is `<home>/prefect`.
+    """
+    folder = settings.home / "prefect"
+    environment = {
+        "PREFECT_HOME": str(folder),
+        "PREFECT_PROFILES_PATH": str(folder / "profiles.toml"),
+        # 3.4.14 leaves these in ~/.prefect, whatever its home is.
+        "PREFECT_LOCAL_STORAGE_PATH": str(folder / "storage"),
+        "PREFECT_LOGGING_SETTINGS_PATH": str(folder / "logging.yml"),
+        "PREFECT_MEMO_STORE_PATH": str(folder / "memo_store.toml"),
+        # A client that misses the server says so; it does not start a server of its own.
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_CLI_PROMPT": "false",
+        # Off by default; without it Prefect never notices a flow that died with its worker.
+        "PREFECT_RUNNER_HEARTBEAT_FREQUENCY": "30",
+        # Whoever asks for a run sees it begin at once; by default the worker looks every ten seconds.
+        "PREFECT_WORKER_QUERY_SECONDS": "2",
+    }
+    if endpoints.prefect_api_url is not None:
+        environment["PREFECT_API_URL"] = endpoints.prefect_api_url
+    if endpoints.prefect_auth_string is not None:
+        environment["PREFECT_API_AUTH_STRING"] = endpoints.prefect_auth_string
+    return environment
+
+
+def prefect_server_environment(
+    settings: Settings, *, database_url: str, auth_string: str, port: int
+) -> dict[str, str]:
+    """What Prefect's server needs to run on loopback, behind basic auth, on its own database.
+
+    Parameters
+    ----------
+    database_url : str
+        `postgresql://user:password@host:port/database` of Prefect's database.
+    auth_string : str
+        `user:password` that every client must show.
+    port : int
+        The port on 127.0.0.1.
+    """
+    base = f"http://127.0.0.1:{port}"
+    return {
+        **prefect_environment(settings, Endpoints("", "", f"{base}/api", auth_string)),
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": _asyncpg(database_url),
+        "PREFECT_SERVER_API_AUTH_STRING": auth_string,
+        # By default every site that the browser visits may call the API.
+        "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": f"{base},http://localhost:{port}",
+        "PREFECT_SERVER_UI_API_URL": f"{base}/api",
+        # Newer servers know it; older ones ask once, in the browser, for an e-mail address.
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        # By default the pages are unpacked into the installed package, which may not be ours to write.
+        "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(settings.home / "prefect" / "ui"),
+    }
+
+
+def process_environment(settings: Settings, extra: Mapping[str, str]) -> dict[str, str]:
+    """Our environment without any `PREFECT_*` or `WORKBENCH_*`, the settings, and `extra`."""
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "WORKBENCH_"))
+    }
+    # The processes start elsewhere; a clone that is not installed must be found from there, too.
+    path = [str(PROJECT_ROOT), *filter(None, kept.get("PYTHONPATH", "").split(os.pathsep))]
+    return {
+        **kept,
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys(path)),
+        "PYTHONUNBUFFERED": "1",
+        MARK: str(Path(os.path.realpath(settings.home))),
+        **settings_environment(settings),
+        **extra,
+    }
+
+
+def _asyncpg(url: str) -> str:
+    """The URL for SQLAlchemy with asyncpg, which names the TLS mode otherwise than libpq."""
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme.partition('+')[0]}+asyncpg{separator}{rest.replace('sslmode=', 'ssl=')}"

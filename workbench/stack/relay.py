@@ -1,0 +1,44 @@
+"""The relay's own process: `python -m workbench.stack.relay`; its log is `<home>/logs/relay.log`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+
+from workbench.errors import WorkbenchError
+from workbench.settings import Settings
+from workbench.stack.stack import Stack
+
+
+def main() -> int:
+    """Relay the events of this environment until SIGTERM or SIGINT; 1 if its servers do not run."""
+    from workbench.db.roles import RUNS_ROLE, role_url
+    from workbench.events.relay import PrefectSink, RedisSink, Relay
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    # One line a request would fill the log with what the outbox already records.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logger = logging.getLogger("workbench.relay")
+    try:
+        settings = Settings.load()
+        endpoints = Stack(settings).endpoints()
+    except WorkbenchError as error:
+        logger.error("%s", error)
+        return 1
+    sinks: list[RedisSink | PrefectSink] = [RedisSink(endpoints.redis_url)]
+    if endpoints.prefect_api_url is not None:
+        sinks.append(PrefectSink(endpoints.prefect_api_url, endpoints.prefect_auth_string))
+    relay = Relay(role_url(settings, endpoints.database_url, RUNS_ROLE), sinks)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: relay.stop())
+    try:
+        relay.run(ready=lambda: logger.info("relaying events (process %s)", os.getpid()))
+    finally:
+        relay.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

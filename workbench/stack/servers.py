@@ -1,0 +1,138 @@
+"""PostgreSQL and Redis, embedded or the user's own, with databases, roles and migrations made."""
+
+from __future__ import annotations
+
+import os
+from hashlib import sha256
+from pathlib import Path
+
+from workbench.embedded import EmbeddedPostgres, EmbeddedValkey
+from workbench.embedded.files import replace_file
+from workbench.embedded.locks import exclusive
+from workbench.errors import ServerError, ServerUnreachable
+from workbench.paths import PROJECT_ROOT
+from workbench.settings import Settings
+from workbench.stack.model import Progress
+
+__all__ = ["Servers", "redis_version"]
+
+_SETUP_PATIENCE = 600.0
+
+
+class Servers:
+    """The two servers that everything stands on.
+
+    Parameters
+    ----------
+    settings : Settings
+        One with a `database_url` or a `redis_url` has that server elsewhere: it is used, never started
+        or stopped.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._home = Path(os.path.realpath(settings.home))
+        self._stamp = self._home / "run" / "setup.stamp"
+        self.postgres = None if settings.database_url else EmbeddedPostgres(settings)
+        self.valkey = None if settings.redis_url else EmbeddedValkey(settings)
+
+    def ensure(self, progress: Progress) -> tuple[str, str]:
+        """Have both run; return the administrator's database URL and the Redis URL."""
+        return self._database_url(progress), self._redis_url(progress)
+
+    def addresses(self) -> tuple[str, str]:
+        """The same URLs, with nothing started.
+
+        Raises
+        ------
+        ServerError
+            An embedded server does not run.
+        """
+        postgres = self.postgres.running() if self.postgres else None
+        valkey = self.valkey.running() if self.valkey else None
+        if (self.postgres and not postgres) or (self.valkey and not valkey):
+            raise ServerError(f"Nothing runs for {self._home} yet; start it with: workbench up --detach")
+        database_url = (
+            self.postgres.url(postgres.port) if self.postgres and postgres else self._own_database()
+        )
+        return database_url, self.valkey.url(valkey.port) if self.valkey and valkey else self._own_redis()
+
+    def set_up(self, database_url: str, progress: Progress) -> None:
+        """Make the databases, roles and tables that are missing; one process at a time."""
+        from workbench.db.bootstrap import create_databases
+        from workbench.db.migrate import upgrade
+
+        lock = self._home / "run" / "setup.lock"
+        with exclusive(lock, patience=_SETUP_PATIENCE, doing="preparing the databases"):
+            progress("Preparing the databases")
+            create_databases(self._settings, database_url)
+            upgrade(self._settings, database_url)
+            replace_file(self._stamp, self._what_is_set_up(database_url) + "\n")
+
+    def is_set_up(self, database_url: str) -> bool:
+        """Whether `set_up` was done for this server and this version's migrations; asks no server.
+
+        A database that was dropped since is not noticed; `set_up` makes it again.
+        """
+        try:
+            return self._stamp.read_text(encoding="ascii").strip() == self._what_is_set_up(database_url)
+        except FileNotFoundError:
+            return False
+
+    def are_down(self) -> bool:
+        """Whether an embedded server that should run does not."""
+        return any(server is not None and server.running() is None for server in (self.postgres, self.valkey))
+
+    def stop(self, progress: Progress) -> list[str]:
+        """Stop the embedded ones; return the names of those that ran."""
+        stopped = []
+        for name, server in (("Valkey", self.valkey), ("PostgreSQL", self.postgres)):
+            if server is not None and server.stop():
+                progress(f"Stopped {name}")
+                stopped.append(name)
+        return stopped
+
+    def _what_is_set_up(self, database_url: str) -> str:
+        facts = sha256(f"{database_url}\n{self._settings.trading_database}".encode())
+        for path in sorted((PROJECT_ROOT / "sql").rglob("*.sql")):
+            facts.update(path.name.encode() + path.read_bytes())
+        return facts.hexdigest()
+
+    def _database_url(self, progress: Progress) -> str:
+        return self.postgres.ensure(progress) if self.postgres else self._own_database()
+
+    def _redis_url(self, progress: Progress) -> str:
+        if self.valkey is not None:
+            return self.valkey.ensure(progress)
+        redis_version(self._own_redis())
+        return self._own_redis()
+
+    def _own_database(self) -> str:
+        url = self._settings.database_url
+        return url.get_secret_value() if url else ""
+
+    def _own_redis(self) -> str:
+        url = self._settings.redis_url
+        return url.get_secret_value() if url else ""
+
+
+def redis_version(url: str) -> str:
+    """What answers at a Redis URL, as in "Valkey 9.1.2" or "Redis 7.0.15".
+
+    Raises
+    ------
+    ServerUnreachable
+        Nothing answers there, or it refuses the login.
+    """
+    import redis
+
+    client = redis.Redis.from_url(url, socket_connect_timeout=5, socket_timeout=5)
+    try:
+        facts = client.info("server")
+    except (redis.RedisError, OSError) as error:
+        raise ServerUnreachable(f"Redis does not answer ({error}); is WORKBENCH_REDIS_URL right?") from error
+    finally:
+        client.close()
+    if "valkey_version" in facts:
+        return f"Valkey {facts['valkey_version']}"
+    return f"Redis {facts['redis_version']}"

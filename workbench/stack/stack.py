@@ -1,0 +1,212 @@
+"""The stack of one home, from PostgreSQL to the event relay: up, down, and how it is."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+from workbench.embedded.locks import exclusive, is_held
+from workbench.embedded.process import ManagedProcess, marked, stop_process, wait_until
+from workbench.errors import ServerError
+from workbench.settings import Settings
+from workbench.stack.environment import process_environment
+from workbench.stack.model import Endpoints, Finding, Progress, ServiceStatus
+from workbench.stack.servers import Servers
+from workbench.stack.services import Services
+from workbench.stack.state import StateFile
+from workbench.stack.supervisor import SUPERVISOR, Supervisor, supervisor_lock
+
+__all__ = ["Stack"]
+
+_UP_PATIENCE = 600.0
+# The supervisor gives each of its own processes 20 s, and PostgreSQL two minutes.
+_DOWN_PATIENCE = 240.0
+
+logger = logging.getLogger(__name__)
+
+
+class Stack:
+    """Everything that runs for one home; making the object starts nothing.
+
+    Parameters
+    ----------
+    settings : Settings
+        Servers that it names by URL are used as they are, never started or stopped.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._home = Path(os.path.realpath(settings.home))
+        self._servers = Servers(settings)
+        self._services = Services(settings)
+        self._supervisor = ManagedProcess(SUPERVISOR, self._home)
+        self._state = StateFile(self._home)
+
+    def start_servers(self, progress: Progress | None = None) -> Endpoints:
+        """Have PostgreSQL and Redis run, with databases, roles and migrations made.
+
+        Raises
+        ------
+        ServerError
+            A server cannot be started or reached.
+        DatabaseError
+            The databases cannot be made or migrated.
+        """
+        tell = progress or _quiet
+        self._make_home()
+        database_url, redis_url = self._servers.ensure(tell)
+        self._servers.set_up(database_url, tell)
+        url, auth = self._services.prefect() or (None, None)
+        return Endpoints(database_url, redis_url, url, auth)
+
+    def endpoints(self) -> Endpoints:
+        """Where the running services answer; starts nothing.
+
+        Raises
+        ------
+        ServerError
+            PostgreSQL or Redis does not run.
+        """
+        database_url, redis_url = self._servers.addresses()
+        url, auth = self._services.prefect() or (None, None)
+        return Endpoints(database_url, redis_url, url, auth)
+
+    def is_set_up(self) -> bool:
+        """Whether PostgreSQL and Redis run and this version prepared the databases; takes milliseconds."""
+        try:
+            return self._servers.is_set_up(self._servers.addresses()[0])
+        except ServerError:
+            return False
+
+    def is_up(self) -> bool:
+        """Whether a supervisor runs and has everything ready."""
+        state = self._state.read()
+        return state is not None and state.phase == "ready" and is_held(supervisor_lock(self._home))
+
+    def up(self, progress: Progress | None = None) -> Endpoints:
+        """Have everything run in the background, and wait until it is ready.
+
+        A supervisor is started, detached from this process, unless one runs; it takes over whatever an
+        earlier, killed one left running.
+
+        Raises
+        ------
+        ServerError
+            Something cannot be started; the message is the supervisor's.
+        """
+        tell = progress or _quiet
+        self._make_home()
+        with exclusive(self._home / "run" / "up.lock", patience=_UP_PATIENCE, doing="starting the stack"):
+            if not self.is_up():
+                self._await_supervisor(tell)
+        return self.endpoints()
+
+    def supervise(self, progress: Progress | None = None) -> None:
+        """Run everything from this process until SIGTERM or SIGINT, then stop all of it.
+
+        Raises
+        ------
+        ServerError
+            It runs already, or something cannot be started.
+        """
+        self._make_home()
+        Supervisor(self._settings, self.start_servers, progress or logger.info).run()
+
+    def down(self, progress: Progress | None = None) -> list[str]:
+        """Stop everything that runs for this home, whoever started it; return the names of what ran."""
+        tell = progress or _quiet
+        if not self._home.is_dir():
+            return []
+        with exclusive(self._home / "run" / "up.lock", patience=_UP_PATIENCE, doing="starting or stopping"):
+            ran = self._running()
+            # What it started is stopped below, each with its own patience.
+            if self._supervisor.stop(patience=_DOWN_PATIENCE, family=False):
+                tell("Stopped supervisor")
+            for name in reversed(self._services.names()):
+                if self._services.processes[name].stop():
+                    tell(f"Stopped {name}")
+            for process in list(marked(self._home)):
+                # Such as a flow run whose worker was killed.
+                stop_process(process.pid, patience=10.0)
+                ran.append(f"process {process.pid}")
+            ran += [name for name in self._servers.stop(tell) if name not in ran]
+            self._state.clear()
+        return ran
+
+    def status(self) -> list[ServiceStatus]:
+        """How each service is, in plain words; starts nothing and changes nothing."""
+        from workbench.stack.status import status_of
+
+        return status_of(self._settings)
+
+    def doctor(self) -> list[Finding]:
+        """What is well and what is not, with advice; starts nothing and changes nothing."""
+        from workbench.stack.doctor import findings_of
+
+        return findings_of(self._settings)
+
+    def _make_home(self) -> None:
+        try:
+            (self._home / "run").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ServerError(
+                f"WORKBENCH_HOME: {self._home} cannot be made or written ({error.strerror}); "
+                "name another folder."
+            ) from error
+
+    def _await_supervisor(self, tell: Progress) -> None:
+        if not is_held(supervisor_lock(self._home)):
+            self._spawn()
+        told = 0
+        deadline = time.monotonic() + _UP_PATIENCE
+        while time.monotonic() < deadline:
+            state = self._state.read()
+            if state is not None:
+                for step in state.steps[told:]:
+                    tell(step)
+                told = len(state.steps)
+                if state.phase == "failed":
+                    # It stops what it started before it ends.
+                    wait_until(lambda: not is_held(supervisor_lock(self._home)), _DOWN_PATIENCE)
+                    raise ServerError(state.error)
+                if state.phase == "ready":
+                    return
+            if self._supervisor.pid() is None and not is_held(supervisor_lock(self._home)):
+                if state is None or state.phase != "stopping":
+                    raise ServerError(
+                        f"The supervisor ended while starting: {self._supervisor.last_words()} "
+                        f"(log: {self._supervisor.log_file})"
+                    )
+                # It was on its way out when we came.
+                self._spawn()
+                told = 0
+            time.sleep(0.1)
+        raise ServerError(f"The stack was not ready in time; its log is {self._supervisor.log_file}")
+
+    def _spawn(self) -> None:
+        self._state.clear()
+        self._supervisor.start(
+            [sys.executable, "-m", "workbench.stack"],
+            environment=process_environment(self._settings, {}),
+            folder=self._home,
+        )
+
+    def _running(self) -> list[str]:
+        processes = [self._supervisor, *(self._services.processes[name] for name in self._services.names())]
+        names = [process.name for process in processes if process.pid() is not None]
+        with contextlib.suppress(psutil.Error, ServerError):
+            if self._servers.valkey and self._servers.valkey.running():
+                names.append("Valkey")
+            if self._servers.postgres and self._servers.postgres.running():
+                names.append("PostgreSQL")
+        return names
+
+
+def _quiet(step: str) -> None:
+    """For callers who want to be told nothing."""
