@@ -1,0 +1,47 @@
+"""Where bars come from: one class a source, each with one method, `fetch`; no database, no quality rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from workbench.errors import SourceError
+from workbench.sources.source import RawBars, Source
+
+if TYPE_CHECKING:
+    from workbench.sources.files import FileSource
+    from workbench.sources.sample import SampleSource
+
+__all__ = ["SOURCES", "RawBars", "Source", "source_class"]
+
+
+def _sample() -> type[SampleSource]:
+    from workbench.sources.sample import SampleSource
+
+    return SampleSource
+
+
+def _file() -> type[FileSource]:
+    from workbench.sources.files import FileSource
+
+    return FileSource
+
+
+SOURCES: Mapping[str, Callable[[], Callable[..., Source]]] = {
+    "sample": _sample,
+    "file": _file,
+}
+"""Every source by name: a function that imports its class when it is asked for."""
+
+
+def source_class(name: str) -> Callable[..., Source]:
+    """The class of the source that goes by `name`, imported now.
+
+    Raises
+    ------
+    SourceError
+        When there is no such source; names those there are.
+    """
+    if name not in SOURCES:
+        raise SourceError(f'there is no source "{name}"; there are: {", ".join(SOURCES)}')
+    return SOURCES[name]()

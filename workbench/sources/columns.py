@@ -1,0 +1,118 @@
+"""Which column of a file is which field of a bar: recognised by its name, or told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from workbench.errors import FileRefused
+from workbench.sources.source import VALUE_COLUMNS
+
+__all__ = ["FIELDS", "NAMES", "find_columns"]
+
+REQUIRED = ("timestamp", *VALUE_COLUMNS)
+FIELDS = (*REQUIRED, "symbol")
+"""What a file's columns can be: the first six are required."""
+
+NAMES: Mapping[str, tuple[str, ...]] = {
+    "timestamp": ("timestamp", "datetime", "date", "time", "ts", "day", "dateandtime"),
+    "open": ("open", "o", "openprice", "openingprice"),
+    "high": ("high", "h", "highprice"),
+    "low": ("low", "l", "lowprice"),
+    "close": ("close", "c", "last", "closelast", "closeprice", "closingprice"),
+    "volume": ("volume", "vol", "v"),
+    "symbol": ("symbol", "ticker"),
+}
+"""The names a column goes by, without case, spaces and punctuation. An adjusted close is no close."""
+
+# Where one of several candidates bears the field's own name, it is meant; of two times, neither is.
+OWN_NAME_WINS = {*VALUE_COLUMNS, "symbol"}
+
+
+def find_columns(
+    names: Sequence[str], told: Mapping[str, str], *, path: str, header: bool = True
+) -> dict[str, tuple[int, ...]]:
+    """The positions, from 0, of the columns that hold each field.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The file's columns; their numbers from 1 where it has no header line.
+    told : mapping of str to str
+        Field to column name, ahead of what is recognised. ``{"timestamp": "Date+Time"}`` joins two
+        columns with a space.
+    path : str
+        The file's name, for the message.
+    header : bool
+        Whether the file has a header line.
+
+    Returns
+    -------
+    dict of str to tuple of int
+        A key for each field found; only a joined timestamp has more than one position.
+
+    Raises
+    ------
+    FileRefused
+        When a required field is missing or could be several columns, or a told column is not there.
+    """
+    found = {field: _told(field, name, names, path) for field, name in told.items()}
+    listed = ", ".join(names)
+    missing: list[str] = []
+    for field in FIELDS:
+        if field in found:
+            continue
+        candidates = [position for position, name in enumerate(names) if _plain(name) in NAMES[field]]
+        if len(candidates) > 1 and field in OWN_NAME_WINS:
+            own = [position for position in candidates if _plain(names[position]) == field]
+            candidates = own or candidates
+        if len(candidates) > 1:
+            several = " or ".join(names[position] for position in candidates)
+            joined = f", or --column {field}={'+'.join(names[p] for p in candidates)} to join them"
+            raise FileRefused(
+                f"{path}: {field} could be {several}; say which, e.g. --column {field}={names[candidates[0]]}"
+                + (joined if field == "timestamp" else ""),
+                path=path,
+            )
+        if candidates:
+            found[field] = (candidates[0],)
+        elif field in REQUIRED:
+            missing.append(field)
+    if missing and not header:
+        raise FileRefused(
+            f"{path}: there is no header line; say which column is which by its number, 1 to {len(names)}, "
+            f"e.g. {' '.join(f'--column {field}={i}' for i, field in enumerate(REQUIRED, 1))}",
+            path=path,
+        )
+    if missing:
+        raise FileRefused(
+            f"{path}: no column for {', '.join(missing)} among those found ({listed}); "
+            f"say which it is with --column {missing[0]}=NAME",
+            path=path,
+        )
+    return found
+
+
+def _plain(name: str) -> str:
+    # "Close/Last", "close_last" and "1. close" are all told by their letters.
+    return re.sub(r"[^a-z]", "", name.casefold())
+
+
+def _told(field: str, name: str, names: Sequence[str], path: str) -> tuple[int, ...]:
+    if field not in FIELDS:
+        raise FileRefused(
+            f'{path}: --column {field}={name}: "{field}" is none of {", ".join(FIELDS)}', path=path
+        )
+    parts = name.split("+") if field == "timestamp" and name not in names else [name]
+    return tuple(_position(field, part.strip(), names, path) for part in parts)
+
+
+def _position(field: str, name: str, names: Sequence[str], path: str) -> int:
+    exact = [position for position, there in enumerate(names) if there == name]
+    alike = exact or [p for p, there in enumerate(names) if there.casefold() == name.casefold()]
+    if len(alike) == 1:
+        return alike[0]
+    what = "no column" if not alike else "more than one column"
+    raise FileRefused(
+        f'{path}: --column {field}={name}: {what} "{name}"; the columns are {", ".join(names)}', path=path
+    )

@@ -1,0 +1,113 @@
+"""Real daily prices that come with the package `bokeh_sampledata`: five American shares, 2000 to 2013."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from workbench.errors import SourceError, UnknownSymbol
+from workbench.sources.source import ROW_COLUMNS, RawBars, Span
+
+__all__ = ["ADJUSTED_DECIMALS", "SYMBOLS", "SampleSource"]
+
+SYMBOLS = ("AAPL", "IBM", "MSFT", "GOOG", "FB")
+"""What the package has: 12,154 daily bars, all ending on 2013-03-01."""
+
+ADJUSTED_DECIMALS = 8
+"""Adjusted prices are rounded to as many decimals as a stored price holds."""
+
+UNIT = Decimal(1).scaleb(-ADJUSTED_DECIMALS)
+ORIGIN = "bokeh_sampledata"
+PRICES = ("open", "high", "low", "close")
+
+
+class SampleSource:
+    """AAPL, IBM, MSFT (from 2000-03-01), GOOG (from 2004-08-19) and FB (from 2012-05-18), daily.
+
+    Each symbol comes twice: raw as ``yahoo`` (splits are visible as jumps), and adjusted for splits
+    and dividends as ``yahoo_adjusted``. Adjusted prices are the raw ones times ``adj_close / close``
+    of the same day, rounded to 8 decimals (half to even); volume is left as it is in both. The bars
+    are stamped 00:00 UTC of the session's date.
+    """
+
+    def fetch(
+        self,
+        symbols: Sequence[str],
+        start: pd.Timestamp | None = None,
+        end: pd.Timestamp | None = None,
+    ) -> Iterator[RawBars]:
+        """Two `RawBars` a symbol, ``yahoo`` and ``yahoo_adjusted``, in [start, end), UTC.
+
+        Raises
+        ------
+        UnknownSymbol
+            When a symbol is none of the five; nothing has been yielded then.
+        EmptyRange
+            When start is not before end.
+        SourceError
+            When the package `bokeh_sampledata` is not installed.
+        """
+        span = Span(start, end)
+        unknown = [symbol for symbol in symbols if symbol not in SYMBOLS]
+        if unknown:
+            raise UnknownSymbol(
+                f"the sample does not have {', '.join(unknown)}; it has {', '.join(SYMBOLS)}",
+                symbols=unknown,
+                known=SYMBOLS,
+            )
+        return _bars(dict.fromkeys(symbols), _package(), span)
+
+
+def _package() -> Any:
+    try:
+        from bokeh_sampledata import stocks
+    except ImportError as error:
+        raise SourceError(
+            "the sample's prices come with the package bokeh_sampledata, which is not installed: "
+            "pip install 'workbench[sources]'"
+        ) from error
+    return stocks
+
+
+def _bars(symbols: dict[str, None], stocks: Any, span: Span) -> Iterator[RawBars]:
+    for symbol in symbols:
+        series = getattr(stocks, symbol)
+        raw = {name: np.asarray(series[name], dtype=np.float64) for name in PRICES}
+        adjusted = {name: _adjusted(series, name) for name in PRICES}
+        yield RawBars(symbol, "yahoo", ORIGIN, span.cut(_rows(series, raw)))
+        yield RawBars(symbol, "yahoo_adjusted", ORIGIN, span.cut(_rows(series, adjusted)))
+
+
+def _adjusted(series: dict[str, list[Any]], name: str) -> npt.NDArray[np.float64]:
+    # One function for all four prices, the close too: to scale by the same positive factor and to round
+    # both keep the order, so low <= open, close <= high survives, and a bar that is broken stays broken.
+    # Taking adj_close itself, unrounded, beside a rounded high and low breaks the order in 175 bars.
+    # In decimals, for adj_close has up to 15 of them, and floats round some of its ties the other way.
+    days = zip(series[name], series["adj_close"], series["close"], strict=True)
+    exact = (
+        Decimal(repr(price)) * Decimal(repr(scaled)) / Decimal(repr(close)) for price, scaled, close in days
+    )
+    return np.array([float(price.quantize(UNIT, ROUND_HALF_EVEN)) for price in exact], dtype=np.float64)
+
+
+def _rows(series: dict[str, list[Any]], prices: dict[str, npt.NDArray[np.float64]]) -> pd.DataFrame:
+    dates = pd.to_datetime(pd.Series(series["date"]), format="%Y-%m-%d")
+    rows = pd.DataFrame(
+        {
+            "row": np.arange(1, len(dates) + 1, dtype=np.int64),
+            "timestamp": dates.dt.tz_localize("UTC").dt.as_unit("us"),
+            **prices,
+            "volume": np.asarray(series["volume"], dtype=np.float64),
+            "rule": "",
+            "reason": "",
+        }
+    )
+    names = list(series)
+    as_they_came = zip(*(series[name] for name in names), strict=True)
+    rows["raw"] = pd.Series([dict(zip(names, values, strict=True)) for values in as_they_came], dtype=object)
+    return rows[list(ROW_COLUMNS)]
