@@ -1,0 +1,243 @@
+"""What a backtest looks like: its picture and the table that a notebook shows; no figure is computed here."""
+
+from __future__ import annotations
+
+import math
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from workbench.errors import BacktestError
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure, Scatter
+
+    from workbench.backtest.result import BacktestResult
+
+__all__ = ["equity_figure", "summary_html"]
+
+# Colours that read on white and on JupyterLab's dark grey alike; the paper itself stays transparent.
+_EQUITY, _BENCHMARK = "#2f81f7", "#9a8c7c"
+_LOSS, _LOSS_FILL = "#e5534b", "rgba(229, 83, 75, 0.28)"
+_BUY, _SELL = "#2da44e", "#e5534b"
+_TEXT, _GRID = "#8b949e", "rgba(139, 148, 158, 0.22)"
+_MANY_FILLS = 120
+"""More markers than this hide the line: they start switched off, one click in the legend away."""
+_WIDE = 3.0
+"""Equity that spans more than this many times its lowest is drawn on a logarithmic axis."""
+
+
+def equity_figure(result: BacktestResult, benchmark: pd.Series[float] | None = None) -> Figure:
+    """Equity over drawdown, on one time axis, with the fills marked and the headline figures on top.
+
+    Parameters
+    ----------
+    result : BacktestResult
+        What to draw.
+    benchmark : Series of float64, optional
+        Prices or values of something to compare with, indexed by tz-aware timestamps; drawn from the
+        starting capital on, at its first value within the span. Default: buying and holding the same symbols.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        For light and dark pages alike; interactive in a notebook.
+
+    Raises
+    ------
+    BacktestError
+        The benchmark has no value within the backtest's span, or its timestamps have no time zone.
+    """
+    import plotly.graph_objects as go
+    from plotly.subplots import make_subplots
+
+    rival = result.benchmark if benchmark is None else _rebased(benchmark, result)
+    figure: Figure = make_subplots(
+        rows=2, cols=1, shared_xaxes=True, row_heights=[0.72, 0.28], vertical_spacing=0.035
+    )
+    figure.add_trace(
+        go.Scatter(
+            x=rival.index,
+            y=rival.to_numpy(),
+            name="benchmark" if rival.name is None else str(rival.name),
+            line={"color": _BENCHMARK, "width": 1.3, "dash": "dot"},
+            hovertemplate="%{y:,.0f}",
+        ),
+        row=1,
+        col=1,
+    )
+    figure.add_trace(
+        go.Scatter(
+            x=result.equity.index,
+            y=result.equity.to_numpy(),
+            name=result.name,
+            line={"color": _EQUITY, "width": 2},
+            legendrank=1,  # Drawn over the benchmark, named before it.
+            hovertemplate="%{y:,.0f}",
+        ),
+        row=1,
+        col=1,
+    )
+    for side, colour, symbol in (("buy", _BUY, "triangle-up"), ("sell", _SELL, "triangle-down")):
+        figure.add_trace(_fill_markers(result, side, colour, symbol), row=1, col=1)
+    figure.add_trace(
+        go.Scatter(
+            x=result.drawdown.index,
+            y=result.drawdown.to_numpy(),
+            name="drawdown",
+            line={"color": _LOSS, "width": 1},
+            fill="tozeroy",
+            fillcolor=_LOSS_FILL,
+            hovertemplate="%{y:.1%}",
+            showlegend=False,
+        ),
+        row=2,
+        col=1,
+    )
+    _dress(figure, result)
+    return figure
+
+
+def summary_html(result: BacktestResult) -> str:
+    """The headline figures as a small HTML table without external parts, for light and dark pages.
+
+    Parameters
+    ----------
+    result : BacktestResult
+        What to show.
+
+    Returns
+    -------
+    str
+        One `<div>`.
+    """
+    m = result.metrics
+    cells = [
+        ("Return", f"{m['total_return']:+.2%}"),
+        ("Buy and hold", f"{m['benchmark_return']:+.2%}"),
+        ("CAGR", _percent(m["cagr"])),
+        ("Volatility", _percent(m["volatility"])),
+        ("Sharpe", _ratio(m["sharpe_ratio"])),
+        ("Sortino", _ratio(m["sortino"])),
+        ("Max drawdown", _percent(m["max_drawdown"])),
+        ("Calmar", _ratio(m["calmar"])),
+        (
+            "Trades",
+            f"{m['total_trades']:.0f}" + (f" (+{m['open_trades']:.0f} open)" if m["open_trades"] else ""),
+        ),
+        ("Win rate", _percent(m["win_rate"])),
+        ("Exposure", _percent(m["exposure"])),
+        ("Fees paid", f"{m['fees_paid']:,.0f}"),
+    ]
+    line = "1px solid rgba(128,128,128,.3)"
+    rows = "".join(
+        "<tr>"
+        + "".join(
+            f'<td style="text-align:left;padding:4px 10px;opacity:.7;border-top:{line}">{label}</td>'
+            f'<td style="text-align:right;padding:4px 22px 4px 10px;border-top:{line};'
+            f'font-variant-numeric:tabular-nums;font-weight:600">{value}</td>'
+            for label, value in cells[start : start + 2]
+        )
+        + "</tr>"
+        for start in range(0, len(cells), 2)
+    )
+    return (
+        f'<div style="display:inline-block;border:{line};border-radius:8px;'
+        'padding:10px 6px 4px;color:inherit">'
+        f'<div style="padding:0 10px 2px;font-weight:600">{escape(result.name)}</div>'
+        f'<div style="padding:0 10px 8px;opacity:.7;font-size:.9em">{_span(result)}</div>'
+        '<table style="border-collapse:collapse;border:none;margin:0;color:inherit;background:transparent">'
+        f"<tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _fill_markers(result: BacktestResult, side: str, colour: str, symbol: str) -> Scatter:
+    """The fills of one side, standing on the equity line."""
+    import plotly.graph_objects as go
+
+    fills = result.orders[result.orders["side"] == side]
+    return go.Scatter(
+        x=fills["time"],
+        y=result.equity.loc[fills["time"]].to_numpy(),
+        name=side,
+        mode="markers",
+        marker={"symbol": symbol, "size": 9, "color": colour, "line": {"width": 0}, "opacity": 0.9},
+        customdata=np.column_stack([fills["symbol"], fills["size"], fills["price"]]),
+        hovertemplate="%{customdata[0]}: %{customdata[1]:,.2f} at %{customdata[2]:,.2f}",
+        visible="legendonly" if len(result.orders) > _MANY_FILLS else True,
+    )
+
+
+def _dress(figure: Figure, result: BacktestResult) -> None:
+    m = result.metrics
+    headline = (
+        f"return <b>{m['total_return']:+.1%}</b>   CAGR {_percent(m['cagr'])}   "
+        f"Sharpe {_ratio(m['sharpe_ratio'])}   "
+        f"max drawdown {_percent(m['max_drawdown'])}   trades {m['total_trades']:.0f}   "
+        f"buy and hold {m['benchmark_return']:+.1%}"
+    )
+    figure.update_layout(
+        template="none",
+        title={
+            "text": f"<b>{escape(result.name)}</b>  <span style='font-size:13px'>{_span(result)}</span>",
+            "subtitle": {"text": headline, "font": {"size": 13}},
+            "x": 0.0,
+            "xref": "paper",
+            "y": 0.965,
+            "yanchor": "top",
+            "font": {"size": 17},
+        },
+        font={"color": _TEXT, "size": 12},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        height=520,
+        margin={"l": 84, "r": 24, "t": 100, "b": 32},
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": _TEXT, "activecolor": _EQUITY},
+        hovermode="x unified",
+        hoverlabel={"bgcolor": "rgba(32,38,46,0.94)", "font": {"color": "#f0f3f6"}, "bordercolor": _GRID},
+        legend={"orientation": "h", "x": 0.0, "y": 1.005, "yanchor": "bottom", "font": {"size": 12}},
+    )
+    figure.update_xaxes(gridcolor=_GRID, zeroline=False, linecolor=_GRID, ticks="")
+    figure.update_yaxes(gridcolor=_GRID, zeroline=False, ticks="")
+    if result.start < result.end:  # Markers would otherwise pad the axis, and only where there are some.
+        figure.update_xaxes(range=[result.start, result.end])
+    figure.update_yaxes(tickformat=",.0f", title={"text": "equity", "standoff": 8}, row=1, col=1)
+    if result.equity.max() > _WIDE * result.equity.min():
+        # Equal steps are then equal returns, and the early years are more than a flat line.
+        figure.update_yaxes(type="log", dtick="D2", title={"text": "equity (log)"}, row=1, col=1)
+    figure.update_yaxes(
+        tickformat=".0%", rangemode="tozero", title={"text": "drawdown", "standoff": 8}, row=2, col=1
+    )
+
+
+def _rebased(benchmark: pd.Series[float], result: BacktestResult) -> pd.Series[float]:
+    index = benchmark.index
+    if not isinstance(index, pd.DatetimeIndex) or index.tz is None:
+        raise BacktestError(
+            "benchmark: the index holds no timestamps with a time zone; "
+            "give it one, as in benchmark.tz_localize('UTC')."
+        )
+    inside = benchmark[(index >= result.start) & (index <= result.end)].dropna()
+    if inside.empty:
+        raise BacktestError(
+            f"benchmark: it has no value from {result.start:%Y-%m-%d} to {result.end:%Y-%m-%d}; "
+            "load its prices for the backtest's span."
+        )
+    return inside / inside.iloc[0] * result.initial_cash
+
+
+def _span(result: BacktestResult) -> str:
+    shown = ", ".join(result.symbols[:6]) + (
+        f" and {len(result.symbols) - 6} more" if len(result.symbols) > 6 else ""
+    )
+    return f"{escape(shown)} · {result.start:%Y-%m-%d} to {result.end:%Y-%m-%d}"
+
+
+def _percent(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.1%}"
+
+
+def _ratio(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.2f}"
