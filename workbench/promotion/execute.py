@@ -1,0 +1,262 @@
+"""Run a notebook headless: parameters enforced, a clean kernel, a hard deadline, an output to read.
+
+The only module that imports papermill. It works in a thread of its own, and the caller's thread watches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import logging
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import NotebookError
+from workbench.promotion.html import FAILURE_TAG, write_html
+from workbench.promotion.parameters import NotebookParameters
+from workbench.promotion.supervision import CellError, Progress, Supervision
+from workbench.runs.notebook import read_notebook, replace_file
+
+if TYPE_CHECKING:
+    from workbench.promotion.kernel import RunKernel
+
+__all__ = ["ExecutedNotebook", "Progress", "execute_notebook", "output_paths"]
+
+CELL_TEXT_LIMIT = 1_000_000
+"""Characters that one cell may print; the rest is cut, with a note."""
+OUTPUT_LIMIT = 50_000_000
+"""Characters that the outputs of one run may hold in all; more ends the run."""
+
+_STARTUP_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutedNotebook:
+    """A notebook that ran to its end.
+
+    Fields: `output` (the notebook with its outputs), `html` (the page made of it), `cells` (code cells
+    that ran), `seconds` (from the start to the page).
+    """
+
+    output: Path
+    html: Path
+    cells: int
+    seconds: float
+
+
+def output_paths(notebook: Path, output_folder: Path) -> tuple[Path, Path]:
+    """Where a run of `notebook` leaves its output notebook and its HTML page, also when it fails."""
+    output = Path(output_folder).absolute() / Path(notebook).name
+    return output, output.with_suffix(".html")
+
+
+def execute_notebook(
+    notebook: Path,
+    parameters: Mapping[str, Any],
+    output_folder: Path,
+    *,
+    environment: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    timeout_seconds: float | None = None,
+    progress: Progress | None = None,
+) -> ExecutedNotebook:
+    """Run `notebook` from a clean kernel of this Python; keep its output and an HTML page of it.
+
+    Parameters
+    ----------
+    notebook : Path
+        Read once, at the start; later edits change nothing.
+    parameters : Mapping[str, Any]
+        Values by name; those not given keep the notebook's defaults.
+    output_folder : Path
+        Gets `<notebook name>.ipynb` and `.html`, each whole or not at all, also from a run that fails.
+    environment : Mapping[str, str], optional
+        Laid over this process's environment, for the kernel only.
+    cwd : Path, optional
+        Where the notebook's code works. Default: the notebook's folder.
+    timeout_seconds : float, optional
+        A limit for the whole run, after which the kernel is killed.
+    progress : callable, optional
+        Called in this thread as `progress(code cells done, code cells in all, what runs now)`.
+
+    Raises
+    ------
+    NotebookError
+        The notebook cannot be read; nothing ran.
+    ParametersRefused
+        The parameters are not the notebook's; nothing ran.
+    NotebookFailed
+        A cell raised, the kernel died, a limit was passed, or cells never ran.
+    """
+    notebook = Path(notebook).absolute()
+    cwd = notebook.parent if cwd is None else Path(cwd).absolute()
+    if not cwd.is_dir():
+        raise NotebookError(f"{notebook.name} cannot run in {cwd}: there is no such folder.")
+    with tempfile.TemporaryDirectory(prefix="workbench-", ignore_cleanup_errors=True) as folder:
+        scratch = Path(folder)
+        source = scratch / notebook.name
+        document = read_notebook(notebook)
+        source.write_text(json.dumps(document), encoding="utf-8")
+        declared = NotebookParameters.from_notebook(source)
+        declared.complete(parameters)  # refuses what is missing
+        given = declared.validate(parameters)
+        output, page = output_paths(notebook, output_folder)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        partial = output.with_name(f".{output.stem}.partial.ipynb")
+        # Here, because jupyter_client and nbclient take a third of a second to import.
+        from workbench.promotion.kernel import RunKernel
+
+        environment = {"PLOTLY_RENDERER": "plotly_mimetype", **(environment or {})}
+        kernel = RunKernel(scratch, environment, cwd)
+        run = Supervision(notebook.name, document, given, kernel)
+        started = time.monotonic()
+        failure: BaseException | None = None
+        try:
+            _supervised(run, kernel, source, partial, timeout_seconds, progress)
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            if partial.exists():
+                _keep(
+                    run, partial, output, {"input_path": str(notebook), "output_path": str(output)}, failure
+                )
+                _show(output, page, failure)
+        return ExecutedNotebook(output, page, run.cells, time.monotonic() - started)
+
+
+def _supervised(
+    run: Supervision,
+    kernel: RunKernel,
+    source: Path,
+    partial: Path,
+    timeout_seconds: float | None,
+    progress: Progress | None,
+) -> None:
+    runner = threading.Thread(
+        target=_run, args=(run, kernel, source, partial), name=f"run of {run.name}", daemon=True
+    )
+    # What papermill's parts warn of is not the user's to mend.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        runner.start()
+        run.watch(runner, timeout_seconds, progress)
+    failure = run.failure(timeout_seconds)
+    if failure is not None:
+        raise failure from run.error
+    if progress is not None:
+        progress(run.cells, run.cells, "done")
+
+
+def _run(run: Supervision, kernel: RunKernel, source: Path, partial: Path) -> None:
+    """In the runner's thread: papermill, from its start to its end."""
+    import papermill
+    from jupyter_core.utils import ensure_event_loop
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    logging.getLogger("papermill").addHandler(logging.NullHandler())
+    loop = ensure_event_loop()  # the one that jupyter's synchronous calls use in this thread
+    try:
+        papermill.execute_notebook(
+            _unformatted(source),
+            _unformatted(partial),
+            parameters=run.given,
+            engine_name=_engine(),
+            kernel_name="python3",
+            language="python",
+            progress_bar=False,
+            autosave_cell_every=0,
+            supervision=run,
+            kernel=kernel,
+        )
+    except PapermillExecutionError as error:
+        run.cell_error = CellError(error.cell_index, error.ename, error.evalue, "\n".join(error.traceback))
+    except DeadKernelError as error:
+        run.kernel_died, run.error = True, error
+    except BaseException as error:  # noqa: BLE001 - the watching thread raises what this one met
+        run.error = error
+    finally:
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        loop.close()
+
+
+@functools.cache
+def _engine() -> str:
+    """The name of our engine, registered with papermill: its own, with our kernel and bounded outputs."""
+    from papermill.clientwrap import PapermillNotebookClient
+    from papermill.engines import NBClientEngine, papermill_engines
+
+    from workbench.promotion.kernel import BoundedOutputs, unheard
+
+    class Client(BoundedOutputs, PapermillNotebookClient):  # type: ignore[misc]
+        """Papermill's client, bounded."""
+
+    class Engine(NBClientEngine):  # type: ignore[misc]
+        """One method: run the cells in the kernel that is given."""
+
+        @classmethod
+        def execute_managed_notebook(
+            cls, nb_man: Any, _name: str, *, supervision: Supervision, kernel: RunKernel, **_options: Any
+        ) -> None:
+            client = Client(
+                nb_man,
+                km=kernel.manager,
+                log=unheard(),
+                timeout=None,
+                startup_timeout=_STARTUP_SECONDS,
+                # A flood of output may outrun us, and even lose the message that says it is over.
+                iopub_timeout=30,
+                raise_on_iopub_timeout=False,
+                store_widget_state=False,
+                on_cell_start=lambda **at: supervision.cell_starts(at["cell_index"]),
+                on_cell_executed=lambda **_: supervision.cell_ran(),
+            )
+            client.bound(CELL_TEXT_LIMIT, OUTPUT_LIMIT, lambda: supervision.kill("outputs"))
+            kernel.execute(client)
+
+    papermill_engines.register("workbench", Engine)
+    return "workbench"
+
+
+def _unformatted(path: Path) -> str:
+    """`path` for papermill, which passes it through `str.format`."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+def _keep(
+    run: Supervision, partial: Path, output: Path, paths: Mapping[str, str], failure: BaseException | None
+) -> None:
+    """Put what papermill wrote in its place, with what it says amiss corrected."""
+    document = read_notebook(partial)
+    document["cells"] = [cell for cell in document["cells"] if FAILURE_TAG not in cell["metadata"]["tags"]]
+    document["metadata"].setdefault("papermill", {}).update(paths)
+    if failure is not None:
+        document["metadata"]["papermill"]["exception"] = True
+        for cell in document["cells"][run.current + 1 :]:
+            # Papermill calls these completed when a kernel has died.
+            cell["metadata"].get("papermill", {})["status"] = "pending"
+        text = str(failure) or type(failure).__name__
+        banner = f"**This run failed**\n\n~~~~~~~~text\n{text}\n~~~~~~~~"
+        cell = {"cell_type": "markdown", "metadata": {"tags": [FAILURE_TAG]}, "source": banner}
+        document["cells"].insert(0, cell | ({"id": "failure"} if document["nbformat_minor"] >= 5 else {}))
+    replace_file(output, (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode())
+    partial.unlink()
+
+
+def _show(output: Path, page: Path, failure: BaseException | None) -> None:
+    try:
+        write_html(output, page)
+    except NotebookError:
+        if failure is None:
+            raise  # else what went wrong in the run matters more

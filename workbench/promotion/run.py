@@ -1,0 +1,154 @@
+"""Runs a notebook headless, with its record: the one path that commands, flows and schedules share."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import NotebookError, WorkbenchError
+from workbench.paths import NOTEBOOKS, PROJECT_ROOT
+from workbench.promotion.execute import Progress, execute_notebook, output_paths
+from workbench.promotion.parameters import NotebookParameters
+from workbench.promotion.store import NotebookStore
+from workbench.runs import RunStore
+from workbench.runs.code import code_version, shown_name
+from workbench.runs.notebook import notebook_sha256
+from workbench.runs.scope import RUN_ID_VARIABLE
+from workbench.settings import Settings
+
+__all__ = ["NotebookRunResult", "Origin", "find_notebook", "run_notebook"]
+
+_ERROR_LENGTH = 4_000
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Who asked for a run: a command, or a deployment for a scheduled moment."""
+
+    trigger: str = "command"
+    deployment: str | None = None
+    scheduled_for: datetime | None = None
+    flow_run_id: str | None = None
+
+
+@dataclass(frozen=True)
+class NotebookRunResult:
+    """A run that completed: its record's id, and where its output notebook and page lie."""
+
+    run_id: str
+    notebook: str
+    output: Path
+    html: Path
+    seconds: float
+
+
+def find_notebook(notebook: str | os.PathLike[str]) -> Path:
+    """The notebook's path: as given, or below `notebooks/`, with or without `.ipynb`."""
+    given = Path(notebook).expanduser()
+    names = [given] if given.suffix == ".ipynb" else [given, given.with_name(f"{given.name}.ipynb")]
+    for name in names:
+        for folder in (Path.cwd(), PROJECT_ROOT, NOTEBOOKS):
+            if (folder / name).is_file():
+                return Path(os.path.abspath(folder / name))
+    raise NotebookError(f"there is no notebook {notebook}, neither here nor below {NOTEBOOKS}")
+
+
+def run_notebook(
+    settings: Settings,
+    runs: RunStore,
+    notebook: str | os.PathLike[str],
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    sha256: str | None = None,
+    origin: Origin | None = None,
+    timeout_seconds: float | None = None,
+    environment: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+) -> NotebookRunResult:
+    """Run a notebook from a clean kernel and record how it went.
+
+    Parameters
+    ----------
+    settings : Settings
+    runs : RunStore
+    notebook : path
+        As `find_notebook` takes it; for a stored notebook only the name it goes by.
+    parameters : mapping, optional
+        Checked strictly against the "parameters" cell before anything runs.
+    sha256 : str, optional
+        Run the promoted notebook of that hash, whatever the file says now.
+    origin : Origin, optional
+        Who asked. Default: a command.
+    timeout_seconds : float, optional
+        The kernel is killed after that long.
+    environment : mapping, optional
+        Further variables for the kernel.
+    progress : callable, optional
+        `progress(cells done, cells in all, what runs now)`.
+
+    Raises
+    ------
+    ParametersRefused
+        Before anything ran; no record is left.
+    NotebookFailed
+        A cell raised, the kernel died, time ran out; the record says so.
+    RunError
+        That scheduled moment has been worked on already.
+    """
+    origin = origin or Origin()
+    if sha256 is None:
+        path = find_notebook(notebook)
+        name, folder, content = shown_name(path), path.parent, notebook_sha256(path)
+    else:
+        path, name, content = NotebookStore(settings.store_folder).open(sha256).path, str(notebook), sha256
+        folder = (NOTEBOOKS / name).parent if (NOTEBOOKS / name).parent.is_dir() else NOTEBOOKS
+    declared = NotebookParameters.from_notebook(path)
+    values = declared.complete(declared.validate(dict(parameters or {})))
+    run_id = runs.start(
+        notebook=name,
+        notebook_sha256=content,
+        parameters=values,
+        trigger=origin.trigger,
+        code_version=code_version(),
+        deployment=origin.deployment,
+        scheduled_for=origin.scheduled_for,
+        flow_run_id=origin.flow_run_id,
+    )
+    output_folder = settings.runs_folder / str(run_id)
+    try:
+        executed = execute_notebook(
+            path,
+            values,
+            output_folder,
+            environment={**(environment or {}), RUN_ID_VARIABLE: str(run_id)},
+            cwd=folder,
+            timeout_seconds=timeout_seconds,
+            progress=progress,
+        )
+    except BaseException as error:
+        _record_failure(runs, run_id, error, *output_paths(path, output_folder))
+        raise
+    runs.finish(run_id, "completed", output_path=str(executed.output), html_path=str(executed.html))
+    return NotebookRunResult(str(run_id), name, executed.output, executed.html, executed.seconds)
+
+
+def _record_failure(
+    runs: RunStore, run_id: uuid.UUID, error: BaseException, output: Path, html: Path
+) -> None:
+    said = str(error) if isinstance(error, WorkbenchError) else f"{type(error).__name__}: {error}"
+    try:
+        runs.finish(
+            run_id,
+            "failed",
+            error=said[:_ERROR_LENGTH],
+            output_path=str(output) if output.exists() else None,
+            html_path=str(html) if html.exists() else None,
+        )
+    except WorkbenchError as second:
+        # What went wrong first is what people need to know; this is told beside it.
+        error.add_note(f"the failure of run {run_id} could not be recorded: {second}")
