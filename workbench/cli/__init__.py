@@ -1,0 +1,47 @@
+"""The command `workbench`: thin; every command calls what a notebook would call."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from workbench.cli import data, notebooks, servers
+from workbench.errors import WorkbenchError
+from workbench.terminal import fail
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="workbench",
+    help="Load prices, develop a strategy, backtest it, promote the notebook, trace every number.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+app.command("demo", rich_help_panel="Start here")(notebooks.demo)
+app.command("lab", rich_help_panel="Start here")(notebooks.lab)
+app.command("up", rich_help_panel="Servers")(servers.up)
+app.command("down", rich_help_panel="Servers")(servers.down)
+app.command("status", rich_help_panel="Servers")(servers.status)
+app.command("doctor", rich_help_panel="Servers")(servers.doctor)
+app.add_typer(servers.db, name="db", rich_help_panel="Servers")
+app.command("ingest", rich_help_panel="Work")(data.ingest)
+app.command("run", rich_help_panel="Work")(notebooks.run)
+app.command("promote", rich_help_panel="Work")(notebooks.promote)
+app.add_typer(data.runs, name="runs", rich_help_panel="Look")
+app.add_typer(data.events, name="events", rich_help_panel="Look")
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one sentence on stderr and exit code 1."""
+    try:
+        app()
+    except WorkbenchError as error:
+        fail(str(error))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        fail("interrupted")
+        sys.exit(130)

@@ -1,0 +1,182 @@
+"""The commands about data: ingest, runs, events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import typer
+from rich.markup import escape
+
+from workbench.errors import SourceError
+from workbench.terminal import SAY, TELL, as_json, fail, print_plain, step, steps, table
+from workbench.workbench import Workbench
+
+__all__ = ["events", "ingest", "runs"]
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+_TOLD = ("notebook", "deployment", "error", "inserted", "updated", "first", "last")
+
+runs = typer.Typer(
+    help="Run records: which notebook, parameters and data made which rows.", no_args_is_help=True
+)
+events = typer.Typer(help="What was written or has run, as told on Redis.", no_args_is_help=True)
+
+
+def ingest(
+    symbols: Annotated[list[str], typer.Argument(help="Such as AAPL MSFT.")],
+    source: Annotated[str, typer.Option(help="sample or file.")] = "sample",
+    path: Annotated[Path | None, typer.Option(help="The CSV or Parquet file, for source file.")] = None,
+    start: Annotated[str | None, typer.Option(help="First day, as 2024-01-31.")] = None,
+    end: Annotated[str | None, typer.Option(help="The day after the last.")] = None,
+    column: Annotated[
+        list[str] | None, typer.Option(help="Which column is which field: close=Last (may be repeated).")
+    ] = None,
+    date_format: Annotated[str | None, typer.Option(help="How the file writes dates, as %d.%m.%Y.")] = None,
+    timezone: Annotated[
+        str | None, typer.Option(help="Time zone of times without an offset, as America/New_York.")
+    ] = None,
+    data_source: Annotated[str | None, typer.Option(help="Store a file's bars under this name.")] = None,
+) -> None:
+    """Bring bars into the database; bad rows are logged with their reason, the good ones load."""
+    columns = dict(_pair(text) for text in column or []) or None
+    with Workbench() as wb, steps("Ingesting") as tell:
+        done = wb.ingest(
+            symbols,
+            source=source,
+            start=start,
+            end=end,
+            path=path,
+            columns=columns,
+            date_format=date_format,
+            timezone=timezone,
+            data_source=data_source,
+            progress=lambda one: tell(f"{one.symbol} from {one.data_source}"),
+        )
+    for one in done:
+        step(f"{one.symbol} ({one.data_source}): {one.written}")
+        if one.refused:
+            rules = ", ".join(f"{rule} {count:,}" for rule, count in one.reasons.items())
+            TELL.print(
+                f"[yellow]![/] {one.refused:,} of {one.rows:,} rows refused ({escape(rules)}), "
+                f"see data_quality_logs; {escape(one.example)}",
+                soft_wrap=True,
+            )
+    if all(one.refused == one.rows for one in done):
+        fail(f"not one row of {', '.join(dict.fromkeys(one.origin for one in done))} could be stored")
+        raise typer.Exit(1)
+
+
+@runs.command("list")
+def list_runs(
+    latest: Annotated[int, typer.Option(help="How many.")] = 20,
+    notebook: Annotated[str | None, typer.Option(help="Part of the notebook's path.")] = None,
+    status: Annotated[str | None, typer.Option(help="running, completed, failed or crashed.")] = None,
+    json: Json = False,
+) -> None:
+    """The newest runs, newest first."""
+    with Workbench() as wb:
+        found = wb.runs.list(latest=latest, notebook=notebook, status=status)
+    if json:
+        print_plain(found.to_json(orient="records", date_format="iso", default_handler=str))
+        return
+    if found.empty:
+        step("no runs yet; try: workbench run strategies/sma_cross.ipynb")
+        return
+    shown = found.assign(
+        run=found["run_id"].str[:8],
+        notebook=[Path(notebook).stem for notebook in found["notebook"]],
+        started=found["started_at"].dt.strftime("%Y-%m-%d %H:%M"),
+        seconds=[
+            "" if pd.isna(length) else f"{length.total_seconds():.1f}"
+            for length in found["ended_at"] - found["started_at"]
+        ],
+        sharpe=[
+            "" if headline.get("sharpe_ratio") is None else f"{headline['sharpe_ratio']:.2f}"
+            for headline in found["headline"]
+        ],
+        by=found["deployment"].fillna(found["trigger"]),
+    )
+    table(
+        shown,
+        ["run", "notebook", "by", "status", "started", "seconds", "sharpe"],
+        flexible=["notebook", "by"],
+    )
+    for run in shown[shown["error"].notna()].itertuples():
+        TELL.print(f"[red]{run.run}[/] {escape(str(run.error).splitlines()[0])}", soft_wrap=True)
+
+
+@runs.command("show")
+def show_run(
+    run_id: Annotated[str, typer.Argument(help="The first characters are enough.")], json: Json = False
+) -> None:
+    """Everything that was recorded of one run."""
+    with Workbench() as wb:
+        run = wb.runs.show(run_id)
+    if json:
+        as_json(run)
+        return
+    for name, value in run.items():
+        if isinstance(value, dict):
+            SAY.print(f"[bold]{name}[/]")
+            for inner, item in value.items():
+                SAY.print(f"  {escape(str(inner))}: {escape(str(item))}", soft_wrap=True)
+        elif value is not None:
+            SAY.print(f"[bold]{name}[/] {escape(str(value))}", soft_wrap=True)
+
+
+@events.command("tail")
+def tail(
+    event_type: Annotated[str | None, typer.Option("--type", help="Only events of this type.")] = None,
+    latest: Annotated[int, typer.Option(help="First show that many older ones.")] = 10,
+    follow: Annotated[bool, typer.Option("--follow/--no-follow", "-f", help="Go on as they arrive.")] = True,
+    json: Json = False,
+) -> None:
+    """Events as they arrive, until Ctrl-C."""
+    from workbench.events import Event
+
+    def show(event: Event) -> None:
+        if json:
+            print_plain(event.to_json())
+        else:
+            facts = ", ".join(
+                f"{name}={value}" for name, value in event.data.items() if value not in (None, [], {})
+            )
+            SAY.print(
+                f"[dim]{event.timestamp:%Y-%m-%d %H:%M:%S}[/] [bold]{event.type}[/] {escape(facts)}",
+                soft_wrap=True,
+            )
+
+    with Workbench() as wb:
+        for event in wb.events.recent(latest) if latest > 0 else []:
+            if event_type is None or event.type == event_type:
+                show(event)
+        if follow:
+            try:
+                for event in wb.events.follow(event_type):
+                    show(event)
+            except KeyboardInterrupt:
+                return
+
+
+def _in_short(data: Mapping[str, Any]) -> str:
+    """The facts that fit a line; --json has all of them."""
+    shown = []
+    for name, value in data.items():
+        if name == "run_id" and value:
+            shown.append(f"run {value[:8]}")
+        elif isinstance(value, list) and value:
+            shown.append(f"{name} {', '.join(map(str, value[:5]))}{', …' * (len(value) > 5)}")
+        elif isinstance(value, str | int) and name in _TOLD:
+            shown.append(f"{name} {value}")
+    return "  ".join(shown)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator or not name or not value:
+        raise SourceError(f"--column {text}: write field=column, such as close=Last")
+    return name, value

@@ -1,0 +1,180 @@
+"""The commands about notebooks: demo, lab, run, promote."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from typing import Annotated
+
+import typer
+
+from workbench.errors import ServerError
+from workbench.paths import PROJECT_ROOT
+from workbench.settings import Settings
+from workbench.terminal import as_json, fail, step, steps
+from workbench.workbench import Workbench
+
+__all__ = ["demo", "lab", "promote", "run"]
+
+# How long JupyterLab may take to end its kernels, in seconds.
+_LAB_PATIENCE = 20.0
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option("--parameter", "-p", help="name=value, may be repeated; lists as A,B or JSON."),
+]
+
+
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the servers running at the end.")] = False,
+    json: Json = False,
+) -> None:
+    """The whole loop on real prices: servers, ingestion, a backtest, a scheduled run, events."""
+    from workbench.demo import Demo, summary
+
+    report = Demo(Settings.load(), keep=keep).run()
+    if json:
+        as_json(report.facts)
+    else:
+        summary(report)
+
+
+def run(
+    notebook: Annotated[str, typer.Argument(help="A path, or a name below notebooks/.")],
+    parameter: Parameters = None,
+    timeout: Annotated[float | None, typer.Option(help="Kill it after so many seconds.")] = None,
+    json: Json = False,
+) -> None:
+    """Run a notebook headless from a clean kernel, and record it."""
+    from workbench.promotion.parameters import NotebookParameters
+    from workbench.promotion.run import find_notebook
+
+    path = find_notebook(notebook)
+    values = NotebookParameters.from_notebook(path).parse(parameter or [])
+    with Workbench() as wb, steps(f"Running {path.name}") as tell:
+        result = wb.run(
+            path,
+            values,
+            timeout_seconds=timeout,
+            progress=lambda done, total, what: tell(f"{done} of {total} done; {what}"),
+        )
+        headline = wb.runs.show(result.run_id)["headline"]
+    if json:
+        as_json(
+            {
+                "run_id": result.run_id,
+                "notebook": result.notebook,
+                "status": "completed",
+                "output": str(result.output),
+                "html": str(result.html),
+                "seconds": round(result.seconds, 3),
+                "headline": headline,
+            }
+        )
+        return
+    step(f"run {result.run_id} completed in {result.seconds:.1f} s")
+    step(f"page      {result.html}")
+    step(f"notebook  {result.output}")
+
+
+def promote(
+    notebook: Annotated[str, typer.Argument(help="A path, or a name below notebooks/.")],
+    name: Annotated[str, typer.Option(help="The deployment's name.")],
+    cron: Annotated[str, typer.Option(help='Five fields, as "30 17 * * mon-fri".')],
+    timezone: Annotated[
+        str, typer.Option(help="The time zone the schedule is read in, as America/New_York.")
+    ],
+    parameter: Parameters = None,
+    timeout: Annotated[float | None, typer.Option(help="Kill a run after so many seconds.")] = None,
+    json: Json = False,
+) -> None:
+    """Turn a notebook into a scheduled Prefect job."""
+    from workbench.promotion.parameters import NotebookParameters
+    from workbench.promotion.run import find_notebook
+
+    path = find_notebook(notebook)
+    values = NotebookParameters.from_notebook(path).parse(parameter or [])
+    with Workbench() as wb, steps(f"Promoting {path.name}") as tell:
+        deployment = wb.promote(
+            path,
+            name=name,
+            cron=cron,
+            timezone=timezone,
+            parameters=values,
+            timeout_seconds=timeout,
+            progress=tell,
+        )
+    if json:
+        as_json(deployment.__dict__)
+        return
+    step(
+        f"{deployment.notebook} is deployed as {deployment.name}: "
+        f"{deployment.schedule} ({deployment.timezone})"
+    )
+    step(f"what runs is its content of now: {deployment.sha256[:12]}; promote again to change it")
+    step("it runs while the servers do: workbench status")
+
+
+def lab(
+    port: Annotated[int, typer.Option(help="JupyterLab's port.")] = 8888,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser.")] = True,
+) -> None:
+    """Open JupyterLab at notebooks/, with everything running behind it."""
+    from workbench.stack import Stack
+
+    settings = Settings.load()
+    stack = Stack(settings)
+    was_up = stack.is_up()
+    with steps("Starting the servers") as tell:
+        endpoints = stack.up(tell)
+    step(f"Prefect's pages: {endpoints.prefect_ui_url}  (sign in with {endpoints.prefect_auth_string})")
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        f"--ServerApp.root_dir={PROJECT_ROOT / 'notebooks'}",
+        "--ServerApp.ip=127.0.0.1",
+        f"--ServerApp.port={port}",
+        "--LabApp.default_url=/lab/tree/00_start_here.ipynb",
+        # Nothing is asked of the network that nobody asked for.
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        *(["--ServerApp.allow_root=True"] if os.geteuid() == 0 else []),
+        *([] if browser else ["--no-browser"]),
+    ]
+    environment = os.environ | {"WORKBENCH_HOME": str(settings.home), "PLOTLY_RENDERER": "plotly_mimetype"}
+    try:
+        code = _attend(subprocess.Popen(command, env=environment))
+    finally:
+        if was_up:
+            step("the servers run on; stop them with: workbench down")
+        else:
+            with steps("Stopping the servers") as tell:
+                stack.down(tell)
+    if code:
+        fail(f"JupyterLab ended with code {code}")
+        raise ServerError(f"JupyterLab could not run on port {port}; try: workbench lab --port {port + 1}")
+
+
+def _attend(lab: subprocess.Popen[bytes]) -> int:
+    """Wait for JupyterLab, and end it when we are told to end; return its exit code, 0 if we ended it."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        return lab.wait()
+    except KeyboardInterrupt:
+        # Ctrl-C reaches JupyterLab too, which asks whether it was meant; SIGTERM is not asked about.
+        lab.terminate()
+        try:
+            lab.wait(_LAB_PATIENCE)
+        except subprocess.TimeoutExpired:
+            lab.kill()
+            lab.wait()
+        return 0
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,163 @@
+"""The commands about servers: up, down, status, doctor, db."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from workbench.db.roles import READONLY_ROLE, admin_url, role_url
+from workbench.errors import ServerError
+from workbench.settings import Settings
+from workbench.terminal import SAY, as_json, step, steps
+
+__all__ = ["db", "doctor", "down", "status", "up"]
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+db = typer.Typer(help="The databases: migrations and ad hoc SQL.", no_args_is_help=True)
+
+
+def up(
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Return when all is ready; it runs on.")
+    ] = False,
+) -> None:
+    """Start PostgreSQL, Valkey, Prefect, a worker and the event relay; keep them running."""
+    from workbench.stack import Stack
+
+    stack = Stack(Settings.load())
+    if not detach:
+        step("Starting; Ctrl-C stops everything")
+        stack.supervise(progress=step)
+        return
+    with steps("Starting") as tell:
+        endpoints = stack.up(tell)
+    step(f"Prefect's pages: {endpoints.prefect_ui_url}")
+    if endpoints.prefect_auth_string:
+        step(f"sign in there with: {endpoints.prefect_auth_string}")
+    step("stop everything with: workbench down")
+
+
+def down() -> None:
+    """Stop everything that runs for this home, and leave no process."""
+    from workbench.stack import Stack
+
+    with steps("Stopping") as tell:
+        stopped = Stack(Settings.load()).down(tell)
+    step(f"stopped {', '.join(stopped)}" if stopped else "nothing was running")
+
+
+def status(json: Json = False) -> None:
+    """What runs where, and which version."""
+    from workbench.stack import Stack
+
+    services = Stack(Settings.load()).status()
+    if json:
+        as_json([asdict(service) for service in services])
+        return
+    drawn = Table(header_style="bold", box=None, pad_edge=False)
+    for column in ("", "service", "version", "process", "where"):
+        drawn.add_column(column, overflow="fold")
+    for service in services:
+        drawn.add_row(
+            "[green]●[/]" if service.running else "[red]○[/]",
+            service.name,
+            service.version or "",
+            str(service.pid or ""),
+            escape(service.where) + (f"\n[dim]{escape(service.detail)}[/]" if service.detail else ""),
+        )
+    SAY.print(drawn)
+
+
+def doctor() -> None:
+    """Check everything that is needed, and say what to do where something is wrong."""
+    from workbench.stack import Stack
+
+    findings = Stack(Settings.load()).doctor()
+    marks = {"ok": "[green]✓[/]", "warn": "[yellow]![/]", "fail": "[red]✗[/]"}
+    for finding in findings:
+        SAY.print(f"{marks[finding.level]} {escape(finding.what)}", soft_wrap=True)
+        if finding.advice:
+            SAY.print(f"  [dim]→ {escape(finding.advice)}[/]", soft_wrap=True)
+    if any(finding.level == "fail" for finding in findings):
+        raise typer.Exit(1)
+
+
+@db.command("upgrade")
+def upgrade() -> None:
+    """Create databases and roles where they are missing, and apply the migrations."""
+    from workbench.db.migrate import current
+    from workbench.stack import Stack
+
+    settings = Settings.load()
+    with steps("Upgrading") as tell:
+        endpoints = Stack(settings).start_servers(tell)
+    step(
+        f"the database {settings.trading_database} stands at revision "
+        f"{current(settings, endpoints.database_url)}"
+    )
+
+
+@db.command("current")
+def current() -> None:
+    """The revision the database stands at, and the newest one there is."""
+    from workbench.db import migrate
+
+    settings = Settings.load()
+    stamped = migrate.current(settings, _server(settings))
+    SAY.print(f"{stamped or 'none'} (newest: {migrate.head()})")
+
+
+@db.command("check")
+def check() -> None:
+    """Prove that the database and the declared tables agree."""
+    from workbench.db import migrate
+
+    settings = Settings.load()
+    differences = migrate.check(settings, _server(settings))
+    for difference in differences:
+        SAY.print(f"[red]✗[/] {escape(difference)}", soft_wrap=True)
+    if differences:
+        raise typer.Exit(1)
+    step("the database and the declared tables agree")
+
+
+@db.command("psql", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def psql(
+    context: typer.Context,
+    admin: Annotated[
+        bool, typer.Option("--admin", help="Log in as the administrator, not read-only.")
+    ] = False,
+) -> None:
+    """Open psql on the trading database, read-only; further words go to psql (-c "SELECT 1")."""
+    from workbench.embedded import psql_binary
+
+    settings = Settings.load()
+    server = _server(settings)
+    url = admin_url(server, settings.trading_database) if admin else role_url(settings, server, READONLY_ROLE)
+    found = shutil.which("psql") or psql_binary()
+    if found is None:
+        raise ServerError("there is no psql here; install PostgreSQL's client, or workbench[embedded]")
+    # By environment, not by argument: a command line is there for everyone on the machine to read.
+    environment = os.environ | {
+        "PGHOST": url.host or "",
+        "PGPORT": str(url.port or 5432),
+        "PGUSER": url.username or "",
+        "PGPASSWORD": str(url.password or ""),
+        "PGDATABASE": url.database or "",
+    }
+    os.execve(  # noqa: S606
+        str(found), [str(found), *context.args], environment
+    )
+
+
+def _server(settings: Settings) -> str:
+    from workbench.stack import Stack
+
+    return Stack(settings).endpoints().database_url
