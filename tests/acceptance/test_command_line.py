@@ -1,0 +1,115 @@
+"""The command line against bad input: one clear sentence each, nothing half-written."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.acceptance.conftest import Site
+
+pytestmark = [pytest.mark.timeout(600)]
+
+SMA = "strategies/sma_cross.ipynb"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["ingest", "NOPE"], "the sample does not have NOPE; it has AAPL, IBM, MSFT, GOOG, FB"),
+        (["ingest", "AAPL", "--start", "2020-01-01"], "no bars of AAPL from 2020-01-01"),
+        (["ingest", "AAPL", "--start", "2010-01-01", "--end", "2009-01-01"], "start must lie before end"),
+        (["ingest", "AAPL", "--start", "soon"], "start='soon' is not a date"),
+        (["ingest", "X", "--source", "file"], "--path FILE"),
+        (["ingest", "X", "--source", "file", "--path", "/nowhere/bars.csv"], "there is no file"),
+        (["ingest", "X", "--source", "bloomberg"], 'there is no source "bloomberg"; there are: sample, file'),
+        (["run", "nope"], "there is no notebook nope"),
+        (["run", SMA, "-p", "fsat=3"], "there is no parameter 'fsat' (did you mean fast?)"),
+        (["run", SMA, "-p", "fast=quick"], "fast must be int, got 'quick'"),
+        (["runs", "show", "ffffffff"], "there is no run ffffffff"),
+        (
+            ["promote", SMA, "--name", "a b", "--cron", "0 6 * * *", "--timezone", "UTC"],
+            "cannot name a deployment",
+        ),
+    ],
+)
+def test_a_refusal_is_one_sentence(site: Site, words: list[str], sentence: str) -> None:
+    assert sentence in site.refusal(*words)
+
+
+def test_a_file_with_a_missing_column_stores_nothing(site: Site) -> None:
+    path = site.folder / "no-close.csv"
+    path.write_text("date,open,high,low,volume\n2024-01-02,1,2,1,100\n")
+    assert "close" in site.refusal("ingest", "NOCLOSE", "--source", "file", "--path", str(path))
+    with site.workbench() as wb:
+        assert wb.data_ingestion.load_ingestion_status("NOCLOSE").empty
+
+
+def test_bad_rows_are_logged_and_good_ones_load(site: Site) -> None:
+    path = site.folder / "mixed.csv"
+    path.write_text(
+        "date,open,high,low,close,volume\n"
+        "2024-01-02,10,11,9,10,100\n"
+        "2024-01-03,10,9,11,10,100\n"
+        "2024-01-04,ten,11,9,10,100\n"
+        "2024-01-05,10,inf,9,10,100\n"
+        "2024-01-02,10,11,9,10,100\n"
+        ",10,11,9,10,100\n"
+    )
+    done = site.run("ingest", "MIXED", "--source", "file", "--path", str(path))
+    assert done.returncode == 0, done.stderr
+    assert "5 of 6 rows refused" in done.stderr
+    with site.workbench() as wb:
+        assert len(wb.data_ingestion.load_market_data("MIXED")) == 1
+        logs = wb.data_ingestion.load_data_quality_logs("MIXED")
+    assert sorted(logs["row_number"]) == [2, 3, 4, 5, 6]
+    assert (logs["reason"] != "").all()
+
+
+def test_status_and_doctor_tell_what_runs_where(site: Site) -> None:
+    services = {service["name"]: service for service in site.ask("status")}
+    assert set(services) == {"PostgreSQL", "Valkey", "Prefect server", "Worker", "Relay", "Supervisor"}
+    assert all(service["running"] for service in services.values())
+    assert services["PostgreSQL"]["version"].startswith("18.")
+    assert "127.0.0.1" in services["Prefect server"]["where"]
+    doctor = site.run("doctor")
+    assert doctor.returncode == 0, doctor.stdout
+    assert "✗" not in doctor.stdout
+    # Passwords are in no output.
+    assert "workbench:" not in doctor.stdout
+
+
+def test_the_database_is_current_and_as_declared(site: Site) -> None:
+    assert site.run("db", "current").stdout.split()[0] == "0001"
+    assert site.run("db", "check").returncode == 0
+    rows = site.run("db", "psql", "-Atc", "SELECT count(*) FROM workbench.runs")
+    assert rows.returncode == 0, rows.stderr
+    assert rows.stdout.strip().isdigit()
+    refused = site.run("db", "psql", "-c", "DELETE FROM workbench.runs")
+    assert "permission denied" in refused.stderr
+
+
+def test_events_tail_shows_what_happened(site: Site) -> None:
+    assert site.run("ingest", "FB").returncode == 0
+    for _ in range(50):
+        told = site.run("events", "tail", "--no-follow", "--latest", "100").stdout
+        if "FB" in told:
+            break
+    assert "market_data.written" in told
+
+
+def test_help_names_every_command(site: Site) -> None:
+    shown = site.run("--help").stdout
+    for command in (
+        "demo",
+        "up",
+        "down",
+        "status",
+        "doctor",
+        "db",
+        "ingest",
+        "run",
+        "promote",
+        "runs",
+        "events",
+        "lab",
+    ):
+        assert command in shown

@@ -1,0 +1,88 @@
+"""The notebooks that come with the project, run from top to bottom as a newcomer would."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+
+from tests.acceptance.browser import open_page
+from tests.acceptance.conftest import CLONE, Site
+
+pytestmark = [pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def start_here(site: Site) -> nbformat.NotebookNode:
+    """00_start_here.ipynb as it looks when every cell was run."""
+    ran = site.ask("run", str(CLONE / "notebooks" / "00_start_here.ipynb"))
+    return nbformat.read(ran["output"], as_version=4)
+
+
+def test_start_here_runs_top_to_bottom(start_here: nbformat.NotebookNode) -> None:
+    code = [cell for cell in start_here.cells if cell.cell_type == "code"]
+    assert all(cell.execution_count for cell in code)
+    figures = [
+        output
+        for cell in code
+        for output in cell.outputs
+        if "application/vnd.plotly.v1+json" in output.get("data", {})
+    ]
+    # The price chart, and the backtest's picture.
+    assert len(figures) == 2
+
+
+def test_start_here_ends_in_rows_and_in_a_scheduled_twin(
+    start_here: nbformat.NotebookNode, site: Site
+) -> None:
+    with site.workbench() as wb:
+        assert len(wb.strategy_engine.load_strategy_performance("start-here")) > 1_000
+        runs = wb.runs.list(latest=50)
+    twin = runs[runs["deployment"] == "sma-cross-start-here"]
+    assert list(twin["status"]) == ["completed"]
+
+
+@pytest.fixture
+def lab(site: Site) -> Iterator[str]:
+    """`workbench lab`, running; the address that it prints, with its token."""
+    log = site.folder / "lab.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "workbench.cli", "lab", "--no-browser", "--port", "8937"],
+            cwd=site.folder,
+            env=site.environment(),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+        )
+    try:
+        deadline = time.monotonic() + 90
+        address = ""
+        while not address and time.monotonic() < deadline and process.poll() is None:
+            lines = [line.strip() for line in log.read_text().splitlines() if "?token=" in line]
+            address = next((line[line.index("http") :] for line in lines if "127.0.0.1" in line), "")
+            time.sleep(0.2)
+        assert address, log.read_text()
+        yield address
+    finally:
+        labs = psutil.Process(process.pid).children(recursive=True)
+        process.terminate()
+        assert process.wait(60) == 0, log.read_text()
+        _, left = psutil.wait_procs(labs, timeout=10)
+        assert not left
+
+
+def test_lab_opens_the_start_page_on_loopback_and_wants_its_token(lab: str, tmp_path: Path) -> None:
+    assert lab.startswith("http://127.0.0.1:8937/lab/tree/00_start_here.ipynb")
+    without_token = urllib.request.urlopen(lab.split("?")[0], timeout=30)
+    assert "/login" in without_token.geturl()
+    with open_page(lab) as page:
+        page.get_by_role("heading", name="Start here").wait_for(timeout=90_000)
+        page.screenshot(path=tmp_path / "lab.png")

@@ -1,0 +1,105 @@
+"""What each login role may do: a service writes its own schema only, reads all, and owns nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from tests.conftest import Connection
+from workbench.db.roles import PREFECT_ROLE, READONLY_ROLE, RUNS_ROLE, SERVICES, all_roles, role_of
+from workbench.tables.types import METADATA
+
+OURS = [role for role in all_roles() if role != PREFECT_ROLE]
+WRITES = {**{role_of(service): service for service in SERVICES}, RUNS_ROLE: "workbench", READONLY_ROLE: None}
+TABLES = [(str(table.schema), table.name) for table in METADATA.sorted_tables]
+
+
+def _attempts(schema: str, table: str, column: str) -> list[sql.Composed]:
+    name = sql.Identifier(schema, table)
+    return [
+        statement.format(name, sql.Identifier(column))
+        for statement in (
+            sql.SQL("INSERT INTO {0} ({1}) VALUES (DEFAULT)"),
+            sql.SQL("UPDATE {0} SET {1} = DEFAULT"),
+            sql.SQL("DELETE FROM {0}"),
+            sql.SQL("TRUNCATE {0}"),
+            sql.SQL("COPY {0} FROM STDIN"),
+        )
+    ]
+
+
+@pytest.mark.parametrize("role", OURS)
+def test_a_role_is_refused_every_way_of_writing_in_another_schema(
+    connect_as: Callable[[str], Connection], role: str
+) -> None:
+    connection = connect_as(role)
+    for table in METADATA.sorted_tables:
+        if table.schema == WRITES[role]:
+            continue
+        attempts = _attempts(str(table.schema), table.name, table.columns.keys()[-1])
+        if table.fullname == "workbench.events" and role in map(role_of, SERVICES):
+            attempts = attempts[1:-1]  # a service adds events to the outbox, and can do no more to it
+        for attempt in attempts:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(attempt)
+
+
+@pytest.mark.parametrize("role", OURS)
+def test_a_role_reads_every_table(connect_as: Callable[[str], Connection], role: str) -> None:
+    connection = connect_as(role)
+    for schema, table in TABLES:
+        connection.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(schema, table)))
+
+
+@pytest.mark.parametrize("role", [role for role in OURS if WRITES[role]])
+def test_a_role_writes_its_own_schema_but_empties_no_table_at_a_stroke(
+    connect_as: Callable[[str], Connection], role: str
+) -> None:
+    connection = connect_as(role)
+    for schema, table in TABLES:
+        if schema != WRITES[role]:
+            continue
+        name = sql.Identifier(schema, table)
+        connection.execute(sql.SQL("DELETE FROM {}").format(name))
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(sql.SQL("TRUNCATE {}").format(name))
+
+
+@pytest.mark.parametrize("role", OURS)
+def test_a_role_makes_and_changes_no_objects(connect_as: Callable[[str], Connection], role: str) -> None:
+    connection = connect_as(role)
+    for statement in (
+        "CREATE TABLE public.mine (a int)",
+        "CREATE TABLE logging.mine (a int)",
+        "CREATE SCHEMA mine",
+        "DROP TABLE logging.system_logs",
+        "ALTER TABLE data_ingestion.market_data DISABLE TRIGGER ALL",
+        "CREATE ROLE mine",
+        "COPY (SELECT 1) TO PROGRAM 'true'",
+        "SET ROLE workbench_prefect",
+    ):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(statement.encode())
+
+
+def test_no_role_is_a_superuser_or_owns_anything_of_ours(admin: Connection) -> None:
+    powers = admin.execute(
+        "SELECT rolname FROM pg_roles WHERE rolname LIKE 'workbench\\_%' "
+        "AND (rolsuper OR rolcreatedb OR rolcreaterole OR rolbypassrls OR rolreplication)"
+    ).fetchall()
+    owned = admin.execute(
+        "SELECT relname FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner "
+        "WHERE r.rolname LIKE 'workbench\\_%'"
+    ).fetchall()
+    assert powers == []
+    assert owned == []
+
+
+def test_only_services_may_ask_the_fence(connect_as: Callable[[str], Connection]) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connect_as(READONLY_ROLE).execute("SELECT workbench.require_live_run(gen_random_uuid())")
+    with pytest.raises(psycopg.Error, match="is unknown"):
+        connect_as(role_of("logging")).execute("SELECT workbench.require_live_run(gen_random_uuid())")

@@ -1,0 +1,238 @@
+"""The relay: from the outbox to the stream and the channels, in order, at least once, whatever is down."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+import redis
+
+from tests.conftest import Connection
+from tests.integration.conftest import MakeBars
+from tests.integration.events.conftest import ONES_OWN, MakeRelay, wait_until_told
+from tests.servers import ServerPark, wait_for
+from workbench import Workbench
+from workbench.errors import ServerUnreachable
+from workbench.events import Event, outbox
+from workbench.events.relay import PrefectSink, RedisSink, Relay
+
+RunRelay = Callable[[Relay], threading.Event]
+
+
+def _publish(wb: Workbench, count: int, kind: str = "thing.done") -> None:
+    with wb.runs.pool.begin() as connection:
+        for number in range(count):
+            wb.events.publish_data_event(kind, "runs", {"n": number}, connection=connection)
+
+
+def _unpublished(admin: Connection) -> int:
+    row = admin.execute("SELECT count(*) FROM workbench.events WHERE published_at IS NULL").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_events_reach_the_stream_in_order_and_once(wb: Workbench, make_relay: MakeRelay) -> None:
+    relay = make_relay()
+    _publish(wb, 1_200)
+    while relay.pass_on_once():
+        pass
+    events = wb.events.recent(2_000)
+    assert [event.data["n"] for event in events] == list(range(1_200))
+    assert [event.event_id for event in events] == sorted(event.event_id for event in events)
+    assert relay.pass_on_once() == 0
+
+
+def test_a_listener_on_the_channel_gets_the_documented_payload(
+    wb: Workbench, make_bars: MakeBars, make_relay: MakeRelay, redis_url: str
+) -> None:
+    with redis.Redis.from_url(redis_url) as client, client.pubsub() as listener:
+        listener.subscribe("data_sync:market_data.written")
+        assert (listener.get_message(timeout=10) or {})["type"] == "subscribe"
+        wb.data_ingestion.write_market_data(make_bars(), source="file")
+        make_relay().pass_on_once()
+        message = wait_for(lambda: listener.get_message(timeout=1), "a message arrives")
+    assert message["channel"] == b"data_sync:market_data.written"
+    payload = json.loads(message["data"])
+    assert set(payload) == {"type", "service", "data", "timestamp", "event_id"}
+    assert (payload["type"], payload["service"]) == ("market_data.written", "data_ingestion")
+    assert payload["data"]["symbols"] == ["AAPL"]
+    assert payload["timestamp"].endswith("+00:00")
+    assert [event.to_json() for event in wb.events.recent()] == [message["data"].decode()]
+
+
+def test_a_running_relay_passes_on_what_is_committed(
+    wb: Workbench, make_bars: MakeBars, make_relay: MakeRelay, run_relay: RunRelay
+) -> None:
+    assert run_relay(make_relay()).wait(30)
+    for symbol in ("AAPL", "IBM"):
+        wb.data_ingestion.write_market_data(make_bars(symbol), source="file")
+    wait_until_told(wb, 2)
+    assert [event.data["symbols"] for event in wb.events.recent()] == [["AAPL"], ["IBM"]]
+
+
+class DyingSink(RedisSink):
+    """Delivers, and dies before that can be noted."""
+
+    def deliver(self, batch: Sequence[Event]) -> None:
+        super().deliver(batch)
+        raise KeyboardInterrupt
+
+
+def test_a_relay_that_dies_between_delivery_and_note_delivers_again(
+    wb: Workbench, make_relay: MakeRelay, redis_url: str, admin: Connection
+) -> None:
+    _publish(wb, 2)
+    with pytest.raises(KeyboardInterrupt):
+        make_relay(DyingSink(redis_url)).pass_on_once()
+    assert _unpublished(admin) == 2
+    assert make_relay().pass_on_once() == 2
+    ids = [event.event_id for event in wb.events.recent()]
+    assert ids[:2] == ids[2:]
+    assert _unpublished(admin) == 0
+
+
+def test_of_two_relays_one_works_and_the_other_takes_over(
+    wb: Workbench, make_relay: MakeRelay, run_relay: RunRelay
+) -> None:
+    first, second = make_relay(), make_relay()
+    assert run_relay(first).wait(30)
+    waiting = run_relay(second)
+    _publish(wb, 100)
+    wait_until_told(wb, 100)
+    assert not waiting.is_set()
+    first.stop()
+    assert waiting.wait(30)
+    _publish(wb, 100)
+    wait_until_told(wb, 200)
+    assert len({event.event_id for event in wb.events.recent(300)}) == 200
+
+
+def test_a_relay_whose_connection_is_cut_comes_back(
+    wb: Workbench, make_relay: MakeRelay, run_relay: RunRelay, admin: Connection
+) -> None:
+    assert run_relay(make_relay()).wait(30)
+    _publish(wb, 1)
+    wait_until_told(wb, 1)
+    admin.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    _publish(wb, 1)
+    wait_until_told(wb, 2)
+
+
+@pytest.mark.parametrize("profile", [ONES_OWN], indirect=True)
+def test_a_redis_that_is_down_stops_no_write_and_is_told_all_when_it_returns(
+    wb: Workbench,
+    make_bars: MakeBars,
+    make_relay: MakeRelay,
+    run_relay: RunRelay,
+    servers: ServerPark,
+    admin: Connection,
+) -> None:
+    assert run_relay(make_relay()).wait(30)
+    servers.redis().stop()
+    try:
+        for symbol in ("AAPL", "IBM"):
+            assert wb.data_ingestion.write_market_data(make_bars(symbol), source="file").inserted == 5
+        with pytest.raises(ServerUnreachable, match=r"Redis does not answer.*see: workbench status"):
+            wb.events.recent()
+        assert _unpublished(admin) == 2
+    finally:
+        servers.redis().start()
+    wait_until_told(wb, 2)
+    assert [event.data["symbols"] for event in wb.events.recent()] == [["AAPL"], ["IBM"]]
+
+
+@pytest.fixture
+def prefect_api() -> Iterator[tuple[str, list[dict[str, Any]], list[int]]]:
+    """An HTTP server that records what is posted to it: its URL, the requests, and the statuses to answer."""
+    requests: list[dict[str, Any]] = []
+    statuses: list[int] = []
+
+    class Recorder(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            requests.append({"path": self.path, "authorization": self.headers["Authorization"], "body": body})
+            self.send_response(statuses.pop(0) if statuses else 204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Recorder) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/api", requests, statuses
+        server.shutdown()
+        thread.join()
+
+
+def test_prefect_is_told_in_its_own_terms(
+    wb: Workbench,
+    make_bars: MakeBars,
+    make_relay: MakeRelay,
+    prefect_api: tuple[str, list[dict[str, Any]], list[int]],
+) -> None:
+    url, requests, _ = prefect_api
+    wb.data_ingestion.write_market_data(make_bars(), source="file")
+    assert make_relay(PrefectSink(url, "user:pass:word")).pass_on_once() == 1
+    (request,) = requests
+    assert request["path"] == "/api/events"
+    # base64 of "user:pass:word", by coreutils' base64
+    assert request["authorization"] == "Basic dXNlcjpwYXNzOndvcmQ="
+    (event,) = request["body"]
+    assert event["event"] == "data_sync.market_data.written"
+    assert event["resource"] == {"prefect.resource.id": "workbench.data_ingestion"}
+    assert event["payload"]["symbols"] == ["AAPL"]
+    assert event["occurred"].endswith("+00:00")
+
+
+def test_a_prefect_that_refuses_is_told_again_with_the_same_id_and_holds_up_no_redis(
+    wb: Workbench,
+    make_relay: MakeRelay,
+    redis_url: str,
+    prefect_api: tuple[str, list[dict[str, Any]], list[int]],
+    run_relay: RunRelay,
+) -> None:
+    url, requests, statuses = prefect_api
+    statuses.extend([503])
+    assert run_relay(make_relay(RedisSink(redis_url), PrefectSink(url, None))).wait(30)
+    _publish(wb, 1)
+    wait_until_told(wb, 1)
+    wait_for(lambda: len(requests) >= 2, "Prefect is told again")
+    assert requests[0]["body"][0]["id"] == requests[1]["body"][0]["id"]
+    assert requests[0]["authorization"] is None
+    assert len(wb.events.recent()) == 1
+
+
+def test_an_event_that_prefect_will_never_take_holds_up_no_other(
+    wb: Workbench,
+    make_relay: MakeRelay,
+    prefect_api: tuple[str, list[dict[str, Any]], list[int]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    url, requests, statuses = prefect_api
+    _publish(wb, 3)
+    # The batch is refused, then, one by one, the second of its events.
+    statuses.extend([422, 204, 422, 204])
+    relay = make_relay(PrefectSink(url, None))
+    assert relay.pass_on_once() == 3
+    assert [len(request["body"]) for request in requests] == [3, 1, 1, 1]
+    assert "Prefect refuses event" in caplog.text
+    assert relay.pass_on_once() == 0
+
+
+def test_events_that_redis_has_had_for_long_are_deleted(wb: Workbench, admin: Connection) -> None:
+    _publish(wb, 3)
+    admin.execute(
+        "UPDATE workbench.events SET published_at = now() - interval '31 days' "
+        "WHERE event_id = (SELECT min(event_id) FROM workbench.events)"
+    )
+    with wb.runs.pool.begin() as connection:
+        assert outbox.delete_old(connection, days=30) == 1
+    assert admin.execute("SELECT count(*) FROM workbench.events").fetchall() == [(2,)]

@@ -1,0 +1,177 @@
+"""Run records from start to end: what is recorded, who is told, what is refused, how two compare."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tests.conftest import Connection
+from workbench import Workbench
+from workbench.errors import QueryError, RunError, RunFenced, ValueRefused
+
+# What PostgreSQL 15 may do differently lies beneath this, and is tested there.
+pytestmark = pytest.mark.parametrize("postgres", ["postgresql-18"], indirect=True)
+
+MOMENT = datetime(2024, 1, 2, 22, 30, tzinfo=UTC)
+
+
+def _start(wb: Workbench, **facts: Any) -> uuid.UUID:
+    return wb.runs.start(**({"notebook": "strategies/sma.ipynb", "trigger": "command"} | facts))
+
+
+def _events(admin: Connection) -> list[tuple[Any, ...]]:
+    return admin.execute("SELECT type, key, data FROM workbench.events ORDER BY event_id").fetchall()
+
+
+def test_a_run_is_recorded_from_start_to_end(wb: Workbench) -> None:
+    flow_run = uuid.uuid4()
+    run_id = _start(
+        wb,
+        trigger="deployment",
+        notebook_sha256="ab" * 32,
+        parameters={"fast": 20},
+        code_version="0.1.0+gabc",
+        deployment="sma",
+        scheduled_for=MOMENT,
+        flow_run_id=str(flow_run),
+    )
+    started = wb.runs.show(run_id)
+    assert (started["status"], started["ended_at"]) == ("running", None)
+    wb.runs.note_revisions(run_id, {"yahoo/AAPL": 3})
+    wb.runs.note_revisions(run_id, {"yahoo/IBM": 1, "yahoo/AAPL": 4})
+    wb.runs.note_headline(run_id, {"sharpe_ratio": 1.25, "trades": None})
+    wb.runs.finish(run_id, "completed", output_path="/out.ipynb", html_path="/out.html")
+    shown = wb.runs.show(run_id)
+    expected = {
+        "run_id": str(run_id),
+        "notebook": "strategies/sma.ipynb",
+        "notebook_sha256": "ab" * 32,
+        "parameters": {"fast": 20},
+        "trigger": "deployment",
+        "status": "completed",
+        "code_version": "0.1.0+gabc",
+        "data_revisions": {"yahoo/AAPL": 4, "yahoo/IBM": 1},
+        "headline": {"sharpe_ratio": 1.25, "trades": None},
+        "deployment": "sma",
+        "scheduled_for": MOMENT,
+        "flow_run_id": flow_run,
+        "output_path": "/out.ipynb",
+        "html_path": "/out.html",
+        "error": None,
+    }
+    assert {name: shown[name] for name in expected} == expected
+    assert shown["ended_at"] >= shown["started_at"]
+
+
+def test_everyone_is_told_of_start_and_end(wb: Workbench, admin: Connection) -> None:
+    run_id = _start(wb)
+    wb.runs.finish(run_id, "failed", error="cell 3: ZeroDivisionError")
+    started, ended = _events(admin)
+    assert started[:2] == ("notebook_run.started", str(run_id))
+    assert ended[:2] == ("notebook_run.failed", str(run_id))
+    assert ended[2]["error"] == "cell 3: ZeroDivisionError"
+
+
+@pytest.mark.parametrize("again", ["completed", "failed", "crashed"])
+def test_a_run_ends_once(wb: Workbench, admin: Connection, again: str) -> None:
+    run_id = _start(wb)
+    wb.runs.finish(run_id, "crashed", error="declared dead")
+    with pytest.raises(RunFenced, match=f"run {run_id} has ended already or was declared dead"):
+        wb.runs.finish(run_id, again)
+    assert wb.runs.show(run_id)["error"] == "declared dead"
+    assert len(_events(admin)) == 2
+
+
+def test_a_scheduled_moment_is_worked_on_once(wb: Workbench, admin: Connection) -> None:
+    first = _start(wb, deployment="sma", scheduled_for=MOMENT)
+    for _ in range(2):
+        with pytest.raises(RunError, match=r"deployment sma is running for .*, or has run for it"):
+            _start(wb, deployment="sma", scheduled_for=MOMENT)
+        if wb.runs.show(first)["status"] == "running":
+            wb.runs.finish(first, "completed")
+    # Who was refused leaves neither a record nor an event.
+    assert len(wb.runs.list()) == 1
+    assert [kind for kind, _, _ in _events(admin)] == ["notebook_run.started", "notebook_run.completed"]
+
+
+@pytest.mark.parametrize("status", ["failed", "crashed"])
+def test_a_moment_that_failed_may_be_tried_again(wb: Workbench, status: str) -> None:
+    wb.runs.finish(_start(wb, deployment="sma", scheduled_for=MOMENT), status)
+    again = _start(wb, deployment="sma", scheduled_for=MOMENT)
+    assert wb.runs.show(again)["status"] == "running"
+
+
+def test_other_moments_other_deployments_and_runs_by_hand_are_free(wb: Workbench) -> None:
+    for deployment, moment in (
+        ("sma", MOMENT),
+        ("sma", MOMENT.replace(day=3)),
+        ("rsi", MOMENT),
+        (None, None),
+        (None, None),
+        ("sma", None),
+        ("sma", None),
+    ):
+        _start(wb, deployment=deployment, scheduled_for=moment)
+    assert len(wb.runs.list()) == 7
+
+
+def test_runs_are_listed_newest_first_and_by_filter(wb: Workbench) -> None:
+    ids = [str(_start(wb, notebook=f"{name}.ipynb")) for name in ("alpha", "beta", "50%_off")]
+    wb.runs.finish(uuid.UUID(ids[0]), "completed")
+    assert wb.runs.list()["run_id"].tolist() == ids[::-1]
+    assert wb.runs.list(latest=1)["run_id"].tolist() == ids[2:]
+    assert wb.runs.list(notebook="alpha")["run_id"].tolist() == ids[:1]
+    assert wb.runs.list(notebook="%_o")["run_id"].tolist() == ids[2:]
+    assert wb.runs.list(status="completed")["run_id"].tolist() == ids[:1]
+    empty = wb.runs.list(notebook="nope")
+    assert empty.empty
+    assert empty.dtypes.equals(wb.runs.list().dtypes)
+    with pytest.raises(QueryError, match="latest=0: ask for at least one run"):
+        wb.runs.list(latest=0)
+
+
+def test_a_run_is_shown_by_the_first_characters_of_its_id(wb: Workbench) -> None:
+    run_id = _start(wb)
+    _start(wb)
+    assert wb.runs.show(str(run_id)[:13].upper())["run_id"] == str(run_id)
+    with pytest.raises(RunError, match="several runs begin with"):
+        wb.runs.show("")
+    for unknown in ("zzz", "%", "_", uuid.uuid4()):
+        with pytest.raises(RunError, match=r"there is no run .*; wb.runs.list"):
+            wb.runs.show(unknown)
+
+
+def test_two_runs_side_by_side_show_what_differs(wb: Workbench) -> None:
+    one = _start(wb, parameters={"fast": 20, "slow": 50}, notebook_sha256="aa", code_version="v1")
+    other = _start(wb, parameters={"fast": 30, "slow": 50, "new": 1}, notebook_sha256="aa", code_version="v1")
+    wb.runs.note_revisions(one, {"yahoo/AAPL": 1})
+    wb.runs.note_revisions(other, {"yahoo/AAPL": 2})
+    for run_id in (one, other):
+        wb.runs.note_headline(run_id, {"sharpe_ratio": 1.5, "omega": None})
+    table = wb.runs.compare(one, other)
+    assert list(table.columns) == [str(one)[:8], str(other)[:8], "differs"]
+    differs = set(table.index[table["differs"]]) - {"started_at"}
+    assert differs == {"parameters.fast", "parameters.new", "data.yahoo/AAPL"}
+    assert list(table.loc["parameters.fast"]) == [20, 30, True]
+    assert not table.loc["headline.omega", "differs"]
+    assert not table.loc["deployment", "differs"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [({"trigger": "magic"}, "trigger must be interactive, command or deployment")],
+)
+def test_what_a_run_cannot_be_is_said_in_words(wb: Workbench, facts: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueRefused, match=said):
+        _start(wb, **facts)
+
+
+def test_a_status_that_there_is_not_is_refused(wb: Workbench) -> None:
+    run_id = _start(wb)
+    for status in ("running", "done"):
+        with pytest.raises(ValueRefused):
+            wb.runs.finish(run_id, status)
+    assert wb.runs.show(run_id)["status"] == "running"

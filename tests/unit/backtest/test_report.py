@@ -1,0 +1,81 @@
+"""The picture and the table: complete, right, and safe to show."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from workbench.backtest import BacktestResult, backtest
+from workbench.errors import BacktestError
+
+
+@pytest.fixture(scope="module")
+def result(aapl: pd.DataFrame) -> BacktestResult:
+    above = aapl["close"].rolling(20).mean() > aapl["close"].rolling(100).mean()
+    return backtest(aapl, above, ~above, name="SMA <20/100>")
+
+
+def test_the_picture_shows_what_the_result_holds(result: BacktestResult) -> None:
+    figure = result.plot()
+    traces = {trace.name: trace for trace in figure.data}
+    np.testing.assert_array_equal(traces["SMA <20/100>"].y, result.equity)
+    np.testing.assert_array_equal(traces["buy and hold"].y, result.benchmark)
+    np.testing.assert_array_equal(traces["drawdown"].y, result.drawdown)
+    assert len(traces["buy"].x) + len(traces["sell"].x) == len(result.orders)
+    assert traces["buy"].visible is True
+    assert f"{result.metrics['total_return']:+.1%}" in figure.layout.title.subtitle.text
+    assert figure.layout.xaxis.matches == "x2", "one time axis for both"
+    assert figure.layout.paper_bgcolor == "rgba(0,0,0,0)", "the page's own background, light or dark"
+
+
+def test_a_picture_of_no_trade_and_of_one_bar(aapl: pd.DataFrame) -> None:
+    never = pd.Series(False, index=aapl.index)
+    assert len(backtest(aapl, never, never).plot().data) == 5
+    assert len(backtest(aapl.iloc[:1], never.iloc[:1], never.iloc[:1]).plot().data) == 5
+
+
+def test_too_many_fills_start_switched_off(aapl: pd.DataFrame) -> None:
+    up = aapl["close"].diff() > 0
+    shown = {trace.name: trace.visible for trace in backtest(aapl, up, ~up).plot().data}
+    assert shown["buy"] == shown["sell"] == "legendonly"
+
+
+def test_a_benchmark_of_ones_own_starts_at_the_starting_capital(
+    result: BacktestResult, stocks: pd.DataFrame
+) -> None:
+    ibm = stocks.xs("IBM")["close"].rename("IBM")
+    line = next(trace for trace in result.plot(ibm).data if trace.name == "IBM")
+    np.testing.assert_allclose(line.y, ibm / ibm.iloc[0] * result.initial_cash)
+    with pytest.raises(BacktestError, match="no value from 2000-03-01"):
+        result.plot(ibm.set_axis(pd.date_range("2030", periods=len(ibm), tz="UTC")))
+    with pytest.raises(BacktestError, match="time zone"):
+        result.plot(ibm.tz_localize(None))
+
+
+def test_the_table_names_the_figures_and_escapes_what_people_type(result: BacktestResult) -> None:
+    html = result._repr_html_()
+    assert "SMA &lt;20/100&gt;" in html
+    assert "<20/100>" not in html
+    assert f"{result.metrics['total_return']:+.2%}" in html
+    assert "http" not in html
+    assert "nan" not in html.lower().replace("variant-numeric", "")
+
+
+def test_importing_and_backtesting_loads_neither_vectorbt_nor_plotly() -> None:
+    """They take seconds; a scheduled run that draws nothing shall not wait for them."""
+    script = (
+        "import sys, pandas as pd\n"
+        "from workbench.backtest import backtest\n"
+        "index = pd.MultiIndex.from_product([['X'], pd.date_range('2020', periods=3, tz='UTC')],"
+        " names=['symbol', 'timestamp'])\n"
+        "bars = pd.DataFrame({'open': 1.0, 'close': 1.0}, index=index)\n"
+        "backtest(bars, bars['close'] > 0, bars['close'] < 0).metrics\n"
+        "heavy = {'vectorbt', 'numba', 'plotly', 'scipy', 'prefect', 'sqlalchemy'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,301 @@
+"""A notebook's parameters: read without running anything, and nothing gets past them."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workbench.errors import NotebookError, ParametersRefused
+from workbench.promotion.parameter_types import type_of_annotation
+from workbench.promotion.parameters import NotebookParameters
+
+MakeNotebook = Callable[..., Path]
+
+CELL = """\
+# What to trade, and how.
+import datetime
+
+fast: int = 20  # bars of the fast average
+# bars of the slow average,
+# longer than fast
+slow = 50
+symbols = [
+    "AAPL",
+    "MSFT",
+]  # tickers
+fee: float = 1
+start: datetime.date | None = "2010-01-04"
+side: Literal["long", "both"] = "long"
+weights: dict[str, float] = {"AAPL": 0.5}
+adjusted: "bool" = True  # noqa: X
+account: str
+"""
+
+
+@pytest.fixture
+def parameters(make_notebook: MakeNotebook) -> NotebookParameters:
+    return NotebookParameters.from_notebook(make_notebook(CELL))
+
+
+def test_the_cell_gives_names_types_defaults_and_comments(parameters: NotebookParameters) -> None:
+    assert [(str(item), item.description) for item in parameters.items] == [
+        ("fast: int = 20", "bars of the fast average"),
+        ("slow: int = 50", "bars of the slow average, longer than fast"),
+        ("symbols: list[str] = ['AAPL', 'MSFT']", "tickers"),
+        ("fee: float = 1.0", ""),
+        ("start: date | None = '2010-01-04'", ""),
+        ("side: Literal['long', 'both'] = 'long'", ""),
+        ("weights: dict[str, float] = {'AAPL': 0.5}", ""),
+        ("adjusted: bool = True", ""),
+        ("account: str", ""),
+    ]
+
+
+def test_reading_the_cell_runs_nothing_of_it(make_notebook: MakeNotebook, tmp_path: Path) -> None:
+    trap = tmp_path / "ran"
+    with pytest.raises(NotebookError, match=r"line 2: path: the default .* is an expression, not a literal"):
+        NotebookParameters.from_notebook(
+            make_notebook(f"fast = 1\npath = __import__('pathlib').Path({str(trap)!r}).touch()")
+        )
+    assert not trap.exists()
+
+
+def test_a_notebook_without_such_a_cell_has_no_parameters(make_notebook: MakeNotebook) -> None:
+    parameters = NotebookParameters.from_notebook(make_notebook(None, "fast = 20"))
+    assert parameters.items == ()
+    with pytest.raises(ParametersRefused, match=r"no parameter 'fast'.* It has no parameters"):
+        parameters.validate({"fast": 1})
+
+
+@pytest.mark.parametrize(
+    ("source", "complaint"),
+    [
+        ("fast = 1\nfast = 2", "line 2: fast is assigned a second time"),
+        ("a, b = 1, 2", "line 1: a parameters cell holds only lines like"),
+        ("a = b = 1", "line 1: a parameters cell holds only"),
+        ("if True:\n    a = 1", "line 1: a parameters cell holds only"),
+        ("%matplotlib inline", "line 1: this is not Python"),
+        ("a = 1\nb = (1, 2)", "line 2: b: a tuple is not a value a parameter can have; write a list"),
+        ("a = 60 * 60", "line 1: a: the default '60 \\* 60' is an expression"),
+        ("a = 1e999", "line 1: a: must be a finite number, got inf"),
+        ("a: int = None", "line 1: a: must be int, got None"),
+        ("a: int = '1'", "line 1: a: must be int, got str '1'"),
+        ("a: tuple[int, ...] = (1,)", "line 1: a: the type tuple\\[int, ...\\] is none a parameter can have"),
+        ("a: int | str = 1", "line 1: a: the type int | str is none"),
+        ("a: set = {1}", "line 1: a: the type set is none"),
+        ("api_key = 'x'", "line 1: api_key: this looks like a secret.* read it from the environment"),
+        ("dbPassword: str | None = None", "dbPassword: this looks like a secret"),
+        ("token: str", "token: this looks like a secret"),
+    ],
+)
+def test_a_line_that_is_no_parameter_is_refused_by_its_number(
+    make_notebook: MakeNotebook, source: str, complaint: str
+) -> None:
+    with pytest.raises(NotebookError, match=rf"study\.ipynb, cell 1 \(its parameters\), .*{complaint}"):
+        NotebookParameters.from_notebook(make_notebook(source))
+
+
+def test_a_number_with_a_secrets_name_is_none(make_notebook: MakeNotebook) -> None:
+    read = NotebookParameters.from_notebook(
+        make_notebook("token_count = 5\nmax_tokens: int = 3\nsecretary = 'x'")
+    )
+    assert read.names == ("token_count", "max_tokens", "secretary")
+
+
+def test_two_such_cells_and_the_output_of_a_run_are_refused(make_notebook: MakeNotebook) -> None:
+    second = {"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": "b = 1", "outputs": []}
+    with pytest.raises(NotebookError, match=r"2 cells tagged .* \(1, 2\)"):
+        NotebookParameters.from_notebook(make_notebook("a = 1", second))
+    injected = second | {"metadata": {"tags": ["injected-parameters"]}}
+    with pytest.raises(NotebookError, match="is the output of a run"):
+        NotebookParameters.from_notebook(make_notebook("a = 1", injected))
+
+
+def test_given_values_come_back_as_plain_json_and_defaults_fill_the_rest(
+    parameters: NotebookParameters,
+) -> None:
+    given = {"fast": 10, "fee": 2, "symbols": [], "start": None, "account": "x"}
+    assert parameters.validate(given) == given
+    assert type(parameters.validate(given)["fee"]) is float
+    assert parameters.complete(given) == {
+        "fast": 10,
+        "slow": 50,
+        "symbols": [],
+        "fee": 2.0,
+        "start": None,
+        "side": "long",
+        "weights": {"AAPL": 0.5},
+        "adjusted": True,
+        "account": "x",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("fast", True, "fast must be int, got bool True"),
+        ("fast", 20.0, "fast must be int, got float 20.0"),
+        ("fast", "20", "fast must be int, got str '20'"),
+        ("fast", 2**63, "fast is an integer beyond 64 bits"),
+        ("fast", None, "fast must be int, got None"),
+        ("fee", float("nan"), "fee must be a finite number, got nan"),
+        ("fee", float("-inf"), "fee must be a finite number, got -inf"),
+        ("fee", True, "fee must be float, got bool True"),
+        ("fee", 2**53 + 1, "fee is an integer that no float holds exactly"),
+        ("symbols", "AAPL", r"symbols must be list\[str\], got str 'AAPL' \(for example \[\"AAPL\"\]\)"),
+        ("symbols", ("AAPL",), r"symbols must be list\[str\], got tuple"),
+        ("symbols", ["AAPL", 1], "symbols item 2 must be str, got int 1"),
+        ("weights", {"AAPL": "x"}, "weights key 'AAPL' must be float"),
+        ("weights", {1: 0.5}, "weights must have strings as keys"),
+        ("start", "20100104", 'start must be a date as "2010-01-31"'),
+        ("side", "short", "side must be one of 'long', 'both', got 'short'"),
+        ("adjusted", 1, "adjusted must be bool, got int 1"),
+        ("account", Path("x"), "account must be str, got PosixPath"),
+        ("account", "a\0b", "account holds a NUL character"),
+        ("account", "\ud800", "account holds half of a surrogate pair"),
+    ],
+)
+def test_a_value_of_another_type_is_refused(
+    parameters: NotebookParameters, name: str, value: object, complaint: str
+) -> None:
+    with pytest.raises(ParametersRefused, match=complaint) as refusal:
+        parameters.validate({name: value})
+    assert refusal.value.names == (name,)
+    assert refusal.value.known == parameters.names
+
+
+def test_one_refusal_names_every_problem_and_all_there_is(parameters: NotebookParameters) -> None:
+    with pytest.raises(ParametersRefused) as refusal:
+        parameters.validate({"fsat": 1, "slow": "x", "password": "hunter2"})
+    message = str(refusal.value)
+    assert refusal.value.names == ("fsat", "slow", "password")
+    assert "there is no parameter 'fsat' (did you mean fast?)" in message
+    assert "slow must be int" in message
+    assert all(str(item) in message for item in parameters.items)
+    assert "hunter2" not in message, "an unknown name may carry a secret"
+
+
+def test_a_parameter_without_a_default_must_be_given(parameters: NotebookParameters) -> None:
+    with pytest.raises(ParametersRefused, match="account has no default and must be given"):
+        parameters.complete({"fast": 1})
+
+
+def test_nesting_without_end_is_refused(make_notebook: MakeNotebook) -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    with pytest.raises(ParametersRefused, match="nested too deeply"):
+        NotebookParameters.from_notebook(make_notebook("a = None")).validate({"a": endless})
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("fast=20", 20),
+        ("fast= -1_000 ", -1000),
+        ("fee=1e-3", 0.001),
+        ("symbols=AAPL, MSFT", ["AAPL", "MSFT"]),
+        ('symbols=["AAPL"]', ["AAPL"]),
+        ("symbols=", []),
+        ('weights={"MSFT": 1}', {"MSFT": 1.0}),
+        ("start=2012-02-29", "2012-02-29"),
+        ("start=null", None),
+        ("side=both", "both"),
+        ("adjusted=False", False),
+        ("account=a=b", "a=b"),
+    ],
+)
+def test_a_command_lines_text_is_read_by_the_declared_type(
+    parameters: NotebookParameters, text: str, value: object
+) -> None:
+    assert parameters.parse([text]) == {text.partition("=")[0]: value}
+
+
+@pytest.mark.parametrize(
+    ("texts", "complaint"),
+    [
+        (["fast"], "'fast' is not name=value"),
+        (["fast=2.0"], "fast must be int, got '2.0'"),
+        (["fee=nan"], "fee must be float, got 'nan'"),
+        (["adjusted=maybe"], "adjusted must be bool, got 'maybe'"),
+        (["symbols=[1"], r"symbols must be list\[str\] as JSON"),
+        (["symbols=[1]"], "symbols item 1 must be str"),
+        (["start=2012-02-30"], "start must be a date"),
+        (["side=up"], "side must be one of"),
+        (["slwo=1"], r"did you mean slow\?"),
+        (["fast=1", "fast=2"], "fast is given twice"),
+    ],
+)
+def test_a_command_lines_text_that_is_no_value_is_refused(
+    parameters: NotebookParameters, texts: list[str], complaint: str
+) -> None:
+    with pytest.raises(ParametersRefused, match=complaint):
+        parameters.parse(texts)
+
+
+def test_the_schema_is_json_schema_and_draws_the_same_line(parameters: NotebookParameters) -> None:
+    """Judged by the `jsonschema` package, which Prefect judges by."""
+    schema = parameters.json_schema()
+    validator = jsonschema.Draft202012Validator
+    validator.check_schema(schema)
+    assert schema["required"] == ["account"]
+    assert schema["properties"]["fast"] == {
+        "title": "fast",
+        "position": 0,
+        "type": "integer",
+        "default": 20,
+        "description": "bars of the fast average",
+    }
+    assert validator(schema).is_valid(parameters.complete({"account": "x"}))
+    for wrong in (
+        {"fsat": 1},
+        {"fast": "1"},
+        {"fast": True},
+        {"symbols": "AAPL"},
+        {"side": "up"},
+        {"start": 1},
+    ):
+        assert not validator(schema).is_valid({"account": "x", **wrong}), wrong
+        with pytest.raises(ParametersRefused):
+            parameters.validate(wrong)
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(deadline=None)
+@given(value=JSON_VALUES | st.text(alphabet="\"'\\\n\r{}$#;()`/.", max_size=20))
+def test_whatever_is_accepted_reaches_the_notebook_as_that_value_and_as_nothing_else(value: object) -> None:
+    """The oracle is Python: the source that papermill makes of a value is one assignment of that value."""
+    from papermill.translators import PythonTranslator
+
+    anything = type_of_annotation(ast.parse("Any", mode="eval").body)
+    try:
+        accepted = anything.check(value)
+    except ValueError:
+        return
+    source = PythonTranslator.codify({"name": accepted})
+    (statement,) = ast.parse(source).body
+    assert isinstance(statement, ast.Assign)
+    assert ast.literal_eval(statement.value) == accepted
+    assert json.loads(json.dumps(accepted)) == accepted
+
+
+@given(name=st.text(max_size=30).filter(lambda name: name != "fast"))
+def test_no_name_but_a_declared_one_is_ever_accepted(name: str) -> None:
+    cell = {"cell_type": "code", "source": "fast = 1", "metadata": {"tags": ["parameters"]}}
+    parameters = NotebookParameters.from_document({"cells": [cell], "metadata": {}}, "study.ipynb")
+    with pytest.raises(ParametersRefused):
+        parameters.validate({name: 1})
+    assert parameters.validate({"fast": 1}) == {"fast": 1}

@@ -1,0 +1,73 @@
+"""The public names of the package, and what it costs to import them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import workbench
+
+
+def test_the_public_names_are_these_and_no_others() -> None:
+    assert workbench.__all__ == [
+        "BacktestResult",
+        "Settings",
+        "Workbench",
+        "WorkbenchError",
+        "panel",
+        "price_chart",
+    ]
+    for name in workbench.__all__:
+        assert getattr(workbench, name).__name__ == name
+
+
+def test_importing_the_workbench_loads_no_engine() -> None:
+    heavy = [
+        "vectorbt",
+        "prefect",
+        "papermill",
+        "jupyterlab",
+        "nbconvert",
+        "plotly",
+        "numba",
+        "alembic",
+        "redis",
+    ]
+    program = (
+        "import sys; from workbench import Workbench; Workbench();"
+        f"print([name for name in {heavy!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        (
+            "wb.",
+            {"data_ingestion", "strategy_engine", "logging", "events", "runs", "ingest", "run", "promote"},
+        ),
+        ("wb.data_ingestion.", {"load_market_data", "write_market_data", "load_ingestion_status"}),
+        (
+            "wb.strategy_engine.load_",
+            {"load_strategies", "load_strategy_signals", "load_strategy_performance"},
+        ),
+        ("wb.runs.", {"list", "show", "compare"}),
+    ],
+)
+def test_tab_completion_teaches_the_api_before_anything_is_opened(typed: str, offered: set[str]) -> None:
+    program = (
+        "from IPython.core.interactiveshell import InteractiveShell as Shell\n"
+        "from IPython.core.completer import provisionalcompleter\n"
+        "shell = Shell.instance()\n"
+        "shell.run_cell('from workbench import Workbench; wb = Workbench()')\n"
+        "with provisionalcompleter():\n"
+        f"    print(*[c.text for c in shell.Completer.completions({typed!r}, {len(typed)})])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=True
+    )
+    assert offered <= set(done.stdout.split())

@@ -1,0 +1,90 @@
+"""Settings: read once from the environment, frozen, and a wrong variable is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from workbench.errors import SettingsError
+from workbench.paths import PROJECT_ROOT
+from workbench.settings import Settings
+
+
+def test_without_variables_everything_is_embedded_and_below_the_clone() -> None:
+    settings = Settings.load()
+    assert settings.home == PROJECT_ROOT / ".workbench"
+    assert settings.database_url is None
+    assert settings.redis_url is None
+    assert settings.prefect_api_url is None
+    assert (settings.trading_database, settings.prefect_database) == ("trading_system", "prefect")
+    for folder in (settings.runs_folder, settings.store_folder, settings.logs_folder):
+        assert folder.parent == settings.home
+
+
+def test_variables_are_read_by_their_documented_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKBENCH_HOME", "/srv/workbench")
+    monkeypatch.setenv("WORKBENCH_DATABASE_URL", "postgresql://me:secret@db:5432/research")
+    monkeypatch.setenv("WORKBENCH_REDIS_URL", "redis://:secret@cache:6379/1")
+    monkeypatch.setenv("PREFECT_API_URL", "http://prefect:4200/api")
+    monkeypatch.setenv("PREFECT_API_AUTH_STRING", "admin:secret")
+    settings = Settings.load()
+    assert settings.home == Path("/srv/workbench")
+    assert settings.prefect_api_url == "http://prefect:4200/api"
+    assert settings.database_url is not None
+    assert settings.database_url.get_secret_value().endswith("/research")
+    assert "secret" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("path", "trading", "prefect"),
+    [
+        ("", "trading_system", "prefect"),
+        ("/", "trading_system", "prefect"),
+        ("/postgres", "trading_system", "prefect"),
+        ("/template1", "trading_system", "prefect"),
+        ("/trading_system", "trading_system", "prefect"),
+        ("/research", "research", "research_prefect"),
+        ("/r%C3%A9search%20x", "résearch x", "résearch x_prefect"),
+    ],
+)
+def test_a_url_that_names_a_database_names_ours(path: str, trading: str, prefect: str) -> None:
+    settings = Settings(database_url=SecretStr(f"postgresql://u:p@h{path}"))
+    assert (settings.trading_database, settings.prefect_database) == (trading, prefect)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("WORKBENCH_DATABASE_URL", "mysql://u@h/x", "expected postgresql://.*scheme 'mysql'"),
+        ("WORKBENCH_DATABASE_URL", "localhost:5432", "expected postgresql://"),
+        ("WORKBENCH_DATABASE_URL", "postgresql://u@/x", "the host None"),
+        ("WORKBENCH_DATABASE_URL", "postgresql://host/x", "names no user"),
+        ("WORKBENCH_REDIS_URL", "http://cache", "expected redis://.*scheme 'http'"),
+    ],
+)
+def test_a_wrong_variable_is_named_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match=f"^{variable}: .*{said}") as caught:
+        Settings.load()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("variable", ["WORKBENCH_DATABASE_URL", "WORKBENCH_REDIS_URL", "PREFECT_API_URL"])
+def test_a_blank_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, "  ")
+    assert Settings.load() == Settings()
+
+
+def test_a_relative_home_is_made_absolute_and_a_tilde_is_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert Settings(home=Path("~/wb")).home == Path("/home/me/wb")
+    assert Settings(home=Path("a/../b")).home == Path.cwd() / "b"
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().home = Path("/elsewhere")  # type: ignore[misc]
