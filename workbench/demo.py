@@ -121,21 +121,21 @@ class Demo:
         before = set(wb.runs.list(latest=1000, notebook=NOTEBOOK)["run_id"])
         with _step("Backtest", f"{NOTEBOOK} ran headless inside a Prefect flow"):
             environment = process_environment(self._settings, prefect_environment(self._settings, endpoints))
-            done = subprocess.run(
-                [
-                    sys.executable,
-                    str(PROJECT_ROOT / "flows" / "run_notebook.py"),
-                    NOTEBOOK,
-                    "--parameters",
-                    '{"symbols": ["AAPL"]}',
-                ],
-                cwd=PROJECT_ROOT,
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=_RUN_PATIENCE,
-                check=False,
-            )
+            flow = str(PROJECT_ROOT / "flows" / "run_notebook.py")
+            try:
+                done = subprocess.run(
+                    [sys.executable, flow, NOTEBOOK, "--parameters", '{"symbols": ["AAPL"]}'],
+                    cwd=PROJECT_ROOT,
+                    env=environment,
+                    capture_output=True,
+                    text=True,
+                    timeout=_RUN_PATIENCE,
+                    check=False,
+                )
+            except subprocess.TimeoutExpired as error:
+                raise DemoFailed(
+                    f"the flow did not end in {_RUN_PATIENCE:.0f} s and was stopped; try: workbench doctor"
+                ) from error
             if done.returncode:
                 said = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
                 raise DemoFailed(f"the flow failed: {said[-1] if said else f'exit code {done.returncode}'}")

@@ -62,7 +62,7 @@ def read(connection: sa.Connection, query: sa.Select[Any]) -> pd.DataFrame:
     with driver.cursor() as cursor:
         cursor.adapters.register_loader("numeric", FloatLoader)
         cursor.adapters.register_loader("uuid", TextLoader)
-        cursor.execute(str(compiled).encode(), _driver_parameters(compiled))
+        cursor.execute(str(compiled).encode(), compiled.construct_params())
         rows = cursor.fetchall()
     values = zip(*rows, strict=True) if rows else ([] for _ in columns)
     return pd.DataFrame(
@@ -143,11 +143,6 @@ def _flat(table: sa.Table, frame: pd.DataFrame) -> pd.DataFrame:
                 column=str(level),
             )
     return frame.reset_index() if levels else frame
-
-
-def _driver_parameters(compiled: Any) -> Any:
-    """The statement's parameters as the driver takes them."""
-    return compiled.construct_params()
 
 
 def _match_columns(table: sa.Table, frame: pd.DataFrame, key: Sequence[str]) -> list[sa.Column[Any]]:
