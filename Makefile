@@ -33,8 +33,25 @@ up: $(READY) ## Start the servers, the worker and the relay, and keep them runni
 down: $(READY) ## Stop everything
 	@$(BIN)/workbench down
 
-bench: $(READY) ## Each headline speed against its peers, in one run
-	@$(BIN)/python -m benchmarks startup $(ARGS)
+# The peers of the benchmarks; ArcticDB asks for an older pandas, so it has an environment of its own.
+PEERS    := $(VENV)/.bench-ready
+ARCTICDB := .venv-bench-arcticdb
+
+bench: $(READY) $(PEERS) $(ARCTICDB)/.ready ## Each headline speed against its peers, in one run
+	@$(BIN)/python -m benchmarks load write growth startup $(ARGS)
+
+$(PEERS): requirements/bench.txt $(READY)
+	@echo "Installing the benchmarks' peers into $(VENV)" >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --prefer-binary -r requirements/bench.txt
+	@touch $@
+
+# Where there is no ArcticDB for this machine, the benchmarks say that they leave it out.
+$(ARCTICDB)/.ready: requirements/bench-arcticdb.txt
+	@echo "Installing ArcticDB into $(ARCTICDB)" >&2
+	@$(PYTHON) -m venv --clear $(ARCTICDB)
+	@$(ARCTICDB)/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: \
+		-r requirements/bench-arcticdb.txt || echo "ArcticDB cannot be installed here" >&2
+	@touch $@
 
 lint: $(READY) ## Lint, format check, types and import contracts
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh tests/run.sh lint
@@ -42,13 +59,16 @@ lint: $(READY) ## Lint, format check, types and import contracts
 format: $(READY) ## Put the code in order
 	@$(BIN)/ruff check --fix-only --quiet . ; $(BIN)/ruff format --quiet .
 
-lock: ## Resolve both locks anew (needs uv)
+lock: ## Resolve every lock anew (needs uv)
 	@for lock in prefect-3.4.14 prefect-latest; do \
 		uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-annotate --upgrade \
 			--custom-compile-command "make lock" pyproject.toml requirements/$$lock.in -o requirements/$$lock.txt; done
+	@for lock in bench bench-arcticdb; do \
+		uv pip compile --quiet --universal --python-version 3.11 --no-annotate --upgrade \
+			--custom-compile-command "make lock" requirements/$$lock.in -o requirements/$$lock.txt; done
 
 clean: ## Remove the environments and caches (data in .workbench/ stays)
-	@rm -rf .venv .venv-prefect-* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@rm -rf .venv .venv-prefect-* .venv-bench-* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # Made anew when the lock changes; the marker is written last, so that a broken install is done again.
 $(READY): $(LOCK) pyproject.toml
@@ -58,4 +78,6 @@ $(READY): $(LOCK) pyproject.toml
 	@echo "Installing the tested set into $(VENV) (a few minutes the first time)" >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --prefer-binary -r $(LOCK)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@# The compiled loops are made now, or the first large load would wait for them.
+	@$(BIN)/python -c "from workbench.db import wire; wire.compile_all()"
 	@touch $@
