@@ -6,19 +6,24 @@ REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA workbench FROM PUBLIC;
 
 DO $$
 DECLARE
+    -- Those there are: a database on its way from one revision to the next may not have all of them yet.
+    services text[] := ARRAY(
+        SELECT s FROM unnest(ARRAY['data_ingestion', 'strategy_engine', 'execution', 'risk_management',
+                                   'analytics', 'notification', 'logging']) AS s
+        WHERE to_regnamespace(s) IS NOT NULL);
     service text;
     read_schema text;
 BEGIN
     -- Everyone reads every schema of ours.
-    FOREACH read_schema IN ARRAY ARRAY['workbench', 'data_ingestion', 'strategy_engine', 'logging'] LOOP
-        FOREACH service IN ARRAY ARRAY['data_ingestion', 'strategy_engine', 'logging', 'runs', 'readonly'] LOOP
+    FOREACH read_schema IN ARRAY services || 'workbench'::text LOOP
+        FOREACH service IN ARRAY services || ARRAY['runs', 'readonly'] LOOP
             EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', read_schema, 'workbench_' || service);
             EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA %I TO %I', read_schema, 'workbench_' || service);
         END LOOP;
     END LOOP;
 
     -- A service writes its own schema, adds events to the outbox, and asks the fence.
-    FOREACH service IN ARRAY ARRAY['data_ingestion', 'strategy_engine', 'logging'] LOOP
+    FOREACH service IN ARRAY services LOOP
         EXECUTE format('GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA %I TO %I',
                        service, 'workbench_' || service);
         EXECUTE format('GRANT USAGE ON ALL SEQUENCES IN SCHEMA %I TO %I', service, 'workbench_' || service);

@@ -21,7 +21,9 @@ facts as fields. `str(error)` is meant for people; the fields are meant for prog
     │   ├── AmbiguousSource       several data sources hold the symbols
     │   └── EmptyRange            a range that holds nothing
     ├── SourceError               bars cannot be had from a source
-    │   └── FileRefused           a file that is not a table of bars
+    │   ├── FileRefused           a file that is not a table of bars
+    │   ├── KeyRefused            a vendor refuses the key, or there is none
+    │   └── SourceUnreachable     a vendor does not answer, or only with errors
     ├── BacktestError             a backtest cannot be computed from what was given
     ├── NotebookError             a notebook cannot be used
     │   ├── ParametersRefused     unknown, missing or wrongly typed notebook parameters
@@ -46,6 +48,7 @@ __all__ = [
     "EventError",
     "FileRefused",
     "FrameRefused",
+    "KeyRefused",
     "MigrationError",
     "MissingReference",
     "NaiveTimestamp",
@@ -61,6 +64,7 @@ __all__ = [
     "ServerUnreachable",
     "SettingsError",
     "SourceError",
+    "SourceUnreachable",
     "UnknownSymbol",
     "ValueRefused",
     "WorkbenchError",
@@ -177,6 +181,14 @@ class FileRefused(SourceError):
     def __init__(self, message: str | None = None, *, path: str | None = None) -> None:
         super().__init__(message)
         self.path = path
+
+
+class KeyRefused(SourceError):
+    """A vendor refuses the key, or there is none: no symbol can be had."""
+
+
+class SourceUnreachable(SourceError):
+    """A vendor does not answer, or only with errors, however often it is asked."""
 
 
 class BacktestError(WorkbenchError):

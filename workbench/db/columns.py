@@ -17,10 +17,13 @@ from sqlalchemy.dialects import postgresql
 
 from workbench.errors import NaiveTimestamp, ValueRefused
 
-__all__ = ["dtype_of", "encode"]
+__all__ = ["brief", "dtype_of", "encode"]
 
 NULL = "\\N"
 _SHOWN = 3
+_BRIEF = 200
+# COPY writes two characters a byte on a line that must stay below 1 GB.
+_LARGEST_FILE = 2**28
 
 
 class _Unstorable(ValueError):
@@ -31,7 +34,7 @@ def dtype_of(column: sa.Column[Any]) -> str:
     """The pandas dtype in which the column's values come back.
 
     Numbers are float64 (NaN for NULL), whole numbers int64 (Int64 where NULL is allowed), timestamps
-    `datetime64[us, UTC]`, dates `datetime64[s]`, text `str`, JSON and the rest `object`.
+    `datetime64[us, UTC]`, dates `datetime64[s]`, text `str`, JSON, bytes and the rest `object`.
     """
     kind = column.type
     if isinstance(kind, sa.Numeric | sa.Float):
@@ -141,6 +144,8 @@ def _check_for(kind: Any) -> Callable[[Any], str]:
         return _uuid
     if isinstance(kind, postgresql.JSONB):
         return _json
+    if isinstance(kind, sa.LargeBinary):
+        return _bytes
     raise TypeError(f"no encoding for columns of type {kind!r}")
 
 
@@ -218,13 +223,13 @@ def _text(value: Any) -> str:
         value.encode()
     except UnicodeEncodeError as error:
         raise _Unstorable("it is not valid Unicode") from error
-    return _escaped(value)
+    return escaped(value)
 
 
 def _choice(value: Any, choices: Sequence[str]) -> str:
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise _Unstorable(f"it is not one of {', '.join(choices)}")
-    return _escaped(value)
+    return escaped(value)
 
 
 def _timestamp(value: Any) -> str:
@@ -272,13 +277,22 @@ def _json(value: Any) -> str:
     return _text(text)
 
 
+def _bytes(value: Any) -> str:
+    if not isinstance(value, bytes | bytearray):
+        raise _Unstorable(f"it is not bytes but {type(value).__name__}")
+    if len(value) > _LARGEST_FILE:
+        raise _Unstorable(f"it has {len(value):,} bytes and the column holds {_LARGEST_FILE:,}")
+    return "\\\\x" + value.hex()
+
+
 def _as_jsonb_gives_it(number: str) -> float | int:
     """What is read of a float that was written as `1.5e+17`: JSONB writes it out as a whole number."""
     written = Decimal(number)
     return int(written) if written.as_tuple().exponent >= 0 else float(number)  # type: ignore[operator]
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """The text as COPY takes it."""
     if "\\" not in text and "\t" not in text and "\n" not in text and "\r" not in text:
         return text
     return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
@@ -302,12 +316,20 @@ def _refuse_naive(column: sa.Column[Any], values: pd.Series[Any], table: str) ->
         )
 
 
+def brief(value: Any) -> str:
+    """A value as Python writes it, cut where it is long: a report's text is no part of a sentence."""
+    if isinstance(value, str | bytes | bytearray):
+        value = value[: _BRIEF + 1]
+    shown = repr(value)
+    return shown if len(shown) <= _BRIEF else f"{shown[:_BRIEF]}…"
+
+
 def _refusal(column: sa.Column[Any], table: str, bad: list[tuple[int, Any, str]]) -> ValueRefused:
     position, value, reason = bad[0]
     more = f" (and {len(bad) - 1} more rows)" if len(bad) > 1 else ""
     return ValueRefused(
-        f"{table}.{column.name}: row {position} holds {value!r}, which cannot be stored: {reason}{more}; "
-        "nothing was written",
+        f"{table}.{column.name}: row {position} holds {brief(value)}, which cannot be stored: "
+        f"{reason}{more}; nothing was written",
         table=table,
         column=column.name,
         rows=[row for row, _, _ in bad[:_SHOWN]],

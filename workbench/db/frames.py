@@ -13,16 +13,19 @@ import sqlalchemy as sa
 from psycopg.types.numeric import FloatLoader
 from psycopg.types.string import TextLoader
 
-from workbench.db.columns import dtype_of, encode
+from workbench.db.columns import brief, dtype_of, encode
 from workbench.errors import ColumnMismatch, DuplicateKeys, ValueRefused
 from workbench.tables.rules import rules_of
 
 __all__ = ["Written", "read", "take_turns", "write"]
 
 _SHOWN = 3
+_LONG = 100
 _COPY_ROWS = 20_000
 # Columns that say when or by which run a row came to be: they do not make a row a different one.
 _PROVENANCE = {"created_at", "run_id"}
+# Columns that say when a row was last changed, kept here where the frame does not give them.
+_TOUCHED = ("updated_at", "last_updated")
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ def write(
     frame: pd.DataFrame,
     *,
     key: Sequence[str] = (),
+    partial: bool = False,
 ) -> Written:
     """Insert the frame's rows, or update those whose key is there already and whose values differ.
 
@@ -95,7 +99,10 @@ def write(
         Columns named as the table's; index levels with names count as columns. Columns that are left out
         keep their defaults (new rows) or their values (rows that are there).
     key : sequence of str
-        The columns that tell one row from another; () for an append-only table.
+        The columns that tell one row from another; () for an append-only table. NULL is a value like others.
+    partial : bool
+        Whether a frame may leave out columns that a new row needs, as long as all its rows are there: an
+        order's id and its new status. One row that is not there, and the frame is refused.
 
     Raises
     ------
@@ -104,7 +111,10 @@ def write(
     """
     name = str(table)
     frame = _flat(table, frame)
-    columns = _match_columns(table, frame, key)
+    columns = _match_columns(table, frame)
+    lacking = _lacking(table, frame, key)
+    if lacking and not (partial and not set(lacking) & set(key)):
+        raise _incomplete(table, frame, lacking[0], ", which the frame does not have")
     if frame.empty:
         return Written(0, 0, 0)
     encoded = [encode(column, frame[column.name], name) for column in columns]
@@ -113,10 +123,15 @@ def write(
     _refuse_duplicates(name, dict(zip(given, encoded, strict=True)), key)
     stage = _stage(connection, table, columns, encoded)
     if not key:
-        return Written(_insert(connection, name, stage, given, ()), 0, 0)
+        return Written(_insert(connection, table, stage, given, ()), 0, 0)
     take_turns(connection, table)
+    if lacking:
+        _refuse_new_rows(connection, table, stage, frame, key, lacking[0])
     updated = _update(connection, table, stage, given, key)
-    inserted = _insert(connection, name, stage, given, key)
+    # PostgreSQL tries NOT NULL and CHECK before it looks for the key: where the frame leaves out what they
+    # look at, only rows that are not there yet may be offered.
+    tried = all(set(rule.columns) <= set(given) for rule in rules_of(name)) and not lacking
+    inserted = _insert(connection, table, stage, given, key, only_new=not tried)
     return Written(inserted, updated, len(frame) - inserted - updated)
 
 
@@ -145,7 +160,7 @@ def _flat(table: sa.Table, frame: pd.DataFrame) -> pd.DataFrame:
     return frame.reset_index() if levels else frame
 
 
-def _match_columns(table: sa.Table, frame: pd.DataFrame, key: Sequence[str]) -> list[sa.Column[Any]]:
+def _match_columns(table: sa.Table, frame: pd.DataFrame) -> list[sa.Column[Any]]:
     repeated = [str(name) for name in frame.columns[frame.columns.duplicated()]]
     if repeated:
         raise ColumnMismatch(f"{table}: the frame has the column {repeated[0]!r} twice", table=str(table))
@@ -164,18 +179,64 @@ def _match_columns(table: sa.Table, frame: pd.DataFrame, key: Sequence[str]) -> 
                 table=str(table),
                 column=str(label),
             )
-    for column in table.columns:
-        required = column.name in key or not (
-            column.nullable or column.server_default is not None or _server_made(column)
-        )
-        if required and column.name not in frame.columns:
-            raise ColumnMismatch(
-                f"{table} needs the column {column.name!r}, which the frame does not have; "
-                f"the frame has: {', '.join(map(str, frame.columns)) or 'no columns'}",
-                table=str(table),
-                column=column.name,
-            )
     return [table.columns[label] for label in frame.columns]
+
+
+def _lacking(table: sa.Table, frame: pd.DataFrame, key: Sequence[str]) -> list[str]:
+    """The columns that a new row needs and the frame does not have, in the table's order."""
+    return [
+        column.name
+        for column in table.columns
+        if column.name not in frame.columns
+        and (
+            column.name in key
+            or not (column.nullable or column.server_default is not None or _server_made(column))
+        )
+    ]
+
+
+def _incomplete(
+    table: sa.Table, frame: pd.DataFrame, column: str, why: str, rows: Sequence[int] = ()
+) -> ColumnMismatch:
+    return ColumnMismatch(
+        f"{table} needs the column {column!r}{why}; "
+        f"the frame has: {', '.join(map(str, frame.columns)) or 'no columns'}",
+        table=str(table),
+        column=column,
+        rows=rows,
+    )
+
+
+def _refuse_new_rows(
+    connection: sa.Connection,
+    table: sa.Table,
+    stage: str,
+    frame: pd.DataFrame,
+    key: Sequence[str],
+    lacking: str,
+) -> None:
+    """Refuse a frame without a column that new rows need, if one of its rows is new."""
+    # One COPY into an empty table puts rows one after the other: their order is the frame's.
+    statement = (
+        f"SELECT place FROM (SELECT *, row_number() OVER (ORDER BY ctid) - 1 AS place FROM {stage}) AS s "
+        f"WHERE NOT EXISTS (SELECT FROM {table} AS t WHERE {_same_key(table, key)}) ORDER BY place"
+    )
+    new = connection.exec_driver_sql(statement).scalars().all()
+    if new:
+        first = ", ".join(f"{name}={frame[name].iloc[new[0]]}" for name in key)
+        count = "1 row is" if len(new) == 1 else f"{len(new)} rows are"
+        why = f" for new rows, and {count} not there yet, first row {new[0]} ({first})"
+        raise _incomplete(table, frame, lacking, why, new[:_SHOWN])
+
+
+def _same_key(table: sa.Table, key: Sequence[str]) -> str:
+    return " AND ".join(
+        f't."{name}" IS NOT DISTINCT FROM s."{name}"'
+        # Where nothing can be NULL: an equality, which can be hashed.
+        if table.columns[name].nullable
+        else f't."{name}" = s."{name}"'
+        for name in key
+    )
 
 
 def _server_made(column: sa.Column[Any]) -> bool:
@@ -209,7 +270,7 @@ def _refuse_broken_rules(table: str, frame: pd.DataFrame) -> None:
             continue
         broken = [int(position) for position in (~rule.holds(frame)).to_numpy().nonzero()[0]]
         if broken:
-            values = ", ".join(f"{name}={frame[name].iloc[broken[0]]}" for name in rule.columns)
+            values = ", ".join(f"{name}={_said(frame[name].iloc[broken[0]])}" for name in rule.columns)
             more = f" (and {len(broken) - 1} more rows)" if len(broken) > 1 else ""
             raise ValueRefused(
                 f"{table}: row {broken[0]} is refused: {rule.sentence}; it has {values}{more}; "
@@ -218,6 +279,11 @@ def _refuse_broken_rules(table: str, frame: pd.DataFrame) -> None:
                 column=rule.columns[0],
                 rows=broken[:_SHOWN],
             )
+
+
+def _said(value: Any) -> str:
+    """A value as people write it, cut where it is long."""
+    return brief(value) if isinstance(value, str | bytes) and len(value) > _LONG else str(value)
 
 
 def _stage(
@@ -249,22 +315,28 @@ def _update(
         return 0
     changed = [name for name in given if name not in key and name != "created_at"]
     assignments = [f'"{name}" = s."{name}"' for name in changed]
-    if "updated_at" in table.columns and "updated_at" not in given:
-        assignments.append("updated_at = now()")
+    assignments += [f"{name} = now()" for name in _TOUCHED if name in table.columns and name not in given]
     statement = (
         f"UPDATE {table} AS t SET {', '.join(assignments)} FROM {stage} AS s WHERE "
-        + " AND ".join(f't."{name}" = s."{name}"' for name in key)
+        + _same_key(table, key)
         + f" AND ({_list(values, 't')}) IS DISTINCT FROM ({_list(values, 's')})"
     )
     return connection.exec_driver_sql(statement).rowcount
 
 
 def _insert(
-    connection: sa.Connection, table: str, stage: str, given: Sequence[str], key: Sequence[str]
+    connection: sa.Connection,
+    table: sa.Table,
+    stage: str,
+    given: Sequence[str],
+    key: Sequence[str],
+    *,
+    only_new: bool = False,
 ) -> int:
     names = _list(given)
+    new = f" WHERE NOT EXISTS (SELECT FROM {table} AS t WHERE {_same_key(table, key)})" if only_new else ""
     conflict = f" ORDER BY {_list(key)} ON CONFLICT ({_list(key)}) DO NOTHING" if key else ""
-    statement = f"INSERT INTO {table} ({names}) SELECT {names} FROM {stage}{conflict}"
+    statement = f"INSERT INTO {table} ({names}) SELECT {names} FROM {stage} AS s{new}{conflict}"
     return connection.exec_driver_sql(statement).rowcount
 
 

@@ -22,13 +22,34 @@ from workbench.db.translate import translated
 from workbench.errors import MigrationError
 from workbench.paths import PROJECT_ROOT
 from workbench.settings import Settings
-from workbench.tables import data_ingestion, logging, strategy_engine, workbench
+from workbench.tables import (
+    analytics,
+    data_ingestion,
+    execution,
+    logging,
+    notification,
+    risk_management,
+    strategy_engine,
+    workbench,
+)
 from workbench.tables.types import METADATA
 
 __all__ = ["check", "current", "execute_file", "head", "upgrade"]
 
 SQL_FOLDER = PROJECT_ROOT / "sql"
-SCHEMAS = tuple(module.SCHEMA for module in (workbench, data_ingestion, strategy_engine, logging))
+SCHEMAS = tuple(
+    module.SCHEMA
+    for module in (
+        workbench,
+        data_ingestion,
+        strategy_engine,
+        execution,
+        risk_management,
+        analytics,
+        notification,
+        logging,
+    )
+)
 _VERSION_SCHEMA = "workbench_meta"
 _MIGRATION_LOCK = 0x6D696772
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
@@ -68,7 +89,8 @@ def head() -> str:
 def check(settings: Settings, server: str) -> list[str]:
     """Every difference between the database and the declared tables, one sentence each; [] where they agree.
 
-    Compared are tables, columns, types, nullability, defaults, keys, foreign keys and indexes.
+    Compared are tables, columns, types with what enums hold, nullability, defaults, keys, foreign keys and
+    indexes.
     """
     with _administrator(settings, server) as connection:
         stamped, newest = _stamped(connection), head()
@@ -84,7 +106,7 @@ def check(settings: Settings, server: str) -> list[str]:
             },
         )
         differences = [_sentence(difference) for difference in compare_metadata(context, METADATA)]
-        return differences + _default_differences(connection)
+        return differences + _default_differences(connection) + _enum_differences(connection)
 
 
 def execute_file(name: str) -> None:
@@ -170,6 +192,23 @@ def _default_differences(connection: sa.Connection) -> list[str]:
     return differences
 
 
+def _enum_differences(connection: sa.Connection) -> list[str]:
+    """Where an enum does not hold the declared values in their order (Alembic compares its name only)."""
+    rows = connection.exec_driver_sql(
+        "SELECT n.nspname || '.' || t.typname, array_agg(e.enumlabel ORDER BY e.enumsortorder)::text[] "
+        "FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid JOIN pg_namespace n ON n.oid = t.typnamespace "
+        "GROUP BY 1"
+    )
+    found = {name: list(values) for name, values in rows}
+    kinds = (column.type for table in METADATA.sorted_tables for column in table.columns)
+    declared = {f"{kind.schema}.{kind.name}": list(kind.enums) for kind in kinds if isinstance(kind, sa.Enum)}
+    return [
+        f"enum {name}: the database has {found.get(name)}, the tables {values}"
+        for name, values in declared.items()
+        if found.get(name) != values
+    ]
+
+
 def _declared_default(column: sa.Column[Any]) -> str | None:
     default = column.server_default
     if not isinstance(default, sa.DefaultClause):
@@ -179,7 +218,7 @@ def _declared_default(column: sa.Column[Any]) -> str | None:
 
 def _plain_default(default: str | None) -> str | None:
     """A default without casts and quotes, as both sides write it."""
-    return None if default is None else re.sub(r"::[a-z ]+", "", default).strip("'")
+    return None if default is None else re.sub(r"::[a-z_. ]+(\[\])?", "", default).strip("'")
 
 
 def _sentence(difference: Any) -> str:

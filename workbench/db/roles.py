@@ -29,7 +29,15 @@ __all__ = [
     "role_url",
 ]
 
-SERVICES = ("data_ingestion", "strategy_engine", "logging")
+SERVICES = (
+    "data_ingestion",
+    "strategy_engine",
+    "execution",
+    "risk_management",
+    "analytics",
+    "notification",
+    "logging",
+)
 RUNS_ROLE = "workbench_runs"
 READONLY_ROLE = "workbench_readonly"
 PREFECT_ROLE = "workbench_prefect"

@@ -61,9 +61,13 @@ class Service:
         where: Sequence[sa.ColumnElement[bool]] = (),
         order_by: Sequence[str],
         latest: int | None = None,
+        without: Sequence[str] = (),
     ) -> pd.DataFrame:
-        """Rows of a table in the order of `order_by`; with `latest`, only the last that many."""
-        query = sa.select(table).where(*where)
+        """Rows of a table in the order of `order_by`; with `latest`, only the last that many.
+
+        The columns `without` stay where they are.
+        """
+        query = sa.select(*(column for column in table.columns if column.name not in without)).where(*where)
         columns = [table.c[name] for name in order_by]
         if latest is not None:
             if latest < 1:
@@ -81,11 +85,12 @@ class Service:
         frame: pd.DataFrame,
         *,
         key: Sequence[str] = (),
+        partial: bool = False,
         also: Callable[[sa.Connection, Written], None] | None = None,
     ) -> Written:
         """Write a frame in one transaction: the fence, the rows, `also`, and the event that tells of it."""
         with self.pool.begin(f"writing {table}") as connection:
-            return self._write_within(connection, table, frame, key=key, also=also)
+            return self._write_within(connection, table, frame, key=key, partial=partial, also=also)
 
     def _write_within(
         self,
@@ -94,14 +99,19 @@ class Service:
         frame: pd.DataFrame,
         *,
         key: Sequence[str] = (),
+        partial: bool = False,
         also: Callable[[sa.Connection, Written], None] | None = None,
+        by: Callable[[sa.Connection, pd.DataFrame], Written] | None = None,
     ) -> Written:
         run_id = self._run.run_id()
         if run_id is not None:
             connection.execute(sa.select(sa.func.workbench.require_live_run(run_id)))
             if "run_id" in table.columns and "run_id" not in frame.columns:
                 frame = frame.assign(run_id=str(run_id))
-        written = frames.write(connection, table, frame, key=key)
+        if by is None:
+            written = frames.write(connection, table, frame, key=key, partial=partial)
+        else:
+            written = by(connection, frame)
         if also is not None:
             also(connection, written)
         if written.changed:
@@ -160,9 +170,15 @@ def span(column: sa.Column[Any], start: Moment | None, end: Moment | None) -> li
 
 
 def one_of(column: sa.Column[Any], values: Strings | None, what: str) -> list[sa.ColumnElement[bool]]:
-    """The filter for any of the values; none for None."""
+    """The filter for any of the values; none for None. What an enum does not have is a `QueryError`."""
     found = as_list(values, what)
-    return [] if found is None else [column.in_(found)]
+    if found is None:
+        return []
+    if isinstance(column.type, sa.Enum):
+        for value in found:
+            if value not in column.type.enums:
+                raise QueryError(f"{what}={value!r} is none of {', '.join(column.type.enums)}")
+    return [column.in_(found)]
 
 
 def of_run(column: sa.Column[Any], run_id: str | uuid.UUID | None) -> list[sa.ColumnElement[bool]]:
@@ -187,7 +203,7 @@ def _facts(
     levels = frame.reset_index() if any(name is not None for name in frame.index.names) else frame
     for name in ("data_source", "strategy_id", "symbol"):
         if name in levels.columns:
-            distinct = sorted(map(str, levels[name].unique()))
+            distinct = sorted(map(str, levels[name].dropna().unique()))
             facts[f"{name}s"] = distinct[:_SHOWN_SYMBOLS]
     for name in ("timestamp", "date"):
         if name in levels.columns and levels[name].notna().any():

@@ -40,8 +40,12 @@ class StrategyEngineService(Service):
         )
 
     def write_strategies(self, frame: pd.DataFrame) -> Written:
-        """Write strategies. Key: strategy_id. Columns: strategy_id, name, parameters (dict), status."""
-        return self._write(strategies, frame, key=("strategy_id",))
+        """Write strategies. Key: strategy_id. Columns: strategy_id, name, parameters (dict), status.
+
+        Strategies that are all there already may be brought up to date by a few columns, as in strategy_id
+        and status.
+        """
+        return self._write(strategies, frame, key=("strategy_id",), partial=True)
 
     def load_strategy_signals(
         self,

@@ -1,12 +1,13 @@
-"""Schema `data_ingestion`: bars, why some were refused, and how far each series reaches."""
+"""Schema `data_ingestion`: bars, corporate actions, what was refused, and how far each series reaches."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from workbench.tables.types import JSON, METADATA, PRICE, QUANTITY, TIMESTAMP, created_at, identity, run_id
 
-__all__ = ["data_quality_logs", "ingestion_status", "market_data"]
+__all__ = ["corporate_actions", "data_quality_logs", "ingestion_status", "market_data"]
 
 SCHEMA = "data_ingestion"
 
@@ -54,20 +55,42 @@ data_quality_logs = sa.Table(
     schema=SCHEMA,
 )
 
+# What the triggers of `market_data` keep, and no frame may say.
+_COUNTED = {"server_made": True}
+
 ingestion_status = sa.Table(
     "ingestion_status",
     METADATA,
     identity(),
     sa.Column("symbol", sa.Text, nullable=False),
     sa.Column("data_source", sa.Text, nullable=False),
-    sa.Column("first_bar", TIMESTAMP),
-    sa.Column("last_bar", TIMESTAMP),
-    sa.Column("bars", sa.BigInteger, nullable=False, server_default="0"),
-    sa.Column("revision", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("first_bar", TIMESTAMP, info=_COUNTED),
+    sa.Column("last_bar", TIMESTAMP, info=_COUNTED),
+    sa.Column("bars", sa.BigInteger, nullable=False, server_default="0", info=_COUNTED),
+    sa.Column("revision", sa.BigInteger, nullable=False, server_default="0", info=_COUNTED),
     sa.Column("last_success_at", TIMESTAMP),
     sa.Column("last_error_at", TIMESTAMP),
     sa.Column("last_error", sa.Text),
     sa.Column("updated_at", TIMESTAMP, nullable=False, server_default=sa.func.now()),
+    sa.Column("lineage", postgresql.ARRAY(sa.Uuid), nullable=False, server_default="{}", info=_COUNTED),
     sa.UniqueConstraint("symbol", "data_source", name="ingestion_status_key"),
+    schema=SCHEMA,
+)
+
+# A split's value is new shares per old one, a dividend's is cash per share; `applied` ones are in the
+# prices already, as they came.
+corporate_actions = sa.Table(
+    "corporate_actions",
+    METADATA,
+    identity(),
+    sa.Column("symbol", sa.Text, nullable=False),
+    sa.Column("data_source", sa.Text, nullable=False),
+    sa.Column("ex_date", sa.Date, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("value", sa.Double, nullable=False),
+    sa.Column("applied", sa.Boolean, nullable=False, server_default=sa.false()),
+    run_id(),
+    created_at(),
+    sa.UniqueConstraint("symbol", "data_source", "ex_date", "kind", name="corporate_actions_key"),
     schema=SCHEMA,
 )

@@ -6,9 +6,9 @@ again, whoever writes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,8 +45,65 @@ def _one_of(table: str, column: str, *choices: str) -> Rule:
     def holds(frame: pd.DataFrame) -> pd.Series[bool]:
         return frame[column].isin(choices) | frame[column].isna()
 
-    listed = f"{', '.join(choices[:-1])} or {choices[-1]}"
-    return Rule(table, (column,), f"{column} must be {listed}", holds)
+    return Rule(table, (column,), f"{column} must be {_listed(choices, 'or')}", holds)
+
+
+def _named(table: str, *columns: str) -> Rule:
+    def holds(frame: pd.DataFrame) -> pd.Series[bool]:
+        return ~(frame[list(columns)] == "").any(axis=1)
+
+    return Rule(table, columns, f"{_listed(columns, 'and')} must not be empty", holds)
+
+
+def _finite(table: str, *columns: str) -> Rule:
+    def holds(frame: pd.DataFrame) -> pd.Series[bool]:
+        return ~frame[list(columns)].apply(_numbers).abs().eq(float("inf")).any(axis=1)
+
+    return Rule(table, columns, f"{_listed(columns, 'and')} must be finite", holds)
+
+
+def _above_zero(table: str, column: str) -> Rule:
+    return Rule(
+        table,
+        (column,),
+        f"{column} must be above zero and finite",
+        lambda frame: ~(_numbers(frame[column]) <= 0),
+    )
+
+
+def _not_below_zero(table: str, column: str) -> Rule:
+    return Rule(
+        table,
+        (column,),
+        f"{column} must be finite and not below zero",
+        lambda frame: ~(_numbers(frame[column]) < 0),
+    )
+
+
+def _not_before(table: str, later: str, earlier: str) -> Rule:
+    def holds(frame: pd.DataFrame) -> pd.Series[bool]:
+        return ~(_moments(frame[later]) < _moments(frame[earlier]))
+
+    return Rule(table, (later, earlier), f"{later} must not lie before {earlier}", holds)
+
+
+def _listed(words: Sequence[str], joined_by: str) -> str:
+    head = f"{', '.join(words[:-1])} {joined_by} " if len(words) > 1 else ""
+    return f"{head}{words[-1]}"
+
+
+def _numbers(values: pd.Series[Any]) -> pd.Series[float]:
+    """As float64; whatever is missing, in whichever dtype, is NaN, which breaks no rule."""
+    import pandas as pd
+
+    return pd.to_numeric(values, errors="coerce").astype("float64")
+
+
+def _moments(values: pd.Series[Any]) -> pd.Series[Any]:
+    """As UTC timestamps; whatever is missing, also a whole column, is NaT, which breaks no rule."""
+    import pandas as pd
+
+    return pd.to_datetime(values, utc=True)
 
 
 def _prices_in_order(frame: pd.DataFrame) -> pd.Series[bool]:
@@ -66,8 +123,17 @@ RULES = {
         "a run has an end exactly when it is no longer running",
         lambda frame: (frame["status"] == "running") == frame["ended_at"].isna(),
     ),
-    "market_data_source_check": _one_of(
-        "data_ingestion.market_data", "data_source", "polygon", "yahoo", "yahoo_adjusted", "alpaca", "file"
+    "market_data_source_check": Rule(
+        "data_ingestion.market_data",
+        ("data_source",),
+        "data_source must be polygon, yahoo, yahoo_adjusted, alpaca or file, or one of them with more behind "
+        "an underscore, in lower case, such as polygon_1min",
+        lambda frame: (
+            frame["data_source"].isna()
+            | frame["data_source"]
+            .astype("str")
+            .str.fullmatch("(?:polygon|yahoo|alpaca|file)(?:_[a-z0-9_]+)?")
+        ),
     ),
     "market_data_symbol_check": Rule(
         "data_ingestion.market_data",
@@ -89,6 +155,13 @@ RULES = {
     ),
     "data_quality_logs_severity_check": _one_of(
         "data_ingestion.data_quality_logs", "severity", "info", "warning", "error"
+    ),
+    "corporate_actions_kind_check": _one_of("data_ingestion.corporate_actions", "kind", "split", "dividend"),
+    "corporate_actions_value_check": Rule(
+        "data_ingestion.corporate_actions",
+        ("value",),
+        "value must be above zero and finite",
+        lambda frame: ~(frame["value"].astype("float64") <= 0),
     ),
     "strategies_status_check": _one_of(
         "strategy_engine.strategies", "status", "active", "inactive", "paused"
@@ -112,6 +185,75 @@ RULES = {
         "logging.system_logs", "level", "debug", "info", "warning", "error", "critical"
     ),
     "trading_logs_side_check": _one_of("logging.trading_logs", "side", "buy", "sell"),
+    "orders_names_check": _named("execution.orders", "order_id", "account_id", "symbol"),
+    "orders_quantity_check": _above_zero("execution.orders", "quantity"),
+    "orders_price_check": _finite("execution.orders", "price"),
+    "orders_limit_check": Rule(
+        "execution.orders",
+        ("price", "order_type"),
+        "every order but a market order needs a price",
+        lambda frame: (frame["order_type"] == "market") | frame["price"].notna(),
+    ),
+    "trades_names_check": _named("execution.trades", "trade_id", "account_id", "symbol"),
+    "trades_quantity_check": _above_zero("execution.trades", "quantity"),
+    "trades_amounts_check": _finite("execution.trades", "price", "commission"),
+    "positions_names_check": _named("execution.positions", "account_id", "symbol"),
+    "positions_quantity_check": _finite("execution.positions", "quantity"),
+    "positions_avg_price_check": _finite("execution.positions", "avg_price"),
+    "positions_market_value_check": _finite("execution.positions", "market_value"),
+    "positions_unrealized_pnl_check": _finite("execution.positions", "unrealized_pnl"),
+    "execution_logs_level_check": _one_of(
+        "execution.execution_logs", "level", "debug", "info", "warning", "error", "critical"
+    ),
+    "risk_limits_names_check": _named("risk_management.risk_limits", "limit_id", "metric"),
+    "risk_limits_breached_check": _one_of("risk_management.risk_limits", "breached", "above", "below"),
+    "risk_limits_threshold_check": _finite("risk_management.risk_limits", "threshold"),
+    "risk_limits_action_check": _one_of(
+        "risk_management.risk_limits", "action", "alert", "block", "reduce", "halt"
+    ),
+    "risk_limits_status_check": _one_of(
+        "risk_management.risk_limits", "status", "active", "inactive", "paused"
+    ),
+    "risk_events_names_check": _named("risk_management.risk_events", "event_id", "metric"),
+    "risk_events_severity_check": _one_of(
+        "risk_management.risk_events", "severity", "info", "warning", "error", "critical"
+    ),
+    "risk_events_resolved_check": _not_before("risk_management.risk_events", "resolved_at", "timestamp"),
+    "position_limits_names_check": _named("risk_management.position_limits", "account_id", "symbol"),
+    "position_limits_max_quantity_check": _not_below_zero("risk_management.position_limits", "max_quantity"),
+    "position_limits_max_notional_check": _not_below_zero("risk_management.position_limits", "max_notional"),
+    "position_limits_max_weight_check": _not_below_zero("risk_management.position_limits", "max_weight"),
+    "position_limits_any_check": Rule(
+        "risk_management.position_limits",
+        ("max_quantity", "max_notional", "max_weight"),
+        "a position limit needs a max_quantity, a max_notional or a max_weight",
+        lambda frame: frame[["max_quantity", "max_notional", "max_weight"]].notna().any(axis=1),
+    ),
+    "position_limits_status_check": _one_of(
+        "risk_management.position_limits", "status", "active", "inactive", "paused"
+    ),
+    "performance_metrics_names_check": _named("analytics.performance_metrics", "strategy", "metric"),
+    "performance_metrics_period_check": _not_before(
+        "analytics.performance_metrics", "period_end", "period_start"
+    ),
+    "reports_names_check": _named("analytics.reports", "report_id", "kind", "format"),
+    "reports_content_check": Rule(
+        "analytics.reports",
+        ("content", "file"),
+        "a report has either content (text) or a file (bytes)",
+        lambda frame: frame["content"].notna() != frame["file"].notna(),
+    ),
+    "analytics_cache_key_check": _named("analytics.analytics_cache", "cache_key"),
+    "alert_configs_names_check": _named(
+        "notification.alert_configs", "alert_id", "event_type", "channel", "target"
+    ),
+    "alert_configs_severity_check": _one_of(
+        "notification.alert_configs", "severity", "info", "warning", "error", "critical"
+    ),
+    "alert_configs_cooldown_check": _not_below_zero("notification.alert_configs", "cooldown_seconds"),
+    "notification_logs_status_check": _one_of(
+        "notification.notification_logs", "status", "sent", "failed", "suppressed"
+    ),
 }
 """Constraint name to rule; a test proves that every CHECK of the database stands here."""
 

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-__all__ = ["JSON", "METADATA", "PRICE", "QUANTITY", "TIMESTAMP", "created_at", "identity", "run_id"]
+__all__ = ["JSON", "METADATA", "MONEY", "PRICE", "QUANTITY", "TIMESTAMP", "created_at", "identity", "run_id"]
 
 METADATA = sa.MetaData()
 
@@ -15,6 +15,8 @@ PRICE = sa.Numeric(20, 8)
 """Twelve digits before the point, eight after it."""
 QUANTITY = sa.Numeric(24, 8)
 """Sixteen digits before the point, eight after it: shares, contracts, coins."""
+MONEY = sa.Numeric(24, 8)
+"""Sixteen digits before the point, eight after it: what positions are worth and bring in."""
 TIMESTAMP = sa.TIMESTAMP(timezone=True)
 JSON = postgresql.JSONB()
 
