@@ -6,7 +6,7 @@ import pandas as pd
 
 from workbench.errors import QueryError
 
-__all__ = ["BAR_COLUMNS", "panel", "validate_bars"]
+__all__ = ["BAR_COLUMNS", "panel", "validate_bars", "validate_index"]
 
 BAR_COLUMNS = ("open", "high", "low", "close", "volume")
 """The numbers of a bar, float64: prices in the price's currency, volume in units traded."""
@@ -28,7 +28,7 @@ def validate_bars(bars: pd.DataFrame) -> None:
     QueryError
         Says what is missing or wrong, and how to put it right.
     """
-    _validate_index(bars)
+    validate_index(bars)
     missing = [column for column in BAR_COLUMNS if column not in bars.columns]
     if missing:
         raise QueryError(f"these bars have no {', '.join(missing)}; their columns are {_listed(bars)}")
@@ -57,13 +57,20 @@ def panel(bars: pd.DataFrame, field: str = "close") -> pd.DataFrame:
     QueryError
         When the frame is not so indexed, holds a bar twice, or has no such column.
     """
-    _validate_index(bars)
+    validate_index(bars)
     if field not in bars.columns:
         raise QueryError(f'these bars have no column "{field}"; they have {_listed(bars)}')
     return bars[field].unstack("symbol").sort_index().sort_index(axis=1)
 
 
-def _validate_index(bars: pd.DataFrame) -> None:
+def validate_index(bars: pd.DataFrame) -> None:
+    """Refuse a frame that is not indexed as bars are, whichever columns it has.
+
+    Raises
+    ------
+    QueryError
+        When the index is not (symbol, timestamp), has no time zone, or holds a bar twice.
+    """
     names = tuple(bars.index.names)
     if names != INDEX:
         columns_have_them = set(INDEX) <= set(bars.columns)

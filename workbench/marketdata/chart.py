@@ -1,4 +1,4 @@
-"""An interactive price chart of one symbol: candles, volume below; the only module here that draws."""
+"""An interactive price chart of one symbol: candles, volume below."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -12,7 +13,7 @@ import pandas as pd
 
 from workbench.marketdata.bars import BAR_COLUMNS
 
-__all__ = ["DECIMALS", "LIMITS", "RULES", "RowsUnderCheck", "Rule"]
+__all__ = ["DECIMALS", "LIMITS", "RULES", "RowsUnderCheck", "Rule", "shown"]
 
 PRICES = ("open", "high", "low", "close")
 DECIMALS = 8
@@ -48,6 +49,7 @@ class RowsUnderCheck:
         """A column's numbers."""
         return self.frame[column].to_numpy(dtype=np.float64)
 
+    @functools.cached_property
     def readable(self) -> Mask:
         """Where the source itself found nothing wrong."""
         return ~self.frame["rule"].astype(bool).to_numpy()
@@ -62,8 +64,8 @@ def _where(mask: Mask) -> list[int]:
     return positions
 
 
-def _shown(value: float) -> str:
-    """A number as people write it, where it is not absurdly long."""
+def shown(value: float) -> str:
+    """A number as people write it, where that is not absurdly long."""
     plain = value == 0 or 1e-15 <= abs(value) < 1e16
     text = f"{Decimal(repr(float(value))):f}" if plain else repr(float(value))
     return text.removesuffix(".0")
@@ -71,20 +73,20 @@ def _shown(value: float) -> str:
 
 def _unreadable(rows: RowsUnderCheck) -> Iterator[tuple[int, str]]:
     reasons = rows.frame["reason"].to_numpy(dtype=object)
-    for position in _where(~rows.readable()):
+    for position in _where(~rows.readable):
         yield position, str(reasons[position])
 
 
 def _missing_timestamp(rows: RowsUnderCheck) -> Iterator[tuple[int, str]]:
     # Where the source could not read something, it has said so already.
-    for position in _where(rows.frame["timestamp"].isna().to_numpy() & rows.readable()):
+    for position in _where(rows.frame["timestamp"].isna().to_numpy() & rows.readable):
         yield position, "the bar has no timestamp"
 
 
 def _not_finite(rows: RowsUnderCheck) -> Iterator[tuple[int, str]]:
     for column in BAR_COLUMNS:
         values = rows.values(column)
-        unread = np.isnan(values) & ~rows.readable()
+        unread = np.isnan(values) & ~rows.readable
         for position in _where(~np.isfinite(values) & ~unread):
             name = "NaN" if np.isnan(values[position]) else "infinite"
             yield position, f"{column} is {name}"
@@ -94,19 +96,19 @@ def _non_positive_price(rows: RowsUnderCheck) -> Iterator[tuple[int, str]]:
     for column in PRICES:
         values = rows.values(column)
         for position in _where(values <= 0):
-            yield position, f"{column} is {_shown(values[position])}; a price must be above 0"
+            yield position, f"{column} is {shown(values[position])}; a price must be above 0"
 
 
 def _negative_volume(rows: RowsUnderCheck) -> Iterator[tuple[int, str]]:
     values = rows.values("volume")
     for position in _where(values < 0):
-        yield position, f"volume is {_shown(values[position])}; it must be 0 or more"
+        yield position, f"volume is {shown(values[position])}; it must be 0 or more"
 
 
 def _high_below_low(rows: RowsUnderCheck) -> Iterator[tuple[int, str]]:
     high, low = rows.values("high"), rows.values("low")
     for position in _where(high < low):
-        yield position, f"high {_shown(high[position])} is below low {_shown(low[position])}"
+        yield position, f"high {shown(high[position])} is below low {shown(low[position])}"
 
 
 def _outside_range(rows: RowsUnderCheck) -> Iterator[tuple[int, str]]:
@@ -114,9 +116,9 @@ def _outside_range(rows: RowsUnderCheck) -> Iterator[tuple[int, str]]:
     for column in ("open", "close"):
         values = rows.values(column)
         for position in _where(values > high):
-            yield position, f"{column} {_shown(values[position])} is above high {_shown(high[position])}"
+            yield position, f"{column} {shown(values[position])} is above high {shown(high[position])}"
         for position in _where(values < low):
-            yield position, f"{column} {_shown(values[position])} is below low {_shown(low[position])}"
+            yield position, f"{column} {shown(values[position])} is below low {shown(low[position])}"
 
 
 def _too_large(rows: RowsUnderCheck) -> Iterator[tuple[int, str]]:
@@ -125,7 +127,7 @@ def _too_large(rows: RowsUnderCheck) -> Iterator[tuple[int, str]]:
         for position in _where(np.isfinite(values) & (np.abs(values) >= limit)):
             yield (
                 position,
-                f"{column} {_shown(values[position])} is too large to store; the limit is {limit:,.0f}",
+                f"{column} {shown(values[position])} is too large to store; the limit is {limit:,.0f}",
             )
 
 
@@ -141,7 +143,7 @@ def _too_many_decimals(rows: RowsUnderCheck) -> Iterator[tuple[int, str]]:
             value = float(values[position])
             decimals = -int(Decimal(repr(value)).normalize().as_tuple().exponent)
             if decimals > DECIMALS:
-                yield position, f"{column} {_shown(value)} has {decimals} decimals; {DECIMALS} can be stored"
+                yield position, f"{column} {shown(value)} has {decimals} decimals; {DECIMALS} can be stored"
 
 
 def _timestamp_too_fine(rows: RowsUnderCheck) -> Iterator[tuple[int, str]]:
@@ -176,7 +178,7 @@ def _duplicate_bar(rows: RowsUnderCheck) -> Iterator[tuple[int, str]]:
     for position in _where(first != np.arange(len(first))):
         kept = first[position]
         differing = [
-            f"{column} {_shown(of[kept])} there, {_shown(of[position])} here"
+            f"{column} {shown(of[kept])} there, {shown(of[position])} here"
             for column, of in values.items()
             if of[kept] != of[position]
         ]
