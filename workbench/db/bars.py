@@ -1,0 +1,146 @@
+"""Bars out of `market_data` as arrays: one query for few, several connections and compiled code for many."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import psycopg
+import sqlalchemy as sa
+from psycopg import sql
+
+from workbench.marketdata.series import SeriesBars
+
+__all__ = ["READERS", "BarRange", "conditions", "read_bars"]
+
+READERS = 3
+"""How many connections, beside the caller's own, one large load opens and closes."""
+
+# Below this many bars the query is done before the compiled code is imported; less once it has been.
+_MANY, _MANY_WHEN_LOADED = 250_000, 20_000
+# What one answer may hold in memory at once, where the compiled code cannot be used.
+_AT_ONCE = 500_000
+_EPOCH = 946_684_800_000_000
+_YEAR_1, _YEAR_10000 = -62_135_596_800_000_000, 253_402_300_800_000_000
+_VALUES = ("open", "high", "low", "close", "volume")
+
+
+@dataclass(frozen=True)
+class BarRange:
+    """Which bars of one symbol to read.
+
+    Attributes
+    ----------
+    symbol : str
+    start, end : int
+        Microseconds since 1970, UTC: `[start, end)`.
+    likely : int
+        About how many bars there are in it.
+    room : int
+        How many there is to be room for; where more come, they are read another way.
+    """
+
+    symbol: str
+    start: int
+    end: int
+    likely: int
+    room: int
+
+
+def read_bars(connection: sa.Connection, source: str, ranges: Sequence[BarRange]) -> dict[str, SeriesBars]:
+    """Read the bars of several symbols, all as of the caller's snapshot.
+
+    Parameters
+    ----------
+    connection : Connection
+        In a transaction; many bars are read by further connections that share its snapshot.
+    source : str
+        The data source.
+    ranges : sequence of BarRange
+        Each symbol once.
+
+    Returns
+    -------
+    dict
+        By symbol, each in the order of time; symbols without a bar in their range have none.
+    """
+    if not ranges:
+        return {}
+    total = sum(one.likely for one in ranges)
+    if total >= (_MANY_WHEN_LOADED if "workbench.db.wire" in sys.modules else _MANY):
+        from workbench.db.parallel import read_in_parallel
+
+        found, left = read_in_parallel(connection, source, ranges)
+    else:
+        found, left = {}, list(ranges)
+    for part in _portions(left):
+        found.update(_read_arrays(connection, source, part))
+    return found
+
+
+def conditions(source: str, symbols: Iterable[str], start: int, end: int) -> sql.Composed:
+    """The WHERE of a query of bars, with its values in it: COPY takes no parameters."""
+    return sql.SQL("data_source = {} AND symbol = ANY({}) AND timestamp >= {} AND timestamp < {}").format(
+        sql.Literal(source), sql.Literal(list(symbols)), _moment(start), _moment(end)
+    )
+
+
+def _moment(microseconds: int) -> sql.Literal:
+    # A constant, or the planner would look into the partitions of every year.
+    if not _YEAR_1 <= microseconds < _YEAR_10000:
+        return sql.Literal("-infinity" if microseconds < 0 else "infinity")
+    return sql.Literal(f"{np.datetime64(microseconds, 'us')}+00")
+
+
+def _portions(ranges: Sequence[BarRange]) -> Iterable[list[BarRange]]:
+    portion: list[BarRange] = []
+    for one in sorted(ranges, key=lambda one: (one.start, one.end)):
+        bounds_differ = portion and (portion[0].start, portion[0].end) != (one.start, one.end)
+        if portion and (bounds_differ or sum(each.likely for each in portion) + one.likely > _AT_ONCE):
+            yield portion
+            portion = []
+        portion.append(one)
+    if portion:
+        yield portion
+
+
+def _read_arrays(
+    connection: sa.Connection, source: str, ranges: Sequence[BarRange]
+) -> Mapping[str, SeriesBars]:
+    """One array per column and symbol, made by the server: no object per bar, no compiled code."""
+    query = sql.SQL(
+        "SELECT symbol, array_agg(timestamp), {} FROM data_ingestion.market_data WHERE {} GROUP BY symbol"
+    ).format(
+        sql.SQL(", ").join(sql.SQL("array_agg({}::float8)").format(sql.Identifier(name)) for name in _VALUES),
+        conditions(source, [one.symbol for one in ranges], ranges[0].start, ranges[0].end),
+    )
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    found = {}
+    with driver.cursor(binary=True) as cursor:
+        cursor.execute(query)
+        result = cursor.pgresult
+        assert result is not None
+        for row in range(result.ntuples):
+            symbol, *columns = (result.get_value(row, column) for column in range(result.nfields))
+            assert symbol is not None
+            times = _elements(columns[0], ">i8").astype(np.int64) + _EPOCH
+            values = np.stack([_elements(column, ">f8") for column in columns[1:]]).astype(np.float64)
+            if not (np.diff(times) > 0).all():
+                order = np.argsort(times, kind="stable")
+                times, values = times[order], np.ascontiguousarray(values[:, order])
+            found[symbol.decode()] = SeriesBars(symbol.decode(), times, values)
+    return found
+
+
+def _elements(data: bytes | None, kind: str) -> npt.NDArray[np.generic]:
+    """The elements of an array of eight-byte values without NULLs, in PostgreSQL's binary form.
+
+    Five int32 come first (dimensions, whether there are NULLs, type, length, lower bound); then every
+    element with its length before it. Source: `array_send`.
+    """
+    assert data is not None
+    return np.frombuffer(data, dtype=np.dtype([("length", ">i4"), ("value", kind)]), offset=20)["value"]

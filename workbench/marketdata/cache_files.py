@@ -1,0 +1,207 @@
+"""The files of the cache of bars: Arrow's IPC format, uncompressed, mapped into memory, with a checksum.
+
+A file holds one or two record batches, each as a stream of its own, one behind the other. What is not as it
+was written is a `Damaged`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import mmap
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.marketdata.bars import BAR_COLUMNS
+from workbench.marketdata.series import Assembled, SeriesBars
+
+__all__ = [
+    "CachedSeries",
+    "Damaged",
+    "read_assembled",
+    "read_series",
+    "write_assembled",
+    "write_series",
+]
+
+_VERSION = "1"
+
+Column = npt.NDArray[Any]
+
+
+class Damaged(ValueError):
+    """The file is not what was written, or is of another version or another series."""
+
+
+@dataclass(frozen=True)
+class CachedSeries:
+    """Bars of one series as they were when it bore a tag.
+
+    Attributes
+    ----------
+    bars : SeriesBars
+        All bars in `[start, end)`; views of the file.
+    tag : str
+        The state of the series.
+    last : int
+        The series' last bar then, microseconds since 1970, which may lie outside of `[start, end)`.
+    start, end : int or None
+        What is covered; None: from the series' first bar, to its last.
+    """
+
+    bars: SeriesBars
+    tag: str
+    last: int
+    start: int | None
+    end: int | None
+
+
+def write_series(path: Path, source: str, series: CachedSeries) -> None:
+    """Write one series."""
+    facts = {
+        "source": source,
+        "symbol": series.bars.symbol,
+        "tag": series.tag,
+        "last": series.last,
+        "start": series.start,
+        "end": series.end,
+    }
+    columns = {"timestamp": series.bars.times, **dict(zip(BAR_COLUMNS, series.bars.values, strict=True))}
+    _write(path, facts, [columns])
+
+
+def read_series(path: Path, source: str, symbol: str) -> CachedSeries:
+    """Map one series; its arrays are read-only.
+
+    Raises
+    ------
+    Damaged, OSError
+    """
+    facts, (columns,) = _read(path, verify=True)
+    if (facts.get("source"), facts.get("symbol")) != (source, symbol):
+        raise Damaged("another series")
+    times, *values = columns
+    return CachedSeries(
+        SeriesBars(symbol, times, _as_block(values, writeable=False)),
+        facts["tag"],
+        facts["last"],
+        facts["start"],
+        facts["end"],
+    )
+
+
+def write_assembled(path: Path, name: str, whole: Assembled) -> None:
+    """Write the bars of many symbols as they were put together, under a name."""
+    bars = {
+        **dict(zip(BAR_COLUMNS, whole.block, strict=True)),
+        "number": whole.numbers,
+        "code": whole.codes,
+    }
+    _write(path, {"name": name, "symbols": whole.symbols}, [bars, {"moment": whole.moments}])
+
+
+def read_assembled(path: Path, name: str, *, verify: bool) -> Assembled:
+    """Map the bars of many symbols that were put together under that name.
+
+    The memory is private: who writes to it changes neither the file nor what others map.
+
+    Raises
+    ------
+    Damaged, OSError
+    """
+    facts, (bars, (moments,)) = _read(path, verify=verify)
+    if facts.get("name") != name:
+        raise Damaged("another name")
+    *values, numbers, codes = bars
+    return Assembled(facts["symbols"], moments.copy(), numbers, codes, _as_block(values, writeable=True))
+
+
+def _write(path: Path, facts: Mapping[str, Any], batches: Sequence[Mapping[str, Column]]) -> None:
+    import pyarrow as pa
+
+    plain = [{name: np.ascontiguousarray(column) for name, column in batch.items()} for batch in batches]
+    checksum = _checksum([column for batch in plain for column in batch.values()])
+    about = json.dumps({"version": _VERSION, "checksum": checksum, **facts})
+    with pa.OSFile(str(path), "wb") as file:
+        for batch in plain:
+            arrays = [pa.array(column) for column in batch.values()]
+            written = pa.record_batch(arrays, names=list(batch)).replace_schema_metadata({"about": about})
+            with pa.ipc.new_stream(file, written.schema) as stream:
+                stream.write_batch(written)
+
+
+def _read(path: Path, *, verify: bool) -> tuple[dict[str, Any], list[list[Column]]]:
+    import pyarrow as pa
+
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size == 0:
+            raise Damaged("empty")
+        # Private and writeable, so that a frame can be made of it without a copy.
+        mapped = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY)
+    pages = np.frombuffer(mapped, dtype=np.uint8)
+    try:
+        reader = pa.BufferReader(pa.py_buffer(mapped))
+        about: bytes | None = None
+        batches = []
+        while reader.tell() < size:
+            stream = pa.ipc.open_stream(reader)
+            about = about or stream.schema.metadata[b"about"]
+            batch = stream.read_next_batch()
+            batch.validate()
+            batches.append([_view(pages, array) for array in batch.columns])
+            # What ends the stream.
+            if next(iter(stream), None) is not None:
+                raise Damaged("more than was written")
+        facts: dict[str, Any] = json.loads(about or b"{}")
+    except Damaged:
+        raise
+    except Exception as error:
+        raise Damaged(str(error)) from error
+    if facts.get("version") != _VERSION:
+        raise Damaged("another version")
+    if verify and _checksum([column for batch in batches for column in batch]) != facts["checksum"]:
+        raise Damaged("the checksum does not agree")
+    return facts, batches
+
+
+def _view(pages: npt.NDArray[np.uint8], array: Any) -> Column:
+    """The array's values as a view of the mapped pages, which, other than Arrow's own, may be written to."""
+    values = array.buffers()[1]
+    start = values.address - pages.ctypes.data
+    kind = np.dtype(array.type.to_pandas_dtype())
+    return pages[start : start + len(array) * kind.itemsize].view(kind)
+
+
+def _as_block(columns: Sequence[Column], *, writeable: bool) -> npt.NDArray[np.float64]:
+    """The columns as one block, without a copy where they lie one behind the other, as in a file of ours."""
+    places = [column.ctypes.data for column in columns]
+    length = len(columns[0])
+    if all(after - before == 8 * length for before, after in itertools.pairwise(places)):
+        return np.lib.stride_tricks.as_strided(
+            columns[0], shape=(len(columns), length), strides=(8 * length, 8), writeable=writeable
+        )
+    block = np.stack(columns)
+    block.flags.writeable = writeable
+    return block
+
+
+def _checksum(columns: Sequence[Column]) -> str:
+    """Sum and exclusive or of all 64-bit words: what bad disks and half-written files do to a page shows.
+
+    Half the time of a CRC, which would be the larger part of writing a file.
+    """
+    total = mixed = 0
+    for column in columns:
+        data = column.view(np.uint8)
+        words = data[: len(data) // 8 * 8].view(np.uint64)
+        rest = int.from_bytes(data[len(words) * 8 :].tobytes(), "little")
+        total = (total + int(np.add.reduce(words)) + rest) % 2**64
+        mixed ^= int(np.bitwise_xor.reduce(words)) ^ rest
+    return f"{total:016x}{mixed:016x}"

@@ -1,0 +1,141 @@
+"""Which series of bars there are, as a snapshot has them, and which data source a question means."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+import pandas as pd
+import psycopg
+import sqlalchemy as sa
+from psycopg.rows import tuple_row
+
+from workbench.errors import AmbiguousSource, EmptyRange, QueryError, UnknownSymbol
+from workbench.services.bar_store import SeriesState
+from workbench.services.service import Moment, as_moment
+
+__all__ = ["bounds", "chosen_source", "series_states"]
+
+_SHOWN = 20
+# A partition that was taken out or put in changes the bars of many series, and no trigger tells.
+# An ingestion that failed leaves a status, too, but neither bars nor a success.
+_STATES = """
+SELECT symbol, data_source, bars, revision,
+       (extract(epoch FROM first_bar) * 1000000)::bigint, (extract(epoch FROM last_bar) * 1000000)::bigint,
+       array_to_string(lineage, ' '),
+       (SELECT md5(string_agg(inhrelid::text, ' ' ORDER BY inhrelid)) FROM pg_inherits
+        WHERE inhparent = 'data_ingestion.market_data'::regclass)
+FROM data_ingestion.ingestion_status
+WHERE (revision > 0 OR last_success_at IS NOT NULL)
+"""
+
+
+def series_states(
+    connection: sa.Connection, symbols: Sequence[str] | None = None, source: str | None = None
+) -> list[SeriesState]:
+    """Every series of those symbols and that source, by source and symbol; None for all.
+
+    One that was ingested without a single good bar is there, with none.
+    """
+    filters: list[str] = []
+    values: dict[str, object] = {}
+    if symbols is not None:
+        filters.append("symbol = ANY(%(symbols)s)")
+        values["symbols"] = list(symbols)
+    if source is not None:
+        filters.append("data_source = %(source)s")
+        values["source"] = source
+    where = "".join(f"AND {one} " for one in filters)
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    with driver.cursor(row_factory=tuple_row) as cursor:
+        cursor.execute((_STATES + where).encode(), values)
+        rows = cursor.fetchall()
+    return sorted(
+        (
+            SeriesState(
+                symbol,
+                data_source,
+                bars,
+                revision,
+                first or 0,
+                last or 0,
+                [f"{layout} {tag}" for tag in lineage.split()],
+            )
+            for symbol, data_source, bars, revision, first, last, lineage, layout in rows
+        ),
+        key=lambda state: (state.source, state.symbol),
+    )
+
+
+def chosen_source(
+    connection: sa.Connection,
+    states: Sequence[SeriesState],
+    symbols: Sequence[str] | None,
+    source: str | None,
+) -> str:
+    """The data source that is meant: the one that was named, or the only one that holds bars.
+
+    Raises
+    ------
+    UnknownSymbol
+        A symbol that nobody ever ingested.
+    AmbiguousSource
+        None was named and several hold bars.
+    QueryError
+        The one that was named holds nothing at all, of any symbol, and another name is near to it.
+    """
+    if symbols is not None:
+        _refuse_unknown(connection, states, symbols)
+    holding = sorted({state.source for state in states if state.bars})
+    if source is None:
+        if len(holding) > 1:
+            whose = "the symbols" if symbols is None else ", ".join(symbols[:5])
+            raise AmbiguousSource(
+                f"several sources hold bars of {whose}: {', '.join(holding)}; say which, "
+                f"source={holding[-1]!r}",
+                sources=holding,
+            )
+        return holding[0] if holding else ""
+    if source not in holding and holding:
+        near = difflib.get_close_matches(source, holding, n=1)
+        if near:
+            raise QueryError(f"no bars are from {source!r}; did you mean {near[0]!r}?")
+    return source
+
+
+def _refuse_unknown(connection: sa.Connection, states: Sequence[SeriesState], symbols: Sequence[str]) -> None:
+    found = {state.symbol for state in states}
+    unknown = [symbol for symbol in symbols if symbol not in found]
+    if not unknown:
+        return
+    known = sorted({state.symbol for state in series_states(connection)})
+    shown = ", ".join(known[:_SHOWN]) or "none yet"
+    more = f" and {len(known) - _SHOWN:,} more" if len(known) > _SHOWN else ""
+    raise UnknownSymbol(
+        f"no bars of {', '.join(unknown[:_SHOWN])} were ever ingested; there are: {shown}{more}. "
+        f"To get them: workbench ingest {' '.join(unknown[:_SHOWN])} --source sample (or file, yahoo, …)",
+        symbols=unknown,
+        known=known,
+    )
+
+
+def bounds(start: Moment | None, end: Moment | None) -> tuple[int | None, int | None]:
+    """`[start, end)` in microseconds since 1970, UTC; None stays None.
+
+    Raises
+    ------
+    EmptyRange
+        `end` does not lie after `start`.
+    """
+    first, last = as_moment(start, "start"), as_moment(end, "end")
+    if first is not None and last is not None and first >= last:
+        raise EmptyRange(
+            f"the range [{start}, {end}) is empty: its end must lie after its start (the end is excluded)"
+        )
+    return _microseconds(first), _microseconds(last)
+
+
+def _microseconds(moment: pd.Timestamp | None) -> int | None:
+    # Up, not down: a bar at the microsecond before a finer start lies before it.
+    return None if moment is None else int(pd.DatetimeIndex([moment.ceil("us")]).as_unit("us").asi8[0])
