@@ -16,6 +16,8 @@ def ingest_market_data(
     start: str | None = None,
     end: str | None = None,
     path: str | None = None,
+    interval: str | None = None,
+    calendar: str | None = None,
 ) -> dict[str, int]:
     """Bring bars of `symbols` in [start, end) from a source into the database.
 
@@ -23,16 +25,22 @@ def ingest_market_data(
     ----------
     symbols : list of str
     source : str
-        "sample" or "file".
+        "sample", "file", "yahoo", "polygon" or "alpaca".
     start, end : str, optional
-        As in "2024-01-31", UTC.
+        As in "2024-01-31", UTC. From a vendor, without `start`: what is missing since last time.
     path : str, optional
         The file, for source "file".
+    interval : str, optional
+        The length of a vendor's bars: "1d" (default), "1h" and so on.
+    calendar : str, optional
+        The exchange's calendar that bars are held against, as "XNYS" or "24/7"; "none" for none. Default:
+        "XNYS" for vendors and the sample, none for a file.
 
     Returns
     -------
     dict
-        Rows inserted, updated, unchanged and refused.
+        Rows inserted, updated, unchanged and refused, and how many symbols failed; each of those is in the
+        log, and in `ingestion_status`.
     """
     logger = get_run_logger()
     with Workbench() as wb:
@@ -42,15 +50,23 @@ def ingest_market_data(
             start=start,
             end=end,
             path=path,
-            progress=lambda one: logger.info(
-                "%s from %s: %s, %s refused", one.symbol, one.data_source, one.written, one.refused
+            interval=interval,
+            calendar=calendar,
+            progress=lambda one: (
+                logger.error("%s from %s: %s", one.symbol, one.data_source, one.error)
+                if one.error
+                else logger.info(
+                    "%s from %s: %s, %s refused", one.symbol, one.data_source, one.written, one.refused
+                )
             ),
+            on_wait=logger.info,
         )
     return {
         "inserted": sum(one.written.inserted for one in series),
         "updated": sum(one.written.updated for one in series),
         "unchanged": sum(one.written.unchanged for one in series),
         "refused": sum(one.refused for one in series),
+        "failed": sum(bool(one.error) for one in series),
     }
 
 
@@ -59,5 +75,13 @@ if __name__ == "__main__":
     parser.add_argument("symbols", nargs="+")
     parser.add_argument("--source", default="sample")
     parser.add_argument("--path")
+    parser.add_argument("--interval")
+    parser.add_argument("--calendar")
     arguments = parser.parse_args()
-    ingest_market_data(arguments.symbols, source=arguments.source, path=arguments.path)
+    ingest_market_data(
+        arguments.symbols,
+        source=arguments.source,
+        path=arguments.path,
+        interval=arguments.interval,
+        calendar=arguments.calendar,
+    )

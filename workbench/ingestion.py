@@ -1,20 +1,45 @@
-"""Ingestion: source → quality rules → service; good bars are stored, the others logged with their reason."""
+"""Ingestion: source → quality rules → service; good bars are stored, the others logged with their reason.
+
+From a vendor only what is missing is fetched, symbol by symbol; a symbol that fails does not lose the others.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 
 from workbench.db.frames import Written
-from workbench.errors import EmptyRange
-from workbench.marketdata.quality import check
+from workbench.errors import (
+    EmptyRange,
+    FrameRefused,
+    KeyRefused,
+    QueryError,
+    SourceError,
+    SourceUnreachable,
+    WorkbenchError,
+)
+from workbench.marketdata.calendar import is_daily, timezone_of
+from workbench.marketdata.quality import CONTEXT_BARS, check
 from workbench.services.data_ingestion import DataIngestionService
 from workbench.services.service import Moment, as_moment
-from workbench.sources.source import RawBars, Source
+from workbench.sources.network import NetworkSource
+from workbench.sources.source import RawBars, Source, Span
 
 __all__ = ["IngestedSeries", "ingest"]
+
+# A vendor that rescales its history is asked for a little that is stored, to see whether it still agrees.
+_OVERLAP = pd.Timedelta(days=7)
+_AGREES = 1e-4
+# After a longer pause its whole history is fetched: one request either way, and nothing is left to guess.
+_LONG_AGO = pd.Timedelta(days=365)
+# Who has been unreachable for so many symbols in a row is not asked for the rest.
+_GIVE_UP_AFTER = 3
+# How many of the last bars tell the length of a series' bars, and how many are too few to be sure.
+_LOOKED_AT, _FEW = 500, 50
+_NOTHING = Written(0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -35,6 +60,10 @@ class IngestedSeries:
         How many rows broke which rule first.
     example : str
         One of the reasons in words; empty where no row was refused.
+    noted : int
+        Notes about bars that are stored, but look odd (spikes, gaps); each stands in `data_quality_logs`.
+    error : str
+        Why the symbol could not be had; empty when all went well.
     """
 
     symbol: str
@@ -45,6 +74,11 @@ class IngestedSeries:
     refused: int
     reasons: dict[str, int]
     example: str
+    noted: int = 0
+    error: str = ""
+
+
+Progress = Callable[[IngestedSeries], None]
 
 
 def ingest(
@@ -54,42 +88,243 @@ def ingest(
     start: Moment | None = None,
     end: Moment | None = None,
     *,
-    progress: Callable[[IngestedSeries], None] | None = None,
+    calendar: str | None = None,
+    progress: Progress | None = None,
 ) -> list[IngestedSeries]:
     """Bring the bars of `symbols` in `[start, end)` from a source into the database.
 
-    Each series (symbol and data source) is one transaction: its bars, its refusals and its status. Run
-    again, it changes nothing that is the same.
+    Each series (symbol and data source) is one transaction: its bars, its refusals, its corporate actions
+    and its status. Run again, it changes nothing that is the same.
+
+    From a vendor, without `start`, each series goes on from its last stored bar, which is fetched again
+    since it may have been unfinished. Where the vendor rescales its history at a split, and there was one
+    since, the whole series is fetched again. A symbol that fails is recorded in `ingestion_status`, and the
+    rest goes on.
+
+    Parameters
+    ----------
+    service : DataIngestionService
+    source : Source
+    symbols : sequence of str
+    start, end : str, date or Timestamp, optional
+    calendar : str, optional
+        The exchange's calendar that bars are held against, by its exchange_calendars name; "none" or "" for
+        none. Default: the source's own.
+    progress : callable, optional
+        Called with each series when it is stored, or has failed.
 
     Raises
     ------
+    QueryError
+        There is no such calendar; nothing was fetched.
     UnknownSymbol
-        The source does not have a symbol; nothing was read or written.
+        The source does not have a symbol; nothing was read or written. From a vendor: none of the symbols
+        could be had.
     EmptyRange
         The source has the symbols, but no row in the range.
     SourceError
-        The source cannot be read.
+        The source cannot be read; from a vendor, for none of the symbols, or the key is refused.
     """
-    first, last = as_moment(start, "start"), as_moment(end, "end")
+    span = Span(as_moment(start, "start"), as_moment(end, "end"))
+    held_against = _calendar(source, calendar)
+    if isinstance(source, NetworkSource):
+        return _Continuation(service, source, span, held_against).bring(
+            list(dict.fromkeys(symbols)), progress
+        )
     done = []
-    for raw in source.fetch(list(symbols), first, last):
+    for raw in source.fetch(list(symbols), span.start, span.end):
         if raw.rows.empty:
             continue
-        series = _store(service, raw)
+        series = _store(service, raw, held_against)
         done.append(series)
         if progress is not None:
             progress(series)
     if not done:
-        bounds = "" if first is None else f" from {first:%Y-%m-%d}"
-        bounds += "" if last is None else f" before {last:%Y-%m-%d}"
+        bounds = "" if span.start is None else f" from {span.start:%Y-%m-%d}"
+        bounds += "" if span.end is None else f" before {span.end:%Y-%m-%d}"
         raise EmptyRange(f"the source has no bars of {', '.join(symbols)}{bounds}; nothing was written")
     return done
 
 
-def _store(service: DataIngestionService, raw: RawBars) -> IngestedSeries:
-    checked = check(raw.rows, symbol=raw.symbol, data_source=raw.data_source, origin=raw.origin)
-    refused = checked.refused.rename(columns={"row": "row_number"})
-    written = service.write_checked_bars(checked.good, refused, source=raw.data_source)
+@dataclass(frozen=True)
+class _Stored:
+    """How far a series reaches."""
+
+    first: pd.Timestamp
+    last: pd.Timestamp
+
+
+class _Continuation:
+    """Bringing symbols from a vendor, each from where it ends."""
+
+    def __init__(
+        self, service: DataIngestionService, source: NetworkSource, span: Span, calendar: str | None
+    ) -> None:
+        self._service = service
+        self._source = source
+        self._span = span
+        self._calendar = calendar
+
+    def bring(self, symbols: Sequence[str], progress: Progress | None) -> list[IngestedSeries]:
+        """Bring them one after the other; what fails is recorded, and raised if all of them do."""
+        stored = self._stored(symbols)
+        done: list[IngestedSeries] = []
+        failures: list[WorkbenchError] = []
+        unreachable = 0
+        for symbol in symbols:
+            try:
+                if unreachable >= _GIVE_UP_AFTER:
+                    raise SourceUnreachable(f"not asked for any more: {failures[-1]}")
+                series = self._one(symbol, stored.get(symbol))
+                unreachable = 0
+            except (SourceError, QueryError, FrameRefused) as error:
+                series = self._failed(symbol, error)
+                failures.append(error)
+                unreachable += isinstance(error, SourceUnreachable)
+                if isinstance(error, KeyRefused):
+                    raise
+            done.append(series)
+            if progress is not None:
+                progress(series)
+        if done and len(failures) == len(done):
+            if len(done) == 1:
+                raise failures[0]
+            told = "; ".join(f"{one.symbol}: {one.error}" for one in done[:3])
+            more = f"; and {len(done) - 3} more" if len(done) > 3 else ""
+            raise SourceError(f"not one of {len(done)} symbols could be had: {told}{more}") from failures[0]
+        return done
+
+    def _one(self, symbol: str, stored: _Stored | None) -> IngestedSeries:
+        self._refuse_to_mix(symbol, stored)
+        start, end = self._span.start, self._span.end
+        if stored is not None and start is None and end is not None and stored.first < end <= stored.last:
+            # All before that end is there.
+            return self._nothing_new(symbol, None)
+        raw = self._fetch(symbol, stored)
+        if not raw.rows.empty:
+            return _store(self._service, raw, self._calendar)
+        if stored is None:
+            raise EmptyRange(f"{self._source.vendor} has no bars of {symbol} there; nothing was written")
+        return self._nothing_new(symbol, raw.actions)
+
+    def _fetch(self, symbol: str, stored: _Stored | None) -> RawBars:
+        span = self._span
+        if stored is None or (span.end is not None and span.end <= stored.first):
+            return self._ask(symbol, span.start, span.end)
+        if not self._source.rescales:
+            return self._ask(symbol, stored.last if span.start is None else span.start, span.end)
+        return self._rescaled(symbol, stored)
+
+    def _rescaled(self, symbol: str, stored: _Stored) -> RawBars:
+        """What is missing, if the vendor's history still agrees with what is stored; else all of it."""
+        span = self._span
+        overlap = stored.last - _OVERLAP
+        start = overlap if span.start is None else min(overlap, span.start)
+        if stored.last > pd.Timestamp.now("UTC") - _LONG_AGO:
+            # Up to now, whatever the end: a split after it has rescaled what lies before it.
+            raw = self._ask(symbol, start, None)
+            if self._agrees(raw, start, stored):
+                rows = Span(stored.last if span.start is None else span.start, span.end).cut(raw.rows)
+                return replace(raw, rows=rows)
+        whole = self._ask(symbol, None, None)
+        if whole.rows.empty or whole.rows["timestamp"].min() > stored.first:
+            raise SourceError(
+                f"{self._source.vendor} has rescaled {symbol} since it was stored, as it does at a split, "
+                f"and no longer gives {self._source.interval} bars from {stored.first:%Y-%m-%d} on: delete "
+                "the stored ones and ingest anew, or store the new ones under another name (data_source)"
+            )
+        return whole
+
+    def _agrees(self, raw: RawBars, start: pd.Timestamp, stored: _Stored) -> bool:
+        if raw.actions is not None:
+            splits = raw.actions[raw.actions["kind"] == "split"]["ex_date"]
+            if (splits > stored.last.tz_localize(None).floor("D")).any():
+                return False
+        # The last stored bar is left out: it may have been unfinished.
+        ours = self._service.bars_before(raw.symbol, stored.last, source=raw.data_source, since=start)
+        ours = ours.droplevel("symbol")
+        theirs = raw.rows.drop_duplicates("timestamp").set_index("timestamp")["close"].reindex(ours.index)
+        off = np.abs(theirs.to_numpy() / ours["close"].to_numpy() - 1)
+        return not (off > _AGREES).any()
+
+    def _ask(self, symbol: str, start: pd.Timestamp | None, end: pd.Timestamp | None) -> RawBars:
+        return next(iter(self._source.fetch([symbol], start, end)))
+
+    def _refuse_to_mix(self, symbol: str, stored: _Stored | None) -> None:
+        if stored is None:
+            return
+        name, usual = self._source.data_source, self._source.usual_name
+        after = stored.last + pd.Timedelta(microseconds=1)
+        latest = self._service.bars_before(symbol, after, _LOOKED_AT, source=name)
+        times = pd.DatetimeIndex(latest.index.get_level_values("timestamp"))
+        if is_daily(times) != self._source.daily or not self._fits(times):
+            instead = "" if name == usual else f", or under {usual}, as without that"
+            raise SourceError(
+                f"{name} holds bars of {symbol} that are not of {self._source.interval}, and a series has "
+                f"bars of one length: store these under another name (data_source){instead}"
+            )
+
+    def _fits(self, times: pd.DatetimeIndex) -> bool:
+        """Whether bars at these times can be of the source's length: multiples of it, and of no more."""
+        if self._source.daily or len(times) < 2:
+            return True
+        length = pd.Timedelta(self._source.interval)
+        step = pd.Timedelta(int(np.gcd.reduce(np.diff(times.as_unit("us").asi8))), unit="us")
+        # Few bars may lie further apart by chance.
+        return step == length or (step > length and len(times) < _FEW)
+
+    def _nothing_new(self, symbol: str, actions: pd.DataFrame | None) -> IngestedSeries:
+        name, origin = self._source.data_source, self._source.origin
+        if actions is not None and not actions.empty:
+            self._service.write_corporate_actions(actions.assign(data_source=name))
+        self._note(symbol, last_success_at=_now())
+        return IngestedSeries(symbol, name, origin, 0, _NOTHING, 0, {}, "")
+
+    def _failed(self, symbol: str, error: WorkbenchError) -> IngestedSeries:
+        self._note(symbol, last_error_at=_now(), last_error=str(error))
+        return IngestedSeries(
+            symbol, self._source.data_source, self._source.origin, 0, _NOTHING, 0, {}, "", error=str(error)
+        )
+
+    def _note(self, symbol: str, **facts: object) -> None:
+        frame = pd.DataFrame([{"symbol": symbol, "data_source": self._source.data_source, **facts}])
+        self._service.write_ingestion_status(frame)
+
+    def _stored(self, symbols: Sequence[str]) -> dict[str, _Stored]:
+        status = self._service.load_ingestion_status(list(symbols), source=self._source.data_source)
+        there = status[status["bars"] > 0]
+        bounds = zip(there["symbol"], there["first_bar"], there["last_bar"], strict=True)
+        return {symbol: _Stored(first, last) for symbol, first, last in bounds}
+
+
+def _calendar(source: Source, said: str | None) -> str | None:
+    """The calendar that is meant; one that does not exist is refused."""
+    if said is None:
+        return source.calendar
+    if said.strip().lower() in {"", "none"}:
+        return None
+    timezone_of(said)
+    return said
+
+
+def _store(service: DataIngestionService, raw: RawBars, calendar: str | None) -> IngestedSeries:
+    checked = check(
+        raw.rows,
+        symbol=raw.symbol,
+        data_source=raw.data_source,
+        origin=raw.origin,
+        calendar=calendar,
+        before=lambda moment: service.bars_before(raw.symbol, moment, CONTEXT_BARS, source=raw.data_source),
+        actions=_actions(service, raw),
+    )
+    logged = pd.concat([checked.refused, checked.noted], ignore_index=True)
+    refused = checked.refused
+    written = service.write_checked_bars(
+        checked.good,
+        logged.rename(columns={"row": "row_number"}),
+        source=raw.data_source,
+        actions=raw.actions,
+    )
     return IngestedSeries(
         symbol=raw.symbol,
         data_source=raw.data_source,
@@ -99,9 +334,23 @@ def _store(service: DataIngestionService, raw: RawBars) -> IngestedSeries:
         refused=len(refused),
         reasons={str(rule): int(count) for rule, count in refused["rule"].value_counts().items()},
         example="" if refused.empty else _example(refused),
+        noted=len(checked.noted),
     )
+
+
+def _actions(service: DataIngestionService, raw: RawBars) -> pd.DataFrame:
+    """The symbol's actions: those that came along, and what is stored of earlier ones."""
+    stored = service.load_corporate_actions(raw.symbol, source=raw.data_source)
+    if raw.actions is None or raw.actions.empty:
+        return stored
+    both = pd.concat([raw.actions, stored[list(raw.actions.columns)]], ignore_index=True)
+    return both.drop_duplicates(["ex_date", "kind"], ignore_index=True)
 
 
 def _example(refused: pd.DataFrame) -> str:
     row = refused.iloc[0]
-    return f"row {row['row_number']}: {row['reason']}"
+    return f"row {row['row']}: {row['reason']}"
+
+
+def _now() -> pd.Timestamp:
+    return pd.Timestamp.now("UTC").floor("us")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import pandas as pd
 import typer
@@ -18,8 +17,6 @@ __all__ = ["events", "ingest", "runs"]
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
-_TOLD = ("notebook", "deployment", "error", "inserted", "updated", "first", "last")
-
 runs = typer.Typer(
     help="Run records: which notebook, parameters and data made which rows.", no_args_is_help=True
 )
@@ -28,10 +25,16 @@ events = typer.Typer(help="What was written or has run, as told on Redis.", no_a
 
 def ingest(
     symbols: Annotated[list[str], typer.Argument(help="Such as AAPL MSFT.")],
-    source: Annotated[str, typer.Option(help="sample or file.")] = "sample",
+    source: Annotated[str, typer.Option(help="sample, file, yahoo, polygon or alpaca.")] = "sample",
     path: Annotated[Path | None, typer.Option(help="The CSV or Parquet file, for source file.")] = None,
-    start: Annotated[str | None, typer.Option(help="First day, as 2024-01-31.")] = None,
+    start: Annotated[
+        str | None, typer.Option(help="First day, as 2024-01-31. From a vendor: else what is missing.")
+    ] = None,
     end: Annotated[str | None, typer.Option(help="The day after the last.")] = None,
+    interval: Annotated[
+        str | None, typer.Option(help="A vendor's bars: 1d (default), 1h, 30min, 15min, 5min or 1min.")
+    ] = None,
+    feed: Annotated[str | None, typer.Option(help="Alpaca's feed: sip or iex.")] = None,
     column: Annotated[
         list[str] | None, typer.Option(help="Which column is which field: close=Last (may be repeated).")
     ] = None,
@@ -39,7 +42,13 @@ def ingest(
     timezone: Annotated[
         str | None, typer.Option(help="Time zone of times without an offset, as America/New_York.")
     ] = None,
-    data_source: Annotated[str | None, typer.Option(help="Store a file's bars under this name.")] = None,
+    data_source: Annotated[
+        str | None, typer.Option(help="Store the bars under this name, as file_1min.")
+    ] = None,
+    calendar: Annotated[
+        str | None,
+        typer.Option(help="Note gaps against this exchange: XNYS, 24/7, 24/5 or others; none for none."),
+    ] = None,
 ) -> None:
     """Bring bars into the database; bad rows are logged with their reason, the good ones load."""
     columns = dict(_pair(text) for text in column or []) or None
@@ -54,9 +63,16 @@ def ingest(
             date_format=date_format,
             timezone=timezone,
             data_source=data_source,
+            interval=interval,
+            feed=feed,
+            calendar=calendar,
             progress=lambda one: tell(f"{one.symbol} from {one.data_source}"),
+            on_wait=tell,
         )
     for one in done:
+        if one.error:
+            fail(f"{one.symbol} ({one.data_source}): {one.error}")
+            continue
         step(f"{one.symbol} ({one.data_source}): {one.written}")
         if one.refused:
             rules = ", ".join(f"{rule} {count:,}" for rule, count in one.reasons.items())
@@ -65,8 +81,14 @@ def ingest(
                 f"see data_quality_logs; {escape(one.example)}",
                 soft_wrap=True,
             )
-    if all(one.refused == one.rows for one in done):
+        if one.noted:
+            notes = "1 note on an odd bar" if one.noted == 1 else f"{one.noted:,} notes on odd bars"
+            TELL.print(f"[yellow]![/] {notes}, see data_quality_logs", soft_wrap=True)
+    with_rows = [one for one in done if one.rows]
+    if with_rows and all(one.refused == one.rows for one in with_rows):
         fail(f"not one row of {', '.join(dict.fromkeys(one.origin for one in done))} could be stored")
+        raise typer.Exit(1)
+    if any(one.error for one in done):
         raise typer.Exit(1)
 
 
@@ -160,19 +182,6 @@ def tail(
                     show(event)
             except KeyboardInterrupt:
                 return
-
-
-def _in_short(data: Mapping[str, Any]) -> str:
-    """The facts that fit a line; --json has all of them."""
-    shown = []
-    for name, value in data.items():
-        if name == "run_id" and value:
-            shown.append(f"run {value[:8]}")
-        elif isinstance(value, list) and value:
-            shown.append(f"{name} {', '.join(map(str, value[:5]))}{', …' * (len(value) > 5)}")
-        elif isinstance(value, str | int) and name in _TOLD:
-            shown.append(f"{name} {value}")
-    return "  ".join(shown)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -9,8 +9,11 @@ from workbench.errors import SourceError
 from workbench.sources.source import RawBars, Source
 
 if TYPE_CHECKING:
+    from workbench.sources.alpaca import AlpacaSource
     from workbench.sources.files import FileSource
+    from workbench.sources.polygon import PolygonSource
     from workbench.sources.sample import SampleSource
+    from workbench.sources.yahoo import YahooSource
 
 __all__ = ["SOURCES", "RawBars", "Source", "source_class"]
 
@@ -27,9 +30,30 @@ def _file() -> type[FileSource]:
     return FileSource
 
 
+def _yahoo() -> type[YahooSource]:
+    from workbench.sources.yahoo import YahooSource
+
+    return YahooSource
+
+
+def _polygon() -> type[PolygonSource]:
+    from workbench.sources.polygon import PolygonSource
+
+    return PolygonSource
+
+
+def _alpaca() -> type[AlpacaSource]:
+    from workbench.sources.alpaca import AlpacaSource
+
+    return AlpacaSource
+
+
 SOURCES: Mapping[str, Callable[[], Callable[..., Source]]] = {
     "sample": _sample,
     "file": _file,
+    "yahoo": _yahoo,
+    "polygon": _polygon,
+    "alpaca": _alpaca,
 }
 """Every source by name: a function that imports its class when it is asked for."""
 

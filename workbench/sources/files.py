@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -49,6 +49,8 @@ class FileSource:
     SourceError
         When there is no such time zone, or `columns` names a field that bars do not have.
     """
+
+    calendar: ClassVar[str | None] = None
 
     def __init__(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,8 @@ class SampleSource:
     of the same day, rounded to 8 decimals (half to even); volume is left as it is in both. The bars
     are stamped 00:00 UTC of the session's date.
     """
+
+    calendar: ClassVar[str] = "XNYS"
 
     def fetch(
         self,

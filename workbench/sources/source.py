@@ -35,7 +35,9 @@ class RawBars:
     rows : DataFrame
         One row for each row of the origin, with the columns `ROW_COLUMNS`:
 
-        - row (int64): which row of the origin, from 1; headers and blank lines are not counted.
+        - row (int64): which row of a file, from 1; headers and blank lines are not counted. Of a vendor's
+          answer: the second since 1970 at which the bar begins, so that a bar has the same number in
+          every answer.
         - timestamp (datetime64[us, UTC]): the bar's, 00:00 UTC of the session's date for daily bars;
           NaT when unreadable.
         - open, high, low, close (float64, in the price's currency), volume (float64, units traded);
@@ -44,12 +46,17 @@ class RawBars:
         - reason (str): the same for people, with the column and the text found; empty when readable.
         - raw (object, or an Arrow struct): each value reads as a dict of what stood in the origin,
           fit for JSON.
+    actions : DataFrame or None
+        Splits and dividends of the symbol, where the source has such a thing: symbol (str), ex_date
+        (datetime64[s]), kind (str, "split" or "dividend"), value (float64: new shares per old share, or
+        cash per share on the prices' own basis), applied (bool: the prices have it in them already).
     """
 
     symbol: str
     data_source: str
     origin: str
     rows: pd.DataFrame
+    actions: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,11 @@ class Span:
 class Source(Protocol):
     """Where bars come from."""
 
+    @property
+    def calendar(self) -> str | None:
+        """The exchange whose sessions its bars keep, by its exchange_calendars name; None: nobody knows."""
+        ...
+
     def fetch(
         self, symbols: Sequence[str], start: pd.Timestamp | None, end: pd.Timestamp | None
     ) -> Iterator[RawBars]:
@@ -101,7 +113,8 @@ class Source(Protocol):
         Raises
         ------
         UnknownSymbol
-            Before anything is yielded, when the source does not have a symbol.
+            When the source does not have a symbol: before anything is yielded, or, if only a vendor can
+            tell, when it is the symbol's turn.
         EmptyRange
             When start is not before end.
         SourceError
