@@ -14,27 +14,30 @@ from workbench.version import __version__ as __version__
 if TYPE_CHECKING:
     from workbench.backtest import BacktestResult
     from workbench.errors import WorkbenchError
-    from workbench.marketdata import panel
+    from workbench.marketdata import adjust, coverage, panel, resample
     from workbench.marketdata.chart import price_chart
     from workbench.settings import Settings
     from workbench.workbench import Workbench
 
-__all__ = ["BacktestResult", "Settings", "Workbench", "WorkbenchError", "panel", "price_chart"]
+__all__ = ["BacktestResult", "Settings", "Workbench", "WorkbenchError"]
+__all__ += ["adjust", "coverage", "panel", "price_chart", "resample"]
 
 _HOMES = {
-    "BacktestResult": "workbench.backtest",
-    "Settings": "workbench.settings",
-    "Workbench": "workbench.workbench",
-    "WorkbenchError": "workbench.errors",
-    "panel": "workbench.marketdata",
-    "price_chart": "workbench.marketdata.chart",
+    "workbench.backtest": ["BacktestResult"],
+    "workbench.errors": ["WorkbenchError"],
+    # What `%load_ext workbench` calls.
+    "workbench.jupyter": ["load_ipython_extension", "unload_ipython_extension"],
+    "workbench.marketdata": ["adjust", "coverage", "panel", "resample"],
+    "workbench.marketdata.chart": ["price_chart"],
+    "workbench.settings": ["Settings"],
+    "workbench.workbench": ["Workbench"],
 }
 
 
 def __getattr__(name: str) -> Any:
     """Load a public name when it is first used: importing workbench alone costs nothing."""
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
+    for home in (home for home, names in _HOMES.items() if name in names):
+        return getattr(importlib.import_module(home), name)
     raise AttributeError(f"module 'workbench' has no attribute {name!r}")
 
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import ByteSize, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from workbench.errors import SettingsError
@@ -46,6 +46,18 @@ class Settings(BaseSettings):
         Default: `postgres` where there is such an account, else `nobody`.
     work_pool : str
         The Prefect work pool (type process) that deployments run in.
+    pool_size, pool_overflow : int
+        How many connections each service's pool keeps open at most, and how many more it opens under load.
+    cache_size : int
+        How many bytes of bars the cache on disk may hold ("4GB", "500MB"); 0 for none.
+    polygon_api_key : SecretStr or None
+        The key for Polygon (now Massive).
+    alpaca_api_key, alpaca_api_secret : SecretStr or None
+        The two parts of the key for Alpaca.
+    polygon_per_minute, alpaca_per_minute : int
+        How many requests a minute these vendors are sent at most; 0 for no limit. Default: their free plans'.
+    yahoo_url, polygon_url, alpaca_url : str or None
+        Where the vendors' APIs are, for a proxy of one's own. None: the vendors' own addresses.
 
     Raises
     ------
@@ -66,6 +78,17 @@ class Settings(BaseSettings):
     )
     postgres_user: str | None = None
     work_pool: str = "workbench"
+    pool_size: int = Field(default=10, ge=1)
+    pool_overflow: int = Field(default=20, ge=0)
+    cache_size: ByteSize = ByteSize(4_000_000_000)
+    polygon_api_key: SecretStr | None = None
+    alpaca_api_key: SecretStr | None = None
+    alpaca_api_secret: SecretStr | None = None
+    polygon_per_minute: int = Field(default=5, ge=0)
+    alpaca_per_minute: int = Field(default=200, ge=0)
+    yahoo_url: str | None = None
+    polygon_url: str | None = None
+    alpaca_url: str | None = None
 
     @classmethod
     def load(cls) -> Settings:
@@ -84,10 +107,30 @@ class Settings(BaseSettings):
     def _absolute_home(cls, value: Path) -> Path:
         return Path(os.path.abspath(value.expanduser()))
 
-    @field_validator("database_url", "redis_url", "prefect_api_url", mode="before")
+    @field_validator(
+        "database_url",
+        "redis_url",
+        "prefect_api_url",
+        "polygon_api_key",
+        "alpaca_api_key",
+        "alpaca_api_secret",
+        "yahoo_url",
+        "polygon_url",
+        "alpaca_url",
+        mode="before",
+    )
     @classmethod
     def _blank_is_unset(cls, value: object) -> object:
         return None if isinstance(value, str) and not value.strip() else value
+
+    @field_validator("yahoo_url", "polygon_url", "alpaca_url", mode="after")
+    @classmethod
+    def _vendor_url(cls, value: str | None) -> str | None:
+        if value is not None:
+            parts = urlsplit(value)
+            if parts.scheme not in {"http", "https"} or not parts.hostname:
+                raise ValueError(f"expected https://host (got the scheme {parts.scheme!r})")
+        return value
 
     @field_validator("database_url", mode="after")
     @classmethod

@@ -1,4 +1,8 @@
-"""Workbench: the one object of a notebook: services, events, runs, and what one does with them."""
+"""Workbench: the one object of a notebook: services, events, runs, and what one does with them.
+
+Longer than most files, for it is the face of all the others: each method says what there is to say to those
+who call it, and hands over to the module that does it.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from workbench.db.pool import ServiceConnectionPool
-from workbench.db.roles import RUNS_ROLE, role_of, role_url
+from workbench.db.roles import READONLY_ROLE, RUNS_ROLE, role_of, role_url
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from workbench.backtest import BacktestResult
     from workbench.events import DataSyncEventBus
     from workbench.ingestion import IngestedSeries
@@ -21,8 +27,12 @@ if TYPE_CHECKING:
     from workbench.promotion.run import NotebookRunResult, Origin
     from workbench.runs import InteractiveRun, NotebookRun, RunStore
     from workbench.runs.scope import NoRun
+    from workbench.services.analytics import AnalyticsService
     from workbench.services.data_ingestion import DataIngestionService
+    from workbench.services.execution import ExecutionService
     from workbench.services.logging import LoggingService
+    from workbench.services.notification import NotificationService
+    from workbench.services.risk_management import RiskManagementService
     from workbench.services.service import Moment, Strings
     from workbench.services.strategy_engine import StrategyEngineService
     from workbench.settings import Settings
@@ -39,7 +49,7 @@ class Workbench:
 
     Attributes
     ----------
-    data_ingestion, strategy_engine, logging
+    data_ingestion, strategy_engine, execution, risk_management, analytics, notification, logging
         The services: `load_<table>` and `write_<table>` for every table of their schema.
     events : DataSyncEventBus
         What was written or has run, for whoever listens.
@@ -63,7 +73,8 @@ class Workbench:
 
     def __repr__(self) -> str:
         return (
-            "<Workbench: data_ingestion, strategy_engine, logging, events, runs; ingest(), save_backtest(), "
+            "<Workbench: data_ingestion, strategy_engine, execution, risk_management, analytics, "
+            "notification, logging, events, runs; ingest(), sql(), save_backtest(), "
             f"run(), promote(), trigger(); home {self.settings.home}>"
         )
 
@@ -80,9 +91,14 @@ class Workbench:
     @cached_property
     def data_ingestion(self) -> DataIngestionService:
         """Bars, why some were refused, and how far each series reaches."""
+        from workbench.marketdata.cache import BarCache
         from workbench.services.data_ingestion import DataIngestionService
 
-        return DataIngestionService(self._pool("data_ingestion"), self._run)
+        # One folder a database: copies of one do not push each other's bars out.
+        cache = BarCache(
+            self.settings.home / "cache" / "bars" / self.settings.trading_database, self.settings.cache_size
+        )
+        return DataIngestionService(self._pool("data_ingestion"), self._run, cache)
 
     @cached_property
     def strategy_engine(self) -> StrategyEngineService:
@@ -90,6 +106,34 @@ class Workbench:
         from workbench.services.strategy_engine import StrategyEngineService
 
         return StrategyEngineService(self._pool("strategy_engine"), self._run)
+
+    @cached_property
+    def execution(self) -> ExecutionService:
+        """Orders, the trades that filled them, positions, and what happened on the way."""
+        from workbench.services.execution import ExecutionService
+
+        return ExecutionService(self._pool("execution"), self._run)
+
+    @cached_property
+    def risk_management(self) -> RiskManagementService:
+        """Limits, how large a position may be, and what broke a limit."""
+        from workbench.services.risk_management import RiskManagementService
+
+        return RiskManagementService(self._pool("risk_management"), self._run)
+
+    @cached_property
+    def analytics(self) -> AnalyticsService:
+        """Figures over periods, reports, and results that were expensive to compute."""
+        from workbench.services.analytics import AnalyticsService
+
+        return AnalyticsService(self._pool("analytics"), self._run)
+
+    @cached_property
+    def notification(self) -> NotificationService:
+        """Of what people want to be told, and what they were told."""
+        from workbench.services.notification import NotificationService
+
+        return NotificationService(self._pool("notification"), self._run)
 
     @cached_property
     def logging(self) -> LoggingService:
@@ -131,7 +175,11 @@ class Workbench:
         date_format: str | None = None,
         timezone: str | None = None,
         data_source: str | None = None,
+        interval: str | None = None,
+        feed: str | None = None,
+        calendar: str | None = None,
         progress: Callable[[IngestedSeries], None] | None = None,
+        on_wait: Callable[[str], None] | None = None,
     ) -> list[IngestedSeries]:
         """Bring bars of `symbols` in `[start, end)` from a source into the database.
 
@@ -141,44 +189,81 @@ class Workbench:
         ----------
         symbols : str or list of str
         source : str
-            "sample" (real daily prices that come with the package bokeh_sampledata) or "file".
+            "sample" (real daily prices that come with the package bokeh_sampledata), "file", "yahoo",
+            "polygon" or "alpaca".
         start, end : optional
-            The range `[start, end)`, UTC.
-        path, columns, date_format, timezone, data_source : optional
+            The range `[start, end)`, UTC. From a vendor, without `start`: what is missing since last time.
+        path, columns, date_format, timezone : optional
             For "file": the CSV or Parquet file; which column is which field, where its name does not tell
-            (`{"close": "Last"}`); how dates are written; the time zone of times without an offset; the
-            name the bars are stored under (default "file").
+            (`{"close": "Last"}`); how dates are written; the time zone of times without an offset.
+        data_source : str, optional
+            The name the bars are stored under; not for "sample". Default: the source's, and of a vendor's
+            intraday bars with their length behind it: "yahoo_1min".
+        interval : str, optional
+            For a vendor: "1d" (default), "1h", "30min", "15min", "5min" or "1min".
+        feed : str, optional
+            For "alpaca": "sip" or "iex". Default: the best that the plan gives.
+        calendar : str, optional
+            The exchange's calendar against which gaps and odd hours are noted, by its exchange_calendars
+            name: "XNYS", "24/7" for coins, "24/5" for currencies, "none" for none. Default: "XNYS" for
+            vendors and "sample", none for "file".
         progress : callable, optional
-            Called with each series when it is stored.
+            Called with each series when it is stored, or has failed.
+        on_wait : callable, optional
+            Told in words of long waits for a vendor.
 
         Returns
         -------
         list of IngestedSeries
-            One for each symbol and data source, with counts of rows written and refused.
+            One for each symbol and data source, with counts of rows written and refused, and from a vendor
+            why a symbol could not be had.
         """
-        from workbench.errors import SourceError
         from workbench.ingestion import ingest
         from workbench.services.service import as_list
-        from workbench.sources import source_class
+        from workbench.sources.opening import open_source
 
         options = {
-            name: value
-            for name, value in {
-                "path": path,
-                "columns": columns,
-                "date_format": date_format,
-                "timezone": timezone,
-                "data_source": data_source,
-            }.items()
-            if value is not None
+            "path": path,
+            "columns": columns,
+            "date_format": date_format,
+            "timezone": timezone,
+            "data_source": data_source,
+            "interval": interval,
+            "feed": feed,
         }
-        if source == "file" and path is None:
-            raise SourceError("the source file needs to know which: --path FILE, or path='bars.csv'")
-        if source != "file" and options:
-            raise SourceError(f"the source {source} takes no {', '.join(options)}; that is for source file")
-        chosen = source_class(source)(**options)
+        chosen = open_source(source, self.settings, options, on_wait=on_wait)
         wanted = as_list(symbols, "symbols") or []
-        return ingest(self.data_ingestion, chosen, wanted, start, end, progress=progress)
+        return ingest(self.data_ingestion, chosen, wanted, start, end, calendar=calendar, progress=progress)
+
+    def sql(
+        self, statement: str, /, *, timeout: float = 60.0, max_rows: int = 1_000_000, **parameters: Any
+    ) -> pd.DataFrame:
+        """Ask the database in SQL, as a role that may only read; a notebook has `%%sql` for the same.
+
+        Parameters
+        ----------
+        statement : str
+            One statement that reads. `:name` stands for the parameter of that name, which is bound on the
+            server and never becomes part of the statement.
+        timeout : float
+            Seconds after which the server cancels it.
+        max_rows : int
+            More rows than these are refused.
+        **parameters
+            Numbers, text, times (without a time zone: UTC), None, lists (`= ANY(:symbols)`), dicts (jsonb).
+
+        Returns
+        -------
+        DataFrame
+            Typed by PostgreSQL's types, as `workbench.db.adhoc.query` states.
+
+        Examples
+        --------
+        >>> wb.sql("SELECT * FROM strategy_engine.strategies WHERE status = :status", status="active")
+        """
+        from workbench.db.adhoc import query
+
+        return query(self._pool("readonly"), statement, parameters, timeout=timeout, max_rows=max_rows)
 
     def save_backtest(
         self,
@@ -338,10 +423,13 @@ class Workbench:
         return scope_of_process(self.runs)
 
     def _pool(self, service: str) -> ServiceConnectionPool:
-        role = RUNS_ROLE if service == "runs" else role_of(service)
+        role = {"runs": RUNS_ROLE, "readonly": READONLY_ROLE}.get(service) or role_of(service)
         if service not in self._pools:
             self._pools[service] = ServiceConnectionPool(
-                service, lambda: role_url(self.settings, self._endpoints.database_url, role)
+                service,
+                lambda: role_url(self.settings, self._endpoints.database_url, role),
+                size=self.settings.pool_size,
+                overflow=self.settings.pool_overflow,
             )
         return self._pools[service]
 

@@ -12,29 +12,42 @@ from sqlalchemy.engine import URL
 
 from workbench.db.translate import translated
 
-__all__ = ["MAX_OVERFLOW", "POOL_SIZE", "ServiceConnectionPool"]
+__all__ = ["MAX_OVERFLOW", "POOL_SIZE", "ServiceConnectionPool", "application_name"]
 
 POOL_SIZE = 10
 MAX_OVERFLOW = 20
 _RECYCLE_SECONDS = 3600
 
 
+def application_name(service: str) -> str:
+    """What this process's connections for a service are called: `workbench:<service>:<process id>`."""
+    return f"workbench:{service}:{os.getpid()}"
+
+
 class ServiceConnectionPool:
     """Connections for one service.
 
-    At most 10 stay open and 20 more come when needed; each is tried before it is handed out, and replaced
-    after an hour. Nothing is opened until the first use. After a `fork` the child opens its own.
+    At most `size` stay open and `overflow` more come when needed; each is tried before it is handed out, and
+    replaced after an hour. Nothing is opened until the first use. After a `fork` the child opens its own,
+    and the parent keeps its own.
 
     Parameters
     ----------
     service : str
-        The service's name; its connections show in `pg_stat_activity` as `workbench:<service>`.
+        The service's name; its connections show in `pg_stat_activity` as `workbench:<service>:<process id>`.
     url : Callable[[], URL]
         Asked once, at the first use, where to connect as whom.
+    size, overflow : int
+        As `WORKBENCH_POOL_SIZE` and `WORKBENCH_POOL_OVERFLOW` say; what they add up to over all pools and
+        processes is reckoned in `workbench.db.budget`.
     """
 
-    def __init__(self, service: str, url: Callable[[], URL]) -> None:
+    def __init__(
+        self, service: str, url: Callable[[], URL], *, size: int = POOL_SIZE, overflow: int = MAX_OVERFLOW
+    ) -> None:
         self.service = service
+        self.size = size
+        self.overflow = overflow
         self._url = url
         self._engine: sa.Engine | None = None
         self._owner = os.getpid()
@@ -76,12 +89,12 @@ class ServiceConnectionPool:
                 self._owner = os.getpid()
                 self._engine = sa.create_engine(
                     self._url(),
-                    pool_size=POOL_SIZE,
-                    max_overflow=MAX_OVERFLOW,
+                    pool_size=self.size,
+                    max_overflow=self.overflow,
                     pool_pre_ping=True,
                     pool_recycle=_RECYCLE_SECONDS,
                     connect_args={
-                        "application_name": f"workbench:{self.service}",
+                        "application_name": application_name(self.service),
                         "connect_timeout": 10,
                         "options": "-c search_path=public -c timezone=UTC",
                     },

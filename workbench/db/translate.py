@@ -1,4 +1,7 @@
-"""The one place that turns driver errors into workbench's own."""
+"""The one place that turns driver errors into workbench's own.
+
+What the server says of a statement that a person wrote is worded in `query_errors`.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,8 @@ __all__ = ["translated"]
 _FENCED = "WB001"
 # What a login of ours is told where the roles and databases were never made, or made anew.
 _NOT_SET_UP = ("password authentication failed", "does not exist")
+# SQLSTATE 53300; libpq passes on no SQLSTATE of a login that failed, only what the server said.
+_TOO_MANY = ("too many clients", "connection slots are reserved", "too many connections")
 
 
 @contextmanager
@@ -102,6 +107,15 @@ def _unable(error: psycopg.Error, doing: str) -> WorkbenchError:
             )
         case pg.QueryCanceled():
             return DatabaseError(f"{doing}: the statement was cancelled ({said}); nothing was written")
+        case psycopg.OperationalError() if error.sqlstate == "53300" or any(
+            words in said for words in _TOO_MANY
+        ):
+            refusal = said.splitlines()[-1].rpartition("FATAL:")[2].strip()
+            return DatabaseError(
+                f"{doing}: PostgreSQL has no connection left ({refusal}). "
+                "Close notebooks that are no longer needed, set WORKBENCH_POOL_OVERFLOW lower, or raise the "
+                "server's max_connections; see: workbench doctor"
+            )
         case psycopg.OperationalError() | psycopg.InterfaceError() if any(
             words in said for words in _NOT_SET_UP
         ):

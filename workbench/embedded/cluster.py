@@ -17,8 +17,9 @@ SUPERUSER = "workbench"
 
 # What the owner of the cluster may change later in its postgresql.conf.
 _CONFIGURATION = {
-    # The services' pools (10 + 20 each) beside Prefect's server outgrow the default of 100.
-    "max_connections": "200",
+    # What `workbench.db.budget` states for a notebook, three runs, Prefect's server and the relay, each
+    # with all the connections it may ever open. One that nobody opens costs some 35 KB of shared memory.
+    "max_connections": "2000",
     "shared_buffers": "256MB",
     "timezone": "UTC",
     "log_timezone": "UTC",

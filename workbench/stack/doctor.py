@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy.engine import make_url
 
@@ -23,10 +23,15 @@ from workbench.stack.servers import Servers
 from workbench.stack.services import Services
 from workbench.stack.status import postgres_version, status_of
 
+if TYPE_CHECKING:
+    from workbench.db.budget import ConnectionBudget
+
 __all__ = ["findings_of"]
 
 _GIGABYTE = 1024**3
 _OLDEST_POSTGRES = 15
+# Of the connections that the server allows.
+_MUCH = 0.8
 
 
 def findings_of(settings: Settings) -> list[Finding]:
@@ -40,6 +45,7 @@ def findings_of(settings: Settings) -> list[Finding]:
         lambda: _ports(settings, home),
         lambda: _services(settings),
         lambda: _database(settings),
+        lambda: _connections(settings),
         _prefect_profile,
     ]
     return [finding for check in checks for finding in check()]
@@ -183,6 +189,58 @@ def _database(settings: Settings) -> Iterator[Finding]:
             f"The database {settings.trading_database} is at revision {stands}; this version needs {newest}",
             "workbench db upgrade",
         )
+
+
+def _connections(settings: Settings) -> Iterator[Finding]:
+    from workbench.db.budget import connection_budget
+
+    try:
+        budget = connection_budget(settings, Servers(settings).addresses()[0])
+    except ServerError:
+        # That it does not run was told above.
+        return
+    except WorkbenchError as error:
+        yield Finding("fail", "It cannot be told how many connections are in use", str(error))
+        return
+    used = f"{budget.in_use:,} of the {budget.allowed:,} connections that PostgreSQL allows are in use"
+    who = f" ({budget.told()})" if budget.holders else ""
+    if budget.in_use > _MUCH * budget.allowed:
+        yield Finding(
+            "warn", f"{used}{who}", f"Close notebooks that are no longer needed; {_more(settings, budget)}"
+        )
+    processes = f"{budget.processes} {'process' if budget.processes == 1 else 'processes'} of workbench"
+    reckoned = (
+        f"with {processes} connected and one more, each with up to {budget.per_process:,}, it could come to "
+        f"{budget.worst_case:,}"
+    )
+    if budget.worst_case > budget.allowed:
+        yield Finding(
+            "warn", f"PostgreSQL allows {budget.allowed:,} connections; {reckoned}", _fit(settings, budget)
+        )
+    elif budget.in_use <= _MUCH * budget.allowed:
+        yield Finding("ok", f"{used}{who}; {reckoned}")
+
+
+def _fit(settings: Settings, budget: ConnectionBudget) -> str:
+    """What makes the worst case fit: a larger server, or smaller pools."""
+    each = budget.connections_that_fit
+    size = min(settings.pool_size, each)
+    smaller = (
+        f"; or set WORKBENCH_POOL_SIZE={size} and WORKBENCH_POOL_OVERFLOW={each - size} for every process"
+        if each
+        else ""
+    )
+    return f"Close notebooks that are no longer needed; {_more(settings, budget)}{smaller}"
+
+
+def _more(settings: Settings, budget: ConnectionBudget) -> str:
+    from workbench.db.budget import stated_budget
+
+    wanted = max(budget.worst_case, stated_budget(settings)) + budget.reserved
+    wanted = -(-wanted // 100) * 100
+    how = f'workbench db psql --admin -c "ALTER SYSTEM SET max_connections = {wanted}"'
+    restart = "workbench down" if settings.database_url is None else "restart the server"
+    return f"or let the server allow more: {how}, then {restart}"
 
 
 def _prefect_profile() -> Iterator[Finding]:

@@ -20,12 +20,22 @@ def settings_environment(settings: Settings) -> dict[str, str]:
         "WORKBENCH_DATABASE_URL": settings.database_url,
         "WORKBENCH_REDIS_URL": settings.redis_url,
         "PREFECT_API_AUTH_STRING": settings.prefect_api_auth_string,
+        "WORKBENCH_POLYGON_API_KEY": settings.polygon_api_key,
+        "WORKBENCH_ALPACA_API_KEY": settings.alpaca_api_key,
+        "WORKBENCH_ALPACA_API_SECRET": settings.alpaca_api_secret,
     }
     plain = {
         "WORKBENCH_HOME": str(settings.home),
         "WORKBENCH_WORK_POOL": settings.work_pool,
+        "WORKBENCH_POOL_SIZE": str(settings.pool_size),
+        "WORKBENCH_POOL_OVERFLOW": str(settings.pool_overflow),
         "WORKBENCH_POSTGRES_USER": settings.postgres_user,
         "PREFECT_API_URL": settings.prefect_api_url,
+        "WORKBENCH_POLYGON_PER_MINUTE": str(settings.polygon_per_minute),
+        "WORKBENCH_ALPACA_PER_MINUTE": str(settings.alpaca_per_minute),
+        "WORKBENCH_YAHOO_URL": settings.yahoo_url,
+        "WORKBENCH_POLYGON_URL": settings.polygon_url,
+        "WORKBENCH_ALPACA_URL": settings.alpaca_url,
     }
     return {
         **{name: value for name, value in plain.items() if value is not None},

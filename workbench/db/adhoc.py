@@ -1,0 +1,214 @@
+"""One statement of a person's own, as the read-only role: parameters bound, time and rows bounded."""
+
+from __future__ import annotations
+
+import itertools
+import time
+import uuid
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
+from datetime import date, timedelta
+from datetime import time as clock
+from decimal import Decimal
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import psycopg
+import sqlalchemy as sa
+from psycopg.types.json import Jsonb
+from psycopg.types.string import StrDumper
+
+from workbench.db.pool import ServiceConnectionPool
+from workbench.db.query_errors import explained, only_reads
+from workbench.db.results import empty_frame, frame_of, register_loaders
+from workbench.db.statement import Statement, parse
+from workbench.db.translate import translated
+from workbench.errors import QueryError
+
+__all__ = ["MAX_ROWS", "TIMEOUT_SECONDS", "query"]
+
+TIMEOUT_SECONDS = 60.0
+MAX_ROWS = 1_000_000
+
+_READS = {"select", "with", "table", "values", "explain", "show"}
+_CHUNK = 10_000
+# PostgreSQL counts milliseconds in 32 bits.
+_LONGEST = 2_000_000
+_PLAIN = (str, bool, int, float, Decimal, date, clock, timedelta, uuid.UUID, bytes)
+
+
+class _Text(str):
+    """Text within a list, bound as text: one of no type would read as text where an array was meant.
+
+    `symbol IN (:symbols)` is then refused, and does not quietly find nothing.
+    """
+
+    __slots__ = ()
+
+
+def query(
+    pool: ServiceConnectionPool,
+    text: str,
+    parameters: Mapping[str, Any],
+    *,
+    timeout: float = TIMEOUT_SECONDS,
+    max_rows: int = MAX_ROWS,
+) -> pd.DataFrame:
+    """Run one statement that reads, in a read-only transaction that is rolled back.
+
+    Parameters
+    ----------
+    pool : ServiceConnectionPool
+        Of the read-only role.
+    text : str
+        One statement; `:name` stands for a value of `parameters`.
+    parameters : mapping
+        Bound on the server, never put into the text. A list goes with `= ANY(:name)`, None is NULL, a
+        dict is jsonb, and a time without a time zone counts as UTC.
+    timeout : float
+        Seconds after which the server cancels it.
+    max_rows : int
+        More rows than these are refused.
+
+    Returns
+    -------
+    DataFrame
+        RangeIndex; dtypes by PostgreSQL's types: `datetime64[us, UTC]` for timestamptz, `datetime64[us]`
+        for timestamp, `datetime64[s]` for date, `timedelta64[us]` for interval, float64 for numeric and
+        floats (NaN for NULL), Int64 for whole numbers, boolean, `str`; JSON, arrays, bytes and times of day
+        as Python objects, all else as PostgreSQL writes it. The second column of one name is `name_1`.
+
+    Raises
+    ------
+    QueryError
+        The statement or a parameter is wrong, or there are more rows; the place is marked.
+    PermissionRefused
+        It would write, or may not be read.
+    DatabaseError, ServerUnreachable
+        It ran too long, or the server cannot answer.
+    """
+    _check_limits(timeout, max_rows)
+    statement = parse(text)
+    if statement.first_word not in _READS:
+        # The role and the transaction refuse it, too; this says what to do instead.
+        raise only_reads(statement)
+    missing = [name for name in statement.names if name not in parameters]
+    if missing:
+        given = f"; given: {', '.join(parameters)}" if parameters else ""
+        raise QueryError(f"the statement names the parameter :{missing[0]}, which has no value{given}")
+    unused = [name for name in parameters if name not in statement.names]
+    if unused:
+        raise QueryError(f"the statement names no parameter :{unused[0]}, for which a value is given")
+    values = {name: _value(name, parameters[name]) for name in statement.names}
+    with translated("asking the database"), pool.engine.connect() as connection:
+        connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+        started = time.monotonic()
+        try:
+            with _read_only(connection, timeout) as cursor:
+                return _fetched(cursor, statement, values, max_rows)
+        except psycopg.Error as error:
+            late = time.monotonic() - started >= timeout
+            own = explained(error, statement, values, late=late, timeout=timeout)
+            if own is None:
+                raise
+            raise own from error
+        except UnicodeEncodeError as error:
+            raise QueryError(f"the statement or a parameter is not valid Unicode: {error.reason}") from error
+
+
+def _check_limits(timeout: float, max_rows: int) -> None:
+    if not (_is_number(timeout, int | float) and 0 < timeout <= _LONGEST):
+        raise QueryError(f"timeout={timeout!r}: expected seconds, more than 0 and at most {_LONGEST:,}")
+    if not (_is_number(max_rows, int) and max_rows >= 1):
+        raise QueryError(f"max_rows={max_rows!r}: expected a number of rows, at least 1")
+
+
+def _is_number(value: object, kind: Any) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+@contextmanager
+def _read_only(connection: sa.Connection, timeout: float) -> Iterator[psycopg.Cursor[Any]]:
+    """A cursor within a read-only transaction; the session is left as it was found, or closed."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    milliseconds = max(1, round(timeout * 1000))
+    try:
+        driver.execute(f"BEGIN READ ONLY; SET LOCAL statement_timeout = {milliseconds}".encode())
+        with psycopg.RawCursor(driver) as cursor:
+            register_loaders(cursor)
+            cursor.adapters.register_dumper(_Text, StrDumper)
+            yield cursor
+        # Settings end with the transaction; a session's advisory locks do not, and would hold up writers.
+        driver.execute("ROLLBACK", prepare=False)
+        driver.execute("SELECT pg_advisory_unlock_all()", prepare=False)
+    except BaseException:
+        # Also when a person interrupts: psycopg has then cancelled the statement on the server.
+        connection.invalidate()
+        raise
+
+
+def _fetched(
+    cursor: psycopg.Cursor[Any], statement: Statement, values: Mapping[str, Any], max_rows: int
+) -> pd.DataFrame:
+    sent, arguments = statement.sent, [values[name] for name in statement.names]
+    size = _CHUNK if psycopg.capabilities.has_stream_chunked() else 1
+    stream = cast(Generator[Any, None, None], cursor.stream(sent.encode(), arguments, size=size))
+    with closing(stream) as rows:
+        frame = frame_of(cursor, _chunks(rows, max_rows))
+    if frame is None:
+        # A stream without rows does not tell its columns.
+        cursor.execute(f"SELECT * FROM ({sent}\n) AS nothing LIMIT 0".encode(), arguments, prepare=False)
+        frame = empty_frame(cursor)
+    return frame
+
+
+def _chunks(rows: Iterator[tuple[Any, ...]], max_rows: int) -> Iterator[list[tuple[Any, ...]]]:
+    fetched = 0
+    while chunk := list(itertools.islice(rows, _CHUNK)):
+        fetched += len(chunk)
+        if fetched > max_rows:
+            raise QueryError(
+                f"the statement gives more than {max_rows:,} rows: add LIMIT, aggregate on the server, or "
+                "allow more: wb.sql(…, max_rows=5_000_000), %%sql --max-rows 5000000"
+            )
+        yield chunk
+
+
+def _value(name: str, value: Any) -> Any:
+    """The value as psycopg binds it; what pandas and numpy made becomes plain."""
+    if isinstance(value, pd.Series | pd.Index | np.ndarray) and value.ndim == 1:
+        # By way of an Index: numpy's own tolist makes numbers of nanosecond timestamps.
+        value = pd.Index(value).tolist()
+    if isinstance(value, list | tuple | set | frozenset | range):
+        return _list(name, [_value(name, one) for one in value])
+    if isinstance(value, np.datetime64 | np.timedelta64):
+        value = pd.Timestamp(value) if isinstance(value, np.datetime64) else pd.Timedelta(value)
+    elif isinstance(value, np.generic):
+        value = value.item()
+    if value is None or value is pd.NaT or value is pd.NA:
+        return None
+    if isinstance(value, pd.Timestamp | pd.Timedelta) and _nanoseconds(value):
+        raise QueryError(f":{name} is finer than a microsecond, as PostgreSQL's times are not: floor('us')")
+    if isinstance(value, dict):
+        return Jsonb(value)
+    if not isinstance(value, _PLAIN):
+        kind = type(value).__name__
+        raise QueryError(f":{name} is of type {kind}, which is no parameter: a number, text, time or list is")
+    return value
+
+
+def _list(name: str, values: list[Any]) -> list[Any]:
+    """The values as one array of PostgreSQL, whose elements are of one type."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {int, float}:
+        return [None if value is None else float(value) for value in values]
+    if len(kinds) > 1:
+        mixed = ", ".join(sorted(kind.__name__ for kind in kinds))
+        raise QueryError(f":{name} is a list of mixed types ({mixed}), and an array holds one")
+    return [_Text(value) if isinstance(value, str) else value for value in values]
+
+
+def _nanoseconds(value: pd.Timestamp | pd.Timedelta) -> int:
+    return value.nanosecond if isinstance(value, pd.Timestamp) else value.nanoseconds
