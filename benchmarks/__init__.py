@@ -1,11 +1,42 @@
-"""Each headline speed against its peers, in one run; what every benchmark hands back is declared here."""
+"""Each headline speed against its peers, in one run; what every benchmark takes and hands back."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-__all__ = ["Report"]
+__all__ = ["BenchmarkSize", "Report", "Timed", "WrongResult"]
+
+
+@dataclass(frozen=True)
+class BenchmarkSize:
+    """How much is measured, and how often; the defaults are the quick form of every benchmark.
+
+    Attributes
+    ----------
+    rounds : int
+        How many turns count for each candidate; one more before them does not.
+    symbols, bars : int
+        How many symbols are loaded, and how many minute bars each of them has.
+    written_bars : int
+        How many minute bars of each of as many other symbols are written.
+    tables : tuple of int
+        How many bars the table holds at each step of its growth, in ascending order.
+    year_bars : int
+        How many minute bars a symbol has in a year of the growing table.
+    day_symbols, day_bars : int
+        For how many symbols a day is appended, and how many minute bars that is for each.
+    """
+
+    rounds: int = 9
+    symbols: int = 50
+    bars: int = 20_000
+    written_bars: int = 10_000
+    tables: tuple[int, ...] = (1_000_000, 10_000_000)
+    year_bars: int = 98_000
+    day_symbols: int = 500
+    day_bars: int = 390
 
 
 @dataclass(frozen=True)
@@ -15,13 +46,25 @@ class Report:
     Attributes
     ----------
     columns : sequence of str
-        The table's headings.
+        The table's headings, with units.
     rows : sequence of sequence
-        The table: text as it is, floats in the unit that their heading names.
+        The table: text as it is, floats in the unit that their heading names; None where it says nothing.
     figures : mapping of str to float
         The headline figures by name; they are the last lines that are printed.
     """
 
     columns: Sequence[str]
-    rows: Sequence[Sequence[str | float | int]]
+    rows: Sequence[Sequence[str | float | int | None]]
     figures: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Timed:
+    """What a candidate offers: the call that is timed, and what has to happen before it, untimed."""
+
+    run: Callable[..., Any]
+    before: Callable[[], object] = lambda: None
+
+
+class WrongResult(Exception):
+    """A candidate did not return, or leave behind, what all of them have to; its time means nothing."""

@@ -1,53 +1,79 @@
-"""`python -m benchmarks NAME [--json FILE]`: runs one benchmark, prints its table, then its figures."""
+"""`python -m benchmarks NAME… [--json FILE]`: runs benchmarks, prints their tables, then their figures."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import importlib
 import json
 import os
 import platform
+import signal
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import Report
+from benchmarks import BenchmarkSize, Report, WrongResult
+from benchmarks.turns import CandidateFailed, say
 from workbench.version import __version__
 
 __all__ = ["BENCHMARKS", "main"]
 
 BENCHMARKS: Mapping[str, str] = {
-    "startup": "what `from workbench import Workbench` costs, beside the libraries it stands on",
+    "load": "a million bars from PostgreSQL into a DataFrame, and again through the cache",
+    "write": "500,000 new bars into the table, idempotently, and the same bars again",
+    "growth": "a symbol's year and a day's append as the table grows",
+    "startup": "what an import, a first query and a first backtest cost in a fresh process",
 }
-"""Every benchmark: a module of this package with a function `run(rounds)`, and what it measures."""
+"""Every benchmark: a module of this package with a function `run(size)`, and what it measures."""
 
 _FEWEST_ROUNDS = 5
+_FULL_TABLES = (1_000_000, 10_000_000, 100_000_000)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run what the command line names; 0, or 2 for a command line that cannot be used."""
+def main(arguments: list[str] | None = None, size: BenchmarkSize | None = None) -> int:
+    """Run what the command line names; 0, 1 for a candidate that fails, 2 for an unusable command line."""
+    size = size or BenchmarkSize()
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measure one thing and its peers, in turns, in one run.",
+        description="Measure the project and its peers, in turns, in one run.",
         epilog="benchmarks: " + "; ".join(f"{name}: {what}" for name, what in BENCHMARKS.items()),
     )
-    parser.add_argument("name", help=", ".join(BENCHMARKS))
-    parser.add_argument("--rounds", type=int, default=9, help=f"how many turns, {_FEWEST_ROUNDS} or more")
+    parser.add_argument("names", nargs="+", metavar="name", help=", ".join(BENCHMARKS))
+    parser.add_argument(
+        "--rounds", type=int, default=size.rounds, help=f"how many turns, {_FEWEST_ROUNDS} or more"
+    )
+    parser.add_argument("--full", action="store_true", help="let growth go on to 100 million bars")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write what was measured to FILE")
     given = parser.parse_args(arguments)
-    if given.name not in BENCHMARKS:
-        parser.error(f"there is no benchmark {given.name!r}; there are: {', '.join(BENCHMARKS)}")
+    for name in given.names:
+        if name not in BENCHMARKS:
+            parser.error(f"there is no benchmark {name!r}; there are: {', '.join(BENCHMARKS)}")
     if given.rounds < _FEWEST_ROUNDS:
         parser.error(f"--rounds {given.rounds}: a median needs {_FEWEST_ROUNDS} or more")
-    report: Report = importlib.import_module(f"benchmarks.{given.name}").run(given.rounds)
+    size = dataclasses.replace(size, rounds=given.rounds)
+    if given.full:
+        size = dataclasses.replace(size, tables=_FULL_TABLES)
+    reports: dict[str, Report] = {}
+    for name in given.names:
+        say(f"== {name}: {BENCHMARKS[name]}")
+        try:
+            reports[name] = importlib.import_module(f"benchmarks.{name}").run(size)
+        except (CandidateFailed, WrongResult) as error:
+            say(f"{name}: {error}")
+            return 1
+        _show_table(reports[name])
     if given.json is not None:
-        given.json.write_text(json.dumps(_document(given.name, given.rounds, report), indent=2) + "\n")
-    _show(report)
+        documents = [_document(name, size, report) for name, report in reports.items()]
+        given.json.write_text(json.dumps(documents[0] if len(documents) == 1 else documents, indent=2) + "\n")
+    for report in reports.values():
+        for figure, value in report.figures.items():
+            print(f"{figure}: {value:.3f}")
     return 0
 
 
-def _document(name: str, rounds: int, report: Report) -> dict[str, object]:
+def _document(name: str, size: BenchmarkSize, report: Report) -> dict[str, object]:
     return {
         "benchmark": name,
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -55,13 +81,13 @@ def _document(name: str, rounds: int, report: Report) -> dict[str, object]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
-        "rounds": rounds,
+        "rounds": size.rounds,
         "rows": [dict(zip(report.columns, row, strict=True)) for row in report.rows],
         **report.figures,
     }
 
 
-def _show(report: Report) -> None:
+def _show_table(report: Report) -> None:
     shown = [list(report.columns), *([_cell(value) for value in row] for row in report.rows)]
     widths = [max(len(row[column]) for row in shown) for column in range(len(report.columns))]
     for row in shown:
@@ -69,14 +95,23 @@ def _show(report: Report) -> None:
             row[0].ljust(widths[0]),
             *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
         ]
-        print("  ".join(cells))
-    for name, value in report.figures.items():
-        print(f"{name}: {value:.3f}")
+        print("  ".join(cells).rstrip())
+    print(flush=True)
 
 
-def _cell(value: str | float | int) -> str:
-    return f"{value:.1f}" if isinstance(value, float) else str(value)
+def _cell(value: str | float | int | None) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:,.1f}" if abs(value) >= 100 else f"{value:.2f}"
+    return f"{value:,}" if isinstance(value, int) else value
+
+
+def _end(*_: object) -> None:
+    """Have a SIGTERM stop the servers and delete their data, as an interrupt does."""
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _end)
     sys.exit(main())
