@@ -134,7 +134,7 @@ class BarePostgres(Postgres):
         self._log = folder / "log"
         super().__init__("")
 
-    def start(self) -> None:
+    def start(self, *, max_connections: int = 200) -> None:
         """Start, and wait until it takes connections."""
         for _ in range(5):
             port = _free_port()
@@ -142,7 +142,7 @@ class BarePostgres(Postgres):
                 "listen_addresses": "127.0.0.1",
                 "unix_socket_directories": "",
                 "fsync": "off",
-                "max_connections": "200",
+                "max_connections": str(max_connections),
             }
             command = [str(self._programs / "postgres"), "-D", str(self._data), "-p", str(port)]
             with self._log.open("ab") as output:

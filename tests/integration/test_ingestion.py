@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import Connection
 from tests.servers import Postgres, ServerPark
 from workbench import Workbench
-from workbench.errors import EmptyRange, FileRefused, SourceError, UnknownSymbol
+from workbench.errors import EmptyRange, FileRefused, QueryError, SourceError, UnknownSymbol
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_these_are_all_the_dirty_files(shared_data: Path) -> None:
 def test_every_row_is_stored_or_logged_with_its_reason_exactly_once(wb: Workbench, dirty: Path) -> None:
     _ingest(wb, dirty)
     bars = wb.data_ingestion.load_market_data(["X"])
-    logs = wb.data_ingestion.load_data_quality_logs(["X"])
+    logs = wb.data_ingestion.load_data_quality_logs(["X"], severity="error")
     assert len(bars) + len(logs) == ROWS[dirty.name]
     assert bars.index.is_unique
     assert logs["row_number"].is_unique
@@ -66,7 +66,7 @@ def test_each_logged_row_says_what_stood_in_the_file(wb: Workbench, dirty: Path)
     """The file's own lines are the witness; JSONB keeps the values, but not the order of the columns."""
     _ingest(wb, dirty)
     header, *lines = (line for line in dirty.read_text("utf-8-sig").splitlines() if line.strip())
-    logs = wb.data_ingestion.load_data_quality_logs(["X"])
+    logs = wb.data_ingestion.load_data_quality_logs(["X"], severity="error")
     for row, raw in zip(logs["row_number"], logs["raw"], strict=True):
         line = lines[row - 1]
         cells = dict(zip(header.split(","), line.split(","), strict=False))
@@ -101,7 +101,7 @@ def test_again_changes_nothing(wb: Workbench, dirty: Path, admin: Connection) ->
 
 def test_what_is_told_of_an_ingestion_is_what_happened(wb: Workbench, shared_data: Path) -> None:
     (series,) = wb.ingest("X", source="file", path=shared_data / "dirty" / "bad.csv")
-    logs = wb.data_ingestion.load_data_quality_logs("X")
+    logs = wb.data_ingestion.load_data_quality_logs("X", severity="error")
     assert (series.rows, series.refused) == (502, len(logs))
     assert series.written.inserted == len(wb.data_ingestion.load_market_data("X"))
     assert series.reasons == Counter(logs["rule"])
@@ -111,7 +111,7 @@ def test_what_is_told_of_an_ingestion_is_what_happened(wb: Workbench, shared_dat
 def test_a_file_without_a_single_good_bar_is_all_reasons(wb: Workbench, shared_data: Path) -> None:
     _ingest(wb, shared_data / "dirty" / "zeros.csv")
     assert wb.data_ingestion.load_market_data("X").empty
-    logs = wb.data_ingestion.load_data_quality_logs("X")
+    logs = wb.data_ingestion.load_data_quality_logs("X", severity="error")
     assert set(logs["rule"]) == {"non_positive_price"}
     assert len(wb.data_ingestion.load_data_quality_logs("X", rule="non_positive_price", latest=7)) == 7
 
@@ -152,10 +152,91 @@ def test_what_cannot_be_ingested_is_said_before_anything_is_written(
     assert admin.execute("SELECT count(*) FROM data_ingestion.ingestion_status").fetchall() == [(0,)]
 
 
+def _gaps(wb: Workbench) -> list[str]:
+    logs = wb.data_ingestion.load_data_quality_logs(severity="warning", rule="gap")
+    return [f"{at.date()}" for at in logs["timestamp"]]
+
+
+def test_a_file_is_held_against_the_calendar_that_is_named_and_else_against_none(
+    wb: Workbench, tmp_path: Path
+) -> None:
+    """New York was closed on New Year's Day and at the weekends, and open on 2024-01-03."""
+    path = tmp_path / "bars.csv"
+    days = ("2023-12-29", "2024-01-02", "2024-01-04", "2024-01-05", "2024-01-08")
+    path.write_text(
+        "date,open,high,low,close,volume\n"
+        + "".join(f"{day},10,12,9,10.{n},{100 + n}\n" for n, day in enumerate(days))
+    )
+    for calendar in (None, "none", ""):
+        (series,) = wb.ingest("X", source="file", path=path, calendar=calendar)
+        assert (series.noted, _gaps(wb)) == (0, [])
+    (series,) = wb.ingest("X", source="file", path=path, calendar="XNYS")
+    assert (series.noted, _gaps(wb)) == (1, ["2024-01-04"])
+    wb.ingest("Y", source="file", path=path, calendar="24/7")
+    assert sorted(_gaps(wb))[1:] == ["2024-01-04", "2024-01-04", "2024-01-08"]
+
+
+def test_the_sample_is_held_against_new_york(wb: Workbench) -> None:
+    """It has every session there was: there are gaps against a calendar without holidays alone."""
+    wb.ingest("IBM", start="2012-01-01")
+    assert _gaps(wb) == []
+    wb.ingest("IBM", start="2012-01-01", end="2012-01-20", calendar="24/5")
+    # New Year's Day is before the first bar; the 16th was Martin Luther King's.
+    assert set(_gaps(wb)) == {"2012-01-17"}
+
+
+def test_a_calendar_that_does_not_exist_is_refused_before_anything_is_read(wb: Workbench) -> None:
+    with pytest.raises(QueryError, match=r'no exchange calendar "XNYSE"; there are XNYS'):
+        wb.ingest("X", source="file", path="/there/is/no/such.csv", calendar="XNYSE")
+
+
+def test_one_row_with_an_impossible_date_does_not_hide_the_bars_stored_before(
+    wb: Workbench, tmp_path: Path
+) -> None:
+    """The second file's good rows go on at a hundred times the first one's prices."""
+    header, first, second = "date,open,high,low,close,volume\n", tmp_path / "1.csv", tmp_path / "2.csv"
+    days = [f"{day:%Y-%m-%d}" for day in pd.bdate_range("2024-01-01", periods=6)]
+    first.write_text(header + "".join(f"{day},1,1.2,0.9,1.{n},10{n}\n" for n, day in enumerate(days[:3])))
+    second.write_text(
+        header
+        + "1492-10-12,1,1,1,1,1\n"
+        + "".join(f"{day},100,120,90,11{n},10{n}\n" for n, day in enumerate(days[3:]))
+    )
+    for path in (first, second):
+        (series,) = wb.ingest("X", source="file", path=path)
+    assert series.reasons == {"implausible_past": 1}
+    logs = wb.data_ingestion.load_data_quality_logs("X", severity="warning")
+    assert [f"{at.date()}" for at in logs["timestamp"]] == [days[3]]
+
+
+def test_a_split_that_is_stored_explains_the_step_of_a_file(wb: Workbench, tmp_path: Path) -> None:
+    header = "date,open,high,low,close,volume\n"
+    days = [f"{day:%Y-%m-%d}" for day in pd.bdate_range("2024-01-01", periods=20)]
+    prices = zip(days, [80] * 10 + [40] * 10, strict=True)
+    lines = [
+        f"{day},{price},{price + 2},{price - 2},{price + n % 2},{100 + n}\n"
+        for n, (day, price) in enumerate(prices)
+    ]
+    (tmp_path / "bars.csv").write_text(header + "".join(lines))
+    split = pd.DataFrame({"symbol": ["X"], "ex_date": [days[10]], "kind": ["split"], "value": [2.0]})
+    wb.data_ingestion.write_corporate_actions(
+        split.assign(ex_date=pd.to_datetime(split["ex_date"]), data_source="file")
+    )
+    (known,) = wb.ingest("X", source="file", path=tmp_path / "bars.csv")
+    (unknown,) = wb.ingest("Y", source="file", path=tmp_path / "bars.csv")
+    assert (known.noted, unknown.noted) == (0, 1)
+    (rule,) = wb.data_ingestion.load_data_quality_logs(["Y"])["rule"]
+    assert rule == "possible_split"
+
+
 def test_the_sample_is_12154_bars_of_each_series_however_often(wb: Workbench) -> None:
     """12,154: counted in bokeh_sampledata's own CSV files."""
     for _ in range(2):
         wb.ingest(["AAPL", "FB", "GOOG", "IBM", "MSFT"])
     for source in ("yahoo", "yahoo_adjusted"):
         assert len(wb.data_ingestion.load_market_data(source=source)) == 12_154
-    assert wb.data_ingestion.load_data_quality_logs().empty
+    assert wb.data_ingestion.load_data_quality_logs(severity="error").empty
+    # Apple's two splits and Microsoft's one, which show in the raw prices.
+    notes = wb.data_ingestion.load_data_quality_logs(severity="warning", rule="possible_split")
+    noted = {(symbol, f"{at.date()}") for symbol, at in notes[["symbol", "timestamp"]].to_numpy()}
+    assert noted == {("AAPL", "2000-06-21"), ("AAPL", "2005-02-28"), ("MSFT", "2003-02-18")}

@@ -18,8 +18,12 @@ import pytest
 from workbench import Settings, Workbench
 from workbench.events import DataSyncEventBus
 from workbench.runs import RunStore
+from workbench.services.analytics import AnalyticsService
 from workbench.services.data_ingestion import DataIngestionService
+from workbench.services.execution import ExecutionService
 from workbench.services.logging import LoggingService
+from workbench.services.notification import NotificationService
+from workbench.services.risk_management import RiskManagementService
 from workbench.services.strategy_engine import StrategyEngineService
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,7 +37,17 @@ LINK = re.compile(r"!?\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 # What `Workbench` names in its annotations and imports only when it is used.
 _LOADED_WHEN_USED = {
     kind.__name__: kind
-    for kind in (DataIngestionService, DataSyncEventBus, LoggingService, RunStore, StrategyEngineService)
+    for kind in (
+        AnalyticsService,
+        DataIngestionService,
+        DataSyncEventBus,
+        ExecutionService,
+        LoggingService,
+        NotificationService,
+        RiskManagementService,
+        RunStore,
+        StrategyEngineService,
+    )
 }
 HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
 

@@ -16,8 +16,11 @@ def test_the_public_names_are_these_and_no_others() -> None:
         "Settings",
         "Workbench",
         "WorkbenchError",
+        "adjust",
+        "coverage",
         "panel",
         "price_chart",
+        "resample",
     ]
     for name in workbench.__all__:
         assert getattr(workbench, name).__name__ == name
@@ -31,6 +34,7 @@ def test_importing_the_workbench_loads_no_engine() -> None:
         "jupyterlab",
         "nbconvert",
         "plotly",
+        "exchange_calendars",
         "numba",
         "alembic",
         "redis",

@@ -22,6 +22,7 @@ from workbench.db import frames
 from workbench.db.pool import ServiceConnectionPool
 from workbench.db.roles import admin_url
 from workbench.errors import FrameRefused
+from workbench.tables.execution import ORDER_SIDE, ORDER_STATUS, ORDER_TYPE
 from workbench.tables.types import JSON, METADATA, PRICE, QUANTITY, TIMESTAMP
 
 # One nullable column of each type that our tables have (the first test proves that it is all of them).
@@ -40,6 +41,10 @@ KINDS = sa.Table(
     sa.Column("moment", TIMESTAMP),
     sa.Column("day", sa.Date),
     sa.Column("uuid", sa.Uuid),
+    sa.Column("bytes", sa.LargeBinary),
+    sa.Column("side", ORDER_SIDE),
+    sa.Column("kind", ORDER_TYPE),
+    sa.Column("status", ORDER_STATUS),
     schema="public",
 )
 
@@ -101,7 +106,12 @@ def same_number(before: Any, after: float) -> bool:
 
 
 def test_these_are_all_the_types_that_our_tables_have() -> None:
-    ours = {repr(column.type) for table in METADATA.sorted_tables for column in table.columns}
+    ours = {
+        repr(column.type)
+        for table in METADATA.sorted_tables
+        for column in table.columns
+        if not column.info.get("server_made")
+    }
     assert {repr(column.type) for column in KINDS.columns} == ours
 
 
@@ -356,6 +366,47 @@ def test_uuids_come_back_as_text(pool: ServiceConnectionPool, values: list[uuid.
 @pytest.mark.parametrize("value", ["no uuid", 7, ""])
 def test_what_is_no_uuid_is_refused(pool: ServiceConnectionPool, value: Any) -> None:
     assert stored(pool, "uuid", pd.Series([value], dtype="object")) is None
+
+
+@examples
+@given(values=st.lists(st.one_of(st.none(), st.binary(), st.binary().map(bytearray)), max_size=5))
+def test_bytes_come_back_as_bytes(pool: ServiceConnectionPool, values: list[bytes | None]) -> None:
+    assert_exact_or_refused(
+        pool,
+        "bytes",
+        pd.Series(values, dtype="object"),
+        lambda before, after: isinstance(after, bytes) and before == after,
+    )
+
+
+def test_every_byte_is_kept(pool: ServiceConnectionPool) -> None:
+    for value in (b"", bytes(range(256)), b"\\x41", b"\\N", b"%PDF-1.7\r\n\x00"):
+        assert stored(pool, "bytes", pd.Series([value], dtype="object")) == [value]
+
+
+@pytest.mark.parametrize("value", ["text", 7, [1, 2], memoryview(b"a")], ids=type)
+def test_what_are_no_bytes_is_refused(pool: ServiceConnectionPool, value: Any) -> None:
+    assert stored(pool, "bytes", pd.Series([value], dtype="object")) is None
+
+
+@pytest.mark.parametrize(
+    ("column", "choices"),
+    [
+        ("side", ORDER_SIDE.enums),
+        ("kind", ORDER_TYPE.enums),
+        ("status", ORDER_STATUS.enums),
+    ],
+)
+class TestChoices:
+    def test_each_is_kept(self, pool: ServiceConnectionPool, column: str, choices: list[str]) -> None:
+        for values in (pd.Series(choices), pd.Series(choices, dtype="category")):
+            assert stored(pool, column, values) == choices
+
+    @pytest.mark.parametrize("value", ["", "BUY", "Market", " filled", "hold", 1, True, ["buy"]], ids=repr)
+    def test_others_are_refused(
+        self, pool: ServiceConnectionPool, column: str, choices: list[str], value: Any
+    ) -> None:
+        assert stored(pool, column, pd.Series([choices[0], value], dtype="object")) is None
 
 
 def test_flags_are_true_false_or_missing(pool: ServiceConnectionPool) -> None:

@@ -23,7 +23,7 @@ from workbench.errors import DatabaseError, ServerUnreachable
 from workbench.settings import Settings
 from workbench.tables.data_ingestion import ingestion_status, market_data
 
-ROUNDS = 25
+ROUNDS = 100
 
 
 def _waiting(admin: Connection) -> Callable[[], int | None]:
@@ -31,7 +31,7 @@ def _waiting(admin: Connection) -> Callable[[], int | None]:
 
     def pid() -> int | None:
         row = admin.execute(
-            "SELECT pid FROM pg_stat_activity WHERE application_name = 'workbench:data_ingestion' "
+            "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'workbench:data_ingestion:%' "
             "AND datname = current_database() AND wait_event_type = 'Lock'"
         ).fetchone()
         return int(row[0]) if row else None

@@ -50,7 +50,7 @@ def test_a_new_cluster_is_as_promised(postgres: EmbeddedPostgres, settings: Sett
         "password_encryption": "scram-sha-256",
         "listen_addresses": LOOPBACK,
         "unix_socket_directories": "",
-        "max_connections": "200",
+        "max_connections": "2000",
         "timezone": "UTC",
     }
     for setting, value in expected.items():

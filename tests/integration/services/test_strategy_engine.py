@@ -54,6 +54,14 @@ def test_strategies_come_back(engine: Any) -> None:
     assert engine.load_strategies(status="active").empty
 
 
+def test_a_strategys_status_can_be_switched_by_its_id_and_an_unknown_id_is_refused(engine: Any) -> None:
+    switched = pd.DataFrame({"strategy_id": ["sma"], "status": ["active"]})
+    assert engine.write_strategies(switched).updated == 1
+    assert engine.load_strategies(status="active")["name"].tolist() == ["Crossing averages"]
+    with pytest.raises(FrameRefused, match=r"needs the column 'name'.*strategy_id=other"):
+        engine.write_strategies(pd.concat([switched, switched.assign(strategy_id="other")]))
+
+
 def test_signals_come_back_oldest_first_and_by_filter(engine: Any) -> None:
     assert engine.write_strategy_signals(SIGNALS).inserted == 3
     loaded = engine.load_strategy_signals("sma")

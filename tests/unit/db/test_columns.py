@@ -9,6 +9,7 @@ import pytest
 
 from workbench.db.columns import encode
 from workbench.errors import NaiveTimestamp, ValueRefused
+from workbench.tables.analytics import reports
 from workbench.tables.data_ingestion import data_quality_logs, market_data
 
 
@@ -31,6 +32,19 @@ def test_a_refusal_names_table_column_first_rows_the_value_and_the_reason() -> N
     assert caught.value.table == "data_ingestion.market_data"
     assert caught.value.column == "close"
     assert caught.value.rows == (1, 3, 4)
+
+
+def test_a_refusal_does_not_repeat_a_whole_report() -> None:
+    with pytest.raises(ValueRefused, match="NUL character") as caught:
+        encode(reports.c.content, pd.Series(["x" * 1_000_000 + "\x00"]), "analytics.reports")
+    assert len(str(caught.value)) < 500
+
+
+def test_a_file_that_no_copy_can_carry_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workbench.db.columns._LARGEST_FILE", 3)
+    assert encode(reports.c.file, pd.Series([b"abc"], dtype="object"), "t") == ["\\\\x616263"]
+    with pytest.raises(ValueRefused, match="it has 4 bytes and the column holds 3"):
+        encode(reports.c.file, pd.Series([b"abcd"], dtype="object"), "t")
 
 
 def test_rows_are_positions_whatever_the_index() -> None:

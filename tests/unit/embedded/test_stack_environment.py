@@ -35,6 +35,14 @@ def test_the_same_settings_come_out_of_the_environment_again(
         prefect_api_auth_string=SecretStr("admin:pw"),
         work_pool="nightly",
         postgres_user="nobody",
+        polygon_api_key=SecretStr("a-key"),
+        alpaca_api_key=SecretStr("another"),
+        alpaca_api_secret=SecretStr("its secret"),
+        polygon_per_minute=0,
+        alpaca_per_minute=1000,
+        yahoo_url="http://yahoo.proxy",
+        polygon_url="http://polygon.proxy",
+        alpaca_url="http://alpaca.proxy",
     )
     for name, value in settings_environment(settings).items():
         monkeypatch.setenv(name, value)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.errors import QueryError
-from workbench.marketdata import BAR_COLUMNS, RULES, CheckedBars, check
+from workbench.marketdata import BAR_COLUMNS, RULES, SUSPICIONS, CheckedBars, check
 
 NOW = pd.Timestamp("2024-01-10 12:00", tz="UTC")
 USUAL = {"open": 10.0, "high": 12.0, "low": 9.0, "close": 11.0, "volume": 100.0}
@@ -36,8 +36,8 @@ def frame(*bars: dict[str, Any], unit: Literal["us", "ns"] = "us") -> pd.DataFra
     return made.astype({"row": "int64", "rule": "str", "reason": "str", **dict.fromkeys(USUAL, "float64")})
 
 
-def run(rows: pd.DataFrame) -> CheckedBars:
-    return check(rows, symbol="X", data_source="test", origin="here", now=NOW)
+def run(rows: pd.DataFrame, calendar: str | None = None) -> CheckedBars:
+    return check(rows, symbol="X", data_source="test", origin="here", now=NOW, calendar=calendar)
 
 
 @pytest.mark.parametrize(
@@ -128,6 +128,27 @@ def test_good_bars_are_sorted_and_typed_also_when_there_are_none() -> None:
         assert {str(good[column].dtype) for column in BAR_COLUMNS} == {"float64"}
 
 
+def test_the_bars_before_may_be_fetched_once_it_is_known_what_they_lie_before() -> None:
+    """That is the first good row, whatever a refused one says; without a good one nothing is fetched."""
+    asked: list[str] = []
+
+    def before(moment: pd.Timestamp) -> pd.DataFrame:
+        asked.append(f"{moment:%Y-%m-%d}")
+        # Ten times less: the first new bar is a step up from it.
+        stored = {"timestamp": moment - pd.Timedelta(days=1), **USUAL}
+        return pd.DataFrame([stored]).assign(open=1.1, high=1.2, low=1.0, close=1.1)
+
+    def noted(*bars: dict[str, Any]) -> list[int]:
+        found = check(
+            frame(*bars), symbol="X", data_source="test", origin="here", now=NOW, before=before
+        ).noted
+        return found[found["rule"] == "possible_split"]["row"].tolist()
+
+    assert noted({"timestamp": pd.Timestamp("1492-10-12", tz="UTC")}, {}, {}) == [2]
+    assert noted({"open": -1.0}) == []
+    assert asked == ["2024-01-02"]
+
+
 def test_a_frame_that_is_not_rows_of_a_source_is_refused() -> None:
     with pytest.raises(QueryError, match="need the column rule"):
         run(frame({}).drop(columns="rule"))
@@ -157,9 +178,13 @@ def test_every_row_is_either_good_or_refused_whatever_it_holds(drawn: list[dict[
     rows["reason"] = rows["rule"]
     rows["row"] = np.arange(1, len(rows) + 1)
     rows["raw"] = pd.Series([{} for _ in drawn], dtype=object)
-    checked = run(rows)
+    checked = run(rows, "XNYS")
     assert len(checked.good) + len(checked.refused) == len(rows)
     assert checked.refused["row"].is_unique
+    assert not checked.noted.duplicated(["row", "rule"]).any()
+    assert set(checked.noted["rule"]) <= set(SUSPICIONS)
+    assert set(checked.noted["row"]) <= set(rows["row"]) - set(checked.refused["row"])
+    assert (checked.noted["reason"] != "").all()
     assert checked.good["timestamp"].is_unique
     assert np.isfinite(checked.good[list(BAR_COLUMNS)].to_numpy()).all()
     assert set(checked.refused["rule"]) <= {*RULES, "not_a_number"} - {"unreadable"}

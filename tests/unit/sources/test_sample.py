@@ -13,6 +13,7 @@ from bokeh_sampledata import stocks
 from workbench.errors import EmptyRange, SourceError, UnknownSymbol
 from workbench.marketdata import check
 from workbench.sources import SOURCES, source_class
+from workbench.sources.opening import OPTIONS
 from workbench.sources.sample import SYMBOLS, SampleSource
 from workbench.sources.source import ROW_COLUMNS
 
@@ -97,7 +98,7 @@ def test_without_the_package_the_error_says_what_to_install(monkeypatch: pytest.
 
 
 def test_sources_go_by_name_and_an_unknown_one_is_told_which_there_are() -> None:
-    assert list(SOURCES) == ["sample", "file"]
+    assert list(SOURCES) == list(OPTIONS) == ["sample", "file", "yahoo", "polygon", "alpaca"]
     assert source_class("sample") is SampleSource
-    with pytest.raises(SourceError, match='no source "yahoo"; there are: sample, file'):
-        source_class("yahoo")
+    with pytest.raises(SourceError, match='no source "quandl"; there are: sample, file, yahoo'):
+        source_class("quandl")

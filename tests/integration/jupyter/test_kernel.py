@@ -1,0 +1,72 @@
+"""`%%sql` in a real Jupyter kernel: what a cell shows, and what the stop button does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from jupyter_client.manager import KernelManager
+
+from tests.conftest import Connection
+from tests.servers import wait_for
+from workbench import Settings
+from workbench.stack.environment import settings_environment
+
+
+@pytest.fixture
+def kernel(database_settings: Settings) -> Iterator[KernelManager]:
+    """A kernel that finds the test's database."""
+    manager = KernelManager(kernel_name="python3")
+    manager.start_kernel(env={**os.environ, **settings_environment(database_settings)})
+    yield manager
+    manager.shutdown_kernel(now=True)
+    manager.cleanup_resources()
+
+
+def test_a_cell_shows_a_table_and_an_interrupt_cancels_on_the_server(
+    kernel: KernelManager, admin: Connection
+) -> None:
+    client = kernel.blocking_client()
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=60)
+
+        def run(cell: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+            shown: list[dict[str, Any]] = []
+            reply = client.execute_interactive(
+                cell, timeout=60, output_hook=lambda message: shown.append(message["content"])
+            )
+            return reply["content"], shown
+
+        assert run("%load_ext workbench")[0]["status"] == "ok"
+        reply, shown = run("%%sql\nSELECT 'AAPL' AS symbol, 1.5 AS close")
+        assert reply["status"] == "ok", reply
+        (html,) = [one["data"]["text/html"] for one in shown if "text/html" in one.get("data", {})]
+        assert "AAPL" in html
+
+        reply, shown = run("%sql SELECT oops")
+        assert (reply["status"], reply["ename"]) == ("error", "QueryError")
+        (trace,) = [one["traceback"] for one in shown if "traceback" in one]
+        assert trace == ['QueryError: column "oops" does not exist', "", "SELECT oops", "       ^"]
+
+        asked = client.execute("%sql SELECT pg_sleep(300)")
+        wait_for(lambda: _sleeping(admin) == 1, "the statement runs")
+        kernel.interrupt_kernel()
+        answer = client.get_shell_msg(timeout=60)
+        assert answer["parent_header"]["msg_id"] == asked
+        assert answer["content"]["ename"] == "KeyboardInterrupt"
+        assert _sleeping(admin) == 0
+        assert run("%sql SELECT 1 AS x")[0]["status"] == "ok"
+    finally:
+        client.stop_channels()
+
+
+def _sleeping(admin: Connection) -> int:
+    row = admin.execute(
+        "SELECT count(*) FROM pg_stat_activity WHERE usename = 'workbench_readonly' AND state = 'active' "
+        "AND query LIKE '%pg_sleep%' AND datname = current_database()"
+    ).fetchone()
+    assert row is not None
+    return int(row[0])

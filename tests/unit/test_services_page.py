@@ -1,0 +1,85 @@
+"""The page of services says of each table what its loader filters by and what the database keeps unique."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from workbench.db.roles import SERVICES
+from workbench.services.analytics import AnalyticsService
+from workbench.services.data_ingestion import DataIngestionService
+from workbench.services.execution import ExecutionService
+from workbench.services.logging import LoggingService
+from workbench.services.notification import NotificationService
+from workbench.services.risk_management import RiskManagementService
+from workbench.services.service import Service
+from workbench.services.strategy_engine import StrategyEngineService
+from workbench.tables.types import METADATA
+
+CLASSES: dict[str, type[Service]] = {
+    kind.name: kind
+    for kind in (
+        AnalyticsService,
+        DataIngestionService,
+        ExecutionService,
+        LoggingService,
+        NotificationService,
+        RiskManagementService,
+        StrategyEngineService,
+    )
+}
+# How prices are adjusted is no filter; splits and dividends are told of beside the table of 22.
+NO_FILTERS = {"adjust", "as_of"}
+BESIDE = {"data_ingestion.corporate_actions"}
+
+
+def _rows() -> dict[str, tuple[str, str]]:
+    """By full name, the key and the filters that the page tells."""
+    page = Path(__file__).resolve().parents[2] / "docs" / "services.md"
+    found, service = {}, ""
+    for owner, table, key, filters in re.findall(
+        r"^\| (?:`(\w+)`)? ?\| `(\w+)` \| (.+) \| (.+) \|$", page.read_text(encoding="utf-8"), re.MULTILINE
+    ):
+        service = owner or service
+        found[f"{service}.{table}"] = (key, filters)
+    return found
+
+
+def _table(name: str) -> sa.Table:
+    return METADATA.tables[name]
+
+
+def test_it_tells_of_22_tables_which_are_all_that_services_have() -> None:
+    assert set(CLASSES) == set(SERVICES)
+    told = _rows()
+    assert len(told) == 22
+    assert set(told) | BESIDE == {str(table) for table in METADATA.sorted_tables if table.schema in CLASSES}
+
+
+@pytest.mark.parametrize("name", _rows())
+def test_the_filters_are_those_of_the_loader(name: str) -> None:
+    service, table = name.split(".")
+    loader: Any = getattr(CLASSES[service], f"load_{table}")
+    parameters = set(inspect.signature(loader).parameters) - {"self"} - NO_FILTERS
+    filters = _rows()[name][1]
+    told = set(re.sub(r"range \((\w+)\)", "start, end", filters).split(", "))
+    assert told == parameters
+    for column in re.findall(r"range \((\w+)\)", filters):
+        assert isinstance(_table(name).c[column].type, sa.DateTime | sa.Date)
+
+
+@pytest.mark.parametrize("name", _rows())
+def test_the_key_is_unique_in_the_database(name: str) -> None:
+    table = _table(name)
+    keys = {
+        tuple(column.name for column in constraint.columns)
+        for constraint in table.constraints
+        if isinstance(constraint, sa.UniqueConstraint | sa.PrimaryKeyConstraint)
+    }
+    told = _rows()[name][0]
+    assert keys - {("id",)} == (set() if told == "none" else {tuple(told.split(", "))})
