@@ -83,7 +83,7 @@ def read_series(path: Path, source: str, symbol: str) -> CachedSeries:
     ------
     Damaged, OSError
     """
-    facts, (columns,) = _read(path, verify=True)
+    facts, (columns,) = _read(path, verify=True, private=False)
     if (facts.get("source"), facts.get("symbol")) != (source, symbol):
         raise Damaged("another series")
     times, *values = columns
@@ -115,7 +115,7 @@ def read_assembled(path: Path, name: str, *, verify: bool) -> Assembled:
     ------
     Damaged, OSError
     """
-    facts, (bars, (moments,)) = _read(path, verify=verify)
+    facts, (bars, (moments,)) = _read(path, verify=verify, private=True)
     if facts.get("name") != name:
         raise Damaged("another name")
     *values, numbers, codes = bars
@@ -136,31 +136,26 @@ def _write(path: Path, facts: Mapping[str, Any], batches: Sequence[Mapping[str, 
                 stream.write_batch(written)
 
 
-def _read(path: Path, *, verify: bool) -> tuple[dict[str, Any], list[list[Column]]]:
+def _read(path: Path, *, verify: bool, private: bool) -> tuple[dict[str, Any], list[list[Column]]]:
+    """The facts and the columns of each batch, as views of the mapped file."""
     import pyarrow as pa
 
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        if size == 0:
-            raise Damaged("empty")
-        # Private and writeable, so that a frame can be made of it without a copy.
-        mapped = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY)
-    pages = np.frombuffer(mapped, dtype=np.uint8)
+    pages = _private_pages(path) if private else None
     try:
-        reader = pa.BufferReader(pa.py_buffer(mapped))
-        about: bytes | None = None
-        batches = []
-        while reader.tell() < size:
-            stream = pa.ipc.open_stream(reader)
-            about = about or stream.schema.metadata[b"about"]
-            batch = stream.read_next_batch()
-            batch.validate()
-            batches.append([_view(pages, array) for array in batch.columns])
-            # What ends the stream.
-            if next(iter(stream), None) is not None:
-                raise Damaged("more than was written")
+        with pa.BufferReader(pa.py_buffer(pages)) if private else pa.memory_map(str(path)) as file:
+            about: bytes | None = None
+            batches = []
+            while file.tell() < file.size():
+                stream = pa.ipc.open_stream(file)
+                about = about or stream.schema.metadata[b"about"]
+                batch = stream.read_next_batch()
+                batch.validate()
+                batches.append([_view(array, pages) for array in batch.columns])
+                # What ends the stream.
+                if next(iter(stream), None) is not None:
+                    raise Damaged("more than was written")
         facts: dict[str, Any] = json.loads(about or b"{}")
-    except Damaged:
+    except (Damaged, OSError):
         raise
     except Exception as error:
         raise Damaged(str(error)) from error
@@ -171,10 +166,24 @@ def _read(path: Path, *, verify: bool) -> tuple[dict[str, Any], list[list[Column
     return facts, batches
 
 
-def _view(pages: npt.NDArray[np.uint8], array: Any) -> Column:
-    """The array's values as a view of the mapped pages, which, other than Arrow's own, may be written to."""
-    values = array.buffers()[1]
-    start = values.address - pages.ctypes.data
+def _private_pages(path: Path) -> npt.NDArray[np.uint8]:
+    """The file's pages, of which those that are written to become copies: a frame can be made of them.
+
+    As long as they live, the file stays open: Python's mmap keeps its descriptor.
+    """
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size == 0:
+            raise Damaged("empty")
+        return np.frombuffer(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY), dtype=np.uint8)
+
+
+def _view(array: Any, pages: npt.NDArray[np.uint8] | None) -> Column:
+    """The array's values, without a copy; where the pages are private, as a view that may be written to."""
+    if pages is None:
+        column: Column = array.to_numpy(zero_copy_only=True)
+        return column
+    start = array.buffers()[1].address - pages.ctypes.data
     kind = np.dtype(array.type.to_pandas_dtype())
     return pages[start : start + len(array) * kind.itemsize].view(kind)
 

@@ -352,7 +352,10 @@ class DataIngestionService(Service):
         self, connection: sa.Connection, symbols: list[str] | None, source: str | None
     ) -> tuple[list[SeriesState], str]:
         """The series that are meant, of one source; the run remembers that it read them."""
-        found = series_states(connection, symbols)
+        found = series_states(connection, symbols, source)
+        if source is not None and len(found) < (1 if symbols is None else len(symbols)):
+            # Something is not there: what other sources have tells what is meant, or what is wrong.
+            found = series_states(connection, symbols)
         source = chosen_source(connection, found, symbols, source)
         states = [state for state in found if state.source == source]
         self._run.note_read({f"{source}/{state.symbol}": state.revision for state in states})

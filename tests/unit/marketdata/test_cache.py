@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -127,6 +128,22 @@ def test_deleting_everything_under_it_leaves_bars_that_are_held_as_they_are(tmp_
     assert cache.get("yahoo", "AAPL") is None
     cache.put("yahoo", _series())
     assert cache.get("yahoo", "AAPL") is not None
+
+
+def test_more_series_are_mapped_than_files_may_be_open(tmp_path: Path) -> None:
+    """Three hundred series by a process that may open thirty files more than it has."""
+    cache = BarCache(tmp_path, ROOMY)
+    for number in range(300):
+        cache.put("yahoo", _series(f"S{number}", rows=10))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    open_now = max(int(one.name) for one in Path("/proc/self/fd").iterdir())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (open_now + 30, hard))
+    try:
+        found = [cache.get("yahoo", f"S{number}") for number in range(300)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert all(one is not None and len(one.bars) == 10 for one in found)
+    assert len(cache._mapped) == 300
 
 
 def test_the_limit_holds_and_the_longest_unused_go_first(tmp_path: Path) -> None:
