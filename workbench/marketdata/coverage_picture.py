@@ -237,7 +237,9 @@ def _strips(table: pd.DataFrame, shown: pd.DataFrame, gaps: pd.DataFrame) -> dic
         for symbol, x, wide in zip(spans["symbol"], left, width, strict=True):
             drawn[symbol].append(f'<rect x="{x:.1f}" y="0" width="{wide:.1f}" height="10" fill="{colour}"/>')
     return {
-        symbol: f'<svg width="{STRIP}" height="10" style="vertical-align:middle;display:inline-block">'
+        symbol:  # A page that makes it narrower must squeeze it, not cut its end off.
+        f'<svg width="{STRIP}" height="10" viewBox="0 0 {STRIP} 10" preserveAspectRatio="none" '
+        'style="vertical-align:middle;display:inline-block">'
         f"{''.join(marks)}</svg>"
         for symbol, marks in drawn.items()
     }
