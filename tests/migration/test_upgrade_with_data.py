@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -11,7 +12,7 @@ import pytest
 from psycopg import sql
 from pydantic import SecretStr
 
-from tests.servers import Postgres
+from tests.servers import Postgres, ServerPark
 from workbench import Workbench
 from workbench.db import migrate
 from workbench.db.bootstrap import create_databases
@@ -57,9 +58,14 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 @pytest.fixture
-def first_revision(postgres: Postgres) -> Iterator[Settings]:
+def first_revision(postgres: Postgres, servers: ServerPark, tmp_path: Path) -> Iterator[Settings]:
     """Settings of a database at revision 0001, with the year 2012 of two real shares."""
-    settings = Settings(database_url=SecretStr(postgres.url_of(DATABASE)))
+    settings = Settings(
+        # All three, or a Workbench would start a server of its own in the clone's home.
+        home=tmp_path / "home",
+        database_url=SecretStr(postgres.url_of(DATABASE)),
+        redis_url=SecretStr(servers.valkey()),
+    )
     create_databases(settings, postgres.url)
     assert migrate.upgrade(settings, postgres.url, "0001") == (None, "0001")
     with postgres.connect(DATABASE) as connection:
