@@ -15,8 +15,6 @@ from workbench.errors import QueryError, ValueRefused
 PRICES = ["open", "high", "low", "close"]
 NAMES = ("AAPL", "AES", "AIG", "IBM", "ORCL")
 
-pytestmark = pytest.mark.parametrize("postgres", ["postgresql-18"], indirect=True)
-
 
 def _quandl(folder: Path, symbol: str) -> pd.DataFrame:
     """One of Quandl's files: raw prices, ex-dividends, split ratios, and Quandl's own adjusted prices."""

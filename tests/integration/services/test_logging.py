@@ -8,9 +8,6 @@ import pytest
 from workbench import Workbench
 from workbench.errors import ValueRefused
 
-# What PostgreSQL 15 may do differently lies beneath this, and is tested there.
-pytestmark = pytest.mark.parametrize("postgres", ["postgresql-18"], indirect=True)
-
 MOMENTS = pd.to_datetime(["2024-01-02 10:00", "2024-01-01 10:00"], utc=True)
 
 

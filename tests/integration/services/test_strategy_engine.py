@@ -10,9 +10,6 @@ import pytest
 from workbench import Workbench
 from workbench.errors import FrameRefused, MissingReference, QueryError, ValueRefused
 
-# What PostgreSQL 15 may do differently lies beneath this, and is tested there.
-pytestmark = pytest.mark.parametrize("postgres", ["postgresql-18"], indirect=True)
-
 SIGNALS = pd.DataFrame(
     {
         "strategy_id": "sma",
