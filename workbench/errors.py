@@ -25,6 +25,8 @@ facts as fields. `str(error)` is meant for people; the fields are meant for prog
     │   ├── KeyRefused            a vendor refuses the key, or there is none
     │   └── SourceUnreachable     a vendor does not answer, or only with errors
     ├── BacktestError             a backtest cannot be computed from what was given
+    │   ├── StrategyError         a strategy, its parameters or what it returns cannot be used
+    │   └── SweepError            a sweep cannot be made, resumed or expanded
     ├── NotebookError             a notebook cannot be used
     │   ├── ParametersRefused     unknown, missing or wrongly typed notebook parameters
     │   └── NotebookFailed        a cell raised, the kernel died, or cells never ran
@@ -65,6 +67,8 @@ __all__ = [
     "SettingsError",
     "SourceError",
     "SourceUnreachable",
+    "StrategyError",
+    "SweepError",
     "UnknownSymbol",
     "ValueRefused",
     "WorkbenchError",
@@ -193,6 +197,14 @@ class SourceUnreachable(SourceError):
 
 class BacktestError(WorkbenchError):
     """A backtest cannot be computed from what was given."""
+
+
+class StrategyError(BacktestError):
+    """A strategy, its parameters or what it returns cannot be used."""
+
+
+class SweepError(BacktestError):
+    """A sweep cannot be made, resumed or expanded."""
 
 
 class NotebookError(WorkbenchError):

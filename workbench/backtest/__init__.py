@@ -3,6 +3,18 @@
 from __future__ import annotations
 
 from workbench.backtest.engine import backtest, vectorbt_portfolio
+from workbench.backtest.parameter import between
 from workbench.backtest.result import BacktestResult
+from workbench.backtest.signals import Signals, Weights
+from workbench.backtest.strategy import Strategy, strategy
 
-__all__ = ["BacktestResult", "backtest", "vectorbt_portfolio"]
+__all__ = [
+    "BacktestResult",
+    "Signals",
+    "Strategy",
+    "Weights",
+    "backtest",
+    "between",
+    "strategy",
+    "vectorbt_portfolio",
+]

@@ -13,6 +13,7 @@ from workbench.errors import BacktestError
 
 __all__ = ["BarArrays", "check_costs", "read_bars", "read_signals"]
 
+_COLUMNS = ("open", "high", "low", "close", "volume")
 _INDEX_NAMES = ["symbol", "timestamp"]
 _LOCALISE = "give them their zone, as in .tz_localize('America/New_York').tz_convert('UTC')"
 
@@ -27,8 +28,9 @@ class BarArrays:
         UTC, ascending: every time at which any of the symbols has a bar.
     symbols : tuple of str, length n_symbols
         In ascending order.
-    open, close : ndarray of float64, shape (n_bars, n_symbols)
-        Prices; NaN where the symbol has no bar.
+    open, high, low, close, volume : ndarray of float64, shape (n_bars, n_symbols)
+        Prices and volume; NaN where the symbol has no bar, and everywhere in a column that was not given
+        (high, low and volume may be left out).
     present : ndarray of bool, shape (n_bars, n_symbols)
         Where the symbol has a bar.
     """
@@ -36,7 +38,10 @@ class BarArrays:
     timestamps: pd.DatetimeIndex
     symbols: tuple[str, ...]
     open: npt.NDArray[np.float64]
+    high: npt.NDArray[np.float64]
+    low: npt.NDArray[np.float64]
     close: npt.NDArray[np.float64]
+    volume: npt.NDArray[np.float64]
     present: npt.NDArray[np.bool_]
 
 
@@ -68,24 +73,24 @@ def read_bars(bars: pd.DataFrame) -> BarArrays:
             f"bars: the column {missing[0]!r} is missing (there are {list(bars.columns)}); "
             "a backtest fills at the open and values at the close."
         )
-    prices = bars[["open", "close"]]
-    for column in prices.columns:
-        if not pd.api.types.is_numeric_dtype(prices[column]):
+    given = bars[[column for column in _COLUMNS if column in bars.columns]]
+    for column in given.columns:
+        if not pd.api.types.is_numeric_dtype(given[column]):
             raise BacktestError(
-                f"bars: the column {column!r} is {prices[column].dtype}, not numbers; convert it to float64."
+                f"bars: the column {column!r} is {given[column].dtype}, not numbers; convert it to float64."
             )
     times = _utc(bars.index.get_level_values(1), "bars")
     index = pd.MultiIndex.from_arrays([bars.index.get_level_values(0), times], names=_INDEX_NAMES)
-    prices = prices.astype(np.float64).set_axis(index, axis=0)
+    given = given.astype(np.float64).set_axis(index, axis=0)
     if not index.is_unique:
         symbol, timestamp = index[index.duplicated()][0]
         raise BacktestError(
             f"bars: {symbol} has two rows at {timestamp}; drop one, as in "
             "bars[~bars.index.duplicated()], or load a single data source."
         )
-    _check_prices(prices)
+    _check_prices(given.drop(columns="volume", errors="ignore"))
 
-    wide = prices.unstack("symbol").sort_index()
+    wide = given.unstack("symbol").sort_index()
     opens, closes = wide["open"].sort_index(axis=1), wide["close"].sort_index(axis=1)
     present = opens.notna().to_numpy() & closes.notna().to_numpy()
     symbols = tuple(str(symbol) for symbol in opens.columns)
@@ -94,11 +99,16 @@ def read_bars(bars: pd.DataFrame) -> BarArrays:
             raise BacktestError(
                 f"bars: {symbol} has no row with both an open and a close; leave it out or load other bars."
             )
+
+    def laid_out(column: str) -> npt.NDArray[np.float64]:
+        if column not in given.columns:
+            return np.full(present.shape, np.nan)
+        return np.where(present, wide[column].sort_index(axis=1).to_numpy(), np.nan)
+
     return BarArrays(
         timestamps=pd.DatetimeIndex(opens.index, name="timestamp"),
         symbols=symbols,
-        open=np.where(present, opens.to_numpy(), np.nan),
-        close=np.where(present, closes.to_numpy(), np.nan),
+        **{column: laid_out(column) for column in _COLUMNS},
         present=present,
     )
 
