@@ -87,7 +87,7 @@ class Parameter:
             plain = float(plain)
         if self.kind is int and type(plain) is float and plain.is_integer():
             plain = int(plain)
-        right = type(plain) is self.kind and not (self.kind is float and not math.isfinite(plain))
+        right = type(plain) is self.kind and not (isinstance(plain, float) and not math.isfinite(plain))
         if right and self.choices is not None:
             right = plain in self.choices
         if right and self.range is not None:
