@@ -1,0 +1,130 @@
+"""The journal of trials: how many variants of a strategy were looked at, whatever became of them.
+
+Whoever tries a thousand variants and shows the best has to say so: the deflated Sharpe ratio asks how many
+there were, and how much their Sharpe ratios differed. Every backtest and every sweep of this process is
+written down here, once for each variant and set of bars; `Workbench` moves the journal to the database.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+__all__ = ["JOURNAL", "TrialBatch", "TrialJournal", "sharpe_moments", "trial_key"]
+
+
+@dataclass(frozen=True)
+class TrialBatch:
+    """One backtest, or all the variants of one sweep.
+
+    Attributes
+    ----------
+    strategy : str
+        What the trials are counted under.
+    kind : str
+        "backtest", "sweep" or "walk_forward".
+    key : str
+        The same variants on the same bars under the same rules have the same key, and are counted once.
+    variants : int
+        How many were tried: the trials. Those whose Sharpe ratio is not defined count, too.
+    sharpe_mean : float
+        Mean Sharpe ratio of the variants, per bar (not annualised); NaN where none is defined.
+    sharpe_m2 : float
+        Sum of the squared deviations from that mean, so that batches can be put together.
+    sharpe_count : int
+        How many of the variants have a Sharpe ratio.
+    best_sharpe : float
+        The highest one, per bar; NaN where none is defined.
+    n_bars : int
+        How many returns each Sharpe ratio was computed from.
+    symbols : tuple of str
+    start, end : Timestamp
+        The first and the last bar, UTC.
+    parameters : mapping
+        Of a backtest its parameters, of a sweep what was searched; JSON.
+    """
+
+    strategy: str
+    kind: str
+    key: str
+    variants: int
+    sharpe_mean: float
+    sharpe_m2: float
+    sharpe_count: int
+    best_sharpe: float
+    n_bars: int
+    symbols: tuple[str, ...]
+    start: pd.Timestamp
+    end: pd.Timestamp
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+class TrialJournal:
+    """Trials in the order in which they were made; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._batches: dict[tuple[str, str], TrialBatch] = {}
+        self._drained: set[tuple[str, str]] = set()
+        self._lock = threading.Lock()
+
+    def record(self, batch: TrialBatch) -> None:
+        """Write a batch down; one that is there already, or was drained, is not written twice."""
+        with self._lock:
+            identity = (batch.strategy, batch.key)
+            if identity not in self._drained:
+                self._batches.setdefault(identity, batch)
+
+    def pending(self) -> list[TrialBatch]:
+        """What was written down and not yet drained."""
+        with self._lock:
+            return list(self._batches.values())
+
+    def settle(self, batches: Sequence[TrialBatch]) -> None:
+        """Forget batches that are stored now; those that came in meanwhile stay."""
+        with self._lock:
+            for batch in batches:
+                self._batches.pop((batch.strategy, batch.key), None)
+                self._drained.add((batch.strategy, batch.key))
+
+    def __repr__(self) -> str:
+        return f"<TrialJournal: {sum(batch.variants for batch in self.pending())} trials not yet stored>"
+
+
+JOURNAL = TrialJournal()
+"""This process's journal. It is global, since a trial that nobody handed over is the one that misleads."""
+
+
+def trial_key(**facts: Any) -> str:
+    """A key of whatever decides a trial's outcome: 32 hex digits of the SHA-256 of its JSON."""
+    said = json.dumps(facts, sort_keys=True, default=str)
+    return hashlib.sha256(said.encode()).hexdigest()[:32]
+
+
+def sharpe_moments(sharpes: npt.ArrayLike) -> tuple[float, float, int, float]:
+    """Mean, sum of squared deviations, count and maximum of the Sharpe ratios that are defined.
+
+    Parameters
+    ----------
+    sharpes : array_like of float64, shape (n_variants,)
+        Per bar; NaN and infinite ones are left out.
+
+    Returns
+    -------
+    tuple of (float, float, int, float)
+        NaN, 0, 0, NaN where none is defined.
+    """
+    values = np.asarray(sharpes, dtype=np.float64)
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return math.nan, 0.0, 0, math.nan
+    mean = float(values.mean())
+    return mean, float(((values - mean) ** 2).sum()), int(values.size), float(values.max())

@@ -1,0 +1,1 @@
+"""Documented strategies, each with the source of its idea; copy one to begin with your own."""
