@@ -34,3 +34,4 @@ BEGIN
 END $$;
 
 GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA workbench TO workbench_runs;
+GRANT EXECUTE ON FUNCTION workbench.require_live_run(uuid) TO workbench_runs;

@@ -6,6 +6,7 @@ who call it, and hands over to the module that does it.
 
 from __future__ import annotations
 
+import atexit
 import os
 import uuid
 from collections.abc import Callable, Mapping
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from workbench.promotion.run import NotebookRunResult, Origin
     from workbench.runs import InteractiveRun, NotebookRun, RunStore
     from workbench.runs.scope import NoRun
+    from workbench.runs.trials import TrialStore
     from workbench.services.analytics import AnalyticsService
     from workbench.services.data_ingestion import DataIngestionService
     from workbench.services.execution import ExecutionService
@@ -55,6 +57,8 @@ class Workbench:
         What was written or has run, for whoever listens.
     runs : RunStore
         Which notebook, parameters, code and data made which rows.
+    trials : TrialStore
+        How many variants of each strategy were looked at, whatever became of them.
 
     Examples
     --------
@@ -148,6 +152,14 @@ class Workbench:
         from workbench.runs import RunStore
 
         return RunStore(self._pool("runs"))
+
+    @cached_property
+    def trials(self) -> TrialStore:
+        """How many variants of each strategy were looked at: `count(strategy)`, `list()`."""
+        from workbench.backtest.trials import JOURNAL
+        from workbench.runs.trials import TrialStore
+
+        return TrialStore(self._pool("runs"), lambda: self._run, JOURNAL)
 
     @cached_property
     def events(self) -> DataSyncEventBus:
@@ -384,7 +396,9 @@ class Workbench:
         return wait(prefect, run, timeout_seconds=timeout_seconds, progress=progress)
 
     def close(self) -> None:
-        """Close every connection; the next use opens new ones."""
+        """Store what was tried, and close every connection; the next use opens new ones."""
+        if "_endpoints" in self.__dict__:
+            self.trials.store_or_warn()
         for pool in self._pools.values():
             pool.close()
         if "events" in self.__dict__:
@@ -402,6 +416,7 @@ class Workbench:
     def _endpoints(self) -> Endpoints:
         from workbench.errors import ServerError
 
+        self._count_trials()
         try:
             if self._stack.is_set_up():
                 return self._stack.endpoints()
@@ -409,6 +424,14 @@ class Workbench:
             # Nothing runs yet: it is started below.
             pass
         return self._stack.start_servers()
+
+    def _count_trials(self) -> None:
+        """From now on, whatever is tried in this process is counted in this database, until its end."""
+        from workbench.backtest.trials import JOURNAL
+
+        _ = self._run  # Whose own end, registered with it, then comes after that of counting.
+        JOURNAL.listen(self.trials.store_in_passing)
+        atexit.register(self.trials.store_or_warn)
 
     def _prefect(self, progress: Callable[[str], None] | None) -> Any:
         from workbench.stack.prefect_api import PrefectApi

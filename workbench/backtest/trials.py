@@ -11,7 +11,8 @@ import hashlib
 import json
 import math
 import threading
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,18 +74,30 @@ class TrialJournal:
 
     def __init__(self) -> None:
         self._batches: dict[tuple[str, str], TrialBatch] = {}
-        self._drained: set[tuple[str, str]] = set()
+        self._settled: set[tuple[str, str]] = set()
+        self._listeners: list[weakref.WeakMethod[Callable[[], None]]] = []
         self._lock = threading.Lock()
 
     def record(self, batch: TrialBatch) -> None:
-        """Write a batch down; one that is there already, or was drained, is not written twice."""
+        """Write a batch down, unless it is there or settled already, and tell the listeners."""
         with self._lock:
             identity = (batch.strategy, batch.key)
-            if identity not in self._drained:
-                self._batches.setdefault(identity, batch)
+            if identity in self._settled or identity in self._batches:
+                return
+            self._batches[identity] = batch
+            listeners = [method() for method in self._listeners]
+        for listener in listeners:
+            if listener is not None:
+                listener()
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Have a bound method called after each new batch, for as long as its object lives."""
+        with self._lock:
+            self._listeners = [method for method in self._listeners if method() is not None]
+            self._listeners.append(weakref.WeakMethod(listener))
 
     def pending(self) -> list[TrialBatch]:
-        """What was written down and not yet drained."""
+        """What was written down and is not settled yet."""
         with self._lock:
             return list(self._batches.values())
 
@@ -93,7 +106,7 @@ class TrialJournal:
         with self._lock:
             for batch in batches:
                 self._batches.pop((batch.strategy, batch.key), None)
-                self._drained.add((batch.strategy, batch.key))
+                self._settled.add((batch.strategy, batch.key))
 
     def __repr__(self) -> str:
         return f"<TrialJournal: {sum(batch.variants for batch in self.pending())} trials not yet stored>"

@@ -71,6 +71,8 @@ class InteractiveRun:
         self._run_id: uuid.UUID | None = None
         self._read: dict[str, int] = {}
         self._lock = threading.Lock()
+        # Registered now, and so called after whatever is registered later and still writes for this run.
+        atexit.register(self._end)
 
     def run_id(self) -> uuid.UUID | None:
         """The run's id; the first call records that it has begun."""
@@ -83,7 +85,6 @@ class InteractiveRun:
                     code_version=code_version(),
                 )
                 self._store.note_revisions(self._run_id, self._read)
-                atexit.register(self._end)
             return self._run_id
 
     def note_read(self, revisions: Mapping[str, int]) -> None:

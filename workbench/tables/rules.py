@@ -123,6 +123,18 @@ RULES = {
         "a run has an end exactly when it is no longer running",
         lambda frame: (frame["status"] == "running") == frame["ended_at"].isna(),
     ),
+    "trials_names_check": _named("workbench.trials", "strategy", "key", "kind"),
+    "trials_variants_check": Rule(
+        "workbench.trials",
+        ("variants", "sharpe_count"),
+        "there is at least one variant, and no more Sharpe ratios than variants",
+        lambda frame: (
+            (frame["variants"] > 0)
+            & (frame["sharpe_count"] >= 0)
+            & (frame["variants"] >= frame["sharpe_count"])
+        ),
+    ),
+    "trials_period_check": _not_before("workbench.trials", "period_end", "period_start"),
     "market_data_source_check": Rule(
         "data_ingestion.market_data",
         ("data_source",),

@@ -1,12 +1,12 @@
-"""Schema `workbench`: run records and the event outbox."""
+"""Schema `workbench`: run records, trials and the event outbox."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
-from workbench.tables.types import JSON, METADATA, TIMESTAMP
+from workbench.tables.types import JSON, METADATA, TIMESTAMP, created_at, run_id
 
-__all__ = ["events", "runs"]
+__all__ = ["events", "runs", "trials"]
 
 SCHEMA = "workbench"
 
@@ -54,5 +54,29 @@ events = sa.Table(
     sa.Column("prefect_at", TIMESTAMP),
     sa.Index("events_unpublished_idx", "event_id", postgresql_where=sa.text("published_at IS NULL")),
     sa.Index("events_not_in_prefect_idx", "event_id", postgresql_where=sa.text("prefect_at IS NULL")),
+    schema=SCHEMA,
+)
+
+trials = sa.Table(
+    "trials",
+    METADATA,
+    sa.Column("trial_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("strategy", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("variants", sa.BigInteger, nullable=False),
+    sa.Column("sharpe_count", sa.BigInteger, nullable=False),
+    sa.Column("sharpe_mean", sa.Double),
+    sa.Column("sharpe_m2", sa.Double, nullable=False),
+    sa.Column("best_sharpe", sa.Double),
+    sa.Column("n_bars", sa.BigInteger, nullable=False),
+    sa.Column("symbols", JSON, nullable=False, server_default="[]"),
+    sa.Column("period_start", TIMESTAMP, nullable=False),
+    sa.Column("period_end", TIMESTAMP, nullable=False),
+    sa.Column("parameters", JSON, nullable=False, server_default="{}"),
+    run_id(),
+    created_at(),
+    sa.UniqueConstraint("strategy", "key", name="trials_key"),
+    sa.Index("trials_run_idx", "run_id"),
     schema=SCHEMA,
 )

@@ -1,0 +1,193 @@
+"""TrialStore: trials of every run and notebook in the database, and what follows for a strategy."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pandas as pd
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from workbench.backtest.trials import TrialBatch, TrialJournal
+from workbench.db import frames
+from workbench.db.pool import ServiceConnectionPool
+from workbench.errors import WorkbenchError
+from workbench.tables.workbench import trials
+
+__all__ = ["TrialCount", "TrialStore"]
+
+logger = logging.getLogger(__name__)
+
+_PATIENCE_SECONDS = 5.0
+
+
+class Scope(Protocol):
+    """The run on whose behalf trials are made."""
+
+    def run_id(self) -> uuid.UUID | None:
+        """The run's id; None outside of any run."""
+
+
+@dataclass(frozen=True)
+class TrialCount:
+    """How many variants of a strategy were looked at, by everyone who works on this database.
+
+    Attributes
+    ----------
+    strategy : str
+    variants : int
+        The trials. A variant within two different sweeps counts twice: rather too many than too few.
+    batches : int
+        Backtests, sweeps and walk-forwards that they were made in.
+    sharpe_mean, sharpe_variance : float
+        Of the variants' Sharpe ratios, per bar (variance with ddof=1); NaN with fewer than one, or two.
+    best_sharpe : float
+        The highest one, per bar; NaN where none is defined.
+    """
+
+    strategy: str
+    variants: int
+    batches: int
+    sharpe_mean: float
+    sharpe_variance: float
+    best_sharpe: float
+
+
+class TrialStore:
+    """Moves the journal of trials to the database, and counts what is there.
+
+    Parameters
+    ----------
+    pool : ServiceConnectionPool
+        Of the role `workbench_runs`.
+    scope : callable
+        Gives the run on whose behalf this process works.
+    journal : TrialJournal
+        This process's journal.
+    """
+
+    def __init__(
+        self, pool: ServiceConnectionPool, scope: Callable[[], Scope], journal: TrialJournal
+    ) -> None:
+        self.pool = pool
+        self._scope = scope
+        self._journal = journal
+        self._last = -math.inf
+
+    def __repr__(self) -> str:
+        return "<trials: list(), count(strategy), store()>"
+
+    def store(self) -> int:
+        """Store what the journal holds, in one transaction; return how many variants that was.
+
+        Raises
+        ------
+        RunFenced
+            The run was declared dead: it counts nothing more.
+        """
+        batches = self._journal.pending()
+        self._last = time.monotonic()
+        if not batches:
+            return 0
+        run_id = self._scope().run_id()
+        with self.pool.begin("counting trials") as connection:
+            if run_id is not None:
+                connection.execute(sa.select(sa.func.workbench.require_live_run(run_id)))
+            # Two that store the same trials at once, in different orders, would wait for each other.
+            frames.take_turns(connection, trials)
+            _insert(connection, batches, run_id)
+        self._journal.settle(batches)
+        return sum(batch.variants for batch in batches)
+
+    def store_in_passing(self) -> None:
+        """Store unless that was done seconds ago, and raise nothing: counting must not stop a backtest."""
+        if time.monotonic() - self._last >= _PATIENCE_SECONDS:
+            self.store_or_warn()
+
+    def store_or_warn(self) -> None:
+        """Store, and where that cannot be done, log why instead of raising."""
+        try:
+            self.store()
+        except WorkbenchError as error:
+            self._last = time.monotonic()
+            logger.warning("trials are not stored yet, and will be tried again: %s", error)
+
+    def count(self, strategy: str) -> TrialCount:
+        """Everything that was tried of a strategy, this process's trials included."""
+        self.store()
+        columns = (
+            trials.c.variants,
+            trials.c.sharpe_count,
+            trials.c.sharpe_mean,
+            trials.c.sharpe_m2,
+            trials.c.best_sharpe,
+        )
+        query = sa.select(*columns).where(trials.c.strategy == strategy)
+        with self.pool.begin("counting trials") as connection:
+            rows = connection.execute(query).all()
+        count, mean, m2, best = 0, 0.0, 0.0, -math.inf
+        for row in rows:
+            if row.sharpe_count:
+                # Chan, Golub and LeVeque (1979): moments of parts put together without their members.
+                together = count + row.sharpe_count
+                apart = row.sharpe_mean - mean
+                m2 += row.sharpe_m2 + apart * apart * count * row.sharpe_count / together
+                mean += apart * row.sharpe_count / together
+                count = together
+                best = max(best, row.best_sharpe)
+        return TrialCount(
+            strategy=strategy,
+            variants=sum(row.variants for row in rows),
+            batches=len(rows),
+            sharpe_mean=mean if count else math.nan,
+            sharpe_variance=m2 / (count - 1) if count > 1 else math.nan,
+            best_sharpe=best if count else math.nan,
+        )
+
+    def list(self, strategy: str | None = None, *, latest: int = 50) -> pd.DataFrame:
+        """The newest batches of trials, newest first; Sharpe ratios are per bar."""
+        self.store()
+        query = sa.select(trials).order_by(trials.c.trial_id.desc()).limit(latest)
+        if strategy is not None:
+            query = query.where(trials.c.strategy == strategy)
+        with self.pool.begin("listing trials") as connection:
+            return frames.read(connection, query)
+
+
+def _insert(connection: sa.Connection, batches: Sequence[TrialBatch], run_id: uuid.UUID | None) -> None:
+    rows = [
+        {
+            "strategy": batch.strategy,
+            "key": batch.key,
+            "kind": batch.kind,
+            "variants": batch.variants,
+            "sharpe_count": batch.sharpe_count,
+            "sharpe_mean": _or_null(batch.sharpe_mean),
+            "sharpe_m2": batch.sharpe_m2,
+            "best_sharpe": _or_null(batch.best_sharpe),
+            "n_bars": batch.n_bars,
+            "symbols": list(batch.symbols),
+            "period_start": batch.start.to_pydatetime(),
+            "period_end": batch.end.to_pydatetime(),
+            "parameters": _as_json(batch.parameters),
+            "run_id": run_id,
+        }
+        for batch in batches
+    ]
+    connection.execute(insert(trials).on_conflict_do_nothing(constraint="trials_key"), rows)
+
+
+def _as_json(parameters: Mapping[str, Any]) -> Any:
+    """What JSON can say: other values as text, numbers that it does not know as null."""
+    return json.loads(json.dumps(dict(parameters), default=str), parse_constant=lambda _: None)
+
+
+def _or_null(value: float) -> float | None:
+    return value if math.isfinite(value) else None
