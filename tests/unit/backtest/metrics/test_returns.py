@@ -1,4 +1,4 @@
-"""Each figure against a published value, an independent library, or a computation by hand."""
+"""Figures of return and of return by risk, against published values, another library, or by hand."""
 
 from __future__ import annotations
 
@@ -8,27 +8,33 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
+from tests.unit.backtest.metrics.published import BACON, FLAT, MIXED, NEGATIVE, POSITIVE, RETURNS
 from workbench.backtest import metrics
-
-# The series and expectations of empyrical's own test suite (quantopian/empyrical, tests/test_stats.py).
-MIXED = pd.Series([math.nan, 0.01, 0.10, -0.04, 0.02, 0.03, 0.02, 0.01, -0.10])
-NEGATIVE = pd.Series([0.0, -0.06, -0.07, -0.01, -0.09, -0.02, -0.06, -0.08, -0.05])
-
-RETURNS = st.lists(st.integers(-500_000, 1_000_000), min_size=1, max_size=60).map(
-    lambda ppm: pd.Series(ppm) / 1e6
-)
 
 
 def test_figures_are_those_that_empyrical_publishes() -> None:
+    """The expectations of empyrical's own test suite; its growth a year counts the NaN as a day, too."""
+    assert metrics.cagr(MIXED.fillna(0.0)) == pytest.approx(1.9135925373194231, rel=1e-12)
     assert metrics.volatility(MIXED) == pytest.approx(0.9136465399704637, rel=1e-12)
     assert metrics.sharpe(MIXED) == pytest.approx(1.7238613961706866, rel=1e-12)
     assert metrics.sortino(MIXED) == pytest.approx(2.605531251673693, rel=1e-12)
-    assert metrics.max_drawdown(MIXED) == pytest.approx(-0.1, rel=1e-12)
+    assert metrics.stability(MIXED) == pytest.approx(0.1529973665111273, rel=1e-12)
+    assert metrics.stability(FLAT) == pytest.approx(1.0, rel=1e-12)
     assert metrics.sharpe(NEGATIVE) == pytest.approx(-24.406808633910085, rel=1e-12)
     assert metrics.sortino(NEGATIVE) == pytest.approx(-13.532743075043401, rel=1e-12)
-    assert metrics.max_drawdown(NEGATIVE) == pytest.approx(-0.36590730349873601, rel=1e-12)
+    assert metrics.omega(MIXED, target=0.01) == pytest.approx(0.8125, rel=1e-12)
+    assert metrics.omega(MIXED, target=11.0 ** (1 / 252) - 1) == pytest.approx(0.83354263497557934, rel=1e-12)
+    assert metrics.omega(POSITIVE, target=0.011) == pytest.approx(1.125, rel=1e-12)
+    assert metrics.omega(POSITIVE, target=0.02) == 0.0
+    assert metrics.omega(NEGATIVE, target=0.01) == 0.0
+
+
+def test_figures_are_those_of_bacons_book() -> None:
+    """Bernardo–Ledoit ratio (p. 95), Omega–Sharpe ratio at 0.5 % (p. 95), Kappa of order two (p. 96)."""
+    assert metrics.omega(BACON) == pytest.approx(1.78, abs=5e-3)
+    assert metrics.omega(BACON, target=0.005) - 1.0 == pytest.approx(0.29, abs=5e-3)
+    assert metrics.sortino(BACON, target=0.005, periods_per_year=1) == pytest.approx(0.157, abs=5e-4)
 
 
 def test_figures_of_real_prices_are_empyricals(aapl: pd.DataFrame) -> None:
@@ -39,8 +45,9 @@ def test_figures_of_real_prices_are_empyricals(aapl: pd.DataFrame) -> None:
     assert metrics.volatility(returns) == pytest.approx(0.4596427686337501, rel=1e-10)
     assert metrics.sharpe(returns) == pytest.approx(0.6784016714847048, rel=1e-10)
     assert metrics.sortino(returns) == pytest.approx(0.9549721709296908, rel=1e-10)
-    assert metrics.max_drawdown(returns) == pytest.approx(-0.8180178930577695, rel=1e-10)
-    assert metrics.calmar(returns) == pytest.approx(0.27082485340652057, rel=1e-10)
+    assert metrics.omega(returns) == pytest.approx(1.1325535552465884, rel=1e-10)
+    assert metrics.omega(returns, target=0.001) == pytest.approx(1.0241490457222393, rel=1e-10)
+    assert metrics.stability(returns) == pytest.approx(0.8898157379537002, rel=1e-10)
 
 
 def test_sortino_is_that_of_the_published_example() -> None:
@@ -59,48 +66,14 @@ def test_by_hand_two_years_of_two_halves() -> None:
         0.05 / math.sqrt(0.05 / 3) * math.sqrt(2)
     )
     assert metrics.sharpe(halves, risk_free=0.05, periods_per_year=2) == pytest.approx(0.0, abs=1e-15)
-    assert metrics.calmar(halves, periods_per_year=2) == pytest.approx((math.sqrt(1.188) - 1) / 0.1)
+    assert metrics.omega(halves) == pytest.approx(3.0)
+    assert metrics.omega(halves, target=0.1) == pytest.approx(0.1 / 0.3)
 
 
-def test_a_first_loss_is_a_drawdown_from_the_starting_capital() -> None:
-    assert metrics.max_drawdown(pd.Series([-0.2, 0.1])) == pytest.approx(-0.2)
-    assert metrics.drawdown(pd.Series([-0.2, 0.1, 0.5])).tolist() == pytest.approx([-0.2, -0.12, 0.0])
-
-
-def test_what_is_not_defined_is_nan() -> None:
-    nothing, one = pd.Series(np.empty(0)), pd.Series([0.01])
-    for figure in (
-        metrics.total_return,
-        metrics.cagr,
-        metrics.volatility,
-        metrics.sharpe,
-        metrics.sortino,
-        metrics.max_drawdown,
-        metrics.calmar,
-        metrics.win_rate,
-    ):
-        assert math.isnan(figure(nothing)), figure.__name__
-    assert math.isnan(metrics.volatility(one))
-    assert math.isnan(metrics.sharpe(one))
-    assert math.isnan(metrics.calmar(one)), "no drawdown to divide by"
-    assert math.isnan(metrics.sortino(one)), "no return below the target"
-
-
-def test_without_volatility_there_is_no_sharpe_ratio() -> None:
-    """0.1 has no exact binary form: a naive standard deviation of ten of them is not 0."""
-    flat = pd.Series([0.1] * 10)
-    assert metrics.volatility(flat) == 0.0
-    assert math.isnan(metrics.sharpe(flat))
-    assert metrics.expanding_sharpe(flat).isna().all()
-
-
-def test_losing_everything_is_minus_one_a_year() -> None:
-    ruin = pd.Series([0.1, -1.0, 0.2])
-    assert (metrics.total_return(ruin), metrics.cagr(ruin), metrics.max_drawdown(ruin)) == (-1.0, -1.0, -1.0)
-
-
-def test_win_rate_counts_profits_only() -> None:
-    assert metrics.win_rate(pd.Series([1.0, 0.0, -1.0, 2.0])) == 0.5
+def test_doubling_every_bar_is_perfectly_stable_and_so_is_halving() -> None:
+    assert metrics.stability(pd.Series([1.0] * 5)) == pytest.approx(1.0)
+    assert metrics.stability(pd.Series([-0.5] * 5)) == pytest.approx(1.0)
+    assert math.isnan(metrics.stability(pd.Series([0.0] * 5))), "wealth that never moves has no line"
 
 
 @given(RETURNS)
@@ -111,9 +84,11 @@ def test_a_missing_return_changes_nothing(returns: pd.Series[float]) -> None:
         metrics.cagr,
         metrics.volatility,
         metrics.sharpe,
-        metrics.max_drawdown,
+        metrics.sortino,
+        metrics.omega,
+        metrics.stability,
     ):
-        assert figure(gaps) == pytest.approx(figure(returns), nan_ok=True)
+        assert figure(gaps) == pytest.approx(figure(returns), nan_ok=True), figure.__name__
 
 
 @given(RETURNS)
@@ -125,5 +100,12 @@ def test_the_expanding_sharpe_ratio_is_that_of_every_prefix(returns: pd.Series[f
 
 
 @given(RETURNS)
-def test_drawdown_lies_between_minus_one_and_zero(returns: pd.Series[float]) -> None:
-    assert metrics.drawdown(returns).between(-1.0, 0.0).all()
+def test_omega_is_above_one_just_where_the_mean_is_above_the_target(returns: pd.Series[float]) -> None:
+    ratio, mean = metrics.omega(returns, target=0.01), float((returns - 0.01).mean())
+    assert math.isnan(ratio) or abs(mean) < 1e-12 or (ratio > 1.0) == (mean > 0.0)
+
+
+@given(RETURNS)
+def test_stability_is_a_share(returns: pd.Series[float]) -> None:
+    figure = metrics.stability(returns)
+    assert math.isnan(figure) or 0.0 <= figure <= 1.0
