@@ -1,0 +1,311 @@
+"""Which bars to learn from and which to test on: walk-forward, purged k-fold, combinatorial purged.
+
+Rows are bars in the order of time, counted from 0; spans are `range`s, their end left out. Nothing is
+computed on prices here.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from workbench.errors import BacktestError
+
+__all__ = ["Split", "Splits", "combinatorial_purged", "purged_kfold", "walk_forward"]
+
+Bars = int | pd.DatetimeIndex | pd.DataFrame
+"""How many bars, their timestamps, or the tidy bars themselves."""
+
+_MOST_SPLITS = 100_000
+
+
+@dataclass(frozen=True)
+class Split:
+    """Spans to train on, and spans to test on, of rows; no row is in both.
+
+    Attributes
+    ----------
+    train, test : tuple of range
+        Ascending, each with at least one row.
+    """
+
+    train: tuple[range, ...]
+    test: tuple[range, ...]
+
+    @property
+    def train_rows(self) -> npt.NDArray[np.int64]:
+        """Rows to train on: shape (n_train,), ascending."""
+        return np.concatenate([np.arange(span.start, span.stop) for span in self.train])
+
+    @property
+    def test_rows(self) -> npt.NDArray[np.int64]:
+        """Rows to test on: shape (n_test,), ascending."""
+        return np.concatenate([np.arange(span.start, span.stop) for span in self.test])
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The splits of one scheme, and how their test spans make whole records.
+
+    Attributes
+    ----------
+    scheme : str
+        "walk_forward", "purged_kfold" or "combinatorial_purged".
+    n_bars : int
+        How many rows were split.
+    splits : tuple of Split
+    paths : tuple of tuple of (int, int)
+        Each path is one record out of sample: (number of the split, number of its test span), by time.
+    """
+
+    scheme: str
+    n_bars: int
+    splits: tuple[Split, ...]
+    paths: tuple[tuple[tuple[int, int], ...], ...]
+
+    def __len__(self) -> int:
+        return len(self.splits)
+
+    def __iter__(self) -> Iterator[Split]:
+        return iter(self.splits)
+
+    def __getitem__(self, number: int) -> Split:
+        return self.splits[number]
+
+    @cached_property
+    def forward(self) -> bool:
+        """Whether every split trains on one span, and on nothing after it is tested."""
+        return all(len(split.train) == 1 and split.train[0].stop <= split.test[0].start for split in self)
+
+    def table(self, index: pd.DatetimeIndex) -> pd.DataFrame:
+        """The spans as times.
+
+        Parameters
+        ----------
+        index : DatetimeIndex of shape (n_bars,)
+            The bars' timestamps, ascending.
+
+        Returns
+        -------
+        DataFrame
+            One row a span: split, role ("train" or "test"), start, end (the span's first and last bar), bars.
+        """
+        rows = [
+            (number, role, index[span.start], index[span.stop - 1], len(span))
+            for number, split in enumerate(self)
+            for role, spans in (("train", split.train), ("test", split.test))
+            for span in spans
+        ]
+        return pd.DataFrame(rows, columns=["split", "role", "start", "end", "bars"])
+
+    def __repr__(self) -> str:
+        paths = f", {len(self.paths)} paths" if len(self.paths) > 1 else ""
+        return f"<Splits {self.scheme}: {len(self)} of {self.n_bars} bars{paths}>"
+
+
+def walk_forward(
+    bars: Bars,
+    *,
+    train: int,
+    test: int,
+    anchored: bool = False,
+    step: int | None = None,
+    gap: int = 0,
+    shorten_last: bool = False,
+) -> Splits:
+    """Train on a stretch of bars, test on what follows, move on, and so to the end.
+
+    Split k tests on rows ``[train + gap + k * step, … + test)`` and trains on the `train` rows that end `gap`
+    rows before; anchored, on all rows from the first one to there. R. Pardo, The Evaluation and Optimization
+    of Trading Strategies, Wiley, 2008, ch. 11. scikit-learn's ``TimeSeriesSplit(n_splits, test_size=test,
+    gap=gap)`` gives the same spans where the bars come out even (it counts from the end, this from the
+    beginning).
+
+    Parameters
+    ----------
+    bars : int, DatetimeIndex or DataFrame
+        How many bars, their timestamps, or tidy bars, whose distinct timestamps count.
+    train, test : int
+        Bars to train on (anchored: in the first split) and to test on; 1 or more.
+    anchored : bool
+        Whether training always begins at the first bar and grows.
+    step : int, optional
+        By how many bars a split lies after the one before; `test` or more, so that no bar is tested twice.
+        Default: `test`. With more, the bars between stand in no record.
+    gap : int
+        Bars between training and test that are left out: as many as a decision's outcome reaches ahead.
+    shorten_last : bool
+        Whether to test on the bars at the end that are too few for a whole test span; they are left out
+        otherwise.
+
+    Returns
+    -------
+    Splits
+        One path.
+
+    Raises
+    ------
+    BacktestError
+        Too few bars for one split, or sizes that make no spans.
+    """
+    n = _count(bars)
+    stride = test if step is None else step
+    _check_sizes("walk_forward", least=1, train=train, test=test)
+    _check_sizes("walk_forward", least=0, gap=gap)
+    if stride < test:
+        raise BacktestError(
+            f"walk_forward: step={step} is less than test={test}, and bars would be tested twice; "
+            "give a step of at least the test's length."
+        )
+    needed = train + gap + (1 if shorten_last else test)
+    if n < needed:
+        raise BacktestError(
+            f"walk_forward: {n} bars are too few for one split, which takes {needed} "
+            f"(train={train}, gap={gap}, test={test}); load more bars, or train on fewer."
+        )
+    splits = []
+    for start in range(train + gap, n, stride):
+        stop = min(start + test, n)
+        if stop - start < test and not shorten_last:
+            break
+        first = 0 if anchored else start - gap - train
+        splits.append(Split((range(first, start - gap),), (range(start, stop),)))
+    return Splits("walk_forward", n, tuple(splits), (tuple((number, 0) for number in range(len(splits))),))
+
+
+def purged_kfold(bars: Bars, n_splits: int = 5, *, purge: int = 0, embargo: int = 0) -> Splits:
+    """K contiguous folds, each tested once, training on the others without what touches the test.
+
+    M. López de Prado, Advances in Financial Machine Learning, Wiley, 2018, ch. 7. Exactly, for a test span
+    ``[a, b)`` training leaves out ``[a - purge, a)``, whose outcomes reach into the test,
+    ``[b, b + purge)``, into which the test's outcomes reach, and ``[b + purge, b + purge + embargo)``.
+
+    Parameters
+    ----------
+    bars : int, DatetimeIndex or DataFrame
+        As in `walk_forward`.
+    n_splits : int
+        Folds, 2 or more. Where the bars do not come out even, the first folds have one more.
+    purge : int
+        How many bars ahead a decision's outcome reaches: the horizon of its label, the time a trade is held.
+    embargo : int
+        Bars after that which are left out as well, since what strategies look back on repeats itself: for no
+        training row to look back on a tested bar, as many as the longest window.
+
+    Returns
+    -------
+    Splits
+        One path. Training lies on both sides of the test: this asks how robust a rule is, not what it would
+        have earned.
+
+    Raises
+    ------
+    BacktestError
+        Too few bars, or nothing is left to train on.
+    """
+    _check_sizes("purged_kfold", least=2, n_splits=n_splits)
+    return _grouped("purged_kfold", bars, n_splits, 1, purge, embargo)
+
+
+def combinatorial_purged(
+    bars: Bars, n_groups: int = 6, n_test_groups: int = 2, *, purge: int = 0, embargo: int = 0
+) -> Splits:
+    """Every choice of k of N contiguous groups is tested once, and the tests make several whole records.
+
+    M. López de Prado, Advances in Financial Machine Learning, Wiley, 2018, ch. 12: there are C(N, k) splits,
+    and each group is tested in C(N, k) * k / N of them; the j-th path takes of each group the j-th split that
+    tests it. Purge and embargo are those of `purged_kfold`, around every tested group.
+
+    Parameters
+    ----------
+    bars : int, DatetimeIndex or DataFrame
+        As in `walk_forward`.
+    n_groups : int
+        N, 3 or more. Where the bars do not come out even, the first groups have one more.
+    n_test_groups : int
+        k, from 1 to N - 1. Neighbouring groups are tested one by one all the same.
+    purge, embargo : int
+        Bars; see `purged_kfold`.
+
+    Returns
+    -------
+    Splits
+        With C(N, k) * k / N paths.
+
+    Raises
+    ------
+    BacktestError
+        Too few bars, too many combinations, or nothing is left to train on.
+    """
+    _check_sizes("combinatorial_purged", least=3, n_groups=n_groups)
+    _check_sizes("combinatorial_purged", least=1, n_test_groups=n_test_groups)
+    if n_test_groups >= n_groups:
+        raise BacktestError(
+            f"combinatorial_purged: n_test_groups={n_test_groups} of n_groups={n_groups} leaves none "
+            "to train on; test on fewer."
+        )
+    combinations = math.comb(n_groups, n_test_groups)
+    if combinations > _MOST_SPLITS:
+        raise BacktestError(
+            f"combinatorial_purged: {combinations:,} ways to choose {n_test_groups} of {n_groups} groups; "
+            "take fewer groups (6 and 2 make 15 splits, 10 and 2 make 45)."
+        )
+    return _grouped("combinatorial_purged", bars, n_groups, n_test_groups, purge, embargo)
+
+
+def _grouped(scheme: str, bars: Bars, n_groups: int, n_test: int, purge: int, embargo: int) -> Splits:
+    n = _count(bars)
+    _check_sizes(scheme, least=0, purge=purge, embargo=embargo)
+    if n < n_groups:
+        raise BacktestError(f"{scheme}: {n} bars cannot be put in {n_groups} groups; load more bars.")
+    size, rest = divmod(n, n_groups)
+    edges = [group * size + min(group, rest) for group in range(n_groups + 1)]
+    groups = [range(start, stop) for start, stop in itertools.pairwise(edges)]
+    splits: list[Split] = []
+    tested: list[list[tuple[int, int]]] = [[] for _ in groups]
+    for chosen in itertools.combinations(range(n_groups), n_test):
+        left = np.ones(n, dtype=np.bool_)
+        for place, group in enumerate(chosen):
+            span = groups[group]
+            left[max(span.start - purge, 0) : span.stop + purge + embargo] = False
+            tested[group].append((len(splits), place))
+        if not left.any():
+            raise BacktestError(
+                f"{scheme}: purge={purge} and embargo={embargo} leave nothing to train on beside a test of "
+                f"{sum(len(groups[group]) for group in chosen)} of {n} bars; make them smaller."
+            )
+        splits.append(Split(_spans(left), tuple(groups[group] for group in chosen)))
+    # Each group is tested equally often; the j-th time goes into the j-th path.
+    return Splits(scheme, n, tuple(splits), tuple(zip(*tested, strict=True)))
+
+
+def _spans(rows: npt.NDArray[np.bool_]) -> tuple[range, ...]:
+    """The stretches of True."""
+    turns = np.flatnonzero(np.diff(np.concatenate([[False], rows, [False]]).astype(np.int8)))
+    return tuple(range(start, stop) for start, stop in turns.reshape(-1, 2).tolist())
+
+
+def _count(bars: Bars) -> int:
+    if isinstance(bars, pd.DataFrame):
+        if "timestamp" not in bars.index.names:
+            raise BacktestError(
+                f"the bars' index is {list(bars.index.names)}, without 'timestamp'; pass tidy bars, their "
+                "timestamps, or how many there are."
+            )
+        return bars.index.get_level_values("timestamp").nunique()
+    return bars if isinstance(bars, int) else bars.nunique()
+
+
+def _check_sizes(scheme: str, *, least: int, **sizes: int) -> None:
+    for name, size in sizes.items():
+        if size < least:
+            raise BacktestError(
+                f"{scheme}: {name}={size} is no number of bars or groups; give {least} or more."
+            )

@@ -1,0 +1,296 @@
+"""The few indicators that the strategies here use: causal, on each symbol's own bars, NaN until they know.
+
+Where a symbol has no bar (NaN) an indicator has no value, and its window reaches over the gap: 20 bars are
+the symbol's own last 20, whatever the others did meanwhile. Averages that feed on themselves (EMA, Wilder's)
+begin with the mean of the first n values, as trading platforms do; pandas' ``ewm`` begins with the first
+value, and differs for some hundred bars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from workbench.errors import StrategyError
+
+__all__ = [
+    "atr",
+    "deviation",
+    "ema",
+    "ewm_volatility",
+    "highest",
+    "lowest",
+    "moving_averages",
+    "past_return",
+    "previous",
+    "rsi",
+    "sma",
+    "volatility",
+    "zscore",
+]
+
+Prices = TypeVar("Prices", "pd.Series[float]", pd.DataFrame)
+"""A Series by timestamp, or a wide frame (timestamp × symbol); what comes back has the same shape."""
+
+Values = npt.NDArray[np.float64]
+
+
+def sma(prices: Prices, n: int) -> Prices:
+    """Simple moving average of the last `n` bars; see `moving_averages` for the arithmetic.
+
+    Parameters
+    ----------
+    prices : Series or DataFrame of float64
+        NaN where there is no bar.
+    n : int
+        Bars, 1 or more.
+
+    Returns
+    -------
+    Series or DataFrame of float64
+        Shaped as `prices`; NaN before the symbol's n-th bar.
+    """
+    _check(n, 1)
+    return _by_symbol(prices, lambda values: moving_averages(values, [n])[0])
+
+
+def moving_averages(values: Values, windows: Sequence[int]) -> Values:
+    """Simple moving averages over several windows, by differences of one cumulative sum.
+
+    The sum is of the differences to the first value, which keeps it small. Over a window of equal values
+    the average is that value exactly: rounding would otherwise let averages of a price that stands still
+    cross each other. Every average here comes from this function, so a rule for one variant and the rule
+    for many agree to the last bit; pandas' ``rolling().mean()`` may differ in the last digits.
+
+    Parameters
+    ----------
+    values : ndarray of float64, shape (n,)
+        Without NaN.
+    windows : sequence of int
+        Bars of each average, 1 or more.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_windows, n)
+        NaN before a window is full.
+    """
+    averages = np.full((len(windows), len(values)), np.nan)
+    if not len(values):
+        return averages
+    sums = np.concatenate([[0.0], np.cumsum(values - values[0])])
+    changed = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
+    still = np.arange(len(values)) - np.repeat(changed, np.diff([*changed.tolist(), len(values)])) + 1
+    longest = int(still.max())
+    for row, n in zip(averages, windows, strict=True):
+        if n <= len(values):
+            np.subtract(sums[n:], sums[:-n], out=row[n - 1 :])
+            row[n - 1 :] /= n
+            row[n - 1 :] += values[0]
+            if n <= longest:
+                row[still >= n] = values[still >= n]
+    return averages
+
+
+def ema(prices: Prices, n: int) -> Prices:
+    """Exponential moving average, ``a = 2 / (n + 1)``, begun with the mean of the first `n` bars.
+
+    Parameters
+    ----------
+    prices : Series or DataFrame of float64
+        NaN where there is no bar.
+    n : int
+        Bars, 1 or more.
+
+    Returns
+    -------
+    Series or DataFrame of float64
+        Shaped as `prices`; NaN before the symbol's n-th bar.
+    """
+    _check(n, 1)
+    return _by_symbol(prices, lambda values: _smoothed(values, n, 2.0 / (n + 1.0)))
+
+
+def rsi(prices: Prices, n: int) -> Prices:
+    """Relative strength index: ``100 * gains / (gains + losses)``, both Wilder's averages over `n` changes.
+
+    J. W. Wilder, New Concepts in Technical Trading Systems, 1978: the first averages are means of the first
+    n changes, every further one is ``(before * (n - 1) + now) / n``.
+
+    Parameters
+    ----------
+    prices : Series or DataFrame of float64
+        NaN where there is no bar.
+    n : int
+        Changes, 1 or more.
+
+    Returns
+    -------
+    Series or DataFrame of float64
+        0 to 100, shaped as `prices`; NaN up to the symbol's n-th bar, and while a price has never moved.
+    """
+    _check(n, 1)
+
+    def of_symbol(values: Values) -> Values:
+        change = np.diff(values)
+        gains = _smoothed(np.maximum(change, 0.0), n, 1.0 / n)
+        moves = gains + _smoothed(np.maximum(-change, 0.0), n, 1.0 / n)
+        known = np.divide(100.0 * gains, moves, out=np.full_like(moves, np.nan), where=moves > 0.0)
+        return np.concatenate([[np.nan], known])
+
+    return _by_symbol(prices, of_symbol)
+
+
+def atr(high: Prices, low: Prices, close: Prices, n: int) -> Prices:
+    """Average true range: Wilder's average of ``max(high, close before) - min(low, close before)``.
+
+    Wilder, 1978. The first bar, which has no close before it, is left out, as TA-Lib does.
+
+    Parameters
+    ----------
+    high, low, close : Series or DataFrame of float64
+        Of one shape; a bar that lacks one of the three counts as no bar.
+    n : int
+        Bars, 1 or more.
+
+    Returns
+    -------
+    Series or DataFrame of float64
+        In units of the price; NaN up to the symbol's n-th bar.
+    """
+    _check(n, 1)
+    whole = high.notna() & low.notna() & close.notna()
+    before = previous(close.where(whole))
+    top = np.fmax(high.to_numpy(np.float64), before.to_numpy(np.float64))
+    bottom = np.fmin(low.to_numpy(np.float64), before.to_numpy(np.float64))
+    # `before` is known on whole bars only: elsewhere there is no range.
+    ranges = close.copy()
+    ranges[:] = np.where(before.notna().to_numpy(), top - bottom, np.nan)
+    return _by_symbol(ranges, lambda values: _smoothed(values, n, 1.0 / n))
+
+
+def deviation(prices: Prices, n: int, *, ddof: int = 0) -> Prices:
+    """Standard deviation of the last `n` bars: ddof=0 as Bollinger's bands have it, 1 for a sample's.
+
+    Returns
+    -------
+    Series or DataFrame of float64
+        Shaped as `prices`; NaN before the symbol's n-th bar.
+    """
+    _check(n, 2)
+    return _by_symbol(prices, lambda values: pd.Series(values).rolling(n).std(ddof=ddof).to_numpy())
+
+
+def zscore(prices: Prices, n: int, *, ddof: int = 0) -> Prices:
+    """How many standard deviations of the last `n` bars a price lies above their mean.
+
+    Returns
+    -------
+    Series or DataFrame of float64
+        Shaped as `prices`; NaN before the symbol's n-th bar, and where the price did not move.
+    """
+    spread = deviation(prices, n, ddof=ddof)
+    return (prices - sma(prices, n)) / spread.where(spread > 0.0)
+
+
+def highest(prices: Prices, n: int) -> Prices:
+    """The highest of the last `n` bars; NaN before the symbol's n-th bar."""
+    _check(n, 1)
+    return _by_symbol(prices, lambda values: pd.Series(values).rolling(n).max().to_numpy())
+
+
+def lowest(prices: Prices, n: int) -> Prices:
+    """The lowest of the last `n` bars; NaN before the symbol's n-th bar."""
+    _check(n, 1)
+    return _by_symbol(prices, lambda values: pd.Series(values).rolling(n).min().to_numpy())
+
+
+def past_return(prices: Prices, n: int, *, skip: int = 0) -> Prices:
+    """Simple return from `n` bars ago to `skip` bars ago: a fraction; NaN up to the symbol's n-th bar."""
+    _check(n, skip + 1)
+    return _by_symbol(prices, lambda values: _shifted(skip)(values) / _shifted(n)(values) - 1.0)
+
+
+def previous(prices: Prices) -> Prices:
+    """The value at the symbol's bar before; NaN at its first."""
+    return _by_symbol(prices, _shifted(1))
+
+
+def volatility(prices: Prices, n: int) -> Prices:
+    """Sample standard deviation (ddof=1) of the last `n` simple returns: a fraction per bar.
+
+    Returns
+    -------
+    Series or DataFrame of float64
+        Shaped as `prices`; NaN up to the symbol's n-th bar.
+    """
+    return deviation(past_return(prices, 1), n, ddof=1)
+
+
+def ewm_volatility(prices: Prices, center: float, n: int) -> Prices:
+    """Exponentially weighted standard deviation of simple returns, about their weighted mean.
+
+    Moskowitz, Ooi and Pedersen (2012), eq. 1, per bar: weights ``(1 - d) * d**i`` with ``d / (1 - d)``
+    equal to `center`, scaled to add up to 1 over the returns that there are.
+
+    Parameters
+    ----------
+    prices : Series or DataFrame of float64
+        NaN where there is no bar.
+    center : float
+        The weights' centre of mass, in bars.
+    n : int
+        Returns without which there is no value.
+
+    Returns
+    -------
+    Series or DataFrame of float64
+        A fraction per bar, shaped as `prices`; NaN up to the symbol's n-th bar.
+    """
+    _check(n, 2)
+
+    def of_symbol(values: Values) -> Values:
+        return pd.Series(values).ewm(com=center, min_periods=n).std(bias=True).to_numpy()
+
+    return _by_symbol(past_return(prices, 1), of_symbol)
+
+
+def _by_symbol(prices: Prices, rule: Callable[[Values], Values]) -> Prices:
+    """`rule` on each column's own bars, put back to where those stand."""
+    values = prices.to_numpy(dtype=np.float64)
+    columns = values if values.ndim == 2 else values[:, np.newaxis]
+    found = np.full(columns.shape, np.nan)
+    for column in range(columns.shape[1]):
+        known = ~np.isnan(columns[:, column])
+        if known.any():
+            found[known, column] = rule(columns[known, column])
+    shaped = found.reshape(values.shape)
+    if isinstance(prices, pd.DataFrame):
+        return pd.DataFrame(shaped, index=prices.index, columns=prices.columns)
+    return pd.Series(shaped, index=prices.index, name=prices.name)
+
+
+def _smoothed(values: Values, n: int, weight: float) -> Values:
+    """``before + weight * (now - before)``, begun at the n-th value with the mean of the first n."""
+    smoothed = np.full(len(values), np.nan)
+    if len(values) >= n:
+        begun = np.concatenate([[values[:n].mean()], values[n:]])
+        smoothed[n - 1 :] = pd.Series(begun).ewm(alpha=weight, adjust=False).mean().to_numpy()
+    return smoothed
+
+
+def _shifted(bars: int) -> Callable[[Values], Values]:
+    """The values of so many bars ago; NaN where there are none."""
+
+    def of_symbol(values: Values) -> Values:
+        return np.concatenate([np.full(min(bars, len(values)), np.nan), values[: max(len(values) - bars, 0)]])
+
+    return of_symbol
+
+
+def _check(n: int, least: int) -> None:
+    if n < least:
+        raise StrategyError(f"an indicator over {n} bars: give {least} or more.")

@@ -1,0 +1,82 @@
+"""The prices that a strategy may act on, and the rows at which it may trade; nothing is decided here."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from workbench.backtest.signals import Weights
+from workbench.marketdata import panel
+
+__all__ = ["closes", "month_starts", "rebalanced", "traded"]
+
+
+def traded(bars: pd.DataFrame, field: str) -> pd.DataFrame:
+    """One column of the bars that a backtest trades on.
+
+    Parameters
+    ----------
+    bars : DataFrame
+        Indexed (symbol, timestamp), as `load_market_data` gives them.
+    field : str
+        open, high, low, close or volume.
+
+    Returns
+    -------
+    DataFrame of float64, shape (n_bars, n_symbols)
+        `panel`, with NaN also where the open or the close is missing: that row is no bar (see `read_bars`).
+
+    Raises
+    ------
+    QueryError
+        The frame is not indexed so, or has no such column.
+    """
+    present = panel(bars, "open").notna() & panel(bars, "close").notna()
+    return panel(bars, field).astype(np.float64).where(present)
+
+
+def closes(bars: pd.DataFrame) -> pd.DataFrame:
+    """The closes of the bars that a backtest trades on: `traded` of "close"."""
+    return traded(bars, "close")
+
+
+def month_starts(index: pd.Index) -> npt.NDArray[np.bool_]:
+    """Which rows are the first of their month.
+
+    That a row is the last of its month is known only when the next one is there; that it is the first is
+    known at once.
+
+    Parameters
+    ----------
+    index : DatetimeIndex of shape (n_bars,)
+        Ascending; months are counted in its own time zone.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_bars,)
+        False in the first row, before which nothing is known.
+    """
+    times = pd.DatetimeIndex(index)
+    month = (times.year * 12 + times.month).to_numpy()
+    return np.concatenate([[False], month[1:] != month[:-1]])
+
+
+def rebalanced(weights: pd.DataFrame, close: pd.DataFrame) -> Weights:
+    """Weights at the first bar of each month, none between.
+
+    Parameters
+    ----------
+    weights : DataFrame of float64, shape (n_bars, n_symbols)
+        What would be held if every bar were a rebalancing; NaN where nothing is known of a symbol.
+    close : DataFrame of float64, shape (n_bars, n_symbols)
+        The closes; NaN where there is no bar.
+
+    Returns
+    -------
+    Weights
+        At a month's first bar the weight, 0 where nothing is known, NaN where the symbol has no bar that
+        day; at every other bar NaN. Before anything is known of any symbol there is no order at all.
+    """
+    due = month_starts(close.index) & weights.notna().any(axis=1).to_numpy()
+    return Weights(weights.fillna(0.0).where(close.notna() & due[:, None]))
