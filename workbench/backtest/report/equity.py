@@ -1,14 +1,15 @@
-"""What a backtest looks like: its picture and the table that a notebook shows; no figure is computed here."""
+"""`equity_figure`: equity over drawdown, as a notebook shows them; no figure is computed here."""
 
 from __future__ import annotations
 
-import math
 from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from workbench.backtest.report.charts import is_wide
+from workbench.backtest.report.wording import percent, ratio, span
 from workbench.errors import BacktestError
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from workbench.backtest.result import BacktestResult
 
-__all__ = ["equity_figure", "summary_html"]
+__all__ = ["equity_figure"]
 
 # Colours that read on white and on JupyterLab's dark grey alike; the paper itself stays transparent.
 _EQUITY, _BENCHMARK = "#2f81f7", "#9a8c7c"
@@ -25,8 +26,6 @@ _BUY, _SELL = "#2da44e", "#e5534b"
 _TEXT, _GRID = "#8b949e", "rgba(139, 148, 158, 0.22)"
 _MANY_FILLS = 120
 """More markers than this hide the line: they start switched off, one click in the legend away."""
-_WIDE = 3.0
-"""Equity that spans more than this many times its lowest is drawn on a logarithmic axis."""
 
 
 def equity_figure(result: BacktestResult, benchmark: pd.Series[float] | None = None) -> Figure:
@@ -100,59 +99,6 @@ def equity_figure(result: BacktestResult, benchmark: pd.Series[float] | None = N
     return figure
 
 
-def summary_html(result: BacktestResult) -> str:
-    """The headline figures as a small HTML table without external parts, for light and dark pages.
-
-    Parameters
-    ----------
-    result : BacktestResult
-        What to show.
-
-    Returns
-    -------
-    str
-        One `<div>`.
-    """
-    m = result.metrics
-    cells = [
-        ("Return", f"{m['total_return']:+.2%}"),
-        ("Buy and hold", f"{m['benchmark_return']:+.2%}"),
-        ("CAGR", _percent(m["cagr"])),
-        ("Volatility", _percent(m["volatility"])),
-        ("Sharpe", _ratio(m["sharpe_ratio"])),
-        ("Sortino", _ratio(m["sortino"])),
-        ("Max drawdown", _percent(m["max_drawdown"])),
-        ("Calmar", _ratio(m["calmar"])),
-        (
-            "Trades",
-            f"{m['total_trades']:.0f}" + (f" (+{m['open_trades']:.0f} open)" if m["open_trades"] else ""),
-        ),
-        ("Win rate", _percent(m["win_rate"])),
-        ("Exposure", _percent(m["exposure"])),
-        ("Fees paid", f"{m['fees_paid']:,.0f}"),
-    ]
-    line = "1px solid rgba(128,128,128,.3)"
-    rows = "".join(
-        "<tr>"
-        + "".join(
-            f'<td style="text-align:left;padding:4px 10px;opacity:.7;border-top:{line}">{label}</td>'
-            f'<td style="text-align:right;padding:4px 22px 4px 10px;border-top:{line};'
-            f'font-variant-numeric:tabular-nums;font-weight:600">{value}</td>'
-            for label, value in cells[start : start + 2]
-        )
-        + "</tr>"
-        for start in range(0, len(cells), 2)
-    )
-    return (
-        f'<div style="display:inline-block;border:{line};border-radius:8px;'
-        'padding:10px 6px 4px;color:inherit">'
-        f'<div style="padding:0 10px 2px;font-weight:600">{escape(result.name)}</div>'
-        f'<div style="padding:0 10px 8px;opacity:.7;font-size:.9em">{_span(result)}</div>'
-        '<table style="border-collapse:collapse;border:none;margin:0;color:inherit;background:transparent">'
-        f"<tbody>{rows}</tbody></table></div>"
-    )
-
-
 def _fill_markers(result: BacktestResult, side: str, colour: str, symbol: str) -> Scatter:
     """The fills of one side, standing on the equity line."""
     import plotly.graph_objects as go
@@ -173,15 +119,16 @@ def _fill_markers(result: BacktestResult, side: str, colour: str, symbol: str) -
 def _dress(figure: Figure, result: BacktestResult) -> None:
     m = result.metrics
     headline = (
-        f"return <b>{m['total_return']:+.1%}</b>   CAGR {_percent(m['cagr'])}   "
-        f"Sharpe {_ratio(m['sharpe_ratio'])}   "
-        f"max drawdown {_percent(m['max_drawdown'])}   trades {m['total_trades']:.0f}   "
+        f"return <b>{m['total_return']:+.1%}</b>   CAGR {percent(m['cagr'])}   "
+        f"Sharpe {ratio(m['sharpe_ratio'])}   "
+        f"max drawdown {percent(m['max_drawdown'])}   trades {m['total_trades']:.0f}   "
         f"buy and hold {m['benchmark_return']:+.1%}"
     )
     figure.update_layout(
         template="none",
         title={
-            "text": f"<b>{escape(result.name)}</b>  <span style='font-size:13px'>{_span(result)}</span>",
+            "text": f"<b>{escape(result.name)}</b>  "
+            f"<span style='font-size:13px'>{escape(span(result))}</span>",
             "subtitle": {"text": headline, "font": {"size": 13}},
             "x": 0.0,
             "xref": "paper",
@@ -204,7 +151,7 @@ def _dress(figure: Figure, result: BacktestResult) -> None:
     if result.start < result.end:  # Markers would otherwise pad the axis, and only where there are some.
         figure.update_xaxes(range=[result.start, result.end])
     figure.update_yaxes(tickformat=",.0f", title={"text": "equity", "standoff": 8}, row=1, col=1)
-    if result.equity.max() > _WIDE * result.equity.min():
+    if is_wide(result.equity):
         # Equal steps are then equal returns, and the early years are more than a flat line.
         figure.update_yaxes(type="log", dtick="D2", title={"text": "equity (log)"}, row=1, col=1)
     figure.update_yaxes(
@@ -226,18 +173,3 @@ def _rebased(benchmark: pd.Series[float], result: BacktestResult) -> pd.Series[f
             "load its prices for the backtest's span."
         )
     return inside / inside.iloc[0] * result.initial_cash
-
-
-def _span(result: BacktestResult) -> str:
-    shown = ", ".join(result.symbols[:6]) + (
-        f" and {len(result.symbols) - 6} more" if len(result.symbols) > 6 else ""
-    )
-    return f"{escape(shown)} · {result.start:%Y-%m-%d} to {result.end:%Y-%m-%d}"
-
-
-def _percent(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.1%}"
-
-
-def _ratio(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.2f}"

@@ -1,0 +1,131 @@
+"""What a tearsheet shows of a result's returns: months, drawdown by drawdown, rolling figures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+__all__ = [
+    "WINDOWS",
+    "drawdown_spells",
+    "monthly_returns",
+    "rolling_figures",
+    "rolling_windows",
+    "yearly_returns",
+]
+
+WINDOWS = (("1 year", 1.0), ("6 months", 0.5), ("3 months", 0.25), ("1 month", 1 / 12))
+"""Windows of rolling figures by name, in years; the longest two that fit a result are shown."""
+
+
+def monthly_returns(returns: pd.Series[float]) -> pd.DataFrame:
+    """Compound return of each calendar month (UTC).
+
+    Parameters
+    ----------
+    returns : Series of float64, shape (n_bars,)
+        Simple returns, indexed by UTC timestamps.
+
+    Returns
+    -------
+    DataFrame of float64, shape (n_years, 12)
+        Years ascending by months 1 to 12; NaN for a month without a bar.
+    """
+    index = pd.DatetimeIndex(returns.index)
+    growth = (1.0 + returns).groupby([index.year, index.month]).prod() - 1.0
+    return growth.rename_axis(["year", "month"]).unstack("month").reindex(columns=range(1, 13))
+
+
+def yearly_returns(returns: pd.Series[float]) -> pd.Series[float]:
+    """Compound return of each calendar year (UTC), years ascending; as `monthly_returns`."""
+    return ((1.0 + returns).groupby(pd.DatetimeIndex(returns.index).year).prod() - 1.0).rename_axis("year")
+
+
+def drawdown_spells(drawdown: pd.Series[float], most: int = 5) -> pd.DataFrame:
+    """The deepest drawdowns, from the peak to the bar that is back at it.
+
+    Parameters
+    ----------
+    drawdown : Series of float64, shape (n_bars,)
+        Equity below its highest so far, as fractions in [-1, 0], indexed by timestamps.
+    most : int
+        How many, at most.
+
+    Returns
+    -------
+    DataFrame
+        Deepest first: peak (the last bar at the high before the fall; where the first bar fell at once,
+        that one), trough (the first bar at the lowest), recovery (the first bar back at the high; NaT where
+        there is none yet), depth (≤ 0), length (bars from peak to recovery, or to the last bar; the starting
+        capital is a peak one bar before the first), under_way (bool: not recovered).
+    """
+    values, index = drawdown.to_numpy(dtype=np.float64), pd.DatetimeIndex(drawdown.index)
+    below = values < 0.0
+    edges = np.diff(below.astype(np.int8), prepend=0, append=0)
+    spells = []
+    starts, stops = np.flatnonzero(edges == 1).tolist(), np.flatnonzero(edges == -1).tolist()
+    for start, stop in zip(starts, stops, strict=True):
+        trough = start + int(np.argmin(values[start:stop]))
+        recovered = stop < len(values)
+        spells.append(
+            {
+                "peak": index[max(start - 1, 0)],
+                "trough": index[trough],
+                "recovery": index[stop] if recovered else pd.NaT,
+                "depth": values[trough],
+                "length": (stop if recovered else len(values) - 1) - (start - 1),
+                "under_way": not recovered,
+            }
+        )
+    columns = ["peak", "trough", "recovery", "depth", "length", "under_way"]
+    found = pd.DataFrame(spells, columns=columns)
+    return found.sort_values("depth", kind="stable", ignore_index=True).head(most)
+
+
+def rolling_windows(n_bars: int, periods_per_year: float) -> list[tuple[str, int]]:
+    """The windows that fit: name and bars, the longer first; none where not even a month does.
+
+    A window fits where the bars hold it one and a half times, so that its line is more than a stub.
+    """
+    sized = [(name, round(years * periods_per_year)) for name, years in WINDOWS]
+    return [(name, bars) for name, bars in sized if bars >= 5 and 1.5 * bars <= n_bars][:2]
+
+
+def rolling_figures(
+    returns: pd.Series[float],
+    benchmark_returns: pd.Series[float],
+    window: int,
+    *,
+    periods_per_year: float,
+) -> pd.DataFrame:
+    """Sharpe ratio, volatility and beta of the last `window` bars, at each bar.
+
+    Parameters
+    ----------
+    returns, benchmark_returns : Series of float64, shape (n_bars,)
+        Simple returns on one index.
+    window : int
+        Bars that each value is computed from.
+    periods_per_year : float
+        Annualises by its square root.
+
+    Returns
+    -------
+    DataFrame of float64, shape (n_bars, 3)
+        sharpe (mean by standard deviation, ddof 1, no risk-free rate), volatility (fraction a year), beta
+        (covariance with the benchmark by its variance). NaN before `window` bars, and where a window has no
+        volatility (sharpe) or the benchmark has none (beta).
+    """
+    year = np.sqrt(periods_per_year)
+    mine, rival = returns.rolling(window), benchmark_returns.rolling(window)
+    # A sliding sum leaves dust where all returns are equal: such a window has no volatility.
+    moves = (mine.max() > mine.min()) & mine.max().notna()
+    rival_moves = rival.max() > rival.min()
+    deviation = mine.std().where(moves, 0.0).where(mine.max().notna())
+    return pd.DataFrame(
+        {
+            "sharpe": (mine.mean() / deviation.where(moves)) * year,
+            "volatility": deviation * year,
+            "beta": (mine.cov(benchmark_returns) / rival.var().where(rival_moves)),
+        }
+    )
