@@ -20,7 +20,11 @@ from workbench.db.roles import READONLY_ROLE, RUNS_ROLE, role_of, role_url
 if TYPE_CHECKING:
     import pandas as pd
 
-    from workbench.backtest import BacktestResult
+    from workbench.backtest import BacktestResult, Strategy
+    from workbench.backtest.overfitting import Honesty
+    from workbench.backtest.report import Tearsheet
+    from workbench.backtest.sweep import SweepResult
+    from workbench.backtest.validation import ValidationResult
     from workbench.events import DataSyncEventBus
     from workbench.ingestion import IngestedSeries
     from workbench.promotion.deploy import Deployment, FlowRun
@@ -78,7 +82,8 @@ class Workbench:
     def __repr__(self) -> str:
         return (
             "<Workbench: data_ingestion, strategy_engine, execution, risk_management, analytics, "
-            "notification, logging, events, runs; ingest(), sql(), save_backtest(), "
+            "notification, logging, events, runs, trials; ingest(), sql(), sweep(), tearsheet(), honesty(), "
+            "save_backtest(), save_sweep(), save_validation(), "
             f"run(), promote(), trigger(); home {self.settings.home}>"
         )
 
@@ -277,43 +282,192 @@ class Workbench:
 
         return query(self._pool("readonly"), statement, parameters, timeout=timeout, max_rows=max_rows)
 
-    def save_backtest(
+    def sweep(
+        self, strategy: Strategy, bars: pd.DataFrame, grid: Any = None, /, **options: Any
+    ) -> SweepResult:
+        """Backtest many variants of a strategy, resumable: `workbench.backtest.sweep` with this home's store.
+
+        What was finished before a kill is kept below the home; the same call goes on from there. Every
+        variant counts as a trial of the strategy.
+
+        Parameters
+        ----------
+        strategy : Strategy
+        bars : DataFrame
+            Tidy bars.
+        grid : mapping, Grid, Random or Bayesian
+            What to search: ``{"fast": range(5, 50, 5), "slow": [100, 200]}``.
+        **options
+            Whatever `workbench.backtest.sweep` takes: symbols, periods, fees, cluster, seed, …
+
+        Examples
+        --------
+        >>> found = wb.sweep(sma_cross, bars, {"fast": range(5, 50, 5), "slow": range(60, 210, 10)})
+        >>> found.heatmap("fast", "slow")
+        """
+        from workbench.backtest import sweep
+
+        options.setdefault("store", self.settings.home / "sweeps")
+        found = sweep(strategy, bars, grid, **options)
+        if "_endpoints" in self.__dict__:
+            self.trials.store_or_warn()
+        return found
+
+    def honesty(
+        self,
+        result: BacktestResult | ValidationResult,
+        *,
+        pbo: float | None = None,
+        spa: float | None = None,
+    ) -> Honesty:
+        """How likely a result is luck, given everything that was ever tried of its strategy here.
+
+        Parameters
+        ----------
+        result : BacktestResult or ValidationResult
+        pbo, spa : float, optional
+            From `probability_of_overfitting` and `reality_check`, to be told in the same breath.
+
+        Returns
+        -------
+        Honesty
+            Its `sentence` says it in one line; trials are those of `wb.trials.count(…)`.
+        """
+        from workbench.research import counted_under, honesty_of
+
+        count = self.trials.count(counted_under(result))
+        return honesty_of(result, count, pbo=pbo, spa=spa)
+
+    def tearsheet(
         self,
         result: BacktestResult,
         *,
-        strategy_id: str,
-        name: str | None = None,
-        parameters: Mapping[str, Any] | None = None,
-        status: str = "inactive",
-    ) -> dict[str, int]:
-        """Store a backtest: the strategy, its signals and its daily performance, in one transaction.
+        bars: pd.DataFrame | None = None,
+        sweep: SweepResult | None = None,
+        title: str | None = None,
+    ) -> Tearsheet:
+        """The report of a backtest, with the trials of every run and notebook in its honesty section.
 
         Parameters
         ----------
         result : BacktestResult
-        strategy_id : str
+        bars : DataFrame, optional
+            What it was run on, to draw the trades on the price.
+        sweep : SweepResult, optional
+            What it was chosen from, to draw the surface of its parameters.
+        title : str, optional
+            Default: the result's name.
+        """
+        return result.report(bars=bars, honesty=self.honesty(result), sweep=sweep, title=title)
+
+    def save_backtest(
+        self,
+        result: BacktestResult,
+        *,
+        strategy_id: str | None = None,
+        name: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        status: str = "inactive",
+        report: bool = True,
+        bars: pd.DataFrame | None = None,
+        sweep: SweepResult | None = None,
+    ) -> dict[str, int]:
+        """Store a backtest: the strategy, its signals, daily performance, figures and report.
+
+        Parameters
+        ----------
+        result : BacktestResult
+        strategy_id : str, optional
             What the strategy is known by; saved again under the same id, its rows are brought up to date.
+            Default: made of the strategy's name and the symbols.
         name : str, optional
             For people. Default: the result's name.
         parameters : mapping, optional
-            What the strategy was run with; JSON.
+            What the strategy was run with; JSON. Default: the result's parameters.
         status : str
             active, inactive or paused.
+        report : bool
+            Whether to store the tearsheet, as a page and as a picture.
+        bars, sweep : optional
+            For the tearsheet, as in `tearsheet`.
 
         Returns
         -------
         dict
             Rows inserted or updated, by table.
         """
-        written = self.strategy_engine.write_backtest(
-            strategy_id=strategy_id,
+        from workbench.research import as_json, save_backtest, strategy_id_of
+
+        written = save_backtest(
+            self.strategy_engine,
+            self.analytics,
+            result,
+            strategy_id=strategy_id or strategy_id_of(result),
             name=name or result.name,
-            parameters=dict(parameters or {}),
+            parameters=dict(result.parameters if parameters is None else parameters),
             status=status,
-            signals=result.signals(),
-            performance=result.performance(),
+            tearsheet=self.tearsheet(result, bars=bars, sweep=sweep, title=name) if report else None,
         )
-        self._run.note_headline(_headline(result.metrics))
+        self._run.note_headline(as_json(result.metrics))
+        return {table: rows.changed for table, rows in written.items()}
+
+    def save_sweep(
+        self, sweep: SweepResult, *, strategy_id: str | None = None, bars: pd.DataFrame | None = None
+    ) -> dict[str, int]:
+        """Store what a sweep searched, its best variants, and the tearsheet of the best one.
+
+        The variants go to `analytics_cache` under ``sweep/<strategy_id>``, the page and its picture to
+        `reports`.
+
+        Parameters
+        ----------
+        sweep : SweepResult
+        strategy_id : str, optional
+            Default: the strategy's name.
+        bars : DataFrame, optional
+            What was swept, to draw the best variant's trades on the price.
+
+        Returns
+        -------
+        dict
+            Rows inserted or updated, by table.
+        """
+        from workbench.research import save_sweep
+
+        best = sweep.backtest(int(sweep.best(1).index[0]))
+        written = save_sweep(
+            self.analytics,
+            sweep,
+            strategy_id=strategy_id or sweep.strategy,
+            tearsheet=self.tearsheet(best, bars=bars, sweep=sweep),
+        )
+        return {table: rows.changed for table, rows in written.items()}
+
+    def save_validation(
+        self, validation: ValidationResult, *, strategy_id: str | None = None
+    ) -> dict[str, int]:
+        """Store a validation's out-of-sample record as a strategy of its own: daily performance, figures.
+
+        Parameters
+        ----------
+        validation : ValidationResult
+        strategy_id : str, optional
+            Default: the strategy's name with the kind of validation behind it.
+
+        Returns
+        -------
+        dict
+            Rows inserted or updated, by table.
+        """
+        from workbench.research import as_json, save_validation
+
+        written = save_validation(
+            self.strategy_engine,
+            self.analytics,
+            validation,
+            strategy_id=strategy_id or f"{validation.strategy}-{validation.kind}",
+        )
+        self._run.note_headline(as_json(validation.metrics))
         return {table: rows.changed for table, rows in written.items()}
 
     def run(
@@ -399,6 +553,7 @@ class Workbench:
         """Store what was tried, and close every connection; the next use opens new ones."""
         if "_endpoints" in self.__dict__:
             self.trials.store_or_warn()
+            self._count_no_more()
         for pool in self._pools.values():
             pool.close()
         if "events" in self.__dict__:
@@ -433,6 +588,14 @@ class Workbench:
         JOURNAL.listen(self.trials.store_in_passing)
         atexit.register(self.trials.store_or_warn)
 
+    def _count_no_more(self) -> None:
+        """Until servers are looked for again, which the next use does."""
+        from workbench.backtest.trials import JOURNAL
+
+        del self.__dict__["_endpoints"]
+        JOURNAL.ignore(self.trials.store_in_passing)
+        atexit.unregister(self.trials.store_or_warn)
+
     def _prefect(self, progress: Callable[[str], None] | None) -> Any:
         from workbench.stack.prefect_api import PrefectApi
 
@@ -455,11 +618,3 @@ class Workbench:
                 overflow=self.settings.pool_overflow,
             )
         return self._pools[service]
-
-
-def _headline(metrics: Mapping[str, float]) -> dict[str, float | None]:
-    """The figures as JSON: what is not defined is null."""
-    return {
-        name: None if value != value or abs(value) == float("inf") else value
-        for name, value in metrics.items()
-    }

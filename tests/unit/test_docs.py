@@ -18,6 +18,7 @@ import pytest
 from workbench import Settings, Workbench
 from workbench.events import DataSyncEventBus
 from workbench.runs import RunStore
+from workbench.runs.trials import TrialStore
 from workbench.services.analytics import AnalyticsService
 from workbench.services.data_ingestion import DataIngestionService
 from workbench.services.execution import ExecutionService
@@ -47,6 +48,7 @@ _LOADED_WHEN_USED = {
         RiskManagementService,
         RunStore,
         StrategyEngineService,
+        TrialStore,
     )
 }
 HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)

@@ -6,15 +6,25 @@ from workbench.backtest.engine import backtest, vectorbt_portfolio
 from workbench.backtest.parameter import between
 from workbench.backtest.result import BacktestResult
 from workbench.backtest.signals import Signals, Weights
+from workbench.backtest.sizing import Fixed, Percent, VolatilityTarget
 from workbench.backtest.strategy import Strategy, strategy
+from workbench.backtest.sweep import Bayesian, Grid, Random, SweepResult, sweep
 
 __all__ = [
     "BacktestResult",
+    "Bayesian",
+    "Fixed",
+    "Grid",
+    "Percent",
+    "Random",
     "Signals",
     "Strategy",
+    "SweepResult",
+    "VolatilityTarget",
     "Weights",
     "backtest",
     "between",
     "strategy",
+    "sweep",
     "vectorbt_portfolio",
 ]

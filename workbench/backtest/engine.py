@@ -1,82 +1,176 @@
-"""`backtest()`: signals on bars, each order executed by vectorbt's Rust engine; the only import of vectorbt.
+"""`backtest()`: signals or weights on bars, each order executed by vectorbt's Rust engine; its only import.
 
 `import vectorbt` takes several seconds (plotting, SciPy, Numba), and Numba then compiles for half a
 minute; vectorbt's whole-portfolio kernels need that import too. Its order execution does not: prices,
-fees, slippage, cash and rejections of each order are vectorbt's, from `vectorbt_rust`, which loads in
-milliseconds, and only the walk from signal to signal is ours. A test holds the outcome to
-`vectorbt.Portfolio.from_signals`.
+fees, slippage and cash of each order are vectorbt's, from `vectorbt_rust`, which loads in milliseconds, and
+only the walk from decision to decision is ours. Tests hold the outcome to `vectorbt.Portfolio`.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from typing import Any
+import math
+from collections.abc import Mapping
+from typing import Any, Unpack, overload
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from workbench.backtest.inputs import BarArrays, check_costs, read_bars, read_signals
-from workbench.backtest.ledger import FILL, keep_ledger, next_bar, pending_signals
+from workbench.backtest.account import Broker
+from workbench.backtest.counting import count_backtest
+from workbench.backtest.decisions import decide
+from workbench.backtest.execution import Execution, Fill, Rules
+from workbench.backtest.inputs import read_bars
+from workbench.backtest.outside import read_benchmark, read_dividends
+from workbench.backtest.pending import pending_signals
 from workbench.backtest.result import BacktestResult
+from workbench.backtest.signals import Flags, Signals, Weights
+from workbench.backtest.simulation import buy_and_hold, settle_rules, simulate
+from workbench.backtest.sizing import Size
+from workbench.backtest.strategy import Strategy
+from workbench.backtest.walk import lay_floor
 from workbench.errors import BacktestError
 
 __all__ = ["backtest", "vectorbt_portfolio"]
 
 # vectorbt's enums (vectorbt.portfolio.enums), by value: importing them would import all of vectorbt.
-_LONG_ONLY = 0
-_PERCENT = 2
+_BOTH_DIRECTIONS = 2
 _FILLED = 0
 
 
+class Options(Rules, total=False):
+    """What `backtest` takes besides what is traded."""
+
+    dividends: pd.Series[float] | None
+    benchmark: pd.Series[float] | None
+    name: str | None
+    count_trial: bool
+
+
+@overload
 def backtest(
     bars: pd.DataFrame,
-    entries: pd.Series[bool] | pd.DataFrame,
-    exits: pd.Series[bool] | pd.DataFrame,
+    entries: Strategy,
     *,
+    parameters: Mapping[str, Any] | None = None,
+    **options: Unpack[Options],
+) -> BacktestResult: ...
+@overload
+def backtest(
+    bars: pd.DataFrame, entries: Signals | Weights, **options: Unpack[Options]
+) -> BacktestResult: ...
+@overload
+def backtest(
+    bars: pd.DataFrame,
+    entries: Flags | None = None,
+    exits: Flags | None = None,
+    *,
+    short_entries: Flags | None = None,
+    short_exits: Flags | None = None,
+    **options: Unpack[Options],
+) -> BacktestResult: ...
+def backtest(
+    bars: pd.DataFrame,
+    entries: Strategy | Signals | Weights | Flags | None = None,
+    exits: Flags | None = None,
+    *,
+    short_entries: Flags | None = None,
+    short_exits: Flags | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    size: Size | None = None,
     fees: float = 0.001,
+    fixed_fees: float = 0.0,
     slippage: float = 0.0,
     cash: float = 100_000.0,
+    cash_sharing: bool | None = None,
+    fill: Fill = "next_open",
+    stop_loss: float | None = None,
+    take_profit: float | None = None,
+    trailing_stop: float | None = None,
+    dividends: pd.Series[float] | None = None,
+    whole_units: bool = False,
+    benchmark: pd.Series[float] | None = None,
     name: str | None = None,
     periods_per_year: float = 252.0,
+    count_trial: bool = True,
 ) -> BacktestResult:
-    """Trade entry and exit signals on bars, long only, and tell what became of the cash.
+    """Trade a strategy, signals or weights on bars, and tell what became of the cash.
 
     The rules:
 
-    - **Fills.** A signal is known at its bar's close and filled at the open of *that symbol's* next bar.
-      A signal on a symbol's last bar is not filled; `signals(pending=True)` tells of it.
-    - **Cash.** It is split equally once: each symbol gets ``cash / n_symbols`` for itself, and every entry
-      puts all that its symbol then has (gains and losses included) into the position, in fractional units.
-      Nothing is moved between symbols, so the result does not depend on their order, and it is the sum of
-      one backtest a symbol. The share of a symbol that starts late waits as cash.
-    - **Costs.** A buy pays ``open * (1 + slippage)``, a sale gets ``open * (1 - slippage)``; both pay `fees`
-      of that traded value. An entry buys as much as leaves enough for its own fee.
-    - **Conflicts.** Entry and exit on one bar cancel each other: the position stays as it is. An entry
-      while invested and an exit while not do nothing.
+    - **Fills.** What is decided at a bar's close is filled at the open of *that symbol's* next bar. What is
+      decided on a symbol's last bar is not filled; `signals(pending=True)` tells of it.
+    - **Signals.** A long entry buys, a long exit sells; a short entry sells short, a short exit buys back.
+      An entry against a position closes it and enters the other side: two orders at one price. An entry
+      in the direction of the position, and an exit of what is not held, do nothing.
+    - **Conflicts.** Entry and exit of one side on one bar cancel each other, and of what is left a long and
+      a short entry do: the position stays as it is.
+    - **Cash.** By default it is split equally once: each symbol gets ``cash / n_symbols`` for itself, and
+      nothing is moved between symbols, so the result does not depend on their order, and it is the sum of
+      one backtest a symbol. With `cash_sharing` they draw on one account: exits before entries, entries
+      in the symbols' order, each of a share of the equity that there is after the exits.
+    - **Shorts.** The proceeds of a short sale, and as much again, are not spent on long positions. A
+      position may be short for at most the account's equity when it is entered; nothing is lent at a fee.
+      Buying back is never refused: cash may fall below zero.
+    - **Weights.** One account; at each fill a symbol is brought to ``weight * equity / price`` units, all
+      sales before all purchases, and purchases are cut to the cash that is there. NaN orders nothing.
+    - **Costs.** A buy pays ``price * (1 + slippage)``, a sale gets ``price * (1 - slippage)``; both pay
+      `fees` of that value and `fixed_fees`. An entry buys as much as leaves enough for its own fees.
+    - **Stops** are looked for in each bar's range, after the entry. A bar that opens beyond one is left at
+      its open. Where stop and target lie within one bar, the stop is taken to come first. A trailing stop
+      follows the best price of the bars before. After a stop, an entry that still stands enters again.
+    - **Dividends** are paid in cash on what was held before the ex-date's bar; short positions pay them.
+    - **Ruin.** An account that has nothing left at a close is closed there for good.
     - **Gaps.** Where a symbol has no bar (before it starts, after it ends, a row with a NaN price), it does
       not trade, and a position is valued at its last close. A position in a symbol that ended stays open
       at that value.
+
+    Every backtest counts as a trial of its strategy, or of its `name`: `workbench.backtest.trials`.
 
     Parameters
     ----------
     bars : DataFrame
         Indexed (symbol, timestamp), timestamps UTC; float64 columns open and close at least, in
-        currency per unit. As `load_market_data` returns them; any order of rows.
-    entries, exits : DataFrame or Series of bool
-        Whether the bar's close says "be in" or "get out": a frame (timestamp × symbol) as computed on
-        ``panel(bars, "close")``, a Series by timestamp for one symbol, or a tidy Series with the bars'
-        own index.
+        currency per unit; high and low for stops. As `load_market_data` returns them; any order of rows.
+    entries : Strategy, Signals, Weights, DataFrame or Series of bool
+        What is traded. Of bool, whether the bar's close says "be long": a frame (timestamp × symbol) as
+        computed on ``panel(bars, "close")``, a Series by timestamp for one symbol, or a tidy Series with
+        the bars' own index.
+    exits, short_entries, short_exits : DataFrame or Series of bool, optional
+        Whether it says "close the long position", "be short" and "close the short position". `exits` may be
+        left out only where a stop or a short entry ends a long position.
+    parameters : mapping, optional
+        Of a strategy; those left out take their defaults.
+    size : Percent, Fixed or VolatilityTarget, optional
+        How much an entry of a signal buys. Default: all of the symbol's own account; of a shared one
+        ``Percent(1 / n_symbols)``.
     fees : float
         Fraction of the traded value, paid on every fill; 0.001 is 0.1 %.
+    fixed_fees : float
+        Currency, paid on every fill.
     slippage : float
-        Fraction of the price by which every fill is worse than the open.
+        Fraction of the price by which every fill is worse.
     cash : float
         Starting capital, in currency.
+    cash_sharing : bool, optional
+        Whether the symbols share one account. Default: of signals not; of weights always.
+    fill : {"next_open", "next_close", "same_close"}
+        Where an order is filled. "same_close" is optimistic: nobody trades at a close that they had to know
+        before they could decide.
+    stop_loss, take_profit, trailing_stop : float, optional
+        Distances as fractions of the entry price, of the trailing stop of the best price since.
+    dividends : Series of float64, optional
+        Cash per unit by (symbol, ex-date), for bars whose prices are not adjusted for them.
+    whole_units : bool
+        Round every order down to whole units.
+    benchmark : Series of float64, optional
+        Prices of something to compare with, by tz-aware timestamp. Default: buying and holding the same
+        symbols, with the same costs and fills.
     name : str, optional
-        What the result is called in pictures and tables.
+        What the result is called in pictures and tables. Default: the strategy's name.
     periods_per_year : float
         Bars in a year, for annualised figures; 252 for daily bars. It is never guessed.
+    count_trial : bool
+        Whether it is written down as a trial; a sweep counts its variants itself.
 
     Returns
     -------
@@ -85,39 +179,65 @@ def backtest(
     Raises
     ------
     BacktestError
-        The bars, signals or costs cannot be used; the sentence says what to change.
+        Bars, signals, weights, rules or costs cannot be used; the sentence says what to change.
 
     Examples
     --------
     >>> close = panel(bars, "close")                                        # doctest: +SKIP
     >>> above = close.rolling(50).mean() > close.rolling(200).mean()        # doctest: +SKIP
     >>> backtest(bars, entries=above, exits=~above, fees=0.001)             # doctest: +SKIP
+    >>> backtest(bars, sma_cross, parameters={"fast": 20}, stop_loss=0.1)   # doctest: +SKIP
     """
-    check_costs(cash=cash, fees=fees, slippage=slippage, periods_per_year=periods_per_year)
-    market = read_bars(bars)
-    enter = read_signals(entries, market, "entries")
-    leave = read_signals(exits, market, "exits")
-    enter, leave = enter & ~leave, leave & ~enter
-    account = keep_ledger(market, _fill(market, enter, leave, fees=fees, slippage=slippage, cash=cash), cash)
-    # Buying and holding the same symbols under the same rules: an entry on every bar, an exit on none.
-    never = np.zeros_like(market.present)
-    holding = _fill(market, market.present, never, fees=fees, slippage=slippage, cash=cash)
-    benchmark = keep_ledger(market, holding, cash).equity.rename("buy and hold")
-    return BacktestResult(
-        name=name or "backtest",
-        symbols=market.symbols,
-        initial_cash=float(cash),
+    rules = Execution(
         fees=float(fees),
+        fixed_fees=float(fixed_fees),
         slippage=float(slippage),
+        cash=float(cash),
+        cash_sharing=cash_sharing,
+        fill=fill,
+        size=size,
+        stop_loss=stop_loss,
+        take_profit=take_profit,
+        trailing_stop=trailing_stop,
+        whole_units=whole_units,
         periods_per_year=float(periods_per_year),
-        equity=account.equity,
-        cash=account.cash,
-        positions=account.positions,
-        orders=account.orders,
-        trades=account.trades,
-        pending=pending_signals(market, account.positions, enter, leave),
-        benchmark=benchmark,
     )
+    market = read_bars(bars)
+    strategy = entries if isinstance(entries, Strategy) else None
+    flags = (exits, short_entries, short_exits)
+    decided, chosen = decide(bars, market, entries, flags, parameters, stopped=rules.has_stops)
+    rules = settle_rules(rules, decided)
+    paid = None if dividends is None else read_dividends(dividends, market)
+    floor = lay_floor(market, rules, paid, _broker(rules))
+    made = simulate(floor, decided)
+    balances, index = made.ledger.balances, market.timestamps
+    if benchmark is None:
+        rival = pd.Series(buy_and_hold(floor), index=index, name="buy and hold")
+    else:
+        rival = read_benchmark(benchmark, market, rules.cash)
+    result = BacktestResult(
+        name=name or (strategy.name if strategy else "backtest"),
+        symbols=market.symbols,
+        initial_cash=rules.cash,
+        fees=rules.fees,
+        slippage=rules.slippage,
+        periods_per_year=rules.periods_per_year,
+        equity=pd.Series(balances.equity, index=index, name="equity"),
+        cash=pd.Series(balances.cash, index=index, name="cash"),
+        positions=pd.DataFrame(balances.units, index=index, columns=pd.Index(market.symbols, name="symbol")),
+        orders=made.ledger.orders,
+        trades=made.ledger.trades,
+        pending=pending_signals(floor, made.accounts, decided),
+        benchmark=rival,
+        gross=pd.Series(balances.gross, index=index, name="gross"),
+        dividends=pd.Series(made.ledger.dividends, index=index, name="dividends"),
+        execution=rules,
+        strategy=strategy.name if strategy else None,
+        parameters=chosen,
+    )
+    if count_trial:
+        count_backtest(strategy, result, decided, market, paid)
+    return result
 
 
 def vectorbt_portfolio(result: BacktestResult, bars: pd.DataFrame) -> Any:
@@ -133,8 +253,9 @@ def vectorbt_portfolio(result: BacktestResult, bars: pd.DataFrame) -> Any:
     Returns
     -------
     vectorbt.Portfolio
-        A column a symbol, each with its equal share of the cash. Where vectorbt's statistics differ from
-        `result.metrics`, the conventions do: its drawdown, for one, leaves out the starting capital.
+        A column a symbol, each with its equal share of the cash, or one group where they share it. Where
+        vectorbt's statistics differ from `result.metrics`, the conventions do: its drawdown, for one, leaves
+        out the starting capital. It knows no dividends: its cash is without them.
 
     Raises
     ------
@@ -142,69 +263,76 @@ def vectorbt_portfolio(result: BacktestResult, bars: pd.DataFrame) -> Any:
         The bars are not those of the result.
     """
     import vectorbt
+    from vectorbt.portfolio.enums import log_dt, order_dt
 
     market = read_bars(bars)
     if market.symbols != result.symbols or not market.timestamps.equals(result.equity.index):
         raise BacktestError("these bars are not the ones of the backtest; pass those that it was run on")
     close = pd.DataFrame(market.close, index=market.timestamps, columns=list(market.symbols)).ffill()
-    orders = result.orders.assign(
-        amount=np.where(result.orders["side"] == "buy", result.orders["size"], -result.orders["size"])
-    )
-    size, price = (
-        orders.pivot(index="time", columns="symbol", values=column).reindex_like(close)
-        for column in ("amount", "price")
-    )
-    return vectorbt.Portfolio.from_orders(
+    columns = pd.Index(market.symbols).get_indexer(pd.Index(result.orders["symbol"]))
+    order = np.argsort(columns, kind="stable")
+    fills = result.orders.iloc[order]
+    records = np.zeros(len(fills), dtype=order_dt)
+    records["id"] = np.arange(len(fills))
+    records["col"] = columns[order]
+    records["idx"] = market.timestamps.get_indexer(pd.DatetimeIndex(fills["time"]))
+    for field in ("size", "price", "fees"):
+        records[field] = fills[field]
+    records["side"] = fills["side"] == "sell"
+    shared = bool(result.execution.cash_sharing)
+    wrapper = vectorbt.ArrayWrapper.from_obj(close, freq="1D", group_by=True if shared else None)
+    return vectorbt.Portfolio(
+        wrapper,
         close,
-        size=size,
-        price=price,
-        fees=result.fees,
-        init_cash=result.initial_cash / len(result.symbols),
-        freq="1D",
+        records,
+        np.zeros(0, dtype=log_dt),
+        np.full(
+            1 if shared else len(market.symbols), result.initial_cash / (1 if shared else len(market.symbols))
+        ),
+        shared,
     )
 
 
-def _fill(
-    market: BarArrays,
-    enter: npt.NDArray[np.bool_],
-    leave: npt.NDArray[np.bool_],
-    *,
-    fees: float,
-    slippage: float,
-    cash: float,
-) -> npt.NDArray[np.void]:
-    """Fills (`FILL` records, by symbol and time) of signals given at the close, at the next bar's open."""
+def _broker(rules: Execution) -> Broker:
+    """Executes orders by these rules, each with vectorbt's compiled order function."""
     from vectorbt_rust import portfolio as rust
 
-    buys, sells = next_bar(market, enter), next_bar(market, leave)
-    fills: list[tuple[float, ...]] = []
-    for column in range(len(market.symbols)):
-        opens = market.open[:, column]
-        rows = {
-            True: np.flatnonzero(buys[:, column]).tolist(),
-            False: np.flatnonzero(sells[:, column]).tolist(),
-        }
-        budget, units, row = cash / len(market.symbols), 0.0, -1
-        while True:
-            buying = units == 0.0
-            upcoming = bisect_right(rows[buying], row)
-            if upcoming == len(rows[buying]):
-                break
-            row = rows[buying][upcoming]
-            price = float(opens[row])
-            order = rust.order_rs(
-                # All of the cash, or all of the position.
-                size=1.0 if buying else -1.0,
-                size_type=_PERCENT,
-                price=price,
-                direction=_LONG_ONLY,
-                fees=fees,
-                slippage=slippage,
-            )
-            before = rust.ProcessOrderState(budget, units, 0.0, budget, price, budget + units * price, 0, 0)
-            after, fill = rust.execute_order_rs(before, order)
-            # Costs near 100 % leave too little cash for another order; that one is then not filled.
-            if fill.status == _FILLED:
-                budget, units = after.cash, after.position
-                fills.append((row, column, fill.side, fill.size, fill.price, fill.fees, budget, units))
-    return np.array(fills, dtype=FILL)
+    fees, fixed_fees, slippage = rules.fees, rules.fixed_fees, rules.slippage
+
+    def execute(
+        cash: float, units: float, amount: float, price: float
+    ) -> tuple[float, float, float, float, float] | None:
+        purse, charged = cash, fixed_fees
+        if amount > 0.0:
+            # vectorbt lends nothing, but whoever sold short has to buy back, whatever it costs.
+            cost = amount * price * (1.0 + slippage) * (1.0 + fees) + fixed_fees
+            if cost > cash and not math.isclose(cost, cash, rel_tol=1e-9):
+                purse = cost
+        else:
+            purse = max(cash, 0.0)
+            if -amount * price * (1.0 - slippage) * (1.0 - fees) < fixed_fees:
+                # It refuses to sell for less than the fixed fee, which is then booked here.
+                charged = 0.0
+        order = rust.order_rs(
+            size=amount,
+            price=price,
+            direction=_BOTH_DIRECTIONS,
+            size_type=0,
+            fees=fees,
+            fixed_fees=charged,
+            slippage=slippage,
+        )
+        before = rust.ProcessOrderState(purse, units, 0.0, purse, price, purse + units * price, 0, 0)
+        after, fill = rust.execute_order_rs(before, order)
+        if fill.status != _FILLED:
+            return None
+        left = after.cash - (fixed_fees - charged)
+        return (
+            left + (cash - purse),
+            after.position,
+            fill.size,
+            fill.price,
+            fill.fees + (fixed_fees - charged),
+        )
+
+    return execute

@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, TypedDict, get_args
 
 from workbench.backtest.sizing import Size
 from workbench.errors import BacktestError
 
-__all__ = ["Execution", "Fill"]
+__all__ = ["Execution", "Fill", "Rules"]
 
 Fill = Literal["next_open", "next_close", "same_close"]
 """At which price a decision made at a bar's close is filled."""
+
+
+class Rules(TypedDict, total=False):
+    """`Execution`, as the keyword arguments of a function; each may be left out."""
+
+    fees: float
+    fixed_fees: float
+    slippage: float
+    cash: float
+    cash_sharing: bool | None
+    fill: Fill
+    size: Size | None
+    stop_loss: float | None
+    take_profit: float | None
+    trailing_stop: float | None
+    whole_units: bool
+    periods_per_year: float
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,15 @@ import pandas as pd
 
 from workbench.errors import BacktestError
 
-__all__ = ["BarArrays", "check_costs", "read_bars", "read_signals"]
+__all__ = [
+    "BarArrays",
+    "bars_sha256",
+    "check_columns",
+    "in_order",
+    "read_bars",
+    "read_signals",
+    "utc_index",
+]
 
 _COLUMNS = ("open", "high", "low", "close", "volume")
 _INDEX_NAMES = ["symbol", "timestamp"]
@@ -60,9 +68,10 @@ def read_bars(bars: pd.DataFrame) -> BarArrays:
         Empty, wrongly indexed, naive or duplicate timestamps, a column that is missing or not
         numeric, a price that is not positive and finite, a symbol without any bar.
     """
-    if list(bars.index.names) != _INDEX_NAMES or not isinstance(bars.index, pd.MultiIndex):
+    index = bars.index
+    if list(index.names) != _INDEX_NAMES or not isinstance(index, pd.MultiIndex):
         raise BacktestError(
-            f"bars: the index is {list(bars.index.names)}, not ['symbol', 'timestamp']; "
+            f"bars: the index is {list(index.names)}, not ['symbol', 'timestamp']; "
             "pass bars as load_market_data returns them, or call set_index(['symbol', 'timestamp'])."
         )
     if bars.empty:
@@ -73,44 +82,61 @@ def read_bars(bars: pd.DataFrame) -> BarArrays:
             f"bars: the column {missing[0]!r} is missing (there are {list(bars.columns)}); "
             "a backtest fills at the open and values at the close."
         )
-    given = bars[[column for column in _COLUMNS if column in bars.columns]]
-    for column in given.columns:
-        if not pd.api.types.is_numeric_dtype(given[column]):
-            raise BacktestError(
-                f"bars: the column {column!r} is {given[column].dtype}, not numbers; convert it to float64."
-            )
-    times = _utc(bars.index.get_level_values(1), "bars")
-    index = pd.MultiIndex.from_arrays([bars.index.get_level_values(0), times], names=_INDEX_NAMES)
-    given = given.astype(np.float64).set_axis(index, axis=0)
-    if not index.is_unique:
-        symbol, timestamp = index[index.duplicated()][0]
+    given = {column: _numbers(bars[column], column) for column in _COLUMNS if column in bars.columns}
+    every_time = utc_index(index.levels[1], "bars")
+    symbol_codes, time_codes = (np.asarray(codes, dtype=np.int64) for codes in index.codes)
+    if min(symbol_codes.min(), time_codes.min()) < 0:
+        raise BacktestError("bars: a row has no symbol or no timestamp; drop it.")
+    labels = index.levels[0].to_numpy(dtype=object).astype(str)
+    columns, symbols = _ranks(symbol_codes, labels)
+    rows, times = _ranks(time_codes, every_time.asi8)
+    timestamps = pd.DatetimeIndex(every_time[times], name="timestamp")
+    names = tuple(str(label) for label in labels[symbols])
+    cells = rows * len(symbols) + columns
+    if np.bincount(cells).max() > 1:
+        twice = int(np.flatnonzero(index.duplicated())[0])
         raise BacktestError(
-            f"bars: {symbol} has two rows at {timestamp}; drop one, as in "
+            f"bars: {names[columns[twice]]} has two rows at {timestamps[rows[twice]]}; drop one, as in "
             "bars[~bars.index.duplicated()], or load a single data source."
         )
-    _check_prices(given.drop(columns="volume", errors="ignore"))
-
-    wide = given.unstack("symbol").sort_index()
-    opens, closes = wide["open"].sort_index(axis=1), wide["close"].sort_index(axis=1)
-    present = opens.notna().to_numpy() & closes.notna().to_numpy()
-    symbols = tuple(str(symbol) for symbol in opens.columns)
-    for symbol, bars_of_symbol in zip(symbols, present.T, strict=True):
-        if not bars_of_symbol.any():
+    for column, values in given.items():
+        wrong = ~((values > 0.0) & (values < np.inf)) & ~np.isnan(values)
+        if column != "volume" and wrong.any():
+            first = int(np.argmax(wrong))
             raise BacktestError(
-                f"bars: {symbol} has no row with both an open and a close; leave it out or load other bars."
+                f"bars: the {column} of {names[columns[first]]} at {timestamps[rows[first]]} "
+                f"is {values[first]}, and nothing trades "
+                "at that price; leave the row out or set it to NaN, which counts as no bar."
             )
 
-    def laid_out(column: str) -> npt.NDArray[np.float64]:
-        if column not in given.columns:
-            return np.full(present.shape, np.nan)
-        return np.where(present, wide[column].sort_index(axis=1).to_numpy(), np.nan)
+    shape = (len(timestamps), len(symbols))
+    laid_out = {column: np.full(shape, np.nan) for column in _COLUMNS}
+    for column, values in given.items():
+        laid_out[column].reshape(-1)[cells] = values
+    present = ~np.isnan(laid_out["open"]) & ~np.isnan(laid_out["close"])
+    for column in given:
+        laid_out[column][~present] = np.nan
+    if not present.any(axis=0).all():
+        raise BacktestError(
+            f"bars: {names[int(np.argmin(present.any(axis=0)))]} has no row with both an open and a close; "
+            "leave it out or load other bars."
+        )
+    return BarArrays(timestamps=timestamps, symbols=names, **laid_out, present=present)
 
-    return BarArrays(
-        timestamps=pd.DatetimeIndex(opens.index, name="timestamp"),
-        symbols=symbols,
-        **{column: laid_out(column) for column in _COLUMNS},
-        present=present,
-    )
+
+def bars_sha256(market: BarArrays) -> str:
+    """A fingerprint of bars: symbols, times, prices and volume; 64 hex digits.
+
+    Parameters
+    ----------
+    market : BarArrays
+        The bars; the same ones in another order of rows have the same fingerprint.
+    """
+    digest = hashlib.sha256("\0".join(market.symbols).encode())
+    digest.update(market.timestamps.as_unit("ns").asi8.tobytes())
+    for column in _COLUMNS:
+        digest.update(np.ascontiguousarray(getattr(market, column)).tobytes())
+    return digest.hexdigest()
 
 
 def read_signals(
@@ -156,16 +182,8 @@ def read_signals(
     else:
         wide = signals
     _check_bool(wide, role)
-
-    if not isinstance(wide.index, pd.DatetimeIndex):
-        raise BacktestError(f"{role}: the index holds no timestamps; index the signals as the bars are.")
-    index = pd.DatetimeIndex(_utc(wide.index, role))
-    if sorted(map(str, wide.columns)) != list(bars.symbols):
-        odd = sorted({str(column) for column in wide.columns} ^ set(bars.symbols)) or list(wide.columns)
-        raise BacktestError(
-            f"{role}: the columns are not the bars' symbols (first difference: {odd[0]!r}); "
-            "compute the signals on the panel of the same bars."
-        )
+    index = utc_index(wide.index, role)
+    check_columns(wide, bars, role)
     if not index.equals(bars.timestamps):
         odd_times = index.symmetric_difference(bars.timestamps)
         where = f"first difference: {odd_times[0]}" if len(odd_times) else "another order, or duplicates"
@@ -173,51 +191,59 @@ def read_signals(
             f"{role}: the {len(index)} timestamps are not the bars' {len(bars.timestamps)} ({where}); "
             f"align them, as in {role}.reindex(panel.index, fill_value=False)."
         )
-    aligned = wide.rename(columns=str)[list(bars.symbols)].to_numpy(dtype=np.bool_)
-    return aligned & bars.present
+    return in_order(wide, bars).to_numpy(dtype=np.bool_) & bars.present
 
 
-def check_costs(*, cash: float, fees: float, slippage: float, periods_per_year: float) -> None:
-    """Refuse capital, costs or a year's length that no account could have (`BacktestError`)."""
-    if not (math.isfinite(cash) and cash > 0):
-        raise BacktestError(f"cash: {cash} is no starting capital; give a positive amount.")
-    for name, value in (("fees", fees), ("slippage", slippage)):
-        if not 0.0 <= value < 1.0:
-            raise BacktestError(
-                f"{name}: {value} is no fraction of the traded value; "
-                "give one from 0 to below 1 (0.001 is 0.1 %)."
-            )
-    if not (math.isfinite(periods_per_year) and periods_per_year > 0):
-        raise BacktestError(
-            f"periods_per_year: {periods_per_year} is no number of bars; "
-            "give a positive one (252 for daily bars)."
-        )
-
-
-def _utc(index: pd.Index, where: str) -> pd.DatetimeIndex:
+def utc_index(index: pd.Index, role: str) -> pd.DatetimeIndex:
+    """Timestamps in UTC; naive ones, and what is no timestamps, are refused (`BacktestError`)."""
     if not isinstance(index, pd.DatetimeIndex):
         raise BacktestError(
-            f"{where}: the timestamps are {index.dtype}; convert them with pd.to_datetime(…, utc=True)."
+            f"{role}: the index holds no timestamps, but {index.dtype}; index it as the bars are, "
+            "or convert it with pd.to_datetime(…, utc=True)."
         )
     if index.tz is None:
-        raise BacktestError(f"{where}: the timestamps have no time zone; {_LOCALISE}.")
+        raise BacktestError(f"{role}: the timestamps have no time zone; {_LOCALISE}.")
     return index.tz_convert("UTC")
 
 
-def _check_prices(prices: pd.DataFrame) -> None:
-    for column in prices.columns:
-        values = prices[column]
-        bad = values[~(np.isfinite(values) & (values > 0.0)) & values.notna()]
-        if len(bad):
-            symbol, timestamp = bad.index[0]
-            raise BacktestError(
-                f"bars: the {column} of {symbol} at {timestamp} is {bad.iloc[0]}, and nothing trades "
-                "at that price; leave the row out or set it to NaN, which counts as no bar."
-            )
+def check_columns(wide: pd.DataFrame, bars: BarArrays, role: str) -> None:
+    """Refuse a wide frame whose columns are not the bars' symbols (`BacktestError`)."""
+    if sorted(map(str, wide.columns)) != list(bars.symbols):
+        odd = sorted({str(column) for column in wide.columns} ^ set(bars.symbols)) or list(wide.columns)
+        raise BacktestError(
+            f"{role}: the columns are not the bars' symbols (first difference: {odd[0]!r}); "
+            f"compute the {role} on the panel of the same bars."
+        )
+
+
+def in_order(wide: pd.DataFrame, bars: BarArrays) -> pd.DataFrame:
+    """The frame with its columns in the order of the bars' symbols."""
+    place = {str(column): number for number, column in enumerate(wide.columns)}
+    places = [place[symbol] for symbol in bars.symbols]
+    return wide if places == list(range(len(places))) else wide.iloc[:, places]
+
+
+def _ranks(
+    codes: npt.NDArray[np.int64], values: npt.NDArray[np.generic]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Each code's rank by its value among those that occur, and the codes that occur, in that order."""
+    used = np.flatnonzero(np.bincount(codes, minlength=len(values)))
+    used = used[np.argsort(values[used], kind="stable")]
+    rank = np.zeros(len(values), dtype=np.int64)
+    rank[used] = np.arange(len(used))
+    return rank[codes], used
+
+
+def _numbers(values: pd.Series[float], column: str) -> npt.NDArray[np.float64]:
+    if not pd.api.types.is_numeric_dtype(values):
+        raise BacktestError(
+            f"bars: the column {column!r} is {values.dtype}, not numbers; convert it to float64."
+        )
+    return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
 
 
 def _check_bool(signals: pd.DataFrame, role: str) -> None:
-    for column, dtype in signals.dtypes.items():
+    for column, dtype in zip(signals.columns, signals.dtypes, strict=True):
         if dtype != np.bool_:
             raise BacktestError(
                 f"{role}: the column {column!r} is {dtype}, not bool; compare (fast > slow) rather than "

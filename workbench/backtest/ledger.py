@@ -1,4 +1,4 @@
-"""Bookkeeping: from fills to orders, trades, positions, cash and equity; no fill is decided here."""
+"""Bookkeeping: from what happened to orders, trades, positions, cash and equity; no fill is decided here."""
 
 from __future__ import annotations
 
@@ -8,172 +8,132 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from workbench.backtest.inputs import BarArrays
+from workbench.backtest.account import DIVIDEND, LINE, REASONS, Line
+from workbench.backtest.trades import round_trips, sums, text
+from workbench.backtest.walk import Floor
 
-__all__ = ["FILL", "Ledger", "keep_ledger", "next_bar", "pending_signals"]
+__all__ = ["Balances", "Ledger", "keep_balances", "keep_ledger"]
 
-FILL = np.dtype(
-    [
-        ("row", np.int64),
-        ("column", np.int64),
-        ("side", np.int64),
-        ("size", np.float64),
-        ("price", np.float64),
-        ("fees", np.float64),
-        ("cash", np.float64),
-        ("units", np.float64),
-    ]
-)
-"""A fill: the bar's row, the symbol's column, 0 to buy or 1 to sell, units, currency per unit, currency,
-and what the symbol's account then holds: cash and units."""
+Floats = npt.NDArray[np.float64]
 
 _SIDES = np.array(["buy", "sell"], dtype=object)
+_REASONS = np.array(REASONS, dtype=object)
+_DECIDED = [REASONS.index("signal"), REASONS.index("rebalance")]
+
+
+@dataclass(frozen=True, eq=False)
+class Balances:
+    """What there was at each bar's close.
+
+    Attributes
+    ----------
+    cash, equity, gross : ndarray of float64, shape (n_bars,)
+        Cash, cash with all positions, and the positions' value with short ones counted as long; currency.
+    units : ndarray of float64, shape (n_bars, n_symbols)
+    """
+
+    cash: Floats
+    equity: Floats
+    gross: Floats
+    units: Floats
 
 
 @dataclass(frozen=True, eq=False)
 class Ledger:
-    """What the fills made of the account; `BacktestResult` describes the frames."""
+    """What became of the accounts; `BacktestResult` describes the frames."""
 
-    equity: pd.Series[float]
-    cash: pd.Series[float]
-    positions: pd.DataFrame
+    balances: Balances
+    dividends: Floats
     orders: pd.DataFrame
     trades: pd.DataFrame
 
 
-def next_bar(market: BarArrays, signals: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Move each signal to its symbol's next bar, over the rows in which the symbol has none.
+def keep_balances(floor: Floor, lines: npt.NDArray[np.void], *, shared: bool) -> Balances:
+    """Cash, units and equity at every close.
 
     Parameters
     ----------
-    market : BarArrays
-        The bars.
-    signals : ndarray of bool, shape (n_bars, n_symbols)
-        At the bar whose close gave them.
-
-    Returns
-    -------
-    ndarray of bool, shape (n_bars, n_symbols)
-        At the bar whose open fills them; a signal on a symbol's last bar is gone.
+    floor : Floor
+    lines : structured ndarray of dtype LINE
+        Each account's in the order in which they happened.
+    shared : bool
+        Whether one account holds all symbols, or each symbol has one, with an equal share of the cash.
     """
-    moved = np.zeros_like(signals)
-    for column in range(signals.shape[1]):
-        rows = np.flatnonzero(market.present[:, column])
-        moved[rows[1:], column] = signals[rows[:-1], column]
-    return moved
-
-
-def keep_ledger(market: BarArrays, fills: npt.NDArray[np.void], cash: float) -> Ledger:
-    """Book the fills.
-
-    Parameters
-    ----------
-    market : BarArrays
-        The bars.
-    fills : structured ndarray of dtype FILL, by symbol and time
-        At most one a bar and symbol. Buys and sales of a symbol alternate, beginning with a buy, and
-        each sale sells all.
-    cash : float
-        Starting capital, in currency, split equally among the symbols.
-
-    Returns
-    -------
-    Ledger
-    """
-    row, column = fills["row"], fills["column"]
-    shape = market.present.shape
-    cash_left = _after_each(fills, "cash", cash / len(market.symbols), shape)
-    units = _after_each(fills, "units", 0.0, shape)
-    last_close = pd.DataFrame(market.close).ffill().to_numpy()
+    bars, symbols = floor.market.present.shape
+    accounts = 1 if shared else symbols
+    purse = np.zeros_like(lines["column"]) if shared else lines["column"]
+    cash = _after_each(lines["row"], purse, lines["cash"], floor.rules.cash / accounts, (bars, accounts))
+    units = _after_each(lines["row"], lines["column"], lines["units"], 0.0, (bars, symbols))
     # A symbol that has not begun has no close, and no units either.
-    holdings = np.where(units > 0.0, units * last_close, 0.0)
-
-    index = market.timestamps
-    orders = pd.DataFrame(
-        {
-            "symbol": np.array(market.symbols, dtype=object)[column],
-            "signal_time": index[_signal_rows(market, row, column)],
-            "time": index[row],
-            "side": _SIDES[fills["side"]],
-            "size": fills["size"],
-            "price": fills["price"],
-            "fees": fills["fees"],
-        }
-    ).astype({"symbol": "str", "side": "str"})
-    return Ledger(
-        equity=pd.Series((cash_left + holdings).sum(axis=1), index=index, name="equity"),
-        cash=pd.Series(cash_left.sum(axis=1), index=index, name="cash"),
-        positions=pd.DataFrame(units, index=index, columns=pd.Index(market.symbols, name="symbol")),
-        orders=_in_time_order(orders, "time"),
-        trades=_in_time_order(_pair(orders, last_close[-1][column]), "entry_time"),
+    holdings = np.where(units == 0.0, 0.0, units * floor.closes)
+    return Balances(
+        cash=cash.sum(axis=1),
+        equity=cash.sum(axis=1) + holdings.sum(axis=1),
+        gross=np.abs(holdings).sum(axis=1),
+        units=units,
     )
 
 
-def pending_signals(
-    market: BarArrays,
-    positions: pd.DataFrame,
-    enter: npt.NDArray[np.bool_],
-    leave: npt.NDArray[np.bool_],
-) -> pd.DataFrame:
-    """Signals of the last bar, which the bar to come would fill; columns as `BacktestResult.signals()`."""
-    invested = positions.to_numpy()[-1] > 0.0
-    buys, sells = enter[-1] & ~invested, leave[-1] & invested
-    acted = np.flatnonzero(buys | sells)
-    return pd.DataFrame(
-        {
-            "symbol": pd.Series([market.symbols[column] for column in acted], dtype="str"),
-            "timestamp": market.timestamps[np.full(len(acted), len(market.timestamps) - 1)],
-            "signal": pd.Series(["buy" if buys[column] else "sell" for column in acted], dtype="str"),
-            "strength": np.ones(len(acted)),
-        }
+def keep_ledger(floor: Floor, happened: list[Line], *, shared: bool) -> Ledger:
+    """Book what happened.
+
+    Parameters
+    ----------
+    floor : Floor
+    happened : list of Line
+        Each account's in the order in which they happened.
+    shared : bool
+        See `keep_balances`.
+    """
+    market = floor.market
+    lines = np.array(happened, dtype=LINE)
+    paid = lines[lines["side"] == DIVIDEND]
+    orders = lines[lines["side"] != DIVIDEND]
+    orders = orders[np.lexsort((orders["column"], orders["row"]))]
+    return Ledger(
+        balances=keep_balances(floor, lines, shared=shared),
+        dividends=sums(paid["row"], paid["units"] * paid["price"], len(market.timestamps)),
+        orders=pd.DataFrame(
+            {
+                "symbol": text(np.array(market.symbols, dtype=object), orders["column"]),
+                "signal_time": market.timestamps[_signal_rows(floor, orders)],
+                "time": market.timestamps[orders["row"]],
+                "side": text(_SIDES, orders["side"]),
+                "size": orders["size"],
+                "price": orders["price"],
+                "fees": orders["fees"],
+                "reason": text(_REASONS, orders["reason"]),
+                "strength": orders["strength"],
+            }
+        ),
+        trades=round_trips(lines, market, floor.closes[-1]),
     )
 
 
 def _after_each(
-    fills: npt.NDArray[np.void], field: str, initial: float, shape: tuple[int, ...]
-) -> npt.NDArray[np.float64]:
-    """A fill's field as it stands at each bar (n_bars, n_symbols): `initial` before the first fill."""
-    known = np.full(shape, np.nan)
-    known[fills["row"], fills["column"]] = fills[field]
-    return pd.DataFrame(known).ffill().fillna(initial).to_numpy()
+    row: npt.NDArray[np.int64],
+    column: npt.NDArray[np.int64],
+    value: Floats,
+    initial: float,
+    shape: tuple[int, int],
+) -> Floats:
+    """A value as it stands at each bar: `initial` before the first line, then the last line's so far."""
+    known = np.full(shape, initial)
+    latest = np.full(shape, -1)
+    # Of several lines of one row the last one counts, and the last one has the highest number.
+    np.maximum.at(latest, (row, column), np.arange(len(row)))
+    latest = np.maximum.accumulate(latest, axis=0)
+    seen = latest >= 0
+    known[seen] = value[latest[seen]]
+    return known
 
 
-def _signal_rows(
-    market: BarArrays, row: npt.NDArray[np.int64], column: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
-    """The row of each symbol's bar before the given one: the bar whose close gave the signal."""
-    rows = np.arange(len(market.timestamps))[:, np.newaxis]
-    seen = np.maximum.accumulate(np.where(market.present, rows, -1), axis=0)
-    before: npt.NDArray[np.int64] = seen[row - 1, column]
-    return before
-
-
-def _pair(orders: pd.DataFrame, last_close: npt.NDArray[np.float64]) -> pd.DataFrame:
-    """Trades from orders sorted by symbol and time: each buy with the sale that follows it, if one does."""
-    following = orders.shift(-1)
-    bought = (orders["side"] == "buy").to_numpy()
-    buy, sale = orders[bought], following[bought]
-    closed = ((sale["side"] == "sell") & (sale["symbol"] == buy["symbol"])).to_numpy()
-    # An open trade is valued at its symbol's last close, before the costs of selling it.
-    exit_price = sale["price"].where(closed)
-    worth = exit_price.fillna(pd.Series(last_close[bought], index=buy.index))
-    fees = buy["fees"] + sale["fees"].where(closed, 0.0)
-    pnl = buy["size"] * (worth - buy["price"]) - fees
-    return pd.DataFrame(
-        {
-            "symbol": buy["symbol"],
-            "entry_time": buy["time"],
-            "exit_time": sale["time"].where(closed),
-            "entry_price": buy["price"],
-            "exit_price": exit_price,
-            "size": buy["size"],
-            "pnl": pnl,
-            "return": pnl / (buy["size"] * buy["price"]),
-            "fees": fees,
-            "status": pd.Series(np.where(closed, "closed", "open"), index=buy.index, dtype="str"),
-        }
-    )
-
-
-def _in_time_order(frame: pd.DataFrame, by: str) -> pd.DataFrame:
-    return frame.sort_values([by, "symbol"], kind="stable", ignore_index=True)
+def _signal_rows(floor: Floor, orders: npt.NDArray[np.void]) -> npt.NDArray[np.int64]:
+    """The bar whose close decided each order; of a stop, a target and a ruin the bar itself."""
+    present = floor.market.present
+    row, column = orders["row"], orders["column"]
+    if floor.rules.fill == "same_close" or not len(row):
+        return np.asarray(row)
+    rows = np.arange(len(present))[:, np.newaxis]
+    seen = np.maximum.accumulate(np.where(present, rows, -1), axis=0)
+    return np.where(np.isin(orders["reason"], _DECIDED), seen[np.maximum(row - 1, 0), column], row)

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
 
 from workbench.backtest import metrics as figures
+from workbench.backtest.execution import Execution
+from workbench.backtest.summary import all_figures, by_date
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
+    from workbench.backtest.overfitting import Honesty
+    from workbench.backtest.report.tearsheet import Tearsheet
+    from workbench.backtest.sweep import SweepResult
+
 __all__ = ["BacktestResult"]
+
+
+class Shelf(Protocol):
+    """Where results are stored: a `Workbench`."""
+
+    def save_backtest(
+        self, result: BacktestResult, *, strategy_id: str | None = None, **options: Any
+    ) -> dict[str, int]:
+        """Store a result; rows inserted or updated, by table."""
+        ...
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -37,23 +53,39 @@ class BacktestResult:
     periods_per_year : float
         Bars in a year, for annualised figures.
     equity : Series of float64, shape (n_bars,)
-        Cash and holdings at each bar's close.
+        Cash and positions at each bar's close; of a short position what buying it back would cost is taken
+        off, so that it can fall below zero.
     cash : Series of float64, shape (n_bars,)
-        Uninvested cash at each bar's close.
+        Cash at each bar's close, proceeds of short sales included.
     positions : DataFrame of float64, shape (n_bars, n_symbols)
-        Units held at each bar's close; 0 where none.
+        Units held at each bar's close; negative for short positions, 0 where none.
     orders : DataFrame
-        One row a fill, by time: symbol, signal_time (the bar whose close gave the signal), time (the
-        bar whose open filled it), side ("buy" or "sell"), size (units), price (with slippage), fees.
+        One row a fill, by time: symbol, signal_time (the bar whose close decided it; of a stop, a target
+        and a ruin the bar itself), time (the bar that filled it), side ("buy" or "sell"), size (units),
+        price (with slippage), fees, reason ("signal", "stop_loss", "trailing_stop", "take_profit",
+        "rebalance" or "ruin"), strength (of a rebalance the weight's size, at most 1, else 1).
     trades : DataFrame
-        One row a round trip, by entry_time: symbol, entry_time, exit_time, entry_price, exit_price
-        (both with slippage), size, pnl (after fees), return (pnl by the value bought), fees, status
-        ("closed" or "open"). An open trade has neither exit_time nor exit_price (NaT, NaN), and its
-        pnl is what it was worth at the last close.
+        One row a round trip, from nothing held to nothing held, by entry_time: symbol, direction ("long" or
+        "short"), entry_time, exit_time, entry_price, exit_price (with slippage; means by units where there
+        were several fills), size (units, all fills that added to it), pnl (after fees, with dividends),
+        return (pnl by the value entered), fees, dividends (received, or paid where negative), status
+        ("closed" or "open"), exit_reason (as in orders; "" while open). An open trade has neither exit_time
+        nor exit_price (NaT, NaN), and its pnl is what it was worth at the last close.
     pending : DataFrame
-        Signals of the last bar that no bar has filled yet; columns as `signals()`.
+        Decisions of each symbol's last bar that no bar has filled yet; columns as `signals()`.
     benchmark : Series of float64, shape (n_bars,)
-        Equity of buying and holding the same symbols, with the same cash, costs and fills.
+        What the cash would have become in the benchmark: by default by buying and holding the same symbols,
+        with the same costs and fills.
+    gross : Series of float64, shape (n_bars,)
+        Value of the positions at each bar's close, short ones counted like long ones.
+    dividends : Series of float64, shape (n_bars,)
+        Dividends received in each bar, less those paid on short positions.
+    execution : Execution
+        The rules of filling.
+    strategy : str or None
+        The strategy's name; None where signals were given by themselves.
+    parameters : mapping
+        What the strategy was run with, defaults included.
     """
 
     name: str
@@ -69,6 +101,11 @@ class BacktestResult:
     trades: pd.DataFrame
     pending: pd.DataFrame
     benchmark: pd.Series[float]
+    gross: pd.Series[float]
+    dividends: pd.Series[float]
+    execution: Execution
+    strategy: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def start(self) -> pd.Timestamp:
@@ -82,9 +119,16 @@ class BacktestResult:
 
     @cached_property
     def returns(self) -> pd.Series[float]:
-        """Simple return of each bar, the first against the starting capital: float64, shape (n_bars,)."""
-        before = self.equity.shift(1, fill_value=self.initial_cash)
-        return (self.equity / before - 1.0).rename("returns")
+        """Simple return of each bar, the first against the starting capital: float64, shape (n_bars,).
+
+        0 where there was no equity before it.
+        """
+        return _changes(self.equity, self.initial_cash).rename("returns")
+
+    @cached_property
+    def benchmark_returns(self) -> pd.Series[float]:
+        """Simple return of the benchmark in each bar: float64, shape (n_bars,)."""
+        return _changes(self.benchmark, self.initial_cash).rename("benchmark_returns")
 
     @cached_property
     def drawdown(self) -> pd.Series[float]:
@@ -93,35 +137,35 @@ class BacktestResult:
 
     @cached_property
     def exposure(self) -> pd.Series[float]:
-        """The share of equity that was invested at each close: fractions in [0, 1], (n_bars,)."""
-        return (1.0 - self.cash / self.equity).clip(0.0, 1.0).rename("exposure")
+        """Gross exposure: the positions' value by equity at each close, 0 or more; NaN without equity."""
+        return self._share(self.gross).rename("exposure")
+
+    @cached_property
+    def net_exposure(self) -> pd.Series[float]:
+        """Net exposure: long less short positions by equity at each close; NaN without equity."""
+        return self._share(self.equity - self.cash).rename("net_exposure")
+
+    @cached_property
+    def turnover(self) -> pd.Series[float]:
+        """The value of each bar's fills by its equity at the close, 0 or more; NaN without equity."""
+        bars = self.equity.index.get_indexer(pd.DatetimeIndex(self.orders["time"]))
+        value = self.orders["size"].to_numpy() * self.orders["price"].to_numpy()
+        traded = np.bincount(bars, weights=value, minlength=len(self.equity)).astype(np.float64)
+        return self._share(pd.Series(traded, index=self.equity.index)).rename("turnover")
 
     @cached_property
     def metrics(self) -> dict[str, float]:
-        """Headline figures by name; conventions in `workbench.backtest.metrics`, undefined ones NaN.
+        """Figures by name; conventions in `workbench.backtest.metrics`, undefined ones NaN.
 
-        total_return, benchmark_return (of `benchmark`), cagr, volatility, sharpe_ratio, sortino,
-        calmar, max_drawdown (≤ 0), total_trades (closed), open_trades, win_rate (of closed trades),
-        exposure (mean over the bars), fees_paid (currency), final_equity (currency).
+        Of returns: total_return, cagr, volatility, sharpe_ratio, sortino, calmar, omega, stability,
+        max_drawdown (≤ 0), max_drawdown_length (bars), value_at_risk, conditional_value_at_risk,
+        tail_ratio, skewness, kurtosis. Against the benchmark: benchmark_return (its whole return), alpha,
+        beta, information_ratio, up_capture, down_capture. Of trades: total_trades (closed), open_trades,
+        and of closed ones win_rate, profit_factor, expectancy (currency), sqn. Of what was held: exposure
+        (gross, mean over the bars), turnover (a year: bought and sold, by equity). Money: fees_paid,
+        slippage_paid, final_equity.
         """
-        returns, year = self.returns, self.periods_per_year
-        closed = self.trades.loc[self.trades["status"] == "closed", "pnl"]
-        return {
-            "total_return": figures.total_return(returns),
-            "benchmark_return": float(self.benchmark.iloc[-1] / self.initial_cash - 1.0),
-            "cagr": figures.cagr(returns, periods_per_year=year),
-            "volatility": figures.volatility(returns, periods_per_year=year),
-            "sharpe_ratio": figures.sharpe(returns, periods_per_year=year),
-            "sortino": figures.sortino(returns, periods_per_year=year),
-            "calmar": figures.calmar(returns, periods_per_year=year),
-            "max_drawdown": figures.max_drawdown(returns),
-            "total_trades": float(len(closed)),
-            "open_trades": float(len(self.trades) - len(closed)),
-            "win_rate": figures.win_rate(closed),
-            "exposure": float(self.exposure.mean()),
-            "fees_paid": float(self.orders["fees"].sum()),
-            "final_equity": float(self.equity.iloc[-1]),
-        }
+        return all_figures(self)
 
     def signals(self, *, pending: bool = False) -> pd.DataFrame:
         """The signals that changed a position.
@@ -129,20 +173,22 @@ class BacktestResult:
         Parameters
         ----------
         pending : bool
-            Also those of the last bar, which the next bar will fill: what a live strategy acts on.
+            Also those that the next bar will fill: what a live strategy acts on.
 
         Returns
         -------
         DataFrame
             symbol, timestamp (of the bar whose close gave the signal, UTC), signal ("buy" or "sell"),
-            strength (1.0); by timestamp, then symbol.
+            strength (in [0, 1]; of a rebalance the weight's size, else 1); by timestamp, then symbol, and
+            one a symbol and bar: the last. To enter a short position is to sell. A stop, a target or a
+            ruin stands at the bar in which it closed the position.
         """
-        acted = self.orders[["symbol", "signal_time", "side"]].set_axis(
-            ["symbol", "timestamp", "signal"], axis=1
+        acted = self.orders[["symbol", "signal_time", "side", "strength"]].set_axis(
+            ["symbol", "timestamp", "signal", "strength"], axis=1
         )
-        acted = acted.assign(strength=1.0)
         if pending:
             acted = pd.concat([acted, self.pending], ignore_index=True)
+        acted = acted.drop_duplicates(["symbol", "timestamp"], keep="last")
         return acted.sort_values(["timestamp", "symbol"], kind="stable", ignore_index=True)
 
     def performance(self) -> pd.DataFrame:
@@ -155,31 +201,47 @@ class BacktestResult:
             (of that date), sharpe_ratio (of all bars so far; NaN before two), max_drawdown (so far),
             total_trades (closed so far, int64), win_rate (so far; NaN before the first closed trade).
         """
-        index = pd.DatetimeIndex(self.equity.index)
-        closed = self.trades[self.trades["status"] == "closed"].sort_values("exit_time", kind="stable")
-        wins = np.concatenate([[0.0], np.cumsum(closed["pnl"].to_numpy() > 0.0)])
-        count = np.searchsorted(closed["exit_time"].to_numpy(), index.to_numpy(), side="right")
-        bars = pd.DataFrame(
-            {
-                "date": index.date,
-                "returns": 1.0 + self.returns.to_numpy(),
-                "sharpe_ratio": figures.expanding_sharpe(
-                    self.returns, periods_per_year=self.periods_per_year
-                ).to_numpy(),
-                "max_drawdown": self.drawdown.cummin().to_numpy(),
-                "total_trades": count.astype(np.int64),
-                "win_rate": np.where(count > 0, wins[count] / np.maximum(count, 1), math.nan),
-            }
-        )
-        by_date = bars.groupby("date", sort=True)
-        dates = by_date.tail(1).assign(returns=by_date["returns"].prod().to_numpy() - 1.0)
-        return dates.reset_index(drop=True)
+        return by_date(self)
 
     def plot(self, benchmark: pd.Series[float] | None = None) -> Figure:
         """Equity and drawdown as an interactive picture: `workbench.backtest.report.equity_figure`."""
         from workbench.backtest.report import equity_figure
 
         return equity_figure(self, benchmark)
+
+    def report(
+        self,
+        *,
+        bars: pd.DataFrame | None = None,
+        honesty: Honesty | None = None,
+        sweep: SweepResult | None = None,
+        title: str | None = None,
+    ) -> Tearsheet:
+        """The whole report: `workbench.backtest.report.tearsheet.tearsheet`."""
+        from workbench.backtest.report.tearsheet import tearsheet
+
+        return tearsheet(self, bars=bars, honesty=honesty, sweep=sweep, title=title)
+
+    def save(self, wb: Shelf, strategy_id: str | None = None, **options: Any) -> dict[str, int]:
+        """Store it: `wb.save_backtest(self, strategy_id=strategy_id, **options)`.
+
+        Parameters
+        ----------
+        wb : Workbench
+        strategy_id : str, optional
+            What the strategy is known by. Default: made of the strategy's name.
+        **options
+            As `Workbench.save_backtest` takes them.
+
+        Returns
+        -------
+        dict
+            Rows inserted or updated, by table.
+        """
+        return wb.save_backtest(self, strategy_id=strategy_id, **options)
+
+    def _share(self, values: pd.Series[float]) -> pd.Series[float]:
+        return values / self.equity.where(self.equity > 0.0)
 
     def __repr__(self) -> str:
         m = self.metrics
@@ -194,3 +256,11 @@ class BacktestResult:
         from workbench.backtest.report import summary_html
 
         return summary_html(self)
+
+
+def _changes(values: pd.Series[float], start: float) -> pd.Series[float]:
+    after = values.to_numpy()
+    before = np.concatenate(([start], after[:-1]))
+    # Where nothing was left, nothing is earned or lost any more.
+    whole = np.where(before > 0.0, before, np.inf)
+    return pd.Series(np.where(before > 0.0, after / whole - 1.0, 0.0), index=values.index)

@@ -20,7 +20,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-__all__ = ["JOURNAL", "TrialBatch", "TrialJournal", "sharpe_moments", "trial_key"]
+__all__ = [
+    "JOURNAL",
+    "Moments",
+    "TrialBatch",
+    "TrialJournal",
+    "joined_moments",
+    "sharpe_moments",
+    "trial_key",
+]
+
+Moments = tuple[float, float, int, float]
+"""Mean, sum of squared deviations, count and maximum; NaN, 0, 0 and NaN of nothing."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +43,11 @@ class TrialBatch:
     strategy : str
         What the trials are counted under.
     kind : str
-        "backtest", "sweep" or "walk_forward".
+        "backtest", "sweep", "walk_forward" or "cross_validation".
     key : str
-        The same variants on the same bars under the same rules have the same key, and are counted once.
+        The same variants of the same code, on the same symbols from the same first bar on, under the same
+        rules, have the same key and are counted once: a schedule that runs one variant on a bar more each
+        day tries nothing new.
     variants : int
         How many were tried: the trials. Those whose Sharpe ratio is not defined count, too.
     sharpe_mean : float
@@ -96,6 +109,11 @@ class TrialJournal:
             self._listeners = [method for method in self._listeners if method() is not None]
             self._listeners.append(weakref.WeakMethod(listener))
 
+    def ignore(self, listener: Callable[[], None]) -> None:
+        """Call it no more."""
+        with self._lock:
+            self._listeners = [method for method in self._listeners if method() != listener]
+
     def pending(self) -> list[TrialBatch]:
         """What was written down and is not settled yet."""
         with self._lock:
@@ -122,7 +140,7 @@ def trial_key(**facts: Any) -> str:
     return hashlib.sha256(said.encode()).hexdigest()[:32]
 
 
-def sharpe_moments(sharpes: npt.ArrayLike) -> tuple[float, float, int, float]:
+def sharpe_moments(sharpes: npt.ArrayLike) -> Moments:
     """Mean, sum of squared deviations, count and maximum of the Sharpe ratios that are defined.
 
     Parameters
@@ -141,3 +159,17 @@ def sharpe_moments(sharpes: npt.ArrayLike) -> tuple[float, float, int, float]:
         return math.nan, 0.0, 0, math.nan
     mean = float(values.mean())
     return mean, float(((values - mean) ** 2).sum()), int(values.size), float(values.max())
+
+
+def joined_moments(one: Moments, other: Moments) -> Moments:
+    """The moments of both together, as if their values had been in one list.
+
+    T. F. Chan, G. H. Golub and R. J. LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing
+    Sample Variances", Stanford STAN-CS-79-773, 1979.
+    """
+    if not one[2] or not other[2]:
+        return other if not one[2] else one
+    count, apart = one[2] + other[2], other[0] - one[0]
+    mean = one[0] + apart * other[2] / count
+    squares = one[1] + other[1] + apart**2 * one[2] * other[2] / count
+    return mean, squares, count, max(one[3], other[3])

@@ -15,7 +15,7 @@ import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from workbench.backtest.trials import TrialBatch, TrialJournal
+from workbench.backtest.trials import Moments, TrialBatch, TrialJournal, joined_moments
 from workbench.db import frames
 from workbench.db.pool import ServiceConnectionPool
 from workbench.errors import WorkbenchError
@@ -132,23 +132,19 @@ class TrialStore:
         query = sa.select(*columns).where(trials.c.strategy == strategy)
         with self.pool.begin("counting trials") as connection:
             rows = connection.execute(query).all()
-        count, mean, m2, best = 0, 0.0, 0.0, -math.inf
+        moments: Moments = (math.nan, 0.0, 0, math.nan)
         for row in rows:
             if row.sharpe_count:
-                # Chan, Golub and LeVeque (1979): moments of parts put together without their members.
-                together = count + row.sharpe_count
-                apart = row.sharpe_mean - mean
-                m2 += row.sharpe_m2 + apart * apart * count * row.sharpe_count / together
-                mean += apart * row.sharpe_count / together
-                count = together
-                best = max(best, row.best_sharpe)
+                theirs = (row.sharpe_mean, row.sharpe_m2, row.sharpe_count, row.best_sharpe)
+                moments = joined_moments(moments, theirs)
+        mean, squares, count, best = moments
         return TrialCount(
             strategy=strategy,
             variants=sum(row.variants for row in rows),
             batches=len(rows),
-            sharpe_mean=mean if count else math.nan,
-            sharpe_variance=m2 / (count - 1) if count > 1 else math.nan,
-            best_sharpe=best if count else math.nan,
+            sharpe_mean=mean,
+            sharpe_variance=squares / (count - 1) if count > 1 else math.nan,
+            best_sharpe=best,
         )
 
     def list(self, strategy: str | None = None, *, latest: int = 50) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from workbench import Workbench
 from workbench.backtest.trials import TrialBatch, TrialJournal, sharpe_moments
 from workbench.errors import RunFenced
 from workbench.runs import NO_RUN
-from workbench.runs.scope import NotebookRun, NoRun
+from workbench.runs.scope import NoRun, NotebookRun
 from workbench.runs.trials import TrialStore
 from workbench.settings import Settings
 
@@ -106,9 +106,9 @@ from workbench.backtest import backtest
 
 wb = Workbench()
 wb.strategy_engine.load_strategies()
-days = pd.date_range("2020-01-01", periods=50, tz="UTC")
+days = pd.date_range("2020-01-01", periods=500, tz="UTC")
 index = pd.MultiIndex.from_product([["X"], days], names=["symbol", "timestamp"])
-price = 100 + np.sin(np.arange(50.0)).cumsum()
+price = 100 + np.random.default_rng(3).normal(size=500).cumsum()
 bars = pd.DataFrame({"open": price, "close": price}, index=index)
 for window in range(2, 12):
     above = bars["close"] > bars["close"].rolling(window).mean()

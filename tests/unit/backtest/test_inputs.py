@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workbench.backtest import backtest
+from workbench.backtest import Weights, backtest
 from workbench.errors import BacktestError
 
 DAYS = pd.date_range("2020-01-01", periods=4, tz="UTC", name="timestamp")
@@ -54,6 +54,8 @@ def test_bars_with_impossible_times() -> None:
     assert "no time zone" in refused(naive)
     assert "tz_localize" in refused(naive)
     assert "pd.to_datetime" in refused(make_bars().rename(str, level="timestamp"))
+    unknown = make_bars().rename({DAYS[1]: pd.NaT}, level="timestamp")
+    assert "no symbol or no timestamp" in refused(unknown)
     twice = pd.concat([make_bars(), make_bars().iloc[[5]]])
     assert "B has two rows at 2020-01-02" in refused(twice)
 
@@ -96,10 +98,46 @@ def test_signals_that_are_not_aligned() -> None:
     ("option", "value"),
     [("cash", 0.0), ("cash", -1.0), ("cash", math.nan), ("cash", math.inf)]
     + [(name, value) for name in ("fees", "slippage") for value in (-0.001, 1.0, math.nan)]
+    + [("fixed_fees", value) for value in (-1.0, math.nan, math.inf)]
+    + [(name, value) for name in ("stop_loss", "trailing_stop") for value in (0.0, 1.0, math.nan)]
+    + [("take_profit", 0.0), ("take_profit", math.inf)]
     + [("periods_per_year", 0.0), ("periods_per_year", math.nan)],
 )
 def test_impossible_options(option: str, value: float) -> None:
     assert refused(make_bars(), **{option: value}).startswith(f"{option}: {value} ")
+
+
+def test_options_of_another_kind() -> None:
+    assert "'open' is none of next_open, next_close, same_close" in refused(make_bars(), fill="open")
+    assert "give Percent(0.5)" in refused(make_bars(), size=0.5)
+
+
+def refused_weights(weights: Any) -> str:
+    with pytest.raises(BacktestError) as caught:
+        backtest(make_bars(), Weights(weights))
+    message = str(caught.value)
+    assert message.startswith("weights: ")
+    assert message.endswith(".")
+    return message
+
+
+def test_weights_that_are_not_aligned_or_no_fractions() -> None:
+    good = make_signals().astype(float)
+    assert "not bool" not in refused_weights(make_signals())
+    assert "is bool; give fractions" in refused_weights(make_signals())
+    assert "no frame" in refused_weights(good["A"])
+    assert "infinite" in refused_weights(good * math.inf)
+    assert "no time zone" in refused_weights(good.tz_localize(None))
+    assert "first difference: 'A'" in refused_weights(good.rename(columns={"A": "C"}))
+    elsewhere = good.set_axis(DAYS + pd.Timedelta(hours=1))
+    assert "2020-01-01 01:00:00+00:00 is no timestamp of the bars" in refused_weights(elsewhere)
+    assert "stands there twice" in refused_weights(pd.concat([good, good]))
+
+
+def test_weights_without_a_bar_order_nothing() -> None:
+    bars = with_value("close", math.nan, row=1)
+    weights = pd.DataFrame({"A": [math.nan, 0.5, math.nan, math.nan], "B": math.nan}, index=DAYS)
+    assert backtest(bars, Weights(weights[["B", "A"]])).orders.empty
 
 
 def test_signals_in_any_of_their_shapes_say_the_same() -> None:

@@ -14,7 +14,7 @@ from workbench.backtest.strategy import Strategy
 from workbench.backtest.sweep.chunk import values_of
 from workbench.backtest.sweep.job import Job, lay_out
 from workbench.backtest.sweep.space import Grid, Random
-from workbench.backtest.trials import JOURNAL, TrialBatch, sharpe_moments, trial_key
+from workbench.backtest.trials import JOURNAL, TrialBatch, sharpe_moments
 from workbench.backtest.validation.objectives import check_objective, objective_of
 from workbench.backtest.validation.result import ValidationResult, joined, ratio_of
 from workbench.backtest.validation.search import Search, Searched, search_by_sweep, search_on_rows
@@ -225,7 +225,7 @@ def _record(kind: str, job: Job, searched: Searched) -> None:
         TrialBatch(
             strategy=job.plan.strategy.name,
             kind=kind,
-            key=trial_key(**job.facts),
+            key=job.trial_key,
             variants=len(searched.sharpes),
             sharpe_mean=mean,
             sharpe_m2=squares,

@@ -1,0 +1,164 @@
+"""The flow that sweeps a strategy's parameters on a Dask cluster."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import math
+from typing import Any, cast
+
+import pandas as pd
+from prefect import flow, get_run_logger
+from prefect_dask import DaskTaskRunner
+
+from workbench import Workbench
+from workbench.backtest import Strategy
+from workbench.backtest.sweep import SweepResult, sweep
+from workbench.backtest.sweep.store import METRICS
+from workbench.errors import StrategyError
+
+
+@flow(name="sweep-strategy", flow_run_name="{strategy}")
+def sweep_strategy(
+    strategy: str,
+    symbols: list[str],
+    grid: dict[str, list[Any]],
+    source: str | None = None,
+    start: str | None = None,
+    end: str | None = None,
+    rules: dict[str, Any] | None = None,
+    store: str | None = None,
+    best: int = 10,
+    scheduler: str | None = None,
+    workers: int = 2,
+) -> dict[str, Any]:
+    """Backtest every combination of a strategy's parameters on each symbol, and store the best ones' figures.
+
+    Parameters
+    ----------
+    strategy : str
+        Where it is, as in "workbench.strategies:sma_cross"; Dask's workers must be able to import it, too.
+    symbols : list of str
+    grid : dict
+        The values to try, by parameter.
+    source : str, optional
+        The bars' data source, where the symbols have several.
+    start, end : str, optional
+        The bars in [start, end), UTC.
+    rules : dict, optional
+        How orders are filled, as `sweep` takes it: fees, slippage, …
+    store : str, optional
+        A folder. A run that is killed, and started again, goes on where it was.
+    best : int
+        So many of the best variants are stored.
+    scheduler : str, optional
+        The Dask scheduler's address, as in "tcp://10.0.0.5:8786". Default: a cluster of this machine, for as
+        long as the flow runs.
+    workers : int
+        How many workers that cluster has.
+
+    Returns
+    -------
+    dict
+        How many variants were tried and how many failed, and the best one's row.
+    """
+    tried = _find(strategy)
+    logger = get_run_logger()
+    with Workbench() as wb, _on_dask(scheduler, workers) as dask:
+        bars = wb.data_ingestion.load_market_data(symbols, start, end, source=source)
+        found = sweep(tried, bars, grid, cluster=dask.client, store=store, progress=False, **(rules or {}))
+        logger.info("%s", found)
+        top = found.best(best)
+        if len(top):
+            wb.analytics.write_performance_metrics(_figures(found, top, bars))
+    return {
+        "variants": found.n_variants,
+        "failed": found.n_failed,
+        "best": _described(found, top.iloc[0]) if len(top) else None,
+    }
+
+
+def _find(strategy: str) -> Strategy:
+    module, _, name = strategy.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise StrategyError(
+            f"There is no strategy {strategy!r} ({error}); say its module and its name, as in "
+            "workbench.strategies:sma_cross."
+        ) from error
+    if not isinstance(found, Strategy):
+        raise StrategyError(f"{strategy} is a {type(found).__name__}; put @strategy above the function.")
+    return found
+
+
+def _on_dask(scheduler: str | None, workers: int) -> DaskTaskRunner:
+    if scheduler is not None:
+        return DaskTaskRunner(address=scheduler)
+    # A worker is a process of one thread; nothing listens beyond this machine.
+    return DaskTaskRunner(
+        cluster_kwargs={
+            "n_workers": workers,
+            "threads_per_worker": 1,
+            "host": "127.0.0.1",
+            "dashboard_address": "127.0.0.1:0",
+        }
+    )
+
+
+def _figures(found: SweepResult, top: pd.DataFrame, bars: pd.DataFrame) -> pd.DataFrame:
+    """The best variants' metrics as rows of `performance_metrics`, each variant under a name of its own."""
+    times = bars.index.get_level_values("timestamp")
+    figures = pd.concat(
+        pd.DataFrame(
+            {
+                "strategy": _called(found, row),
+                "metric": list(METRICS),
+                "value": row[list(METRICS)].to_numpy(dtype="float64"),
+                "metadata": [{**_described(found, row), "rank": rank, "tried": found.n_variants}]
+                * len(METRICS),
+            }
+        )
+        for rank, (_, row) in enumerate(top.iterrows(), start=1)
+    )
+    # A profit factor without a loss is infinite: as elsewhere, that is stored as not defined.
+    figures = figures.replace([math.inf, -math.inf], math.nan)
+    return figures.assign(period_start=times.min(), period_end=times.max())
+
+
+def _called(found: SweepResult, row: pd.Series[Any]) -> str:
+    """As in "sma_cross(fast=20, slow=50) AAPL"."""
+    shown = ", ".join(f"{name}={value}" for name, value in found.variant(cast(int, row.name)).items())
+    return f"{found.strategy}({shown}) {row['symbol']}"
+
+
+def _described(found: SweepResult, row: pd.Series[Any]) -> dict[str, Any]:
+    value = float(row[found.objective])
+    return {
+        "strategy": found.strategy,
+        "symbol": row["symbol"],
+        "parameters": found.variant(cast(int, row.name)),
+        found.objective: value if math.isfinite(value) else None,
+    }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Sweep a strategy inside a Prefect flow, in this process.")
+    parser.add_argument("strategy", help="as in workbench.strategies:sma_cross")
+    parser.add_argument("symbols", nargs="+")
+    parser.add_argument("--grid", type=json.loads, required=True, help="as in '{\"fast\": [10, 20]}'")
+    parser.add_argument("--rules", type=json.loads, help="as in '{\"fees\": 0.002}'")
+    parser.add_argument("--source")
+    parser.add_argument("--scheduler", help="a Dask scheduler's address")
+    parser.add_argument("--workers", type=int, default=2)
+    arguments = parser.parse_args()
+    sweep_strategy(
+        arguments.strategy,
+        arguments.symbols,
+        arguments.grid,
+        source=arguments.source,
+        rules=arguments.rules,
+        scheduler=arguments.scheduler,
+        workers=arguments.workers,
+    )

@@ -1,0 +1,73 @@
+"""Writing a backtest down in the journal of trials, which stands in `workbench.backtest.trials`."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.backtest import metrics as figures
+from workbench.backtest.decisions import Decisions, Targets, decided_sha256
+from workbench.backtest.inputs import BarArrays, bars_sha256
+from workbench.backtest.result import BacktestResult
+from workbench.backtest.strategy import Strategy
+from workbench.backtest.trials import JOURNAL, TrialBatch, sharpe_moments, trial_key
+
+__all__ = ["count_backtest"]
+
+
+def count_backtest(
+    strategy: Strategy | None,
+    result: BacktestResult,
+    decided: Decisions | Targets,
+    market: BarArrays,
+    dividends: npt.NDArray[np.float64] | None,
+) -> None:
+    """Record one trial: of the strategy, or of whatever has the result's name.
+
+    The same code with the same parameters on the same symbols from the same first bar on is one trial,
+    however often it is run and however many bars have come since; of signals without a strategy nothing is
+    known but themselves, so each other signal and each other bar is another trial.
+
+    Parameters
+    ----------
+    strategy : Strategy or None
+    result : BacktestResult
+    decided : Decisions or Targets
+        What was traded.
+    market : BarArrays
+        What it was traded on.
+    dividends : ndarray of float64, shape (n_bars, n_symbols), optional
+    """
+    counted_under = strategy.name if strategy else result.name
+    mean, squares, count, best = sharpe_moments([figures.sharpe(result.returns, periods_per_year=1.0)])
+    if strategy is not None:
+        facts = {"code": strategy.sha256, "start": result.start, "dividends": dividends is not None}
+    else:
+        paid = None if dividends is None else hashlib.sha256(dividends.tobytes()).hexdigest()
+        facts = {"code": decided_sha256(decided), "bars": bars_sha256(market), "dividends": paid}
+    key = trial_key(
+        strategy=counted_under,
+        parameters=dict(result.parameters),
+        symbols=result.symbols,
+        execution=repr(result.execution),
+        **facts,
+    )
+    JOURNAL.record(
+        TrialBatch(
+            strategy=counted_under,
+            kind="backtest",
+            key=key,
+            variants=1,
+            sharpe_mean=mean,
+            sharpe_m2=squares,
+            sharpe_count=count,
+            best_sharpe=best,
+            n_bars=len(result.returns),
+            symbols=result.symbols,
+            start=result.start,
+            end=result.end,
+            parameters=dict(result.parameters),
+        )
+    )

@@ -1,0 +1,70 @@
+"""A sweep at a glance, as a small HTML table without external parts, for light and dark pages."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from workbench.backtest.sweep.result import SweepResult
+
+__all__ = ["card_html"]
+
+_LINE = "1px solid rgba(128,128,128,.3)"
+_CELL = f"padding:4px 14px;border-top:{_LINE};text-align:right;font-variant-numeric:tabular-nums"
+_PERCENT = {"total_return", "cagr", "volatility", "max_drawdown", "win_rate", "exposure"}
+
+
+def card_html(result: SweepResult, parameters: Sequence[str], periods_per_year: float) -> str:
+    """The five best variants, and how much all of them differ.
+
+    Parameters
+    ----------
+    result : SweepResult
+    parameters : sequence of str
+        Those that were searched.
+    periods_per_year : float
+        For the spread of the Sharpe ratios.
+
+    Returns
+    -------
+    str
+        One `<div>`.
+    """
+    best = result.best(5)
+    names = [
+        *(name for name in ("symbol", "period") if best[name].nunique() > 1),
+        *parameters,
+        *dict.fromkeys([result.objective, "total_return", "max_drawdown", "total_trades"]),
+    ]
+    head = "".join(f'<th style="{_CELL};opacity:.7;font-weight:400">{escape(name)}</th>' for name in names)
+    rows = "".join(
+        "<tr>"
+        + "".join(f'<td style="{_CELL}">{escape(_shown(name, row[name]))}</td>' for name in names)
+        + "</tr>"
+        for row in best.to_dict("records")
+    )
+    told = f"{result.said}; the best by {result.objective}"
+    spread = math.sqrt(result.sharpe_variance * periods_per_year)
+    if math.isfinite(spread):
+        told += f"; Sharpe ratios differ by {spread:.2f} (standard deviation)"
+    return (
+        f'<div style="display:inline-block;border:{_LINE};border-radius:8px;padding:10px 6px 4px;'
+        'color:inherit">'
+        f'<div style="padding:0 14px 2px;font-weight:600">{escape(result.strategy)}</div>'
+        f'<div style="padding:0 14px 8px;opacity:.7;font-size:.9em">{escape(told)}</div>'
+        '<table style="border-collapse:collapse;border:none;margin:0;color:inherit;'
+        f'background:transparent"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    )
+
+
+def _shown(name: str, value: Any) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    if math.isnan(value):
+        return "–"
+    if name == "total_trades":
+        return f"{value:,.0f}"
+    return f"{value:.1%}" if name in _PERCENT else f"{value:.4g}"

@@ -1,0 +1,161 @@
+"""`Estimate`: what a sweep will take, measured on a few variants before it starts."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+from workbench.backtest.sweep.chunk import Plan, Task, Variants, compute
+from workbench.backtest.sweep.executors.executor import available_cpus
+
+__all__ = ["Estimate", "Place", "estimate", "seconds_per_variant"]
+
+Place = Literal["this process", "threads", "processes", "cluster"]
+
+_START_SECONDS = 3.0
+"""What starting worker processes takes: a sweep has to save more than that by them."""
+_TASK_SECONDS = 1.0
+"""A chunk takes about that long: progress shows, and little is lost when a sweep is killed."""
+_CHUNK_BYTES = 4_000_000
+"""Signals of a chunk: what fits into a processor's cache is read fastest."""
+_MOST_VARIANTS = 8_192
+_PER_WORKER = 4
+"""So many chunks a worker at least, so that all of them end at about the same time,"""
+_LEAST_SECONDS = 0.04
+"""unless they would take less than that: what variants share is computed for each chunk anew."""
+_SLOW_SECONDS = 0.5
+"""A variant that takes longer is timed once."""
+_TIMED_MANY, _TIMED_ONE = 32, 2
+_PROCESS_BYTES = 200_000_000
+"""A worker process with its libraries."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a sweep will take.
+
+    Attributes
+    ----------
+    variants : int
+        Rows that are still to be computed: parameters × symbols × periods.
+    seconds_per_variant : float
+        In one worker.
+    seconds : float
+        All of it.
+    memory : int
+        Bytes beside what this process holds already.
+    place : str
+        "this process", "threads", "processes" or "cluster".
+    workers : int
+    chunk : int
+        Variants in a task.
+    """
+
+    variants: int
+    seconds_per_variant: float
+    seconds: float
+    memory: int
+    place: Place
+    workers: int
+    chunk: int
+
+    def __str__(self) -> str:
+        where = self.place if self.workers == 1 else f"{self.workers} {self.place}"
+        where = where.replace(f"{self.workers} cluster", f"{self.workers} workers of a cluster")
+        return (
+            f"{self.variants:,} variants, about {_duration(self.seconds)} in {where}, "
+            f"{self.memory / 1e6:,.0f} MB"
+        )
+
+
+def seconds_per_variant(plan: Plan, variants: Variants) -> float:
+    """How long a variant takes here and now.
+
+    Parameters
+    ----------
+    plan : Plan
+    variants : mapping of str to ndarray
+        A few, of which as many are computed as it takes.
+    """
+    count = len(next(iter(variants.values()))) if variants else 1
+    timed = 0.0
+    # The first one also lays out the bars and loads the compiled loops.
+    steps = (1, min(count, _TIMED_MANY if plan.batched else _TIMED_ONE))
+    for step in steps:
+        chosen = {name: values[:step] for name, values in variants.items()}
+        started = time.perf_counter()
+        compute(plan, Task(0, 0, step, chosen))
+        timed = (time.perf_counter() - started) / step
+        if timed > _SLOW_SECONDS and not plan.batched:
+            break
+    return timed
+
+
+def estimate(
+    plan: Plan,
+    *,
+    rows: int,
+    each: float,
+    workers: int | None,
+    cluster_workers: int | None,
+    chunk: int | None,
+) -> Estimate:
+    """What so many rows will take, and where they are best computed.
+
+    Parameters
+    ----------
+    plan : Plan
+    rows : int
+    each : float
+        Seconds of one.
+    workers : int, optional
+        What the user asked for. Default: as many as pay.
+    cluster_workers : int, optional
+        Those of a cluster, where there is one.
+    chunk : int, optional
+        What the user asked for.
+    """
+    bars, symbols = plan.stage(0).market.close.shape
+    place, count = _place(plan, rows * each, workers, cluster_workers)
+    # Four flags a bar and symbol at most; pandas takes several floats for each.
+    bytes_each = bars * symbols * (4 if plan.batched else 64)
+    if chunk is None:
+        chunk = max(1, min(_MOST_VARIANTS, _CHUNK_BYTES // (bars * symbols)))
+        if each > 0.0:
+            chunk = min(chunk, max(1, round(_TASK_SECONDS / each)))
+        cell = min(rows, plan.size)
+        shares = cell / (_PER_WORKER * count), min(cell / count, _LEAST_SECONDS / each if each > 0.0 else 1.0)
+        chunk = min(chunk, max(1, math.ceil(max(shares))))
+    at_once = bytes_each * (chunk if plan.batched else 1)
+    memory = count * (at_once + chunk * 400)
+    seconds = rows * each / count
+    if place == "processes":
+        memory += count * (_PROCESS_BYTES + 6 * 8 * bars * symbols)
+        seconds += _START_SECONDS
+    return Estimate(rows, each, seconds, memory, place, count, chunk)
+
+
+def _place(plan: Plan, total: float, workers: int | None, cluster_workers: int | None) -> tuple[Place, int]:
+    """Where `total` seconds of work are best done, and by how many."""
+    if cluster_workers is not None:
+        return "cluster", cluster_workers
+    if workers == 1:
+        return "this process", 1
+    count = workers or available_cpus()
+    if plan.batched:
+        return ("threads", count) if count > 1 else ("this process", 1)
+    # Plain functions hold the interpreter's lock: only processes help, and those take a while to start.
+    pays = total - total / count > _START_SECONDS
+    return ("processes", count) if count > 1 and (workers is not None or pays) else ("this process", 1)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 1.0:
+        return "a second"
+    if seconds < 120.0:
+        return f"{seconds:.0f} s"
+    if seconds < 7_200.0:
+        return f"{seconds / 60.0:.0f} min"
+    return f"{seconds / 3600.0:.1f} h"

@@ -1,0 +1,219 @@
+"""Research results to the database: backtests, sweeps and validations, each with its report and its honesty.
+
+What the engine found comes in as objects, and goes out as rows of two services. Nothing is computed here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from workbench.db.frames import Written
+from workbench.errors import BacktestError
+
+if TYPE_CHECKING:
+    from workbench.backtest import BacktestResult
+    from workbench.backtest.overfitting import Honesty
+    from workbench.backtest.report import Tearsheet
+    from workbench.backtest.sweep import SweepResult
+    from workbench.backtest.validation import ValidationResult
+    from workbench.runs.trials import TrialCount
+    from workbench.services.analytics import AnalyticsService
+    from workbench.services.strategy_engine import StrategyEngineService
+
+__all__ = [
+    "as_json",
+    "counted_under",
+    "honesty_of",
+    "save_backtest",
+    "save_sweep",
+    "save_validation",
+    "strategy_id_of",
+]
+
+_KEPT_VARIANTS = 50
+"""So many of a sweep's best variants are stored; all of them stay in the sweep's own files."""
+
+
+def honesty_of(
+    result: BacktestResult | ValidationResult,
+    count: TrialCount,
+    *,
+    pbo: float | None = None,
+    spa: float | None = None,
+) -> Honesty:
+    """How likely a result is luck, given everything that was tried of its strategy.
+
+    Parameters
+    ----------
+    result : BacktestResult or ValidationResult
+    count : TrialCount
+        Of the same strategy; what `result` came from is among its trials.
+    pbo, spa : float, optional
+        What other tests said; they join the sentence.
+    """
+    from workbench.backtest.overfitting import judge
+
+    return judge(
+        result.returns,
+        trials=max(count.variants, 1),
+        sharpe_variance=count.sharpe_variance,
+        pbo=pbo,
+        spa=spa,
+        periods_per_year=result.periods_per_year,
+    )
+
+
+def counted_under(result: BacktestResult | ValidationResult) -> str:
+    """What a result's trials are counted under: its strategy, or the name of signals that have none."""
+    from workbench.backtest import BacktestResult
+
+    if isinstance(result, BacktestResult):
+        return result.strategy or result.name
+    return result.strategy
+
+
+def strategy_id_of(result: BacktestResult) -> str:
+    """What a backtest is stored under where nobody says: its strategy's name and its symbols."""
+    if result.strategy is None:
+        raise BacktestError(
+            "this backtest is of signals that have no name; say under which one it is stored: strategy_id=…"
+        )
+    symbols = "-".join(result.symbols[:5]) + ("-…" if len(result.symbols) > 5 else "")
+    return f"{result.strategy}-{symbols}"
+
+
+def save_backtest(
+    strategy_engine: StrategyEngineService,
+    analytics: AnalyticsService,
+    result: BacktestResult,
+    *,
+    strategy_id: str,
+    name: str,
+    parameters: Mapping[str, Any],
+    status: str,
+    tearsheet: Tearsheet | None,
+) -> dict[str, Written]:
+    """Store signals and daily performance, then the figures, then the report.
+
+    Two services, so three transactions: each is whole or not there, and saving again completes what a
+    crash between them left out.
+    """
+    written = strategy_engine.write_backtest(
+        strategy_id=strategy_id,
+        name=name,
+        parameters=as_json(parameters),
+        status=status,
+        signals=result.signals(),
+        performance=result.performance(),
+    )
+    figures = _figures(strategy_id, result.metrics, result.start, result.end, {"parameters": parameters})
+    written["performance_metrics"] = analytics.write_performance_metrics(figures)
+    if tearsheet is not None:
+        written["reports"] = _write_report(analytics, strategy_id, "tearsheet", name, tearsheet)
+    return written
+
+
+def save_sweep(
+    analytics: AnalyticsService, sweep: SweepResult, *, strategy_id: str, tearsheet: Tearsheet | None
+) -> dict[str, Written]:
+    """Store what a sweep searched and its best variants in `analytics_cache`, and the report of the best."""
+    value = as_json(
+        {
+            **sweep.facts,
+            "variants": len(sweep),
+            "objective": sweep.objective,
+            "sharpe_variance": sweep.sharpe_variance,
+            "best": sweep.best(_KEPT_VARIANTS).to_dict("records"),
+        }
+    )
+    cached = pd.DataFrame({"cache_key": [f"sweep/{strategy_id}"], "value": [value]})
+    written = {"analytics_cache": analytics.write_analytics_cache(cached)}
+    if tearsheet is not None:
+        written["reports"] = _write_report(analytics, strategy_id, "sweep", strategy_id, tearsheet)
+    return written
+
+
+def save_validation(
+    strategy_engine: StrategyEngineService,
+    analytics: AnalyticsService,
+    validation: ValidationResult,
+    *,
+    strategy_id: str,
+) -> dict[str, Written]:
+    """Store the out-of-sample record as a strategy of its own: daily performance and figures."""
+    written = strategy_engine.write_backtest(
+        strategy_id=strategy_id,
+        name=f"{validation.strategy}, out of sample ({validation.kind})",
+        parameters=as_json({"splits": validation.table.to_dict("records")}),
+        status="inactive",
+        signals=pd.DataFrame(columns=["symbol", "timestamp", "signal", "strength"]),
+        performance=validation.performance(),
+    )
+    returns = validation.returns
+    figures = _figures(
+        strategy_id,
+        validation.metrics,
+        pd.Timestamp(returns.index[0]),
+        pd.Timestamp(returns.index[-1]),
+        {"kind": validation.kind, "splits": len(validation.table)},
+    )
+    written["performance_metrics"] = analytics.write_performance_metrics(figures)
+    return written
+
+
+def as_json(value: Any) -> Any:
+    """What JSON can say of a value: NaN and infinity are null, times are ISO text, tuples are lists."""
+    if isinstance(value, Mapping):
+        return {str(name): as_json(item) for name, item in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [as_json(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if value is pd.NaT:
+        return None
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def _figures(
+    strategy_id: str,
+    metrics: Mapping[str, float],
+    start: pd.Timestamp,
+    end: pd.Timestamp,
+    metadata: Mapping[str, Any],
+) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "strategy": strategy_id,
+            "metric": list(metrics),
+            "value": [value if math.isfinite(value) else math.nan for value in metrics.values()],
+            "period_start": start,
+            "period_end": end,
+            "metadata": [as_json(metadata) for _ in metrics],
+        }
+    )
+
+
+def _write_report(
+    analytics: AnalyticsService, strategy_id: str, kind: str, title: str, tearsheet: Tearsheet
+) -> Written:
+    """The page and the picture; those of an earlier run under the same id are replaced."""
+    reports = pd.DataFrame(
+        {
+            "report_id": [f"{strategy_id}/{kind}.html", f"{strategy_id}/{kind}.png"],
+            "strategy": strategy_id,
+            "kind": kind,
+            "format": ["html", "png"],
+            "title": title,
+            "content": [tearsheet.html, None],
+            "file": [None, tearsheet.png()],
+        }
+    )
+    return analytics.write_reports(reports)
