@@ -38,7 +38,7 @@ PEERS    := $(VENV)/.bench-ready
 ARCTICDB := .venv-bench-arcticdb
 
 bench: $(READY) $(PEERS) $(ARCTICDB)/.ready ## Each headline speed against its peers, in one run
-	@$(BIN)/python -m benchmarks load write growth startup $(ARGS)
+	@$(BIN)/python -m benchmarks load write growth startup sweep backtest $(ARGS)
 
 $(PEERS): requirements/bench.txt $(READY)
 	@echo "Installing the benchmarks' peers into $(VENV)" >&2
@@ -78,6 +78,7 @@ $(READY): $(LOCK) pyproject.toml
 	@echo "Installing the tested set into $(VENV) (a few minutes the first time)" >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --prefer-binary -r $(LOCK)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
-	@# The compiled loops are made now, or the first large load would wait for them.
+	@# The compiled loops are made now, or the first large load and the first sweep would wait for them.
 	@$(BIN)/python -c "from workbench.db import wire; wire.compile_all()"
+	@$(BIN)/python -c "from workbench.backtest.sweep import kernels; kernels.compile_all()"
 	@touch $@

@@ -27,6 +27,14 @@ class BenchmarkSize:
         How many minute bars a symbol has in a year of the growing table.
     day_symbols, day_bars : int
         For how many symbols a day is appended, and how many minute bars that is for each.
+    swept_bars, swept_windows : int
+        How many daily bars a sweep is over, and how many averages it pairs.
+    swept_in_python : int
+        How many variants of a strategy in plain pandas are swept on one machine.
+    swept_for_memory : tuple of (int, int)
+        How many variants the smaller and the larger sweep have whose memory is compared.
+    swept_on_dask : int
+        How many variants of a strategy in plain pandas are swept on Dask.
     """
 
     rounds: int = 9
@@ -37,6 +45,11 @@ class BenchmarkSize:
     year_bars: int = 98_000
     day_symbols: int = 500
     day_bars: int = 390
+    swept_bars: int = 2_520
+    swept_windows: int = 65
+    swept_in_python: int = 200
+    swept_for_memory: tuple[int, int] = (1_000, 100_000)
+    swept_on_dask: int = 3_000
 
 
 @dataclass(frozen=True)

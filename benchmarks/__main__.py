@@ -24,6 +24,7 @@ BENCHMARKS: Mapping[str, str] = {
     "load": "a million bars from PostgreSQL into a DataFrame, and again through the cache",
     "write": "500,000 new bars into the table, idempotently, and the same bars again",
     "growth": "a symbol's year and a day's append as the table grows",
+    "sweep": "thousands of variants beside vectorbt, their memory, and a second Dask worker",
     "startup": "what an import, a first query and a first backtest cost in a fresh process",
 }
 """Every benchmark: a module of this package with a function `run(size)`, and what it measures."""

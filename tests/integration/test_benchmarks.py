@@ -23,6 +23,11 @@ TINY = BenchmarkSize(
     year_bars=200,
     day_symbols=20,
     day_bars=10,
+    swept_bars=250,
+    swept_windows=5,
+    swept_in_python=5,
+    swept_for_memory=(10, 30),
+    swept_on_dask=20,
 )
 
 # One value in the last bar, changed by the least that the column can tell.
@@ -64,6 +69,15 @@ def wrong_peer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         ("load", {"load_cold_vs_best_peer", "load_warm_vs_best_db_peer", "load_peak_memory"}),
         ("write", {"write_vs_handwritten_copy", "write_vs_to_sql", "rewrite_vs_write"}),
         ("growth", {"growth_load", "growth_append", "growth_append_daily"}),
+        (
+            "sweep",
+            {
+                "sweep_vs_vectorbt",
+                "sweep_vs_vectorbt_python_strategy",
+                "sweep_memory_growth",
+                "sweep_dask_scaling",
+            },
+        ),
         ("startup", {"import_vs_its_parts", "first_query_vs_plain", "first_backtest_vs_plain"}),
     ],
 )
@@ -76,7 +90,7 @@ def test_a_benchmark_runs_from_end_to_end_and_reports_its_figures(name: str, fig
 
 
 def test_every_benchmark_that_can_be_named_is_tested_here() -> None:
-    assert list(BENCHMARKS) == ["load", "write", "growth", "startup"]
+    assert list(BENCHMARKS) == ["load", "write", "growth", "sweep", "backtest", "startup"]
 
 
 def test_a_peer_that_loads_another_value_is_refused(wrong_peer: str) -> None:

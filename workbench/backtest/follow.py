@@ -62,7 +62,7 @@ class SignalWalk(Walk):
         for column in due:
             self._coming[column] = self._next(column, row)
 
-    def forget(self, row: int) -> None:
+    def forget(self, row: int, /) -> None:
         """Stops of positions that are closed now do not come."""
         self._touches = {
             column: touch for column, touch in self._touches.items() if column in self.account.units

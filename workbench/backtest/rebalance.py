@@ -45,6 +45,9 @@ class WeightWalk(Walk):
         """The first row after `row` with a weight to fill, or a dividend."""
         return self._following[row + 1]
 
+    def forget(self, _row: int, /) -> None:
+        """Weights that are still to be filled are seen to be of a ruined account when they come."""
+
     def visit(self, row: int) -> None:
         """Pay dividends, then sell down, then buy up."""
         account, rules = self.account, self.floor.rules

@@ -118,7 +118,8 @@ class Walk(ABC):
                 account.close_all(row, closes, present)
                 self.forget(row)
 
-    def forget(self, row: int) -> None:  # noqa: B027
+    @abstractmethod
+    def forget(self, row: int, /) -> None:
         """Everything was closed at this row, ruined: what was waited for does not come."""
 
     def pay(self, row: int, columns: range | list[int]) -> None:

@@ -65,6 +65,8 @@ def test_the_same_trial_is_counted_once_and_another_one_again(journal: TrialJour
     backtest(PRICES.iloc[::-1], above_mean)
     assert len(journal.pending()) == 4, "the same bars in another order"
     backtest(PRICES.iloc[:-1], above_mean)
+    assert len(journal.pending()) == 4, "bars that came since make no other trial"
+    backtest(PRICES.iloc[1:], above_mean)
     assert len(journal.pending()) == 5
     paid = pd.Series([1.0], index=pd.MultiIndex.from_tuples([("X", days(3)[2])]))
     assert len(trials_of(journal, dividends=paid)) == 6

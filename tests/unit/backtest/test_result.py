@@ -198,6 +198,33 @@ def test_returns_compound_to_the_equity(aapl: pd.DataFrame) -> None:
     np.testing.assert_allclose(result.drawdown, result.equity / peak - 1, atol=1e-10)
 
 
+def test_every_figure_has_its_name_and_is_the_metric_of_the_returns(aapl: pd.DataFrame) -> None:
+    above = aapl["close"] > aapl["close"].rolling(50).mean()
+    result = backtest(aapl, above, ~above, short_entries=~above, short_exits=above, slippage=0.0005)
+    figures, returns = result.metrics, result.returns
+    of_returns = (
+        "total_return", "cagr", "volatility", "sortino", "calmar", "omega", "stability", "max_drawdown",
+        "max_drawdown_length", "value_at_risk", "conditional_value_at_risk", "tail_ratio", "skewness",
+        "kurtosis",
+    )  # fmt: skip
+    for name in of_returns:
+        assert figures[name] == getattr(metrics, name)(returns), name
+    assert figures["sharpe_ratio"] == metrics.sharpe(returns)
+    for name in ("alpha", "beta", "information_ratio", "up_capture", "down_capture"):
+        assert figures[name] == getattr(metrics, name)(returns, result.benchmark_returns), name
+    closed = result.trades.loc[result.trades["status"] == "closed", "pnl"]
+    for name in ("win_rate", "profit_factor", "expectancy", "sqn"):
+        assert figures[name] == getattr(metrics, name)(closed), name
+    assert figures["exposure"] == metrics.exposure(result.exposure)
+    assert figures["turnover"] == metrics.turnover(result.turnover) * 252
+    assert set(figures) == {
+        *of_returns, "sharpe_ratio", "benchmark_return", "alpha", "beta", "information_ratio", "up_capture",
+        "down_capture", "total_trades", "open_trades", "win_rate", "profit_factor", "expectancy", "sqn",
+        "exposure", "turnover", "fees_paid", "slippage_paid", "final_equity",
+    }  # fmt: skip
+    assert not any(math.isnan(value) for value in figures.values())
+
+
 def test_a_result_cannot_be_changed() -> None:
     result = run([10] * 3, [10] * 3, "x..", "...")
     with pytest.raises(dataclasses.FrozenInstanceError):

@@ -31,6 +31,7 @@ __all__ = [
     "compute",
     "curves_of",
     "decide",
+    "trade_signals",
     "values_of",
 ]
 
@@ -184,7 +185,7 @@ def _trade_all(
             said = None
         if said is not None:
             flags = (said.entries, said.exits, said.short_entries, said.short_exits)
-            _trade_signals(stage, flags, metrics, curves)
+            trade_signals(stage, flags, metrics, curves)
             return {}
     errors = {}
     for position in range(_count(variants)):
@@ -220,16 +221,27 @@ def _trade(plan: Plan, stage: Stage, decided: Decisions | Targets, metrics: Floa
     short = decided.enter < 0
     shorts = (short[np.newaxis], decided.leave_short[np.newaxis]) if short.any() else (None, None)
     long = decided.enter > 0
-    _trade_signals(stage, (long[np.newaxis], decided.leave_long[np.newaxis], *shorts), metrics, curves)
+    trade_signals(stage, (long[np.newaxis], decided.leave_long[np.newaxis], *shorts), metrics, curves)
 
 
-def _trade_signals(
+def trade_signals(
     stage: Stage,
     flags: Sequence[npt.NDArray[np.bool_] | None],
     metrics: Floats,
     curves: Floats,
 ) -> None:
-    """Trade signals of shape (n_variants, n_bars, n_symbols), by whichever loop is fastest."""
+    """Trade signals by whichever loop is fastest.
+
+    Parameters
+    ----------
+    stage : Stage
+    flags : sequence of ndarray of bool, shape (n_variants, n_bars, n_symbols), or None
+        Entries, exits, short entries and short exits, laid out as `stage.market`.
+    metrics : ndarray of float64, shape (n_variants, n_metrics)
+        Filled.
+    curves : ndarray of float64, shape (n_variants, n_bars) or (0, 0)
+        Filled with equity.
+    """
     from workbench.backtest.sweep import kernels
 
     entries, exits, short_entries, short_exits = (

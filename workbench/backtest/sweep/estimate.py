@@ -9,6 +9,7 @@ from typing import Literal
 
 from workbench.backtest.sweep.chunk import Plan, Task, Variants, compute
 from workbench.backtest.sweep.executors.executor import available_cpus
+from workbench.errors import SweepError
 
 __all__ = ["Estimate", "Place", "estimate", "seconds_per_variant"]
 
@@ -116,18 +117,20 @@ def estimate(
         Those of a cluster, where there is one.
     chunk : int, optional
         What the user asked for.
+
+    Raises
+    ------
+    SweepError
+        `workers` or `chunk` is below 1.
     """
+    for name, value in (("workers", workers), ("chunk", chunk)):
+        if value is not None and value < 1:
+            raise SweepError(f"{name}={value}: give 1 or more, or leave it out.")
     bars, symbols = plan.stage(0).market.close.shape
     place, count = _place(plan, rows * each, workers, cluster_workers)
+    chunk = chunk or _chunk(min(rows, plan.size), each, count, cells=bars * symbols)
     # Four flags a bar and symbol at most; pandas takes several floats for each.
     bytes_each = bars * symbols * (4 if plan.batched else 64)
-    if chunk is None:
-        chunk = max(1, min(_MOST_VARIANTS, _CHUNK_BYTES // (bars * symbols)))
-        if each > 0.0:
-            chunk = min(chunk, max(1, round(_TASK_SECONDS / each)))
-        cell = min(rows, plan.size)
-        shares = cell / (_PER_WORKER * count), min(cell / count, _LEAST_SECONDS / each if each > 0.0 else 1.0)
-        chunk = min(chunk, max(1, math.ceil(max(shares))))
     at_once = bytes_each * (chunk if plan.batched else 1)
     memory = count * (at_once + chunk * 400)
     seconds = rows * each / count
@@ -149,6 +152,16 @@ def _place(plan: Plan, total: float, workers: int | None, cluster_workers: int |
     # Plain functions hold the interpreter's lock: only processes help, and those take a while to start.
     pays = total - total / count > _START_SECONDS
     return ("processes", count) if count > 1 and (workers is not None or pays) else ("this process", 1)
+
+
+def _chunk(variants: int, each: float, workers: int, *, cells: int) -> int:
+    """How many of a cell's variants make one task."""
+    most = min(_MOST_VARIANTS, _CHUNK_BYTES // cells)
+    share = variants / (_PER_WORKER * workers)
+    if each > 0.0:
+        most = min(most, round(_TASK_SECONDS / each))
+        share = max(share, min(variants / workers, _LEAST_SECONDS / each))
+    return max(1, min(most, math.ceil(share)))
 
 
 def _duration(seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,8 @@ from workbench.backtest import BacktestResult, Signals, Strategy, Weights, backt
 from workbench.backtest.execution import Execution
 from workbench.backtest.inputs import read_bars
 from workbench.backtest.sizing import Fixed, Percent, VolatilityTarget
-from workbench.backtest.sweep.chunk import Plan, Task, compute, curves_of
-from workbench.backtest.sweep.stage import dividends_of, make_cells
+from workbench.backtest.sweep.chunk import Plan, Task, compute, curves_of, trade_signals
+from workbench.backtest.sweep.stage import dividends_of, make_cells, set_stage
 from workbench.backtest.sweep.store import METRICS
 
 SIZES = [None, Percent(1.0), Percent(0.4), Fixed(7.0), Fixed(5_000.0), VolatilityTarget(0.3, window=5)]
@@ -40,7 +41,7 @@ def random_bars(rng: np.random.Generator, n_symbols: int, n_bars: int, *, round_
         if round_prices:
             close, open_ = np.maximum(np.round(close), 1.0), np.maximum(np.round(open_), 1.0)
         spread = np.round(rng.exponential(0.02, n_bars), 2)
-        bars = pd.DataFrame(
+        frame = pd.DataFrame(
             {
                 "open": open_,
                 "high": np.maximum(open_, close) * (1.0 + spread),
@@ -49,16 +50,17 @@ def random_bars(rng: np.random.Generator, n_symbols: int, n_bars: int, *, round_
             },
             index=pd.MultiIndex.from_product([[f"S{number}"], times], names=["symbol", "timestamp"]),
         )
-        bars.loc[rng.random(n_bars) < 0.05, "high"] = np.nan
+        frame.loc[rng.random(n_bars) < 0.05, "high"] = np.nan
         kept = rng.random(n_bars) < rng.choice([0.8, 1.0])
         kept[rng.integers(n_bars)] = True
-        frames.append(bars[kept])
-    return pd.concat(frames)
+        frames.append(frame[kept])
+    bars: pd.DataFrame = pd.concat(frames)
+    return bars
 
 
 def random_flags(rng: np.random.Generator, bars: pd.DataFrame, often: float) -> pd.DataFrame:
     market = read_bars(bars)
-    said = rng.random(market.present.shape) < often
+    said: npt.NDArray[np.bool_] = rng.random(market.present.shape) < often
     return pd.DataFrame(said, index=market.timestamps, columns=list(market.symbols))
 
 
@@ -197,6 +199,48 @@ def test_weights_give_what_backtest_gives(
         bars, said, dividends=dividends_of(dividends, read_bars(bars).symbols), count_trial=False, **common
     )
     assert_same(*swept(bars, said, dividends, common), expected)
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_bars=st.integers(1, 300),
+    n_variants=st.integers(1, 9),
+    often=st.sampled_from([0.01, 0.3, 0.99]),
+    fees=st.sampled_from([0.0, 0.001, 0.5]),
+    fixed_fees=st.sampled_from([0.0, 1.0, 400.0, 99_999.0]),
+    fraction=st.sampled_from([1.0, 0.3]),
+    whole_units=st.booleans(),
+)
+@settings(max_examples=200, deadline=None)
+def test_the_fastest_loop_gives_what_the_general_one_gives(
+    seed: int,
+    n_bars: int,
+    n_variants: int,
+    often: float,
+    fees: float,
+    fixed_fees: float,
+    fraction: float,
+    whole_units: bool,
+) -> None:
+    rng = np.random.default_rng(seed)
+    times = pd.date_range("2020-01-01", periods=n_bars, tz="UTC", name="timestamp")
+    close = 50.0 * np.exp(np.cumsum(rng.normal(0.0, 0.05, n_bars)))
+    bars = pd.DataFrame({"open": close * np.exp(rng.normal(0.0, 0.02, n_bars)), "close": close}, index=times)
+    bars = pd.concat({"A": bars}, names=["symbol"])
+    rules = Execution(
+        fees=fees, fixed_fees=fixed_fees, slippage=0.001, size=Percent(fraction), whole_units=whole_units
+    )
+    stage = set_stage(bars, make_cells(read_bars(bars), "each", None)[0], rules, None)
+    assert stage.plain
+    flags = [rng.random((n_variants, n_bars, 1)) < often for _ in range(2)]
+    found = []
+    for chosen in (stage, replace(stage, plain=False)):
+        metrics, curves = np.empty((n_variants, len(METRICS))), np.empty((n_variants, n_bars))
+        trade_signals(chosen, (*flags, None, None), metrics, curves)
+        found.append((metrics, curves))
+    # What is left of a skewness of 0 is rounding.
+    np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-12)
 
 
 def random_dividends(rng: np.random.Generator, bars: pd.DataFrame) -> pd.Series:
