@@ -25,6 +25,7 @@ BENCHMARKS: Mapping[str, str] = {
     "write": "500,000 new bars into the table, idempotently, and the same bars again",
     "growth": "a symbol's year and a day's append as the table grows",
     "sweep": "thousands of variants beside vectorbt, their memory, and a second Dask worker",
+    "backtest": "one backtest beside backtesting.py, and the first of a process beside Numba's compiler",
     "startup": "what an import, a first query and a first backtest cost in a fresh process",
 }
 """Every benchmark: a module of this package with a function `run(size)`, and what it measures."""

@@ -78,6 +78,7 @@ def wrong_peer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
                 "sweep_dask_scaling",
             },
         ),
+        ("backtest", {"backtest_vs_backtesting_py", "first_backtest_vs_numba"}),
         ("startup", {"import_vs_its_parts", "first_query_vs_plain", "first_backtest_vs_plain"}),
     ],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,9 @@ _CELL = f"padding:4px 14px;border-top:{_LINE};text-align:right;font-variant-nume
 _PERCENT = {"total_return", "cagr", "volatility", "max_drawdown", "win_rate", "exposure"}
 
 
-def card_html(result: SweepResult, parameters: Sequence[str], periods_per_year: float) -> str:
+def card_html(
+    result: SweepResult, parameters: Sequence[str], differing: Collection[str], periods_per_year: float
+) -> str:
     """The five best variants, and how much all of them differ.
 
     Parameters
@@ -25,6 +27,8 @@ def card_html(result: SweepResult, parameters: Sequence[str], periods_per_year: 
     result : SweepResult
     parameters : sequence of str
         Those that were searched.
+    differing : collection of str
+        Which of "symbol" and "period" differ from row to row.
     periods_per_year : float
         For the spread of the Sharpe ratios.
 
@@ -35,7 +39,7 @@ def card_html(result: SweepResult, parameters: Sequence[str], periods_per_year: 
     """
     best = result.best(5)
     names = [
-        *(name for name in ("symbol", "period") if best[name].nunique() > 1),
+        *(name for name in ("symbol", "period") if name in differing),
         *parameters,
         *dict.fromkeys([result.objective, "total_return", "max_drawdown", "total_trades"]),
     ]

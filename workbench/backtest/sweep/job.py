@@ -17,7 +17,7 @@ from workbench.backtest.sweep.bayesian import Bayesian
 from workbench.backtest.sweep.chunk import Plan
 from workbench.backtest.sweep.space import Grid, Random
 from workbench.backtest.sweep.stage import Periods, make_cells
-from workbench.backtest.sweep.store import METRICS, VERSION
+from workbench.backtest.sweep.store import ERROR, METRICS, VERSION
 from workbench.backtest.trials import trial_key
 from workbench.errors import StrategyError, SweepError
 
@@ -66,8 +66,9 @@ class Job:
     def trial_key(self) -> str:
         """The key of its trials: as `key`, but with the same bars and one more they are no new ones."""
         cells = [[cell.symbol, cell.period, str(cell.start)] for cell in self.plan.cells]
-        known = ("strategy", "code", "search", "execution")
-        return trial_key(**{name: self.facts[name] for name in known}, cells=cells)
+        known = {name: self.facts[name] for name in ("strategy", "code", "search", "execution")}
+        paying = self.plan.dividends is not None
+        return trial_key(**known, symbols=self.market.symbols, cells=cells, dividends=paying)
 
 
 def lay_out(
@@ -89,7 +90,8 @@ def lay_out(
     BacktestError
         The bars or the dividends cannot be used.
     StrategyError
-        There is no strategy, or the grid does not fit it.
+        There is no strategy, one of its parameters is called as a column of the sweep's frame is, or the
+        grid does not fit it.
     SweepError
         The search, the objective, the symbols or the periods cannot be used.
     """
@@ -97,6 +99,12 @@ def lay_out(
         raise StrategyError(
             f"A sweep needs a strategy, not a {type(strategy).__name__}; put @strategy above the function."
         )
+    for name in strategy.parameters:
+        if name in ("symbol", "period", ERROR, *METRICS):
+            raise StrategyError(
+                f"{strategy.name}: a sweep's rows have a column {name!r} of their own; give that parameter "
+                "another name."
+            )
     search = grid if isinstance(grid, Grid | Random | Bayesian) else Grid(dict(grid or {}))
     if seed is not None and not isinstance(search, Grid):
         search = replace(search, seed=seed)

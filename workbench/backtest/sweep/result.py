@@ -152,7 +152,9 @@ class SweepResult:
             and where the strategy raised.
         """
         plan = self._job.plan
-        wanted = np.arange(self._job.rows)[numbers]
+        if isinstance(numbers, slice):
+            numbers = range(self._job.rows)[numbers]
+        wanted = np.asarray(numbers, dtype=np.int64)
         rows = self._rows(wanted)
         names = list(plan.strategy.parameters)
         columns = []
@@ -228,7 +230,11 @@ class SweepResult:
     def _repr_html_(self) -> str:
         from workbench.backtest.sweep.card import card_html
 
-        return card_html(self, self._job.names, self._job.plan.execution.periods_per_year)
+        plan = self._job.plan
+        differing = {
+            name for name in ("symbol", "period") if len({getattr(cell, name) for cell in plan.cells}) > 1
+        }
+        return card_html(self, self._job.names, differing, plan.execution.periods_per_year)
 
 
 def _traded(stage: Stage) -> pd.DataFrame:
