@@ -16,7 +16,7 @@ from workbench.backtest import Signals, between, strategy
 from workbench.backtest.sweep import sweep
 
 FAST, SLOW = [5, 10, 20, 50], [60, 100, 200]
-COSTS = {"fees": 0.001, "slippage": 0.0005}
+COSTS: dict[str, Any] = {"fees": 0.001, "slippage": 0.0005}
 # vectorbt's own drawdown leaves the starting capital out, so it is taken here from its equity.
 SCRIPT = """
 import sys, warnings
@@ -30,7 +30,8 @@ for symbol in ("AAPL", "IBM", "MSFT"):
         for other in slow:
             above = close.rolling(one).mean() > close.rolling(other).mean()
             below = close.rolling(one).mean() < close.rolling(other).mean()
-            for fill, price, lag in (("next_open", open_, 1), ("next_close", close, 1), ("same_close", close, 0)):
+            fills = {"next_open": (open_, 1), "next_close": (close, 1), "same_close": (close, 0)}
+            for fill, (price, lag) in fills.items():
                 made = vbt.Portfolio.from_signals(
                     close, above.shift(lag, fill_value=False), below.shift(lag, fill_value=False),
                     price=price, init_cash=100_000, freq="1D", engine="rust", **costs,

@@ -7,8 +7,11 @@ import time
 from dataclasses import dataclass
 from typing import Literal
 
-from workbench.backtest.sweep.chunk import Plan, Task, Variants, compute
+import numpy as np
+
+from workbench.backtest.sweep.chunk import Plan, Task, Variants, compute, trade_signals
 from workbench.backtest.sweep.executors.executor import available_cpus
+from workbench.backtest.sweep.store import METRICS
 from workbench.errors import SweepError
 
 __all__ = ["Estimate", "Place", "estimate", "seconds_per_variant"]
@@ -17,16 +20,16 @@ Place = Literal["this process", "threads", "processes", "cluster"]
 
 _START_SECONDS = 3.0
 """What starting worker processes takes: a sweep has to save more than that by them."""
-_TASK_SECONDS = 1.0
+_TASK_SECONDS = 0.5
 """A chunk takes about that long: progress shows, and little is lost when a sweep is killed."""
-_CHUNK_BYTES = 4_000_000
+_CHUNK_BYTES = 2_700_000
 """Signals of a chunk: what fits into a processor's cache is read fastest."""
 _MOST_VARIANTS = 8_192
 _PER_WORKER = 4
 """So many chunks a worker at least, so that all of them end at about the same time,"""
 _LEAST_SECONDS = 0.04
 """unless they would take less than that: what variants share is computed for each chunk anew."""
-_SLOW_SECONDS = 0.5
+_SLOW_SECONDS = 2.0
 """A variant that takes longer is timed once."""
 _TIMED_MANY, _TIMED_ONE = 32, 2
 _PROCESS_BYTES = 200_000_000
@@ -78,20 +81,26 @@ def seconds_per_variant(plan: Plan, variants: Variants) -> float:
     ----------
     plan : Plan
     variants : mapping of str to ndarray
-        A few, of which as many are computed as it takes.
+        A few, of which as many are computed as it takes. A form for many variants is timed with some more,
+        which share what it computes once for all of them.
     """
+    stage = plan.stage(0)
+    # Loading the compiled loops is no variant's doing.
+    nothing = np.zeros((1, *stage.market.close.shape), dtype=np.bool_)
+    trade_signals(stage, (nothing, nothing, None, None), np.empty((1, len(METRICS))), np.empty((0, 0)))
+    if plan.batched and plan.space is not None:
+        variants = plan.variants(0, min(_TIMED_MANY, plan.size))
     count = len(next(iter(variants.values()))) if variants else 1
-    timed = 0.0
-    # The first one also lays out the bars and loads the compiled loops.
-    steps = (1, min(count, _TIMED_MANY if plan.batched else _TIMED_ONE))
-    for step in steps:
+    each = 0.0
+    # What a strategy does once, on its first call, does not count either, unless it takes very long.
+    for step in (1, min(count, _TIMED_MANY if plan.batched else _TIMED_ONE)):
         chosen = {name: values[:step] for name, values in variants.items()}
         started = time.perf_counter()
         compute(plan, Task(0, 0, step, chosen))
-        timed = (time.perf_counter() - started) / step
-        if timed > _SLOW_SECONDS and not plan.batched:
+        each = (time.perf_counter() - started) / step
+        if each > _SLOW_SECONDS:
             break
-    return timed
+    return each
 
 
 def estimate(
@@ -161,7 +170,9 @@ def _chunk(variants: int, each: float, workers: int, *, cells: int) -> int:
     if each > 0.0:
         most = min(most, round(_TASK_SECONDS / each))
         share = max(share, min(variants / workers, _LEAST_SECONDS / each))
-    return max(1, min(most, math.ceil(share)))
+    tasks = math.ceil(variants / max(1, min(most, math.ceil(share))))
+    # As many for each worker, or some would wait for the others' last one.
+    return math.ceil(variants / (math.ceil(tasks / workers) * workers))
 
 
 def _duration(seconds: float) -> str:

@@ -21,7 +21,7 @@ from workbench.backtest.sweep.chunk import arrays_of, curves_of, decide
 from workbench.backtest.sweep.estimate import Estimate
 from workbench.backtest.sweep.job import Job
 from workbench.backtest.sweep.stage import Stage, dividends_of
-from workbench.backtest.sweep.store import ERROR, METRICS, PartStore
+from workbench.backtest.sweep.store import METRICS, PartStore
 from workbench.backtest.sweep.totals import Totals
 from workbench.errors import SweepError
 
@@ -207,16 +207,21 @@ class SweepResult:
 
     def _labelled(self, table: Any, numbers: npt.NDArray[np.int64]) -> pd.DataFrame:
         """Rows with what their numbers say of them: symbol and period."""
+        import pyarrow as pa
+
         plan = self._job.plan
-        frame: pd.DataFrame = table.to_pandas(split_blocks=True)
-        cells = numbers // plan.size
         together = "+".join(self._job.market.symbols) if len(self._job.market.symbols) < 4 else "all"
-        symbols = np.array([cell.symbol or together for cell in plan.cells], dtype=object)
-        periods = np.array([cell.period or "all" for cell in plan.cells], dtype=object)
-        frame.insert(0, "symbol", pd.Series(symbols[cells], dtype="str"))
-        frame.insert(1, "period", pd.Series(periods[cells], dtype="str"))
-        frame[ERROR] = frame[ERROR].astype("str")
-        return frame.set_axis(pd.Index(numbers, name="variant"), axis=0)
+        cells = pa.array(numbers // plan.size)
+        for place, (name, known) in enumerate(
+            {
+                "symbol": [cell.symbol or together for cell in plan.cells],
+                "period": [cell.period or "all" for cell in plan.cells],
+            }.items()
+        ):
+            table = table.add_column(place, name, pa.array(known, pa.string()).take(cells))
+        frame: pd.DataFrame = table.to_pandas(split_blocks=True)
+        frame.index = pd.Index(numbers, name="variant")
+        return frame
 
     def __repr__(self) -> str:
         return f"<SweepResult {self.strategy!r}: {self.said}>"

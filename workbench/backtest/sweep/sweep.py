@@ -93,7 +93,7 @@ def sweep(
     progress : bool
         Whether to show the estimate and a bar.
     chunk : int, optional
-        Variants in a task. Default: about a second's work.
+        Variants in a task. Default: about half a second's work.
     objective : str, optional
         The metric by which variants are ranked. Default: the Sharpe ratio, or the search's own.
     **rules

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pandas as pd
 import pytest
@@ -44,12 +45,18 @@ def test_a_form_for_many_variants_runs_in_threads(plan: Plan) -> None:
     assert (made(many, 1e-5).place, made(many, 1e-5).workers) == ("threads", 4)
 
 
-def test_a_chunk_takes_about_a_second_and_all_workers_have_several(plan: Plan) -> None:
-    assert made(plan, each=0.01).chunk == 100
+def test_a_chunk_takes_about_half_a_second_and_all_workers_have_several(plan: Plan) -> None:
+    assert made(plan, each=0.01).chunk == 50
     assert made(plan, each=30.0).chunk == 1
-    assert made(plan, each=1e-3).chunk == 625
+    assert made(plan, each=5e-4).chunk == 625
     # Chunks that end at once are not worth their start.
-    assert made(plan, each=1e-9).chunk == module._CHUNK_BYTES // (len(read_bars(plan.bars).timestamps) * 3)
+    assert made(plan, each=1e-9).chunk > 1_000
+
+
+def test_every_worker_has_as_many_chunks(plan: Plan) -> None:
+    # Half a second's work would make 11 chunks, of which one worker did two and the others three.
+    assert made(plan, each=5.5 / plan.size, workers=4).chunk == math.ceil(plan.size / 16)
+    assert made(plan, each=5.2 / plan.size, cluster=2).chunk == math.ceil(plan.size / 12)
 
 
 def test_what_it_says_can_be_read(plan: Plan) -> None:
