@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -32,3 +33,11 @@ def make_bars() -> MakeBars:
         )
 
     return make
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _main_module_as_python_makes_it() -> None:
+    """A shell that another test opened may leave one without a spec, and no process starts from that."""
+    main = sys.modules["__main__"]
+    if not hasattr(main, "__spec__"):
+        main.__spec__ = None

@@ -32,8 +32,12 @@ def traded(bars: pd.DataFrame, field: str) -> pd.DataFrame:
     QueryError
         The frame is not indexed so, or has no such column.
     """
-    present = panel(bars, "open").notna() & panel(bars, "close").notna()
-    return panel(bars, field).astype(np.float64).where(present)
+    missing = [name for name in ("open", "close", field) if name not in bars.columns]
+    if missing:
+        return panel(bars, missing[0])  # which says that there is no such column
+    present = bars["open"].notna() & bars["close"].notna()
+    prices = bars[field].astype(np.float64).where(present)
+    return panel(prices.to_frame(field), field)
 
 
 def closes(bars: pd.DataFrame) -> pd.DataFrame:

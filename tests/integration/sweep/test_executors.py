@@ -192,11 +192,14 @@ class TestProcesses:
             wait_for(lambda: len(list(tmp_path.iterdir())) == 2, "both workers have begun")
             os.kill(os.getpid(), signal.SIGINT)
 
+        # A shell that started the tests in the background has interrupts ignored.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         user = threading.Thread(target=interrupt)
         user.start()
         with pytest.raises(KeyboardInterrupt):
             list(processes.run(wait_long, tmp_path, range(10)))
         user.join()
+        signal.signal(signal.SIGINT, before)
         workers = [int(path.name) for path in tmp_path.iterdir()]
         wait_for(lambda: not any(map(is_alive, workers)), "the workers are gone")
 
