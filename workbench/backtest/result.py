@@ -201,7 +201,7 @@ class BacktestResult:
             (of that date), sharpe_ratio (of all bars so far; NaN before two), max_drawdown (so far),
             total_trades (closed so far, int64), win_rate (so far; NaN before the first closed trade).
         """
-        return by_date(self)
+        return by_date(self.returns, self.trades, periods_per_year=self.periods_per_year)
 
     def plot(self, benchmark: pd.Series[float] | None = None) -> Figure:
         """Equity and drawdown as an interactive picture: `workbench.backtest.report.equity_figure`."""

@@ -56,20 +56,28 @@ def all_figures(result: BacktestResult) -> dict[str, float]:
     }
 
 
-def by_date(result: BacktestResult) -> pd.DataFrame:
-    """What `BacktestResult.performance` returns."""
-    index = pd.DatetimeIndex(result.equity.index)
-    closed = result.trades[result.trades["status"] == "closed"].sort_values("exit_time", kind="stable")
-    wins = np.concatenate([[0.0], np.cumsum(closed["pnl"].to_numpy() > 0.0)])
-    count = np.searchsorted(closed["exit_time"].to_numpy(), index.to_numpy(), side="right")
+def by_date(returns: pd.Series[float], trades: pd.DataFrame, *, periods_per_year: float) -> pd.DataFrame:
+    """What `BacktestResult.performance` returns, of any record of returns and trades.
+
+    Parameters
+    ----------
+    returns : Series of float64, shape (n_bars,)
+        Simple returns by timestamp, UTC.
+    trades : DataFrame
+        As `BacktestResult.trades`.
+    periods_per_year : float
+    """
+    index = pd.DatetimeIndex(returns.index)
+    closed = trades[trades["status"] == "closed"].sort_values("exit_time", kind="stable")
+    wins = np.concatenate([[0.0], np.cumsum(closed["pnl"].to_numpy(dtype=np.float64) > 0.0)])
+    count = np.asarray(pd.DatetimeIndex(closed["exit_time"]).searchsorted(index, side="right"))
+    sharpe = figures.expanding_sharpe(returns, periods_per_year=periods_per_year)
     bars = pd.DataFrame(
         {
             "date": index.date,
-            "returns": 1.0 + result.returns.to_numpy(),
-            "sharpe_ratio": figures.expanding_sharpe(
-                result.returns, periods_per_year=result.periods_per_year
-            ).to_numpy(),
-            "max_drawdown": result.drawdown.cummin().to_numpy(),
+            "returns": 1.0 + returns.to_numpy(),
+            "sharpe_ratio": sharpe.to_numpy(),
+            "max_drawdown": figures.drawdown(returns).cummin().to_numpy(),
             "total_trades": count.astype(np.int64),
             "win_rate": np.where(count > 0, wins[count] / np.maximum(count, 1), math.nan),
         }

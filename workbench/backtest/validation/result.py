@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from workbench.backtest import metrics as figures
+from workbench.backtest.summary import by_date
 from workbench.backtest.validation.splits import Splits
 
 if TYPE_CHECKING:
@@ -128,25 +128,7 @@ class ValidationResult:
             so far; NaN before two), max_drawdown (so far), total_trades (closed so far, int64), win_rate
             (so far; NaN before the first closed trade).
         """
-        index = pd.DatetimeIndex(self.returns.index)
-        closed = self._closed().sort_values("exit_time", kind="stable")
-        wins = np.concatenate([[0.0], np.cumsum(closed["pnl"].to_numpy(dtype=np.float64) > 0.0)])
-        ends = pd.DatetimeIndex(closed["exit_time"])
-        count = ends.searchsorted(index, side="right")
-        year = self.periods_per_year
-        bars = pd.DataFrame(
-            {
-                "date": index.date,
-                "returns": 1.0 + self.returns.to_numpy(),
-                "sharpe_ratio": figures.expanding_sharpe(self.returns, periods_per_year=year).to_numpy(),
-                "max_drawdown": figures.drawdown(self.returns).cummin().to_numpy(),
-                "total_trades": np.asarray(count, dtype=np.int64),
-                "win_rate": np.where(count > 0, wins[count] / np.maximum(count, 1), math.nan),
-            }
-        )
-        by_date = bars.groupby("date", sort=True)
-        dates = by_date.tail(1).assign(returns=by_date["returns"].prod().to_numpy() - 1.0)
-        return dates.reset_index(drop=True)
+        return by_date(self.returns, self.trades[self.path], periods_per_year=self.periods_per_year)
 
     def plot(self) -> Figure:
         """Stitched equity with the test spans marked, and the objective in and out of sample below.
