@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from workbench.tables.types import JSON, METADATA, PRICE, QUANTITY, TIMESTAMP, created_at, identity
@@ -11,7 +13,7 @@ __all__ = ["performance_logs", "system_logs", "trading_logs"]
 SCHEMA = "logging"
 
 
-def _timestamp() -> sa.Column[object]:
+def _timestamp() -> sa.Column[Any]:
     return sa.Column("timestamp", TIMESTAMP, nullable=False, server_default=sa.func.now())
 
 
