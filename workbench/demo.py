@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,13 @@ from rich.table import Table
 
 from workbench.errors import WorkbenchError
 from workbench.paths import PROJECT_ROOT
+from workbench.promotion.deploy import Deployment, FlowRun, wait
+from workbench.promotion.once import add_run_at, await_started, remove_schedule
 from workbench.settings import Settings
 from workbench.stack import Endpoints, Stack, prefect_environment
 from workbench.stack.environment import process_environment
+from workbench.stack.prefect_api import PrefectApi
+from workbench.stack.schedules import in_zone, next_run_of
 from workbench.tables.data_ingestion import market_data
 from workbench.tables.strategy_engine import strategies, strategy_performance, strategy_signals
 from workbench.terminal import SAY, step, steps
@@ -37,6 +42,9 @@ CRON = "30 17 * * mon-fri"
 TIMEZONE = "America/New_York"
 _RUN_PATIENCE = 300.0
 _EVENT_PATIENCE = 30.0
+_PLAN_PATIENCE = 90.0
+# Prefect plans within five seconds, and the run that is asked for takes longer than the rest.
+_SOON = 8.0
 
 
 class DemoFailed(WorkbenchError):
@@ -70,6 +78,7 @@ class Demo:
         self._settings = settings
         self._keep = keep
         self._stack = Stack(settings)
+        self._next_run: datetime | None = None
 
     def run(self) -> Report:
         """Do all of it; a step that did not truly happen is an error.
@@ -87,10 +96,10 @@ class Demo:
             with Workbench(self._settings) as wb:
                 self._ingest(wb)
                 first = self._run_in_flow(wb, endpoints)
-                second = self._promote_and_trigger(wb)
-                runs = [wb.runs.show(run_id) for run_id in (first, second)]
-                events = self._await_events(wb, {first, second})
-                report.facts = _facts(wb, runs, events)
+                second, third = self._promote(wb, endpoints)
+                runs = [wb.runs.show(run_id) for run_id in (first, second, third)]
+                events = self._await_events(wb, {first, second, third})
+                report.facts = _facts(wb, runs, events, self._next_run)
             report.headline = runs[0]["headline"]
             report.html = runs[0]["html_path"]
             report.prefect_ui_url = endpoints.prefect_ui_url
@@ -145,9 +154,11 @@ class Demo:
                 raise DemoFailed("the flow ended, but no completed run of the notebook is recorded")
             return str(mine["run_id"].iloc[0])
 
-    def _promote_and_trigger(self, wb: Workbench) -> str:
+    def _promote(self, wb: Workbench, endpoints: Endpoints) -> tuple[str, str]:
+        """Deploy the notebook; return the ids of two runs: one asked for, one started by the schedule."""
+        prefect = PrefectApi(str(endpoints.prefect_api_url), endpoints.prefect_auth_string)
         with _step(
-            "Promotion", f"deployed as {DEPLOYMENT}: {CRON}, {TIMEZONE}; the worker ran it once"
+            "Promotion", f"deployed as {DEPLOYMENT}: {CRON}, {TIMEZONE}; a run asked for completed"
         ) as tell:
             deployment = wb.promote(
                 NOTEBOOK,
@@ -155,27 +166,32 @@ class Demo:
                 cron=CRON,
                 timezone=TIMEZONE,
                 parameters={"symbols": ["AAPL", "IBM", "MSFT"]},
+                progress=tell,
             )
-            ended = wb.trigger(
-                deployment,
-                timeout_seconds=_RUN_PATIENCE,
-                progress=_changes(tell),
+            # Nobody waits for half past five: beside its own schedule it gets one that comes once, soon.
+            moment = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=_SOON)
+            once = add_run_at(prefect, deployment, moment)
+            asked = wb.trigger(deployment, timeout_seconds=_RUN_PATIENCE, progress=_changes(tell))
+            second = _recorded(wb, asked)
+        with _step("Schedule", f"its run of {moment:%H:%M:%S} UTC was started by the schedule") as tell:
+            begun = await_started(
+                prefect, deployment, moment, timeout_seconds=_RUN_PATIENCE, progress=_changes(tell)
             )
-            if ended.state != "COMPLETED":
-                raise DemoFailed(
-                    f"the deployment's run {ended.name} ended {ended.state.lower()}: {ended.message}"
-                )
-            with wb.runs.pool.begin() as connection:
-                run_id = connection.execute(
-                    sa.text(
-                        "SELECT run_id FROM workbench.runs "
-                        "WHERE flow_run_id = :flow_run AND status = 'completed'"
-                    ),
-                    {"flow_run": ended.flow_run_id},
-                ).scalar()
-            if run_id is None:
-                raise DemoFailed(f"flow run {ended.name} completed, but its notebook's run is not recorded")
-            return str(run_id)
+            remove_schedule(prefect, deployment, once)
+            third = _recorded(
+                wb, wait(prefect, begun, timeout_seconds=_RUN_PATIENCE, progress=_changes(tell))
+            )
+            self._await_plan(prefect, deployment, tell)
+        return second, third
+
+    def _await_plan(self, prefect: PrefectApi, deployment: Deployment, tell: Any) -> None:
+        tell("waiting for Prefect to plan the next run")
+        deadline = time.monotonic() + _PLAN_PATIENCE
+        while (moment := next_run_of(prefect, deployment.deployment_id)) is None:
+            if time.monotonic() > deadline:
+                raise DemoFailed(f"Prefect has planned no run of {deployment.name}; try: workbench doctor")
+            time.sleep(0.2)
+        self._next_run = moment
 
     def _await_events(self, wb: Workbench, run_ids: set[str]) -> dict[str, int]:
         """Wait until the events of these runs stand in the stream; return the counts by type."""
@@ -196,7 +212,25 @@ class Demo:
                 time.sleep(0.2)
 
 
-def _facts(wb: Workbench, runs: list[dict[str, Any]], events: dict[str, int]) -> dict[str, Any]:
+def _recorded(wb: Workbench, ended: FlowRun) -> str:
+    """The id of the notebook run that a flow run recorded; both must have completed."""
+    if ended.state != "COMPLETED":
+        raise DemoFailed(f"the deployment's run {ended.name} ended {ended.state.lower()}: {ended.message}")
+    with wb.runs.pool.begin() as connection:
+        run_id = connection.execute(
+            sa.text(
+                "SELECT run_id FROM workbench.runs WHERE flow_run_id = :flow_run AND status = 'completed'"
+            ),
+            {"flow_run": ended.flow_run_id},
+        ).scalar()
+    if run_id is None:
+        raise DemoFailed(f"flow run {ended.name} completed, but its notebook's run is not recorded")
+    return str(run_id)
+
+
+def _facts(
+    wb: Workbench, runs: list[dict[str, Any]], events: dict[str, int], next_run: datetime | None
+) -> dict[str, Any]:
     with wb.strategy_engine.pool.begin() as connection:
         bars = connection.execute(
             sa.select(market_data.c.data_source, sa.func.count())
@@ -215,18 +249,29 @@ def _facts(wb: Workbench, runs: list[dict[str, Any]], events: dict[str, int]) ->
         "strategies": counts["strategies"],
         "signals": counts["strategy_signals"],
         "performance": counts["strategy_performance"],
-        "runs": [
-            {
-                "id": run["run_id"],
-                "notebook": run["notebook"],
-                "status": run["status"],
-                "output": run["output_path"],
-                "html": run["html_path"],
-            }
+        "runs": [_run_facts(run) for run in runs if run["scheduled_for"] is None],
+        "scheduled_run": next(
+            _run_facts(run) | {"scheduled_for": run["scheduled_for"], "started_at": run["started_at"]}
             for run in runs
-        ],
-        "deployment": {"name": DEPLOYMENT, "schedule": CRON, "timezone": TIMEZONE},
+            if run["scheduled_for"] is not None
+        ),
+        "deployment": {
+            "name": DEPLOYMENT,
+            "schedule": CRON,
+            "timezone": TIMEZONE,
+            "next_run": next_run,
+        },
         "events": events,
+    }
+
+
+def _run_facts(run: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": run["run_id"],
+        "notebook": run["notebook"],
+        "status": run["status"],
+        "output": run["output_path"],
+        "html": run["html_path"],
     }
 
 
@@ -267,6 +312,7 @@ def summary(report: Report) -> None:
         ("page", escape(report.html)),
         ("notebook", escape(str(facts["runs"][0]["output"]))),
         ("schedule", f"{deployment['name']}: {deployment['schedule']} ({deployment['timezone']})"),
+        ("next run", in_zone(deployment["next_run"], deployment["timezone"]) + running),
         ("Prefect", f"{report.prefect_ui_url}{running}"),
         ("sign in", escape(report.prefect_sign_in or "not needed")),
     ):

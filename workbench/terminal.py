@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-__all__ = ["SAY", "TELL", "as_json", "fail", "step", "steps", "table"]
+__all__ = ["SAY", "TELL", "as_json", "fail", "step", "steps", "table", "warn"]
 
 SAY = Console(highlight=False)
 """Results, on stdout."""
@@ -26,6 +26,11 @@ _GAP, _LEAST = 2, 10
 def fail(message: str) -> None:
     """One sentence about what went wrong."""
     TELL.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
+
+
+def warn(message: str) -> None:
+    """One sentence about what may be amiss."""
+    TELL.print(f"[yellow]![/] {escape(message)}", soft_wrap=True)
 
 
 def step(message: str) -> None:

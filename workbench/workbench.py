@@ -532,6 +532,7 @@ class Workbench:
             timezone=timezone,
             parameters=parameters,
             timeout_seconds=timeout_seconds,
+            progress=progress,
         )
 
     def trigger(

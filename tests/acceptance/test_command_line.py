@@ -66,7 +66,7 @@ def test_bad_rows_are_logged_and_good_ones_load(site: Site) -> None:
 
 
 def test_status_and_doctor_tell_what_runs_where(site: Site) -> None:
-    services = {service["name"]: service for service in site.ask("status")}
+    services = {service["name"]: service for service in site.ask("status")["services"]}
     assert set(services) == {"PostgreSQL", "Valkey", "Prefect server", "Worker", "Relay", "Supervisor"}
     assert all(service["running"] for service in services.values())
     assert services["PostgreSQL"]["version"].startswith("18.")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import nbformat
 import pytest
@@ -68,11 +70,25 @@ def test_the_page_shows_the_picture_without_a_network(first: Any, tmp_path: Path
 
 
 def test_the_deployment_has_a_schedule_in_a_named_time_zone(first: Any) -> None:
+    following = datetime.fromisoformat(first["deployment"].pop("next_run"))
     assert first["deployment"] == {
         "name": "sma-cross-demo",
         "schedule": "30 17 * * mon-fri",
         "timezone": "America/New_York",
     }
+    local = following.astimezone(ZoneInfo("America/New_York"))
+    assert (local.hour, local.minute) == (17, 30)
+    assert local.weekday() < 5
+
+
+def test_a_run_was_started_by_the_schedule(first: Any, second: Any) -> None:
+    for facts in (first, second):
+        run = facts["scheduled_run"]
+        assert (run["notebook"], run["status"]) == ("strategies/sma_cross.ipynb", "completed")
+        assert run["id"] not in {other["id"] for other in facts["runs"]}
+        slot, started = (datetime.fromisoformat(run[name]) for name in ("scheduled_for", "started_at"))
+        assert slot <= started
+        assert Path(run["html"]).is_file()
 
 
 def test_events_arrived_on_redis(first: Any, second: Any) -> None:
@@ -87,7 +103,7 @@ def test_events_arrived_on_redis(first: Any, second: Any) -> None:
         assert first["events"][event_type] >= 1
     # What changed nothing is no news; what ran, is.
     assert second["events"]["market_data.written"] == first["events"]["market_data.written"]
-    assert second["events"]["notebook_run.completed"] == first["events"]["notebook_run.completed"] + 2
+    assert second["events"]["notebook_run.completed"] == first["events"]["notebook_run.completed"] + 3
 
 
 def test_nothing_is_left_running_and_the_users_own_folders_are_untouched(
@@ -116,7 +132,7 @@ def test_the_summary_for_people_says_where_things_are(second: Any, demo_site: Si
     assert done.returncode == 0, done.stderr
     for words in ("12,154", "Sharpe", "sma_cross.html", "sma-cross-demo", "http://127.0.0.1", "lab"):
         assert words in done.stdout
-    for step in ("Servers", "Prices", "Backtest", "Promotion", "Events", "Stopping"):
+    for step in ("Servers", "Prices", "Backtest", "Promotion", "Schedule", "Events", "Stopping"):
         assert f"✓ {step}" in done.stderr
     with pytest.raises(json.JSONDecodeError):
         json.loads(done.stdout)

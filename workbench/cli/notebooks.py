@@ -13,7 +13,7 @@ import typer
 from workbench.errors import ServerError
 from workbench.paths import PROJECT_ROOT
 from workbench.settings import Settings
-from workbench.terminal import as_json, fail, step, steps
+from workbench.terminal import as_json, fail, step, steps, warn
 from workbench.workbench import Workbench
 
 __all__ = ["demo", "lab", "promote", "run"]
@@ -94,6 +94,7 @@ def promote(
     """Turn a notebook into a scheduled Prefect job."""
     from workbench.promotion.parameters import NotebookParameters
     from workbench.promotion.run import find_notebook
+    from workbench.stack.schedules import in_zone
 
     path = find_notebook(notebook)
     values = NotebookParameters.from_notebook(path).parse(parameter or [])
@@ -114,6 +115,10 @@ def promote(
         f"{deployment.notebook} is deployed as {deployment.name}: "
         f"{deployment.schedule} ({deployment.timezone})"
     )
+    if deployment.next_run is None:
+        warn("Prefect has planned no run of it yet; see: workbench status")
+    else:
+        step(f"next run: {in_zone(deployment.next_run, deployment.timezone)}")
     step(f"what runs is its content of now: {deployment.sha256[:12]}; promote again to change it")
     step("it runs while the servers do: workbench status")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -14,7 +14,11 @@ from rich.table import Table
 from workbench.db.roles import READONLY_ROLE, admin_url, role_url
 from workbench.errors import ServerError
 from workbench.settings import Settings
-from workbench.terminal import SAY, as_json, step, steps
+from workbench.terminal import SAY, as_json, fail, step, steps
+
+if TYPE_CHECKING:
+    from workbench.stack import ServiceStatus, Stack
+    from workbench.stack.schedules import Schedules
 
 __all__ = ["db", "doctor", "down", "status", "up"]
 
@@ -54,13 +58,38 @@ def down() -> None:
 
 
 def status(json: Json = False) -> None:
-    """What runs where, and which version."""
+    """What runs where, which version, and when each deployment runs next; exit code 1 where one will not."""
     from workbench.stack import Stack
 
-    services = Stack(Settings.load()).status()
+    stack = Stack(Settings.load())
+    services, schedules = stack.status(), _schedules(stack)
     if json:
-        as_json([asdict(service) for service in services])
-        return
+        deployments = [asdict(one) for one in schedules.deployments] if schedules else []
+        problems = schedules.problems if schedules else []
+        as_json(
+            {
+                "services": [asdict(service) for service in services],
+                "deployments": deployments,
+                "problems": problems,
+            }
+        )
+    else:
+        _draw_services(services)
+        if schedules is not None:
+            _draw_schedules(schedules)
+    if schedules is not None and schedules.problems:
+        raise typer.Exit(1)
+
+
+def _schedules(stack: Stack) -> Schedules | None:
+    try:
+        return stack.schedules()
+    except ServerError:
+        # That Prefect does not answer stands among the services.
+        return None
+
+
+def _draw_services(services: list[ServiceStatus]) -> None:
     drawn = Table(header_style="bold", box=None, pad_edge=False)
     for column in ("", "service", "version", "process", "where"):
         drawn.add_column(column, overflow="fold")
@@ -73,6 +102,24 @@ def status(json: Json = False) -> None:
             escape(service.where) + (f"\n[dim]{escape(service.detail)}[/]" if service.detail else ""),
         )
     SAY.print(drawn)
+
+
+def _draw_schedules(schedules: Schedules) -> None:
+    from workbench.stack.schedules import in_zone
+
+    if schedules.deployments:
+        drawn = Table(header_style="bold", box=None, pad_edge=False)
+        for column in ("", "deployment", "next run", "schedule"):
+            drawn.add_column(column, overflow="fold", no_wrap=column == "next run")
+        for one in schedules.deployments:
+            mark = "[red]○[/]" if one.problem else "[green]●[/]" if one.schedules else "[dim]○[/]"
+            moment = in_zone(one.next_run, one.timezone) if one.next_run else "none planned"
+            words = "\n".join(one.schedules) or "not scheduled"
+            drawn.add_row(mark, escape(one.name), moment if one.schedules else "", f"[dim]{escape(words)}[/]")
+        SAY.print()
+        SAY.print(drawn)
+    for problem in schedules.problems:
+        fail(problem)
 
 
 def doctor() -> None:

@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,13 +22,16 @@ from workbench.promotion.run import find_notebook
 from workbench.promotion.store import NotebookStore
 from workbench.runs.code import shown_name
 from workbench.settings import Settings
+from workbench.stack.model import Progress
 from workbench.stack.prefect_api import PrefectApi, PrefectRefused
+from workbench.stack.schedules import PLANNED_AHEAD, in_zone, next_cron_slot, next_run_of
 
-__all__ = ["FLOW_NAME", "Deployment", "FlowRun", "promote", "trigger", "wait"]
+__all__ = ["FLOW_NAME", "Deployment", "FlowRun", "flow_run_of", "promote", "trigger", "wait"]
 
 FLOW_NAME = "run-notebook"
 _ENTRYPOINT = "flows/run_notebook.py:run_notebook"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_PLAN_SECONDS = 20.0
 _FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
@@ -47,6 +51,8 @@ class Deployment:
         Five cron fields, read in that IANA time zone.
     parameters : dict
         What every run gets.
+    next_run : datetime or None
+        When it runs next, UTC; None where Prefect had planned no run within twenty seconds.
     """
 
     name: str
@@ -56,9 +62,13 @@ class Deployment:
     schedule: str
     timezone: str
     parameters: dict[str, Any]
+    next_run: datetime | None
 
     def __repr__(self) -> str:
-        return f"<Deployment {self.name}: {self.notebook}, {self.schedule} ({self.timezone})>"
+        following = (
+            f"next run {in_zone(self.next_run, self.timezone)}" if self.next_run else "no run is planned"
+        )
+        return f"<Deployment {self.name}: {self.notebook}, {self.schedule} ({self.timezone}), {following}>"
 
 
 @dataclass(frozen=True, repr=False)
@@ -90,6 +100,7 @@ def promote(
     timezone: str,
     parameters: Mapping[str, Any] | None = None,
     timeout_seconds: float | None = None,
+    progress: Progress | None = None,
 ) -> Deployment:
     """Copy a notebook into the store and schedule it; the same name again replaces what it was.
 
@@ -110,6 +121,8 @@ def promote(
         Values for every run, checked strictly.
     timeout_seconds : float, optional
         A run that takes longer is killed.
+    progress : callable, optional
+        Told, in a few words, what is being waited for.
 
     Raises
     ------
@@ -123,7 +136,7 @@ def promote(
         raise PromotionRefused(
             f"{name!r} cannot name a deployment; use letters, digits, dots, dashes and underscores"
         )
-    _check_schedule(cron, timezone)
+    slot = _first_slot(cron, timezone)
     declared = NotebookParameters.from_notebook(path)
     values = declared.validate(dict(parameters or {}))
     stored = NotebookStore(settings.store_folder).add(path)
@@ -162,6 +175,7 @@ def promote(
         schedule=cron,
         timezone=timezone,
         parameters=flow_parameters["parameters"],
+        next_run=_await_plan(prefect, str(created["id"]), slot, progress or _quiet),
     )
 
 
@@ -186,7 +200,7 @@ def trigger(
             )
         body["parameters"] = {"parameters": promoted | dict(parameters)}
     try:
-        return _flow_run(prefect.ask(f"/deployments/{found['id']}/create_flow_run", body))
+        return flow_run_of(prefect.ask(f"/deployments/{found['id']}/create_flow_run", body))
     except PrefectRefused as error:
         raise ParametersRefused(f"Prefect refuses to run {name}: {error.reason}") from error
 
@@ -207,7 +221,7 @@ def wait(
     """
     deadline = time.monotonic() + timeout_seconds
     while True:
-        run = _flow_run(prefect.ask(f"/flow_runs/{run.flow_run_id}"))
+        run = flow_run_of(prefect.ask(f"/flow_runs/{run.flow_run_id}"))
         if progress is not None:
             progress(run)
         if run.is_final:
@@ -220,7 +234,8 @@ def wait(
         time.sleep(0.5)
 
 
-def _check_schedule(cron: str, timezone: str) -> None:
+def _first_slot(cron: str, timezone: str) -> datetime | None:
+    """The schedule's first moment; None where only Prefect can say what is wrong with it."""
     if len(cron.split()) != 5:
         raise PromotionRefused(
             f"the schedule {cron!r} has {len(cron.split())} fields; cron takes five: "
@@ -232,6 +247,30 @@ def _check_schedule(cron: str, timezone: str) -> None:
         raise PromotionRefused(
             f"there is no time zone {timezone!r}; give an IANA name, such as America/New_York"
         ) from error
+    try:
+        slot = next_cron_slot(cron, timezone, datetime.now(UTC))
+    except ValueError:
+        return None
+    if slot is None:
+        raise PromotionRefused(f"the schedule {cron!r} never comes: no year has such a day")
+    return slot
+
+
+def _await_plan(
+    prefect: PrefectApi, deployment_id: str, slot: datetime | None, tell: Progress
+) -> datetime | None:
+    """When the deployment runs next, as soon as Prefect's scheduler has planned it; that takes seconds."""
+    if slot is not None and slot - datetime.now(UTC) > PLANNED_AHEAD:
+        return slot
+    tell("waiting for Prefect to plan the next run")
+    deadline = time.monotonic() + _PLAN_SECONDS
+    while (planned := next_run_of(prefect, deployment_id)) is None and time.monotonic() < deadline:
+        time.sleep(0.25)
+    return planned
+
+
+def _quiet(step: str) -> None:
+    """For callers who want to be told nothing."""
 
 
 def _first_reason(error: PrefectRefused) -> str:
@@ -303,7 +342,8 @@ def _by_name(prefect: PrefectApi, name: str) -> Any:
         raise
 
 
-def _flow_run(facts: Mapping[str, Any]) -> FlowRun:
+def flow_run_of(facts: Mapping[str, Any]) -> FlowRun:
+    """A flow run, from what Prefect's API says of it."""
     state = facts.get("state") or {}
     return FlowRun(
         flow_run_id=str(facts["id"]),

@@ -19,9 +19,10 @@ from workbench.embedded.secrets import Secrets
 from workbench.errors import ServerError, SettingsError, WorkbenchError
 from workbench.settings import Settings
 from workbench.stack.model import Finding, ServiceStatus
+from workbench.stack.schedules import in_zone
 from workbench.stack.servers import Servers
 from workbench.stack.services import Services
-from workbench.stack.status import postgres_version, status_of
+from workbench.stack.status import postgres_version, schedules_of, status_of
 
 if TYPE_CHECKING:
     from workbench.db.budget import ConnectionBudget
@@ -44,6 +45,7 @@ def findings_of(settings: Settings) -> list[Finding]:
         lambda: _account(settings, home),
         lambda: _ports(settings, home),
         lambda: _services(settings),
+        lambda: _schedules(settings),
         lambda: _database(settings),
         lambda: _connections(settings),
         _prefect_profile,
@@ -147,6 +149,25 @@ def _services(settings: Settings) -> Iterator[Finding]:
             )
         else:
             yield Finding(_gravity(status), f"{said} does not run ({status.detail})", "workbench up --detach")
+
+
+def _schedules(settings: Settings) -> Iterator[Finding]:
+    try:
+        schedules = schedules_of(settings)
+    except ServerError:
+        # That it does not answer was told above.
+        return
+    if schedules is None or not schedules.deployments:
+        return
+    for problem in schedules.problems:
+        yield Finding(
+            "fail", problem, f"See {settings.logs_folder}; start everything again: workbench down, then up"
+        )
+    planned = [(one.next_run, one) for one in schedules.deployments if one.next_run is not None]
+    if planned and not schedules.problems:
+        moment, first = min(planned, key=lambda pair: pair[0])
+        many = f"{len(planned)} deployments are" if len(planned) > 1 else "1 deployment is"
+        yield Finding("ok", f"{many} scheduled; next {first.name}, {in_zone(moment, first.timezone)}")
 
 
 def _gravity(status: ServiceStatus) -> Literal["warn", "fail"]:

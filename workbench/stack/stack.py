@@ -17,6 +17,7 @@ from workbench.errors import ServerError
 from workbench.settings import Settings
 from workbench.stack.environment import process_environment
 from workbench.stack.model import Endpoints, Finding, Progress, ServiceStatus
+from workbench.stack.schedules import Schedules
 from workbench.stack.servers import Servers
 from workbench.stack.services import Services
 from workbench.stack.state import StateFile
@@ -144,6 +145,18 @@ class Stack:
         from workbench.stack.status import status_of
 
         return status_of(self._settings)
+
+    def schedules(self) -> Schedules | None:
+        """What is scheduled, and what keeps it from running; None where no Prefect server runs.
+
+        Raises
+        ------
+        ServerError
+            Prefect runs and does not answer.
+        """
+        from workbench.stack.status import schedules_of
+
+        return schedules_of(self._settings)
 
     def doctor(self) -> list[Finding]:
         """What is well and what is not, with advice; starts nothing and changes nothing."""

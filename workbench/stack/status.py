@@ -15,12 +15,13 @@ from workbench.errors import ServerError, ServerUnreachable
 from workbench.settings import Settings
 from workbench.stack.model import ServiceStatus
 from workbench.stack.prefect_api import PrefectApi
+from workbench.stack.schedules import Schedules, schedules_in
 from workbench.stack.servers import Servers, redis_version
 from workbench.stack.services import PREFECT_SERVER, RELAY, WORKER, Services, worker_name
 from workbench.stack.state import StateFile
 from workbench.stack.supervisor import SUPERVISOR, supervisor_lock
 
-__all__ = ["postgres_version", "status_of"]
+__all__ = ["postgres_version", "schedules_of", "status_of"]
 
 
 def status_of(settings: Settings) -> list[ServiceStatus]:
@@ -35,6 +36,18 @@ def status_of(settings: Settings) -> list[ServiceStatus]:
         _relay(services),
         _supervisor(home),
     ]
+
+
+def schedules_of(settings: Settings) -> Schedules | None:
+    """The deployments of our work pool with their next runs; None where no Prefect server runs.
+
+    Raises
+    ------
+    ServerError
+        Prefect runs and does not answer.
+    """
+    address = Services(settings).prefect()
+    return schedules_in(PrefectApi(*address), settings.work_pool) if address else None
 
 
 def postgres_version(url: str) -> str:

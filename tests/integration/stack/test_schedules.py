@@ -1,0 +1,106 @@
+"""A schedule that will not be kept is told, asked of a real Prefect server whose scheduler does not run."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.servers import wait_for
+from workbench.stack.prefect_api import PrefectApi
+from workbench.stack.schedules import schedules_in
+
+POOL = "workbench"
+LATER = datetime.now(UTC) + timedelta(minutes=10)
+"""When the scheduler has had its time."""
+
+
+@pytest.fixture(scope="module")
+def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectApi]:
+    """A Prefect server on SQLite, without its scheduler."""
+    folder = tmp_path_factory.mktemp("prefect")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")},
+        "PREFECT_HOME": str(folder),
+        "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
+        "PREFECT_API_SERVICES_SCHEDULER_ENABLED": "false",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_UI_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+    }
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
+    api = PrefectApi(f"http://127.0.0.1:{port}/api", None)
+    try:
+        wait_for(lambda: server.poll() is not None or api.is_healthy(), "Prefect answers", seconds=120)
+        assert server.poll() is None, (folder / "log").read_text()
+        api.ask("/work_pools/", {"name": POOL, "type": "process"})
+        yield api
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def deploy(prefect: PrefectApi, name: str, *schedules: dict[str, Any], active: bool = True) -> None:
+    flow = prefect.ask("/flows/", {"name": "any"})
+    body = {
+        "name": name,
+        "flow_id": flow["id"],
+        "work_pool_name": POOL,
+        "enforce_parameter_schema": False,
+        "schedules": [{"active": active, "schedule": schedule} for schedule in schedules],
+    }
+    prefect.ask("/deployments/", body)
+
+
+@pytest.fixture(scope="module")
+def problems(prefect: PrefectApi) -> dict[str, str]:
+    """Each deployment's problem, when the scheduler has had its time."""
+    deploy(prefect, "hourly", {"cron": "0 * * * *", "timezone": "Asia/Kolkata"})
+    deploy(prefect, "interval", {"interval": 3600.0, "anchor_date": "2020-01-01T00:00:00Z"})
+    deploy(prefect, "weekly-rule", {"rrule": "DTSTART:20200101T000000\nRRULE:FREQ=WEEKLY", "timezone": "UTC"})
+    deploy(prefect, "ended-rule", {"rrule": "DTSTART:20200101T000000Z\nRRULE:FREQ=DAILY;COUNT=3"})
+    far = LATER + timedelta(days=200)
+    deploy(prefect, "far", {"cron": f"0 0 1 {far.month} *", "timezone": "UTC"})
+    deploy(prefect, "inactive", {"cron": "0 * * * *", "timezone": "UTC"}, active=False)
+    deploy(prefect, "by-hand")
+    assert not any(one.problem for one in schedules_in(prefect, POOL).deployments), "just deployed"
+    return {one.name: one.problem for one in schedules_in(prefect, POOL, now=LATER).deployments}
+
+
+@pytest.mark.parametrize("name", ["hourly", "interval", "weekly-rule"])
+def test_an_active_schedule_without_a_planned_run_is_a_problem(problems: dict[str, str], name: str) -> None:
+    assert problems[name] == "its schedule is active, but Prefect has planned no run of it"
+
+
+@pytest.mark.parametrize("name", ["ended-rule", "far", "inactive", "by-hand"])
+def test_what_has_no_slot_soon_is_none(problems: dict[str, str], name: str) -> None:
+    assert problems[name] == ""
+
+
+def test_a_pool_that_no_worker_asks_for_work_is_a_problem(
+    prefect: PrefectApi, problems: dict[str, str]
+) -> None:
+    found = schedules_in(prefect, POOL, now=LATER)
+    assert found.problems[0] == "no worker has ever asked Prefect for the work of the pool workbench"
+    assert len(found.problems) == 4
+    prefect.ask(f"/work_pools/{POOL}/get_scheduled_flow_runs", {})
+    wait_for(lambda: not schedules_in(prefect, POOL).worker_problem, "the poll is noted")
+    assert "no worker has asked Prefect for work for" in schedules_in(prefect, POOL, now=LATER).problems[0]
+
+
+def test_a_run_whose_moment_has_passed_is_late(prefect: PrefectApi, problems: dict[str, str]) -> None:
+    found = prefect.ask("/deployments/name/any/by-hand")
+    prefect.ask(f"/deployments/{found['id']}/create_flow_run", {})
+    told = {one.name: one for one in schedules_in(prefect, POOL, now=LATER).deployments}
+    assert (told["by-hand"].late, told["by-hand"].problem) == (1, "1 run is late and waits for a worker")

@@ -1,0 +1,243 @@
+"""What is scheduled: each deployment's next run, and what keeps it from running; looks only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from workbench.stack.prefect_api import PrefectApi
+
+__all__ = [
+    "ScheduledDeployment",
+    "Schedules",
+    "in_zone",
+    "next_cron_slot",
+    "next_run_of",
+    "schedules_in",
+]
+
+LATE_AFTER = timedelta(seconds=30)
+"""A run that waits this long after its moment is late: a worker asks for work every two seconds."""
+PLANNED_WITHIN = timedelta(seconds=90)
+"""Prefect's scheduler plans every minute: what has just been changed may still be without runs."""
+PLANNED_AHEAD = timedelta(days=99)
+"""Prefect plans no further than 100 days ahead: a yearly slot has no planned run for most of the year."""
+
+POLLED_WITHIN = timedelta(seconds=60)
+"""A worker that has not asked for work for this long hangs, or is gone."""
+
+_PAGE = 200
+
+
+@dataclass(frozen=True)
+class ScheduledDeployment:
+    """A deployment in our work pool, and what is to come of it.
+
+    Attributes
+    ----------
+    name : str
+    deployment_id : str
+        Prefect's id.
+    schedules : tuple of str
+        The active ones, as in "30 17 * * mon-fri (America/New_York)"; empty where nothing is scheduled.
+    timezone : str
+        In which the next run is told: the first active schedule's, else UTC.
+    next_run : datetime or None
+        When the next planned run begins, UTC.
+    late : int
+        How many runs wait although their moment has passed.
+    problem : str
+        Why it does not run as scheduled, in one sentence; empty where all is well.
+    """
+
+    name: str
+    deployment_id: str
+    schedules: tuple[str, ...]
+    timezone: str
+    next_run: datetime | None
+    late: int
+    problem: str
+
+
+@dataclass(frozen=True)
+class Schedules:
+    """What is scheduled in our work pool.
+
+    Attributes
+    ----------
+    deployments : tuple of ScheduledDeployment
+        By name.
+    worker_problem : str
+        Why no worker takes runs of this pool, in one sentence; empty where one does, or nothing is scheduled.
+    """
+
+    deployments: tuple[ScheduledDeployment, ...]
+    worker_problem: str
+
+    @property
+    def problems(self) -> list[str]:
+        """Everything that keeps a schedule from being kept, each in one sentence."""
+        own = [f"{one.name}: {one.problem}" for one in self.deployments if one.problem]
+        return [*filter(None, [self.worker_problem]), *own]
+
+
+def schedules_in(prefect: PrefectApi, pool: str, *, now: datetime | None = None) -> Schedules:
+    """Every deployment in the work pool `pool`, and whether a worker asks for its runs.
+
+    Parameters
+    ----------
+    prefect : PrefectApi
+    pool : str
+    now : datetime, optional
+        The moment, timezone-aware, as of which runs are late and polls are old. Default: this one.
+
+    Raises
+    ------
+    ServerError
+        Prefect does not answer.
+    """
+    now = now or datetime.now(UTC)
+    deployments = tuple(_deployment(prefect, facts, now) for facts in _all_in(prefect, pool))
+    scheduled = any(one.schedules for one in deployments)
+    return Schedules(deployments, _worker_problem(prefect, pool, now) if scheduled else "")
+
+
+def next_run_of(prefect: PrefectApi, deployment_id: str) -> datetime | None:
+    """When the next planned run of a deployment begins, UTC; None where none is planned."""
+    return _first_planned(prefect, deployment_id, {"after_": datetime.now(UTC).isoformat()})
+
+
+def next_cron_slot(cron: str, timezone: str, now: datetime, *, day_or: bool = True) -> datetime | None:
+    """The next moment of a cron schedule, UTC; None where it never comes, as on 30 February."""
+    from croniter import CroniterBadDateError, croniter
+
+    try:
+        slot: datetime = croniter(cron, now.astimezone(ZoneInfo(timezone)), day_or=day_or).get_next(datetime)
+    except CroniterBadDateError:
+        return None
+    return slot.astimezone(UTC)
+
+
+def in_zone(moment: datetime, timezone: str) -> str:
+    """As in "Mon 2026-11-30 17:30 America/New_York"."""
+    return f"{moment.astimezone(ZoneInfo(timezone)):%a %Y-%m-%d %H:%M} {timezone}"
+
+
+def _all_in(prefect: PrefectApi, pool: str) -> Iterator[Mapping[str, Any]]:
+    offset = 0
+    while True:
+        body = {
+            "work_pools": {"name": {"any_": [pool]}},
+            "sort": "NAME_ASC",
+            "limit": _PAGE,
+            "offset": offset,
+        }
+        page = prefect.ask("/deployments/filter", body)
+        yield from page
+        if len(page) < _PAGE:
+            return
+        offset += _PAGE
+
+
+def _deployment(prefect: PrefectApi, facts: Mapping[str, Any], now: datetime) -> ScheduledDeployment:
+    deployment_id = str(facts["id"])
+    paused = bool(facts.get("paused"))
+    active = [] if paused else [entry for entry in facts["schedules"] if entry["active"]]
+    schedules = [entry["schedule"] for entry in active]
+    next_run = next_run_of(prefect, deployment_id) if schedules else None
+    late = _late(prefect, deployment_id, now)
+    problem = ""
+    if late:
+        waits = "1 run is late and waits" if late == 1 else f"{late} runs are late and wait"
+        problem = f"{waits} for a worker"
+    elif schedules and next_run is None and _should_be_planned(active, facts, now):
+        problem = "its schedule is active, but Prefect has planned no run of it"
+    return ScheduledDeployment(
+        name=str(facts["name"]),
+        deployment_id=deployment_id,
+        schedules=tuple(map(_in_words, schedules)),
+        timezone=str(schedules[0].get("timezone") or "UTC") if schedules else "UTC",
+        next_run=next_run,
+        late=late,
+        problem=problem,
+    )
+
+
+def _worker_problem(prefect: PrefectApi, pool: str, now: datetime) -> str:
+    if prefect.ask(f"/work_pools/{pool}").get("is_paused"):
+        return f"the work pool {pool} is paused, so that no run starts; resume it in Prefect's pages"
+    queues = prefect.ask(f"/work_pools/{pool}/queues/filter", {})
+    polls = [datetime.fromisoformat(queue["last_polled"]) for queue in queues if queue.get("last_polled")]
+    if not polls:
+        return f"no worker has ever asked Prefect for the work of the pool {pool}"
+    ago = now - max(polls)
+    if ago > POLLED_WITHIN:
+        return f"no worker has asked Prefect for work for {ago.total_seconds():.0f} s"
+    return ""
+
+
+def _late(prefect: PrefectApi, deployment_id: str, now: datetime) -> int:
+    waiting = {"next_scheduled_start_time": {"before_": (now - LATE_AFTER).isoformat()}}
+    body = _of(deployment_id, waiting)
+    return int(prefect.ask("/flow_runs/count", {name: body[name] for name in ("deployments", "flow_runs")}))
+
+
+def _first_planned(prefect: PrefectApi, deployment_id: str, within: Mapping[str, str]) -> datetime | None:
+    found = prefect.ask("/flow_runs/filter", _of(deployment_id, {"next_scheduled_start_time": within}))
+    return datetime.fromisoformat(found[0]["next_scheduled_start_time"]) if found else None
+
+
+def _of(deployment_id: str, further: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "deployments": {"id": {"any_": [deployment_id]}},
+        "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}, **further},
+        "sort": "NEXT_SCHEDULED_START_TIME_ASC",
+        "limit": 1,
+    }
+
+
+def _should_be_planned(
+    entries: list[Mapping[str, Any]], deployment: Mapping[str, Any], now: datetime
+) -> bool:
+    """Whether a run must stand in Prefect's plan by now: a slot comes soon, and was not just scheduled."""
+    settled = [entry for entry in entries if now - _changed(entry, deployment) > PLANNED_WITHIN]
+    slots = [_next_slot(entry["schedule"], now) for entry in settled]
+    return any(slot is not None and slot - now < PLANNED_AHEAD for slot in slots)
+
+
+def _changed(entry: Mapping[str, Any], deployment: Mapping[str, Any]) -> datetime:
+    # Not the deployment's own `updated`: each poll of a worker sets it.
+    return datetime.fromisoformat(entry.get("updated") or deployment["created"])
+
+
+def _next_slot(schedule: Mapping[str, Any], now: datetime) -> datetime | None:
+    """The schedule's next moment, UTC; None where it has ended."""
+    zone = ZoneInfo(schedule.get("timezone") or "UTC")
+    if "cron" in schedule:
+        return next_cron_slot(schedule["cron"], zone.key, now, day_or=schedule.get("day_or", True))
+    if "interval" in schedule:
+        anchor = datetime.fromisoformat(schedule["anchor_date"])
+        length = timedelta(seconds=float(schedule["interval"]))
+        return anchor if anchor > now else now + (length - (now - anchor) % length)
+    from dateutil.rrule import rrulestr
+
+    rule, local = rrulestr(schedule["rrule"]), now.astimezone(zone)
+    try:
+        moment: datetime | None = rule.after(local)
+    except TypeError:
+        # A rule that starts at a time without a zone means the schedule's own.
+        naive = rule.after(local.replace(tzinfo=None))
+        moment = naive.replace(tzinfo=zone) if naive is not None else None
+    return moment.astimezone(UTC) if moment is not None else None
+
+
+def _in_words(schedule: Mapping[str, Any]) -> str:
+    zone = schedule.get("timezone") or "UTC"
+    if "cron" in schedule:
+        return f"{schedule['cron']} ({zone})"
+    if "interval" in schedule:
+        return f"every {timedelta(seconds=float(schedule['interval']))} ({zone})"
+    return f"{' '.join(str(schedule['rrule']).split())} ({zone})"
