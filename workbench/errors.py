@@ -1,4 +1,4 @@
-"""Every error that workbench raises; nothing else lives here.
+"""Every error that workbench raises, and every warning; nothing else lives here.
 
 Each error is one sentence (or two) that says what was wrong, where, and what to do, and keeps the
 facts as fields. `str(error)` is meant for people; the fields are meant for programs.
@@ -34,6 +34,8 @@ facts as fields. `str(error)` is meant for people; the fields are meant for prog
     │   └── RunFenced             the run was declared dead: it may write nothing more
     ├── EventError                an event cannot be published or read
     └── PromotionRefused          a notebook may not be promoted
+
+Where work can go on, a warning tells what is odd: `WorkbenchWarning`, and of it `NoBarsWarning`.
 """
 
 from __future__ import annotations
@@ -54,6 +56,7 @@ __all__ = [
     "MigrationError",
     "MissingReference",
     "NaiveTimestamp",
+    "NoBarsWarning",
     "NotebookError",
     "NotebookFailed",
     "ParametersRefused",
@@ -72,6 +75,7 @@ __all__ = [
     "UnknownSymbol",
     "ValueRefused",
     "WorkbenchError",
+    "WorkbenchWarning",
 ]
 
 
@@ -253,3 +257,16 @@ class EventError(WorkbenchError):
 
 class PromotionRefused(WorkbenchError):
     """A notebook may not be promoted."""
+
+
+class WorkbenchWarning(UserWarning):
+    """Something is odd, and work goes on."""
+
+
+class NoBarsWarning(WorkbenchWarning):
+    """A load found no bar of a symbol. Fields: `symbols`, `source`."""
+
+    def __init__(self, message: str, *, symbols: Sequence[str] = (), source: str = "") -> None:
+        super().__init__(message)
+        self.symbols = tuple(symbols)
+        self.source = source
