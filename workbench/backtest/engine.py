@@ -142,7 +142,8 @@ def backtest(
         Of a strategy; those left out take their defaults.
     size : Percent, Fixed or VolatilityTarget, optional
         How much an entry of a signal buys. Default: all of the symbol's own account; of a shared one
-        ``Percent(1 / n_symbols)``.
+        ``Percent(1 / n_symbols)``. A size of your own is ``Percent(frame)``, a fraction for each bar and
+        symbol.
     fees : float
         Fraction of the traded value, paid on every fill; 0.001 is 0.1 %.
     fixed_fees : float

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any, cast
 
+import numpy as np
+import pandas as pd
+
 from workbench.backtest.execution import Execution, Rules
 from workbench.backtest.sizing import Fixed, Percent, Size, VolatilityTarget
 from workbench.errors import BacktestError
@@ -26,11 +29,11 @@ def rules_as_json(execution: Execution) -> dict[str, Any]:
     Returns
     -------
     dict
-        Numbers, booleans, text and None; the size as ``{"kind": "Percent", "fraction": 0.5}``.
+        Numbers, booleans, text and None; the size as ``{"kind": "Percent", "fraction": 0.5}``. Of a frame of
+        fractions only what it is known by and how far it reaches: ``{"kind": "Percent", "per_bar": {…}}``.
     """
     told = {field.name: getattr(execution, field.name) for field in fields(execution)}
-    size = execution.size
-    return {**told, "size": None if size is None else {"kind": type(size).__name__, **asdict(size)}}
+    return {**told, "size": None if execution.size is None else _size_as_json(execution.size)}
 
 
 def rules_from_json(stored: Mapping[str, Any]) -> Rules:
@@ -44,7 +47,8 @@ def rules_from_json(stored: Mapping[str, Any]) -> Rules:
     Raises
     ------
     BacktestError
-        A rule is unknown, or has a value that no account could have.
+        A rule is unknown, or has a value that no account could have; or the size was a frame, which is not
+        kept.
     """
     known = [field.name for field in fields(Execution)]
     for name in stored:
@@ -54,9 +58,33 @@ def rules_from_json(stored: Mapping[str, Any]) -> Rules:
     return cast(Rules, vars(Execution(**rules)))
 
 
+def _size_as_json(size: Size) -> dict[str, Any]:
+    kind = type(size).__name__
+    if not isinstance(size, Percent) or isinstance(size.fraction, float):
+        return {"kind": kind, **asdict(size)}
+    given = size.fraction
+    values = given.to_numpy()
+    known = values[~np.isnan(values)]
+    return {
+        "kind": kind,
+        "per_bar": {
+            "sha256": size.sha256,
+            "rows": len(given),
+            "symbols": list(given.columns) if isinstance(given, pd.DataFrame) else [],
+            "least": float(known.min()) if len(known) else None,
+            "most": float(known.max()) if len(known) else None,
+        },
+    }
+
+
 def _size_from_json(stored: Mapping[str, Any] | None) -> Size | None:
     if stored is None:
         return None
+    if "per_bar" in stored:
+        raise BacktestError(
+            "rules: this size was a frame of fractions, of which only a fingerprint is kept; make the frame "
+            "again, and pass it: {**rules, 'size': Percent(frame)}."
+        )
     given = {name: value for name, value in stored.items() if name != "kind"}
     kind = _SIZES.get(str(stored.get("kind")))
     try:
