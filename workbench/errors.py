@@ -26,7 +26,8 @@ facts as fields. `str(error)` is meant for people; the fields are meant for prog
     │   └── SourceUnreachable     a vendor does not answer, or only with errors
     ├── BacktestError             a backtest cannot be computed from what was given
     │   ├── StrategyError         a strategy, its parameters or what it returns cannot be used
-    │   └── SweepError            a sweep cannot be made, resumed or expanded
+    │   ├── SweepError            a sweep cannot be made, resumed or expanded
+    │   └── SweepDiffers          a sweep is not of the backtest that it is shown beside
     ├── NotebookError             a notebook cannot be used
     │   ├── ParametersRefused     unknown, missing or wrongly typed notebook parameters
     │   └── NotebookFailed        a cell raised, the kernel died, or cells never ran
@@ -40,7 +41,8 @@ Where work can go on, a warning tells what is odd: `WorkbenchWarning`, and of it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 __all__ = [
     "AmbiguousSource",
@@ -71,6 +73,7 @@ __all__ = [
     "SourceError",
     "SourceUnreachable",
     "StrategyError",
+    "SweepDiffers",
     "SweepError",
     "UnknownSymbol",
     "ValueRefused",
@@ -209,6 +212,19 @@ class StrategyError(BacktestError):
 
 class SweepError(BacktestError):
     """A sweep cannot be made, resumed or expanded."""
+
+
+class SweepDiffers(BacktestError):
+    """A sweep is not of the backtest that it is shown beside.
+
+    Field: `differences` (by name, what the backtest has and what the sweep has).
+    """
+
+    def __init__(
+        self, message: str | None = None, *, differences: Mapping[str, tuple[Any, Any]] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.differences = dict(differences or {})
 
 
 class NotebookError(WorkbenchError):

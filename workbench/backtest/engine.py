@@ -17,7 +17,7 @@ import pandas as pd
 
 from workbench.backtest.account import Broker
 from workbench.backtest.counting import count_backtest
-from workbench.backtest.decisions import decide
+from workbench.backtest.decisions import Targets, decide
 from workbench.backtest.execution import Execution, Fill, Rules
 from workbench.backtest.inputs import read_bars
 from workbench.backtest.outside import read_benchmark, read_dividends
@@ -235,6 +235,7 @@ def backtest(
         execution=rules,
         strategy=strategy.name if strategy else None,
         parameters=chosen,
+        of_weights=isinstance(decided, Targets),
     )
     if count_trial:
         count_backtest(strategy, result, decided, market, paid)

@@ -86,6 +86,8 @@ class BacktestResult:
         The strategy's name; None where signals were given by themselves.
     parameters : mapping
         What the strategy was run with, defaults included.
+    of_weights : bool
+        Whether weights were traded, and not signals.
     """
 
     name: str
@@ -106,6 +108,7 @@ class BacktestResult:
     execution: Execution
     strategy: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    of_weights: bool = False
 
     @property
     def start(self) -> pd.Timestamp:

@@ -59,7 +59,7 @@ def _value(value: object) -> str:
 
 
 def _size(result: BacktestResult) -> str:
-    if (result.orders["reason"] == "rebalance").any():
+    if result.of_weights:
         return "the strategy's weights"
     match result.execution.size:
         case Percent(float(fraction)):
