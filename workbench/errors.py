@@ -1,4 +1,4 @@
-"""Every error that workbench raises; nothing else lives here.
+"""Every error that workbench raises, and every warning; nothing else lives here.
 
 Each error is one sentence (or two) that says what was wrong, where, and what to do, and keeps the
 facts as fields. `str(error)` is meant for people; the fields are meant for programs.
@@ -26,7 +26,8 @@ facts as fields. `str(error)` is meant for people; the fields are meant for prog
     │   └── SourceUnreachable     a vendor does not answer, or only with errors
     ├── BacktestError             a backtest cannot be computed from what was given
     │   ├── StrategyError         a strategy, its parameters or what it returns cannot be used
-    │   └── SweepError            a sweep cannot be made, resumed or expanded
+    │   ├── SweepError            a sweep cannot be made, resumed or expanded
+    │   └── SweepDiffers          a sweep is not of the backtest that it is shown beside
     ├── NotebookError             a notebook cannot be used
     │   ├── ParametersRefused     unknown, missing or wrongly typed notebook parameters
     │   └── NotebookFailed        a cell raised, the kernel died, or cells never ran
@@ -34,11 +35,14 @@ facts as fields. `str(error)` is meant for people; the fields are meant for prog
     │   └── RunFenced             the run was declared dead: it may write nothing more
     ├── EventError                an event cannot be published or read
     └── PromotionRefused          a notebook may not be promoted
+
+Where work can go on, a warning tells what is odd: `WorkbenchWarning`, and of it `NoBarsWarning`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 __all__ = [
     "AmbiguousSource",
@@ -54,6 +58,7 @@ __all__ = [
     "MigrationError",
     "MissingReference",
     "NaiveTimestamp",
+    "NoBarsWarning",
     "NotebookError",
     "NotebookFailed",
     "ParametersRefused",
@@ -68,10 +73,12 @@ __all__ = [
     "SourceError",
     "SourceUnreachable",
     "StrategyError",
+    "SweepDiffers",
     "SweepError",
     "UnknownSymbol",
     "ValueRefused",
     "WorkbenchError",
+    "WorkbenchWarning",
 ]
 
 
@@ -207,6 +214,19 @@ class SweepError(BacktestError):
     """A sweep cannot be made, resumed or expanded."""
 
 
+class SweepDiffers(BacktestError):
+    """A sweep is not of the backtest that it is shown beside.
+
+    Field: `differences` (by name, what the backtest has and what the sweep has).
+    """
+
+    def __init__(
+        self, message: str | None = None, *, differences: Mapping[str, tuple[Any, Any]] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.differences = dict(differences or {})
+
+
 class NotebookError(WorkbenchError):
     """A notebook cannot be used."""
 
@@ -253,3 +273,16 @@ class EventError(WorkbenchError):
 
 class PromotionRefused(WorkbenchError):
     """A notebook may not be promoted."""
+
+
+class WorkbenchWarning(UserWarning):
+    """Something is odd, and work goes on."""
+
+
+class NoBarsWarning(WorkbenchWarning):
+    """A load found no bar of a symbol. Fields: `symbols`, `source`."""
+
+    def __init__(self, message: str, *, symbols: Sequence[str] = (), source: str = "") -> None:
+        super().__init__(message)
+        self.symbols = tuple(symbols)
+        self.source = source

@@ -298,7 +298,8 @@ class Workbench:
         grid : mapping, Grid, Random or Bayesian
             What to search: ``{"fast": range(5, 50, 5), "slow": [100, 200]}``.
         **options
-            Whatever `workbench.backtest.sweep` takes: symbols, periods, fees, cluster, seed, …
+            Whatever `workbench.backtest.sweep` takes: symbols, periods, fees, cluster, seed, … The rules of a
+            backtest are ``**result.rules``; without them the sweep has rules of its own.
 
         Examples
         --------
@@ -354,7 +355,8 @@ class Workbench:
         bars : DataFrame, optional
             What it was run on, to draw the trades on the price.
         sweep : SweepResult, optional
-            What it was chosen from, to draw the surface of its parameters.
+            What it was chosen from, to draw the surface of its parameters. One of another strategy, of other
+            symbols or by other rules is refused (`SweepDiffers`, which names them).
         title : str, optional
             Default: the result's name.
         """
@@ -396,8 +398,11 @@ class Workbench:
         dict
             Rows inserted or updated, by table.
         """
+        from workbench.backtest.sweep.beside import require_same
         from workbench.research import as_json, save_backtest, strategy_id_of
 
+        if sweep is not None:
+            require_same(result, sweep)
         written = save_backtest(
             self.strategy_engine,
             self.analytics,

@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import Connection
 from tests.servers import Postgres, ServerPark
 from workbench import Workbench
-from workbench.errors import EmptyRange, FileRefused, QueryError, SourceError, UnknownSymbol
+from workbench.errors import EmptyRange, FileRefused, NoBarsWarning, QueryError, SourceError, UnknownSymbol
 
 
 @pytest.fixture
@@ -49,6 +49,7 @@ def test_these_are_all_the_dirty_files(shared_data: Path) -> None:
     assert {path.name for path in (shared_data / "dirty").iterdir()} == set(ROWS)
 
 
+@pytest.mark.filterwarnings("ignore::workbench.errors.NoBarsWarning")  # some files have no good row
 def test_every_row_is_stored_or_logged_with_its_reason_exactly_once(wb: Workbench, dirty: Path) -> None:
     _ingest(wb, dirty)
     bars = wb.data_ingestion.load_market_data(["X"])
@@ -110,7 +111,8 @@ def test_what_is_told_of_an_ingestion_is_what_happened(wb: Workbench, shared_dat
 
 def test_a_file_without_a_single_good_bar_is_all_reasons(wb: Workbench, shared_data: Path) -> None:
     _ingest(wb, shared_data / "dirty" / "zeros.csv")
-    assert wb.data_ingestion.load_market_data("X").empty
+    with pytest.warns(NoBarsWarning, match="X was ingested, but no bar of it is stored"):
+        assert wb.data_ingestion.load_market_data("X").empty
     logs = wb.data_ingestion.load_data_quality_logs("X", severity="error")
     assert set(logs["rule"]) == {"non_positive_price"}
     assert len(wb.data_ingestion.load_data_quality_logs("X", rule="non_positive_price", latest=7)) == 7

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from workbench import Workbench
-from workbench.backtest import Signals, Strategy, backtest, between, strategy
+from workbench.backtest import Percent, Signals, Strategy, backtest, between, strategy
 from workbench.backtest.validation import validate, walk_forward
-from workbench.errors import BacktestError, RunFenced
+from workbench.errors import BacktestError, RunFenced, SweepDiffers
 from workbench.runs.scope import NotebookRun
 from workbench.settings import Settings
 
@@ -75,6 +75,24 @@ def test_saved_again_nothing_changes(wb: Workbench, bars: pd.DataFrame, above_me
     assert again == dict.fromkeys(
         ("strategies", "strategy_signals", "strategy_performance", "performance_metrics"), 0
     )
+
+
+def test_a_sweep_by_other_rules_is_refused_before_anything_is_stored(
+    wb: Workbench, bars: pd.DataFrame, above_mean: Strategy
+) -> None:
+    one = bars.loc[["QA"]]
+    result = backtest(one, above_mean, size=Percent(0.5), fees=0.002)
+    found = wb.sweep(above_mean, one, {"window": [5, 10]}, progress=False)
+    for report in (True, False):
+        with pytest.raises(SweepDiffers, match=r"size=Percent\(fraction=0\.5\).*; the sweep has fees=0\.001"):
+            wb.save_backtest(result, sweep=found, report=report)
+    with pytest.raises(SweepDiffers, match=r"\*\*result\.rules"):
+        wb.tearsheet(result, sweep=found)
+    assert wb.strategy_engine.load_strategies(f"{above_mean.name}-QA").empty
+    again = wb.sweep(above_mean, one, {"window": [5, 10]}, progress=False, **result.rules)
+    wb.save_backtest(result, sweep=again)
+    pages = wb.analytics.load_reports(strategy=f"{above_mean.name}-QA")
+    assert "Parameters around it" in str(pages.set_index("format")["content"]["html"])
 
 
 def test_signals_without_a_name_are_asked_for_one(

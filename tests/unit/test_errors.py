@@ -9,7 +9,8 @@ import pytest
 from workbench import errors
 from workbench.errors import FrameRefused, WorkbenchError
 
-ERRORS = [getattr(errors, name) for name in errors.__all__]
+RAISED = [getattr(errors, name) for name in errors.__all__]
+ERRORS = [error for error in RAISED if not issubclass(error, Warning)]
 
 
 def _drawn() -> list[tuple[str, str | None]]:
@@ -30,6 +31,13 @@ def test_the_drawing_is_the_tree() -> None:
     assert dict(_drawn()) == {"WorkbenchError": None} | real
     assert sorted(errors.__all__) == errors.__all__
     assert all(issubclass(error, WorkbenchError) for error in ERRORS)
+
+
+def test_warnings_are_no_errors_and_can_be_silenced_as_one_kind() -> None:
+    told = [warning for warning in RAISED if issubclass(warning, Warning)]
+    assert told
+    assert all(issubclass(warning, errors.WorkbenchWarning) for warning in told)
+    assert issubclass(errors.WorkbenchWarning, UserWarning)
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: str(error.__name__))

@@ -17,7 +17,7 @@ import pandas as pd
 
 from workbench.backtest.account import Broker
 from workbench.backtest.counting import count_backtest
-from workbench.backtest.decisions import decide
+from workbench.backtest.decisions import Targets, decide
 from workbench.backtest.execution import Execution, Fill, Rules
 from workbench.backtest.inputs import read_bars
 from workbench.backtest.outside import read_benchmark, read_dividends
@@ -142,7 +142,8 @@ def backtest(
         Of a strategy; those left out take their defaults.
     size : Percent, Fixed or VolatilityTarget, optional
         How much an entry of a signal buys. Default: all of the symbol's own account; of a shared one
-        ``Percent(1 / n_symbols)``.
+        ``Percent(1 / n_symbols)``. A size of your own is ``Percent(frame)``, a fraction for each bar and
+        symbol.
     fees : float
         Fraction of the traded value, paid on every fill; 0.001 is 0.1 %.
     fixed_fees : float
@@ -234,6 +235,7 @@ def backtest(
         execution=rules,
         strategy=strategy.name if strategy else None,
         parameters=chosen,
+        of_weights=isinstance(decided, Targets),
     )
     if count_trial:
         count_backtest(strategy, result, decided, market, paid)

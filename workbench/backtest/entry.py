@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from workbench.backtest.execution import Execution
 from workbench.backtest.inputs import BarArrays
@@ -37,8 +38,15 @@ def spendable(free_cash: float, equity: float) -> float:
     return free_cash if free_cash > _ROUNDING * equity else 0.0
 
 
-def fraction_of(size: Size, market: BarArrays, column: int, row: int, rules: Execution) -> float:
-    """The share of equity that is put in after a decision at `row`; NaN where a volatility is not defined.
+def fraction_of(
+    size: Size,
+    market: BarArrays,
+    column: int,
+    row: int,
+    rules: Execution,
+    fractions: npt.NDArray[np.float64] | None = None,
+) -> float:
+    """The share of equity that is put in after a decision at `row`; NaN where it is not defined.
 
     Parameters
     ----------
@@ -48,9 +56,17 @@ def fraction_of(size: Size, market: BarArrays, column: int, row: int, rules: Exe
         The symbol, and the bar at whose close it was decided: no later close is looked at.
     rules : Execution
         For its `periods_per_year`.
+    fractions : ndarray of float64, shape (n_bars, n_symbols), optional
+        Those of a `Percent` of a frame, as `read_fractions` lays them out.
     """
     if isinstance(size, Percent):
-        return size.fraction
+        if isinstance(size.fraction, float):
+            return size.fraction
+        assert fractions is not None, "a frame is laid out before anything is entered"
+        # Of the symbol's own last bar: the row may be one in which only others have a bar.
+        while not market.present[row, column]:
+            row -= 1
+        return float(fractions[row, column])
     if isinstance(size, Fixed):
         return 1.0
     # Rows without a bar are skipped: a return is from one of the symbol's closes to its next.

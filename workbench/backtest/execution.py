@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, TypedDict, get_args
+from typing import Any, Literal, TypedDict, get_args
 
 from workbench.backtest.sizing import Size
 from workbench.errors import BacktestError
@@ -70,9 +70,7 @@ class Execution:
         if self.fill not in get_args(Fill):
             raise BacktestError(f"fill: {self.fill!r} is none of {', '.join(get_args(Fill))}.")
         if self.size is not None and not isinstance(self.size, Size):
-            raise BacktestError(
-                f"size: {self.size!r} is no size; give Percent(0.5), Fixed(100) or VolatilityTarget(0.10)."
-            )
+            raise BacktestError(_no_size(self.size))
         for name in ("stop_loss", "take_profit", "trailing_stop"):
             value = getattr(self, name)
             # A long position can gain more than it cost; it cannot lose more.
@@ -91,3 +89,15 @@ class Execution:
     def has_stops(self) -> bool:
         """Whether any stop is set."""
         return not (self.stop_loss is None and self.take_profit is None and self.trailing_stop is None)
+
+
+def _no_size(given: Any) -> str:
+    """What to give in place of something that is no size."""
+    what = f"a {type(given).__name__}"
+    if isinstance(given, int | float | str):
+        what = repr(given)
+    return (
+        f"size: {what} is no size; give Percent(0.5), Fixed(100) or VolatilityTarget(0.10). For a size of "
+        "your own give Percent(frame), the fraction of equity that an entry takes by bar and symbol, or "
+        "trade Weights, which also change what is held."
+    )

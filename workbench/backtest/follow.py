@@ -98,7 +98,7 @@ class SignalWalk(Walk):
         decided = row if rules.fill == "same_close" else row - 1
         units = entry_units(
             self.size,
-            fraction_of(self.size, floor.market, column, decided, rules),
+            fraction_of(self.size, floor.market, column, decided, rules, floor.fractions),
             side=side,
             price=float(prices[column]),
             equity=equity,

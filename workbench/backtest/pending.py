@@ -66,9 +66,8 @@ def _by_signal(floor: Floor, account: Account, decided: Decisions, row: int, col
     if units < 0.0:
         return 1 if decided.leave_short[row, column] or wanted > 0 else 0
     size = default_size(floor.rules, len(floor.market.symbols))
-    if account.ruined or math.isnan(fraction_of(size, floor.market, column, row, floor.rules)):
-        return 0
-    return wanted
+    fraction = fraction_of(size, floor.market, column, row, floor.rules, floor.fractions)
+    return wanted if fraction > 0.0 and not account.ruined else 0
 
 
 def _by_weight(floor: Floor, account: Account, decided: Targets, row: int, column: int) -> tuple[int, float]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import pandas as pd
 
 from workbench.backtest import metrics as figures
-from workbench.backtest.execution import Execution
+from workbench.backtest.execution import Execution, Rules
 from workbench.backtest.summary import all_figures, by_date
 
 if TYPE_CHECKING:
@@ -86,6 +86,8 @@ class BacktestResult:
         The strategy's name; None where signals were given by themselves.
     parameters : mapping
         What the strategy was run with, defaults included.
+    of_weights : bool
+        Whether weights were traded, and not signals.
     """
 
     name: str
@@ -106,6 +108,7 @@ class BacktestResult:
     execution: Execution
     strategy: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    of_weights: bool = False
 
     @property
     def start(self) -> pd.Timestamp:
@@ -116,6 +119,14 @@ class BacktestResult:
     def end(self) -> pd.Timestamp:
         """The last bar, UTC."""
         return pd.Timestamp(self.equity.index[-1])
+
+    @property
+    def rules(self) -> Rules:
+        """The rules of filling, as keyword arguments: ``wb.sweep(strategy, bars, grid, **result.rules)``.
+
+        A new dict each time; `workbench.backtest.rules.rules_as_json(result.execution)` gives them as JSON.
+        """
+        return cast(Rules, dict(vars(self.execution)))
 
     @cached_property
     def returns(self) -> pd.Series[float]:

@@ -2,31 +2,115 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
+import numpy as np
+import pandas as pd
+
+from workbench.backtest.inputs import utc_index
 from workbench.errors import BacktestError
 
 __all__ = ["Fixed", "Percent", "Size", "VolatilityTarget"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Percent:
     """A share of the account's equity at the moment of the fill, fees included.
 
     Attributes
     ----------
-    fraction : float
-        Above 0, at most 1; 1 puts all of it in.
+    fraction : float, or DataFrame of float64, shape (n_times, n_symbols)
+        Above 0, at most 1; 1 puts all of it in. A frame (timestamp × symbol) gives each bar and symbol a
+        share of its own: that of the bar at whose close an entry is decided counts, for long and short
+        entries, and what is held stays as it is. So a row may know what its bar's close knows, and no more,
+        as signals do. 0 and NaN enter nothing. It has a row for every bar and a column for every symbol, and
+        may have more: a part of the bars can be traded with the frame of all of them. For a single symbol,
+        also a Series by timestamp; a tidy Series by (symbol, timestamp) is made a frame.
+
+    Raises
+    ------
+    BacktestError
+        A fraction out of its range, or without a time zone, a timestamp or a number to go by.
     """
 
-    fraction: float = 1.0
+    fraction: float | pd.DataFrame | pd.Series[float] = 1.0
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.fraction <= 1.0:
+        given: Any = self.fraction
+        if isinstance(given, pd.DataFrame | pd.Series):
+            object.__setattr__(self, "fraction", _checked(given))
+            return
+        if isinstance(given, bool) or not isinstance(given, int | float | np.number):
             raise BacktestError(
-                f"Percent({self.fraction}): give a fraction above 0, at most 1 (0.5 is 50 %)."
+                f"Percent of a {type(given).__name__}: give a number (0.5 is 50 %), or a frame "
+                "(timestamp × symbol) of one for each bar."
             )
+        if not 0.0 < given <= 1.0:
+            raise BacktestError(f"Percent({given}): give a fraction above 0, at most 1 (0.5 is 50 %).")
+        object.__setattr__(self, "fraction", float(given))
+
+    @cached_property
+    def sha256(self) -> str:
+        """What the fractions are known by: 64 hex digits; empty where there is one for all bars."""
+        if isinstance(self.fraction, float):
+            return ""
+        digest = hashlib.sha256()
+        frame = self.fraction
+        if isinstance(frame, pd.DataFrame):
+            digest.update("\0".join(frame.columns).encode())
+        digest.update(pd.DatetimeIndex(frame.index).as_unit("ns").asi8.tobytes())
+        digest.update(np.ascontiguousarray(frame.to_numpy()).tobytes())
+        return digest.hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Percent) and repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+    def __repr__(self) -> str:
+        # Sweeps and trials are known by this text: other fractions must read otherwise.
+        if isinstance(self.fraction, float):
+            return f"Percent(fraction={self.fraction!r})"
+        return f"Percent(<fractions of {len(self.fraction):,} bars, sha256 {self.sha256[:16]}>)"
+
+
+def _checked(given: pd.DataFrame | pd.Series[float]) -> pd.DataFrame | pd.Series[float]:
+    """Fractions as float64 by UTC timestamps, a copy; of a tidy Series the frame."""
+    if isinstance(given, pd.Series) and isinstance(given.index, pd.MultiIndex):
+        if list(given.index.names) != ["symbol", "timestamp"] or not given.index.is_unique:
+            raise BacktestError(
+                "Percent: a tidy Series needs a unique index ['symbol', 'timestamp'] like the bars' own, not "
+                f"{list(given.index.names)}; compute it from the bars' columns."
+            )
+        given = given.unstack("symbol")
+    wide = given.to_frame("") if isinstance(given, pd.Series) else given
+    index = utc_index(wide.index, "Percent")
+    names = [str(column) for column in wide.columns]
+    if not index.is_unique or len(set(names)) < len(names):
+        raise BacktestError(
+            "Percent: a timestamp or a symbol stands there twice; give each bar and symbol one fraction."
+        )
+    for name, dtype in zip(names, wide.dtypes, strict=True):
+        if not pd.api.types.is_numeric_dtype(dtype) or dtype == np.bool_:
+            raise BacktestError(f"Percent: {name or 'the Series'} is {dtype}; give fractions as float64.")
+    values = wide.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
+    wrong = ~((values >= 0.0) & (values <= 1.0)) & ~np.isnan(values)
+    if wrong.any():
+        row, column = (int(place[0]) for place in np.nonzero(wrong))
+        whose = f" of {names[column]}" if names[column] else ""
+        raise BacktestError(
+            f"Percent: the fraction{whose} at {index[row]} is {values[row, column]}; give fractions from 0 "
+            "to 1, as in frame.clip(0, 1). 0 and NaN enter nothing; whether an entry is long or short, the "
+            "signals say."
+        )
+    if isinstance(given, pd.Series):
+        return pd.Series(values[:, 0], index=index)
+    return pd.DataFrame(values, index=index, columns=pd.Index(names))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from workbench.backtest.account import Account, Broker, Line
 from workbench.backtest.execution import Execution
+from workbench.backtest.fractions import read_fractions
 from workbench.backtest.inputs import BarArrays
 from workbench.backtest.stops import Path, paths
 
@@ -34,6 +35,8 @@ class Floor:
     paths : list of Path, optional
         Each symbol's own bars, where there are stops.
     broker : Broker
+    fractions : ndarray of float64, shape (n_bars, n_symbols), optional
+        The share of equity of an entry that each bar's close decides, of a `Percent` of a frame.
     """
 
     market: BarArrays
@@ -43,6 +46,7 @@ class Floor:
     dividends: npt.NDArray[np.float64] | None
     paths: list[Path] | None
     broker: Broker
+    fractions: npt.NDArray[np.float64] | None = None
 
     @property
     def fills_at_open(self) -> bool:
@@ -53,14 +57,15 @@ class Floor:
 def lay_floor(
     market: BarArrays, rules: Execution, dividends: npt.NDArray[np.float64] | None, broker: Broker
 ) -> Floor:
-    """A floor for these bars and rules (`BacktestError` where there are stops, but no highs and lows)."""
+    """A floor for these bars and rules (`BacktestError` where these bars lack what the rules need)."""
     closes = last_closes(market)
     prices = closes
     if rules.fill == "next_open":
         prices = market.open.copy()
         prices[1:] = np.where(market.present[1:], market.open[1:], closes[:-1])
     ranges = paths(market) if rules.has_stops else None
-    return Floor(market, rules, prices, closes, dividends, ranges, broker)
+    fractions = read_fractions(rules.size, market)
+    return Floor(market, rules, prices, closes, dividends, ranges, broker, fractions)
 
 
 def accounts(floor: Floor, lines: list[Line], *, shared: bool) -> list[Account]:

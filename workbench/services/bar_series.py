@@ -13,6 +13,7 @@ from psycopg.rows import tuple_row
 from workbench.errors import AmbiguousSource, EmptyRange, QueryError, UnknownSymbol
 from workbench.services.bar_store import SeriesState
 from workbench.services.service import Moment, as_moment
+from workbench.sources.sample import SYMBOLS as SAMPLE
 
 __all__ = ["bounds", "chosen_source", "series_states"]
 
@@ -109,15 +110,27 @@ def _refuse_unknown(connection: sa.Connection, states: Sequence[SeriesState], sy
     unknown = [symbol for symbol in symbols if symbol not in found]
     if not unknown:
         return
-    known = sorted({state.symbol for state in series_states(connection)})
+    known = sorted({state.symbol for state in series_states(connection) if state.bars})
     shown = ", ".join(known[:_SHOWN]) or "none yet"
     more = f" and {len(known) - _SHOWN:,} more" if len(known) > _SHOWN else ""
     raise UnknownSymbol(
         f"no bars of {', '.join(unknown[:_SHOWN])} were ever ingested; there are: {shown}{more}. "
-        f"To get them: workbench ingest {' '.join(unknown[:_SHOWN])} --source sample (or file, yahoo, …)",
+        f"To get them: {_how_to_get(unknown[:_SHOWN])}",
         symbols=unknown,
         known=known,
     )
+
+
+def _how_to_get(symbols: Sequence[str]) -> str:
+    """The commands that bring them: the sample is a source only of what it has."""
+    in_sample = [symbol for symbol in symbols if symbol in SAMPLE]
+    elsewhere = [symbol for symbol in symbols if symbol not in SAMPLE]
+    ways = []
+    if in_sample:
+        ways.append(f"workbench ingest {' '.join(in_sample)} --source sample (or file, yahoo, …)")
+    if elsewhere:
+        ways.append(f"workbench ingest {' '.join(elsewhere)} --source yahoo (or file, polygon, alpaca)")
+    return ", and ".join(ways)
 
 
 def bounds(start: Moment | None, end: Moment | None) -> tuple[int | None, int | None]:

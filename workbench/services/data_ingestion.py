@@ -22,6 +22,7 @@ from workbench.marketdata.series import SeriesBars, assemble
 from workbench.services.bar_series import bounds, chosen_source, series_states
 from workbench.services.bar_store import BarStore, SeriesState
 from workbench.services.bar_writer import write_bars
+from workbench.services.no_bars import warn_of_none, warn_of_nothing
 from workbench.services.service import Moment, RunScope, Service, Strings, as_list, as_moment, one_of, span
 from workbench.tables.data_ingestion import (
     corporate_actions,
@@ -96,6 +97,12 @@ class DataIngestionService(Service):
             prices in the instrument's currency, volume in shares, contracts or coins. Without NaN. Empty,
             with the same columns and dtypes, where the range holds nothing.
 
+        Warns
+        -----
+        NoBarsWarning
+            A symbol that was named has no bar in the range; the text says where its series begins and ends.
+            Where no symbol was named: nothing was found at all.
+
         Raises
         ------
         UnknownSymbol
@@ -116,14 +123,21 @@ class DataIngestionService(Service):
         with self.pool.snapshot("loading bars") as connection:
             states, source = self._states(connection, wanted, source)
             if adjust is None and latest is None:
-                return self._bars.assembled(connection, states, first, last).frame(chosen)
-            if latest is not None:
-                read = self._bars.read_latest(connection, states, latest, first, last)
+                whole = self._bars.assembled(connection, states, first, last)
+                found, frame = whole.symbols, whole.frame(chosen)
             else:
-                read = self._bars.read(connection, states, first, last)
-            if adjust is not None:
-                return self._adjusted(connection, read, states, source, adjust, as_of)[chosen]
-        return assemble(read).frame(chosen)
+                if latest is not None:
+                    read = self._bars.read_latest(connection, states, latest, first, last)
+                else:
+                    read = self._bars.read(connection, states, first, last)
+                found = [one.symbol for one in read if len(one)]
+                if adjust is not None:
+                    frame = self._adjusted(connection, read, states, source, adjust, as_of)[chosen]
+                else:
+                    frame = assemble(read).frame(chosen)
+            if wanted or not found:
+                self._tell_of_none(connection, wanted, found, states, source, first, last)
+        return frame
 
     def coverage(
         self,
@@ -360,6 +374,27 @@ class DataIngestionService(Service):
         states = [state for state in found if state.source == source]
         self._run.note_read({f"{source}/{state.symbol}": state.revision for state in states})
         return states, source
+
+    def _tell_of_none(
+        self,
+        connection: sa.Connection,
+        wanted: list[str] | None,
+        found: Sequence[str],
+        states: Sequence[SeriesState],
+        source: str,
+        start: int | None,
+        end: int | None,
+    ) -> None:
+        """Warn of symbols of which no bar was found: those that were named, or all where there is nothing."""
+        if wanted is None and not any(state.bars for state in states):
+            warn_of_nothing(source, {state.source for state in series_states(connection) if state.bars})
+            return
+        asked = [state.symbol for state in states if state.bars] if wanted is None else wanted
+        missing = list(dict.fromkeys(asked))
+        if len(found) < len(missing):
+            there = set(found)
+            missing = [symbol for symbol in missing if symbol not in there]
+            warn_of_none(missing, series_states(connection, missing), source, start, end)
 
     def _write_bars(self, connection: sa.Connection, frame: pd.DataFrame) -> Written:
         return self._write_within(

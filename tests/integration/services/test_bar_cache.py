@@ -83,6 +83,7 @@ def test_a_repeated_load_reads_no_bar(stocked: Workbench, another_wb: Workbench,
         stocked.data_ingestion.load_market_data(["AAPL", "IBM"])
 
 
+@pytest.mark.filterwarnings("ignore::workbench.errors.NoBarsWarning")  # nothing is left of some
 @pytest.mark.parametrize(
     "statements",
     [
@@ -120,6 +121,7 @@ def test_after_a_committed_change_the_next_load_sees_it(
     assert len(_truth(admin)) > 0
 
 
+@pytest.mark.filterwarnings("ignore::workbench.errors.NoBarsWarning")  # nothing is left of some
 def test_a_detached_partition_takes_its_bars_out_of_the_next_load(
     stocked: Workbench, admin: Connection
 ) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from tests.integration.conftest import MakeBars
 from workbench import Workbench
-from workbench.errors import AmbiguousSource, EmptyRange, QueryError, UnknownSymbol
+from workbench.errors import AmbiguousSource, EmptyRange, NoBarsWarning, QueryError, UnknownSymbol
 
 # What PostgreSQL 15 may do differently lies beneath this, and is tested there.
 pytestmark = pytest.mark.parametrize("postgres", ["postgresql-18"], indirect=True)
@@ -66,7 +68,51 @@ def test_an_unknown_symbol_is_named_beside_those_there_are(stocked: Workbench) -
 def test_in_an_empty_database_every_symbol_is_unknown(wb: Workbench) -> None:
     with pytest.raises(UnknownSymbol, match=r"there are: none yet. To get them: workbench ingest AAPL"):
         wb.data_ingestion.load_market_data("AAPL")
-    assert wb.data_ingestion.load_market_data().empty
+    with pytest.warns(NoBarsWarning, match="there are no bars yet; to get some: workbench ingest"):
+        assert wb.data_ingestion.load_market_data().empty
+
+
+@pytest.mark.parametrize(
+    ("symbols", "advice"),
+    [
+        ("MSFT", "workbench ingest MSFT --source sample (or file, yahoo, …)"),
+        ("NOPE", "workbench ingest NOPE --source yahoo (or file, polygon, alpaca)"),
+        (
+            ["NOPE", "FB", "GOOG"],
+            (
+                "workbench ingest FB GOOG --source sample (or file, yahoo, …), and "
+                "workbench ingest NOPE --source yahoo (or file, polygon, alpaca)"
+            ),
+        ),
+    ],
+)
+def test_the_sample_is_advised_only_for_what_it_has(
+    stocked: Workbench, symbols: str | list[str], advice: str
+) -> None:
+    with pytest.raises(UnknownSymbol) as caught:
+        stocked.data_ingestion.load_market_data(symbols)
+    assert str(caught.value).endswith(f"To get them: {advice}")
+
+
+def _without_bars(wb: Workbench) -> None:
+    """As an ingestion leaves a series of which every row was refused, and one that failed."""
+    now = pd.Timestamp("2024-05-01", tz="UTC")
+    known: dict[str, dict[str, object]] = {
+        "BAD": {"last_success_at": now},
+        "FAILED": {"last_error_at": now, "last_error": "the vendor does not know it"},
+    }
+    for symbol, facts in known.items():
+        status = pd.DataFrame([{"symbol": symbol, "data_source": "file", **facts}])
+        wb.data_ingestion.write_ingestion_status(status)
+
+
+def test_what_was_ingested_without_a_bar_is_not_among_those_there_are(stocked: Workbench) -> None:
+    _without_bars(stocked)
+    with pytest.raises(UnknownSymbol) as caught:
+        stocked.data_ingestion.load_market_data(["FAILED"])
+    assert caught.value.known == ("AAPL", "IBM")
+    with pytest.warns(NoBarsWarning, match=r"^no bars of BAD: BAD was ingested, but no bar of it is stored"):
+        assert stocked.data_ingestion.load_market_data("BAD").empty
 
 
 @pytest.mark.parametrize("end", ["2024-01-03", "2024-01-02", pd.Timestamp("2024-01-03", tz="UTC")])
@@ -90,10 +136,109 @@ def test_the_start_belongs_to_the_range_and_the_end_does_not(stocked: Workbench)
 def test_what_finds_nothing_has_the_same_columns_and_dtypes(stocked: Workbench) -> None:
     load = stocked.data_ingestion.load_market_data
     full = load("IBM")
-    for empty in (load("IBM", "2030-01-01", "2031-01-01"), load("IBM", source="alpaca"), load([])):
+    with pytest.warns(NoBarsWarning):
+        found = [load("IBM", "2030-01-01", "2031-01-01"), load("IBM", source="alpaca"), load([])]
+    for empty in found:
         assert empty.empty
         pd.testing.assert_series_equal(empty.dtypes, full.dtypes)
         pd.testing.assert_index_equal(empty.index, full.index[:0], exact=True)
+
+
+REACH = "yahoo has IBM from 2024-01-01 to 2024-01-05"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"start": "2030-01-01"}, f"no bars of IBM from 2030-01-01: {REACH}"),
+        ({"end": "2024-01-01"}, f"no bars of IBM before 2024-01-01: {REACH}"),
+        (
+            {"start": "2020-01-01", "end": "2021-01-01 09:30"},
+            f"no bars of IBM from 2020-01-01 before 2021-01-01 09:30 UTC: {REACH}",
+        ),
+        ({"start": "2030-01-01", "latest": 2}, f"no bars of IBM from 2030-01-01: {REACH}"),
+        ({"start": "2030-01-01", "adjust": "splits"}, f"no bars of IBM from 2030-01-01: {REACH}"),
+        (
+            {"start": "2024-01-02 06:00", "end": "2024-01-02 18:00"},
+            (
+                f"no bars of IBM from 2024-01-02 06:00 UTC before 2024-01-02 18:00 UTC: {REACH}, "
+                "with a gap there"
+            ),
+        ),
+        (
+            {"source": "alpaca"},
+            "no bars of IBM: alpaca has none of IBM, but yahoo has it from 2024-01-01 to 2024-01-05",
+        ),
+    ],
+)
+def test_a_named_symbol_without_a_bar_in_range_is_warned_of_with_where_its_series_begins_and_ends(
+    stocked: Workbench, arguments: dict[str, Any], said: str
+) -> None:
+    with pytest.warns(NoBarsWarning, match=f"^{re.escape(said)}$") as told:
+        assert stocked.data_ingestion.load_market_data("IBM", **arguments).empty
+    warning = told[0].message
+    assert isinstance(warning, NoBarsWarning)
+    assert (warning.symbols, warning.source) == (("IBM",), arguments.get("source", "yahoo"))
+    assert told[0].filename == __file__, "the line that asked, not one of workbench's"
+
+
+def test_coverage_warns_at_the_line_that_asked(stocked: Workbench) -> None:
+    with pytest.warns(NoBarsWarning, match="no bars of IBM from 2030-01-01") as told:
+        assert stocked.data_ingestion.coverage("IBM", "2030-01-01").table.empty
+    assert told[0].filename == __file__
+
+
+def test_one_symbol_of_several_without_a_bar_is_warned_of_and_the_others_load(
+    stocked: Workbench, make_bars: MakeBars
+) -> None:
+    load = stocked.data_ingestion.load_market_data
+    stocked.data_ingestion.write_market_data(make_bars("LATE", start="2024-06-01"), source="yahoo")
+    with pytest.warns(NoBarsWarning, match="^no bars of LATE before 2024-02-01: yahoo has LATE from 2024-06"):
+        assert list(load(["IBM", "LATE"], end="2024-02-01").index.unique("symbol")) == ["IBM"]
+
+
+def test_of_a_series_whose_bars_were_deleted_that_is_said(stocked: Workbench) -> None:
+    with stocked.data_ingestion.pool.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM data_ingestion.market_data WHERE symbol = 'IBM'")
+    with pytest.warns(NoBarsWarning, match="^no bars of IBM: all bars of IBM were deleted$"):
+        assert stocked.data_ingestion.load_market_data("IBM").empty
+
+
+def test_of_many_symbols_without_a_bar_the_first_are_told_of_and_the_others_counted(
+    stocked: Workbench, make_bars: MakeBars
+) -> None:
+    names = [f"S{number}" for number in range(8)]
+    frame = pd.concat([make_bars(name) for name in names])
+    stocked.data_ingestion.write_market_data(frame, source="yahoo")
+    with pytest.warns(NoBarsWarning) as told:
+        assert stocked.data_ingestion.load_market_data(names, start="2030-01-01").empty
+    text = str(told[0].message)
+    assert text.startswith(
+        "no bars of 8 symbols from 2030-01-01: yahoo has S0 from 2024-01-01 to 2024-01-05; "
+    )
+    assert text.endswith("; and 3 more, see load_ingestion_status()")
+
+
+def test_what_is_as_it_should_be_is_not_warned_of(stocked: Workbench, make_bars: MakeBars) -> None:
+    """Warnings are errors here: a symbol that starts later, or ends earlier, than asked is none."""
+    load = stocked.data_ingestion.load_market_data
+    stocked.data_ingestion.write_market_data(make_bars("LATE", start="2024-01-04"), source="yahoo")
+    assert len(load(["IBM", "LATE"], "2020-01-01", "2024-01-06")) == 7
+    assert len(load(["IBM", "LATE"], "2024-01-05", "2030-01-01")) == 5
+    assert len(load(source="yahoo", end="2024-01-04")) == 6, "of all there are, some may have none"
+    assert load([]).empty
+
+
+def test_where_nothing_at_all_is_found_it_is_warned_of_also_without_a_name(stocked: Workbench) -> None:
+    load = stocked.data_ingestion.load_market_data
+    with pytest.warns(
+        NoBarsWarning, match=r"^no bars of AAPL, IBM from 2030-01-01: yahoo has AAPL from .*; "
+    ):
+        assert load(source="yahoo", start="2030-01-01").empty
+    with pytest.warns(
+        NoBarsWarning, match=r"no bars are from 'elsewhere'; there are bars from yahoo, yahoo_a"
+    ):
+        assert load(source="elsewhere").empty
 
 
 def test_fields_come_as_asked_and_in_that_order(stocked: Workbench) -> None:

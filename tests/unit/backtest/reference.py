@@ -123,7 +123,9 @@ def entry_units(
     if kind == "fixed":
         units: float = min(value, payable) if side > 0 else value
     else:
-        fraction = value
+        fraction = value[symbol][decided] if kind == "per_bar" else value
+        if math.isnan(fraction if kind != "volatility" else 0.0):
+            return 0.0
         if kind == "volatility":
             annual, window, most = value
             closes = [b[3] for b in exchange.bars[symbol][: decided + 1] if b is not None][-window - 1 :]

@@ -156,6 +156,37 @@ def test_any_signals_are_filled_as_the_plain_loop_fills_them(
     assert_books_balance(result)
 
 
+SHARE = st.one_of(st.just(math.nan), st.sampled_from([0.0, 1e-6, 0.1, 0.35, 0.999, 1.0]))
+
+
+@settings(deadline=None, max_examples=150)
+@given(market(st.tuples(FLAG, FLAG, FLAG, FLAG, SHARE)), COSTS, STOPS, st.booleans(), st.data())
+def test_any_fractions_by_bar_and_symbol_are_filled_as_the_plain_loop_fills_them(
+    drawn: tuple[list[list[reference.Bar]], list[list[Any]]],
+    costs: dict[str, Any],
+    stops: dict[str, Any],
+    shared: bool,
+    data: st.DataObject,
+) -> None:
+    bars, rows = drawn
+    said = [[row[:4] for row in mine] for mine in rows]
+    shares = [[row[4] for row in mine] for mine in rows]
+    full = (10.0, 20.0, 5.0, 10.0)
+    bars = [[full if one is not None and math.isnan(one[1]) else one for one in mine] for mine in bars]
+    # Columns in another order, and of symbols and days that are not traded, change nothing.
+    frame = wide(shares)[data.draw(st.permutations([f"S{number}" for number in range(len(bars))]))]
+    longer = pd.concat([frame, frame.iloc[:1].set_axis(frame.index[-1:] + pd.Timedelta(days=1))])
+    sizes = [Percent(frame), Percent(longer.assign(OTHER=0.5))]
+    results = [
+        backtest(tidy(bars), as_signals(said), **costs, **stops, size=size, cash_sharing=shared)
+        for size in sizes
+    ]
+    rules = {**costs, **stops, "size": ("per_bar", shares), "cash_sharing": shared, "year": 252.0}
+    for result in results:
+        assert_same(result, reference.run(bars, said, **rules))
+    assert_books_balance(results[0])
+
+
 WEIGHT = st.one_of(st.just(math.nan), st.integers(-10, 12).map(lambda tenths: tenths / 10))
 DIVIDEND = st.sampled_from([0.0, 0.0, 0.0, 0.5, 2.0])
 
@@ -190,9 +221,18 @@ def test_the_future_does_not_change_the_past(
     full = (10.0, 20.0, 5.0, 10.0)
     bars = [[full if one is None or math.isnan(one[1]) else one for one in mine] for mine in bars]
     known = data.draw(st.integers(1, len(bars[0])))
-    whole = backtest(tidy(bars), as_signals(said), **costs, **stops)
+    size = None
+    if data.draw(st.booleans()):
+        # The same frame for both: the cut one must not look at its later rows.
+        shares = st.lists(SHARE, min_size=len(bars[0]), max_size=len(bars[0]))
+        size = Percent(wide([data.draw(shares) for _ in bars]))
+    whole = backtest(tidy(bars), as_signals(said), **costs, **stops, size=size)
     cut = backtest(
-        tidy([mine[:known] for mine in bars]), as_signals([mine[:known] for mine in said]), **costs, **stops
+        tidy([mine[:known] for mine in bars]),
+        as_signals([mine[:known] for mine in said]),
+        **costs,
+        **stops,
+        size=size,
     )
     assert whole.equity.tolist()[:known] == cut.equity.tolist()
     earlier = whole.orders[whole.orders["time"] <= cut.end].reset_index(drop=True)

@@ -59,11 +59,13 @@ def _value(value: object) -> str:
 
 
 def _size(result: BacktestResult) -> str:
-    if (result.orders["reason"] == "rebalance").any():
+    if result.of_weights:
         return "the strategy's weights"
     match result.execution.size:
-        case Percent(fraction):
+        case Percent(float(fraction)):
             return f"{percent(fraction, 0)} of equity"
+        case Percent():
+            return "a share of equity for each bar and symbol"
         case Fixed(units):
             return f"{units:g} units"
         case VolatilityTarget(annual, window, most):

@@ -29,6 +29,7 @@ from workbench.backtest.report.rules import rules_section
 from workbench.backtest.report.surface import surface_section
 from workbench.backtest.report.trading import trades_section
 from workbench.backtest.report.wording import Clock, dates, listed
+from workbench.backtest.sweep.beside import require_same
 from workbench.errors import BacktestError
 from workbench.version import __version__
 
@@ -156,7 +157,11 @@ def tearsheet(
     ------
     BacktestError
         The bars are not those of the backtest.
+    SweepDiffers
+        The sweep is of another strategy, other symbols or by other rules than the backtest.
     """
+    if sweep is not None:
+        require_same(result, sweep)
     clock = Clock(pd.DatetimeIndex(result.equity.index))
     sections = [equity_section(result, clock), figures_section(result), returns_section(result)]
     sections += [drawdown_section(result, clock), rolling_section(result, clock)]

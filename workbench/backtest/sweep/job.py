@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from workbench.backtest.execution import Execution
+from workbench.backtest.fractions import read_fractions
 from workbench.backtest.inputs import BarArrays, bars_sha256, read_bars
 from workbench.backtest.outside import read_dividends
 from workbench.backtest.strategy import Strategy
@@ -115,6 +116,7 @@ def lay_out(
     market = read_bars(bars)
     if dividends is not None:
         read_dividends(dividends, market)
+    read_fractions(execution.size, market)
     space = search.resolve(strategy)
     spec = space.spec()
     plan = Plan(

@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +15,10 @@ import pandas as pd
 
 from workbench.backtest.decisions import Decisions, Targets
 from workbench.backtest.engine import backtest
+from workbench.backtest.execution import Rules
 from workbench.backtest.result import BacktestResult
 from workbench.backtest.signals import Signals, Weights
+from workbench.backtest.sweep.beside import differences
 from workbench.backtest.sweep.chunk import arrays_of, curves_of, decide
 from workbench.backtest.sweep.estimate import Estimate
 from workbench.backtest.sweep.job import Job
@@ -78,6 +80,11 @@ class SweepResult:
     def __len__(self) -> int:
         return self.n_variants
 
+    @property
+    def rules(self) -> Rules:
+        """The rules of filling, as keyword arguments: ``backtest(bars, strategy, **found.rules)``."""
+        return cast(Rules, dict(vars(self._job.plan.execution)))
+
     @cached_property
     def frame(self) -> pd.DataFrame:
         """One row a variant, by its number: symbol, period, the parameters, the metrics, and `error`.
@@ -112,6 +119,22 @@ class SweepResult:
             kept = np.lexsort((numbers, values if lowest else -values))[:n]
             values, numbers = values[kept], numbers[kept]
         return self._rows(numbers)
+
+    def differences(self, result: BacktestResult) -> dict[str, tuple[Any, Any]]:
+        """In what a backtest is of something else than this sweep; a report with both would mislead.
+
+        Parameters
+        ----------
+        result : BacktestResult
+
+        Returns
+        -------
+        dict
+            By name (strategy, symbols, a rule such as fees or size) what the backtest has and what the sweep
+            has; `total_return` where only the figures differ, over the same span with the same parameters.
+            Empty where they go together; which bars they are of may differ.
+        """
+        return differences(result, self, self._job)
 
     def variant(self, number: int) -> dict[str, Any]:
         """The parameters of one row, as the strategy takes them."""

@@ -14,6 +14,7 @@ import pandas as pd
 from workbench.backtest.decisions import at_fill
 from workbench.backtest.entry import default_size
 from workbench.backtest.execution import Execution
+from workbench.backtest.fractions import read_fractions
 from workbench.backtest.inputs import BarArrays, read_bars
 from workbench.backtest.outside import read_dividends
 from workbench.backtest.sizing import Fixed, Percent, VolatilityTarget
@@ -160,9 +161,12 @@ def set_stage(
         paid = paid if paid.any() else np.zeros((0, 0))
     high, low = _ranges(traded) if execution.has_stops else (traded.close, traded.close)
     size, rules = execution.size, _rules(execution, len(traded.symbols))
-    fractions = np.zeros((0, 0))
+    decided = read_fractions(size, traded)
     if isinstance(size, VolatilityTarget):
-        fractions = _fractions(traded, size, execution)
+        decided = _by_volatility(traded, size, execution)
+    fractions = np.zeros((0, 0))
+    if decided is not None:
+        fractions = at_fill(traded, decided, execution.fill, np.float64(np.nan))
     return Stage(
         bars=seen,
         market=market,
@@ -180,6 +184,7 @@ def set_stage(
             and not (execution.has_stops or paid.size)
             and execution.fill == "next_open"
             and isinstance(size, Percent | None)
+            and decided is None
         ),
     )
 
@@ -248,8 +253,8 @@ def _ranges(market: BarArrays) -> tuple[Floats, Floats]:
     return high, low
 
 
-def _fractions(market: BarArrays, size: VolatilityTarget, execution: Execution) -> Floats:
-    """The share of equity that an entry takes, at the bar that fills it; NaN where it is not defined."""
+def _by_volatility(market: BarArrays, size: VolatilityTarget, execution: Execution) -> Floats:
+    """The share of equity that an entry takes, at the bar that decides it; NaN where it is not defined."""
     decided = np.full(market.close.shape, np.nan)
     for column in range(len(market.symbols)):
         rows = np.flatnonzero(market.present[:, column])
@@ -263,18 +268,16 @@ def _fractions(market: BarArrays, size: VolatilityTarget, execution: Execution) 
         moved = volatility > 0.0
         share[moved] = np.minimum(size.max_fraction, size.annual / volatility[moved])
         decided[rows[size.window :], column] = share
-    return at_fill(market, decided, execution.fill, np.float64(np.nan))
+    return decided
 
 
 def _rules(execution: Execution, n_symbols: int) -> Floats:
     size = default_size(execution, n_symbols)
-    kind, amount = 0.0, 0.0
-    if isinstance(size, Percent):
-        amount = size.fraction
-    elif isinstance(size, Fixed):
+    kind, amount = 2.0, 0.0
+    if isinstance(size, Fixed):
         kind, amount = 1.0, size.units
-    else:
-        kind = 2.0
+    elif isinstance(size, Percent) and isinstance(size.fraction, float):
+        kind, amount = 0.0, size.fraction
     stops = (execution.stop_loss, execution.take_profit, execution.trailing_stop)
     return np.array(
         [

@@ -67,6 +67,14 @@ def inverse(bars: pd.DataFrame, n: Annotated[int, between(1, 50)] = 9, short: bo
     return Weights((weights * np.sign(change) if short else weights).iloc[::5])
 
 
+def per_bar() -> Percent:
+    """A share of equity for each bar and symbol, some of them none."""
+    rng = np.random.default_rng(5)
+    shares = rng.choice([np.nan, 0.0, 0.2, 0.7, 1.0], (N_BARS, 3))
+    times = pd.date_range("2021-01-04", periods=N_BARS, tz="UTC")
+    return Percent(pd.DataFrame(shares, index=times, columns=["S0", "S1", "S2"]))
+
+
 def rules_of(draw: Callable[..., Any], *, signals: bool) -> dict[str, Any]:
     def one(*choices: Any) -> Any:
         return draw(st.sampled_from(choices))
@@ -82,7 +90,7 @@ def rules_of(draw: Callable[..., Any], *, signals: bool) -> dict[str, Any]:
     if signals:
         rules |= {
             "cash_sharing": one(None, True),
-            "size": one(None, Percent(0.5), Fixed(40.0), VolatilityTarget(0.4, window=4)),
+            "size": one(None, Percent(0.5), Fixed(40.0), VolatilityTarget(0.4, window=4), per_bar()),
             "stop_loss": one(None, 0.03),
             "take_profit": one(None, 0.08),
             "trailing_stop": one(None, 0.05),

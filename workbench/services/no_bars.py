@@ -1,0 +1,92 @@
+"""Telling of symbols of which a load found no bar: how far their series reach, or who else has them."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from workbench.errors import NoBarsWarning
+from workbench.services.bar_store import SeriesState
+
+__all__ = ["warn_of_none", "warn_of_nothing"]
+
+_SHOWN = 5
+_PACKAGE = str(Path(__file__).parents[1])
+
+
+def warn_of_none(
+    missing: Sequence[str],
+    states: Sequence[SeriesState],
+    source: str,
+    start: int | None,
+    end: int | None,
+) -> None:
+    """Warn, at the line outside of workbench that asked, that these symbols have no bar in `[start, end)`.
+
+    Parameters
+    ----------
+    missing : sequence of str
+        In the order in which they are told of; of many only the first few are told of one by one.
+    states : sequence of SeriesState
+        Their series, of every source.
+    source : str
+        Which of them was asked; empty where there was no choice, for none of them holds a bar.
+    start, end : int, optional
+        Microseconds since 1970, UTC.
+    """
+    holding: dict[str, list[SeriesState]] = {}
+    for state in states:
+        holding.setdefault(state.symbol, []).append(state)
+    told = [_told(symbol, holding.get(symbol, []), source, start, end) for symbol in missing[:_SHOWN]]
+    if len(missing) > _SHOWN:
+        told.append(f"and {len(missing) - _SHOWN:,} more, see load_ingestion_status()")
+    whose = ", ".join(missing) if len(missing) <= _SHOWN else f"{len(missing):,} symbols"
+    where = f" from {_moment(start)}" if start is not None else ""
+    where += f" before {_moment(end)}" if end is not None else ""
+    _warn(f"no bars of {whose}{where}: {'; '.join(told)}", missing, source)
+
+
+def warn_of_nothing(source: str, sources: Collection[str]) -> None:
+    """Warn that there is no bar at all: of that source, or of any."""
+    if sources:
+        text = f"no bars are from {source!r}; there are bars from {', '.join(sorted(sources))}"
+    else:
+        text = "there are no bars yet; to get some: workbench ingest AAPL IBM --source sample"
+    _warn(text, [], source)
+
+
+def _told(symbol: str, states: Sequence[SeriesState], source: str, start: int | None, end: int | None) -> str:
+    holding = [state for state in states if state.bars]
+    for state in holding:
+        if state.source == source:
+            beside = (start is not None and start > state.last) or (end is not None and end <= state.first)
+            return f"{_reach(state, symbol)}{'' if beside else ', with a gap there'}"
+    if not holding and any(state.revision for state in states):
+        return f"all bars of {symbol} were deleted"
+    if not holding:
+        return (
+            f"{symbol} was ingested, but no bar of it is stored; "
+            f"wb.data_ingestion.load_data_quality_logs({symbol!r}) says what was refused"
+        )
+    return f"{source} has none of {symbol}, but {', '.join(_reach(state) for state in holding[:_SHOWN])}"
+
+
+def _reach(state: SeriesState, symbol: str = "it") -> str:
+    return f"{state.source} has {symbol} from {_moment(state.first)} to {_moment(state.last)}"
+
+
+def _moment(microseconds: int) -> str:
+    moment = pd.Timestamp(microseconds, unit="us", tz="UTC")
+    return f"{moment:%Y-%m-%d}" if moment == moment.floor("D") else f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def _warn(text: str, symbols: Sequence[str], source: str) -> None:
+    level = 1
+    frame = sys._getframe()
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(NoBarsWarning(text, symbols=symbols, source=source), stacklevel=level)
