@@ -226,7 +226,7 @@ class ParametersRefused(NotebookError):
 class NotebookFailed(NotebookError):
     """A notebook did not run to its end.
 
-    Fields: `cell` (from 1), `error_name`, `traceback`; of a run that was recorded also `run_id`, and
+    Fields: `cell` (as in "In [3]"), `error_name`, `traceback`; of a run that was recorded also `run_id`, and
     `output` and `html`, the paths of the output notebook and the page (None where there is none).
     """
 
