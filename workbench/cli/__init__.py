@@ -7,6 +7,7 @@ import sys
 import typer
 
 from workbench.cli import data, notebooks, servers
+from workbench.cli.usage import UsageError, command_of, said_wrongly
 from workbench.errors import WorkbenchError
 from workbench.terminal import fail
 
@@ -15,7 +16,6 @@ __all__ = ["app", "main"]
 app = typer.Typer(
     name="workbench",
     help="Load prices, develop a strategy, backtest it, promote the notebook, trace every number.",
-    no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -36,12 +36,18 @@ app.add_typer(data.events, name="events", rich_help_panel="Look")
 
 
 def main() -> None:
-    """Run the command line; an error of ours is one sentence on stderr and exit code 1."""
+    """Run the command line: an error of ours is one sentence on stderr and exit code 1, a wrong word 2."""
+    # Alone it shows what there is to type.
+    words = sys.argv[1:] or ["--help"]
+    command = command_of(app)
     try:
-        app()
+        sys.exit(command.main(words, prog_name="workbench", standalone_mode=False))
+    except UsageError as error:
+        fail(said_wrongly(error, command, words))
+        sys.exit(2)
     except WorkbenchError as error:
         fail(str(error))
         sys.exit(1)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         fail("interrupted")
         sys.exit(130)

@@ -17,10 +17,8 @@ __all__ = ["events", "ingest", "runs"]
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
-runs = typer.Typer(
-    help="Run records: which notebook, parameters and data made which rows.", no_args_is_help=True
-)
-events = typer.Typer(help="What was written or has run, as told on Redis.", no_args_is_help=True)
+runs = typer.Typer(help="Run records: which notebook, parameters and data made which rows.")
+events = typer.Typer(help="What was written or has run, as told on Redis.")
 
 
 def ingest(

@@ -20,7 +20,7 @@ __all__ = ["db", "doctor", "down", "status", "up"]
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
-db = typer.Typer(help="The databases: migrations and ad hoc SQL.", no_args_is_help=True)
+db = typer.Typer(help="The databases: migrations and ad hoc SQL.")
 
 
 def up(
