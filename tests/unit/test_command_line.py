@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -122,3 +123,26 @@ def test_alone_it_shows_what_there_is_to_type(say: Say) -> None:
     code, out, err = say()
     assert (code, err) == (0, "")
     assert "promote" in out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["runs", "list"], ["status"], ["doctor"], ["up", "--detach"], ["ingest", "AAPL"], ["down"]],
+    ids=" ".join,
+)
+def test_a_home_that_cannot_be_used_is_one_sentence(
+    say: Say, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: list[str]
+) -> None:
+    (tmp_path / "run").write_text("where a folder should be")
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path))
+    code, out, err = say(*words)
+    assert (code, out) == (1, "")
+    (said,) = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert said.startswith(f"error: WORKBENCH_HOME: {tmp_path}")
+    monkeypatch.setenv("WORKBENCH_HOME", "/dev/null")
+    code, out, err = say(*words)
+    assert (code, out, err) == (
+        1,
+        "",
+        "error: WORKBENCH_HOME: /dev/null cannot be a folder, for it is a file; name another one\n",
+    )

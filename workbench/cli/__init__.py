@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 
 import typer
 
 from workbench.cli import data, notebooks, servers
 from workbench.cli.usage import UsageError, command_of, said_wrongly
 from workbench.errors import WorkbenchError
+from workbench.settings import Settings
 from workbench.terminal import fail
 
 __all__ = ["app", "main"]
@@ -47,6 +50,15 @@ def main() -> None:
         sys.exit(2)
     except WorkbenchError as error:
         fail(str(error))
+        sys.exit(1)
+    except OSError as error:
+        home = Settings.load().home
+        if error.filename is None or not Path(os.fsdecode(error.filename)).is_relative_to(home):
+            raise
+        fail(
+            f"WORKBENCH_HOME: {os.fsdecode(error.filename)} cannot be used ({error.strerror}); "
+            f"{home} must be a folder that this account may write in"
+        )
         sys.exit(1)
     except (KeyboardInterrupt, typer.Abort):
         fail("interrupted")

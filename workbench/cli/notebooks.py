@@ -179,6 +179,8 @@ def lab(
         else:
             with steps("Stopping the servers") as tell:
                 stack.down(tell)
+    if code < 0:
+        raise ServerError(f"JupyterLab was ended from outside, by signal {-code}")
     if code:
         fail(f"JupyterLab ended with code {code}")
         raise ServerError(f"JupyterLab could not run on port {port}; try: workbench lab --port {port + 1}")

@@ -7,7 +7,9 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
@@ -21,6 +23,9 @@ from workbench.stack.servers import Servers
 from workbench.stack.services import Services
 from workbench.stack.state import StateFile
 from workbench.stack.supervisor import SUPERVISOR, Supervisor, supervisor_lock
+
+if TYPE_CHECKING:
+    from workbench.stack.labs import LabProcess
 
 __all__ = ["Stack"]
 
@@ -118,8 +123,23 @@ class Stack:
         self._make_home()
         Supervisor(self._settings, self.start_servers, progress or logger.info).run()
 
+    def labs(self) -> list[LabProcess]:
+        """JupyterLab and the kernels that work on this home, whoever started them; ends none."""
+        from workbench.stack.labs import lab_processes
+
+        return lab_processes(self._home)
+
+    def end_labs(self, labs: Sequence[LabProcess]) -> None:
+        """End these; what is in their kernels' memory is lost."""
+        from workbench.stack.labs import end_labs
+
+        end_labs(labs)
+
     def down(self, progress: Progress | None = None) -> list[str]:
-        """Stop everything that runs for this home, whoever started it; return the names of what ran."""
+        """Stop everything that runs for this home, whoever started it; return the names of what ran.
+
+        All but JupyterLab and its kernels: see `labs`.
+        """
         tell = progress or _quiet
         if not self._home.is_dir():
             return []
