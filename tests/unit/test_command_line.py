@@ -138,7 +138,7 @@ def test_a_home_that_cannot_be_used_is_one_sentence(
     code, out, err = say(*words)
     assert (code, out) == (1, "")
     (said,) = [line for line in err.splitlines() if line.startswith("error: ")]
-    assert said.startswith(f"error: WORKBENCH_HOME: {tmp_path}")
+    assert str(tmp_path) in said
     monkeypatch.setenv("WORKBENCH_HOME", "/dev/null")
     code, out, err = say(*words)
     assert (code, out, err) == (
