@@ -66,7 +66,7 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="WORKBENCH_", frozen=True, extra="ignore", populate_by_name=True
+        env_prefix="WORKBENCH_", env_ignore_empty=True, frozen=True, extra="ignore", populate_by_name=True
     )
 
     home: Path = PROJECT_ROOT / ".workbench"
@@ -100,12 +100,22 @@ class Settings(BaseSettings):
             name = str(first["loc"][0])
             variable = name if name.isupper() else f"WORKBENCH_{name.upper()}"
             reason = str(first["msg"]).removeprefix("Value error, ")
+            if first["type"].startswith("byte_size"):
+                reason = "expected a number of bytes, such as 4GB, 500MB or 0"
+            if first["type"] != "value_error" and isinstance(first["input"], str):
+                # Of numbers and paths only: what may be a secret is checked by us, and not repeated.
+                reason += f" (got {first['input']!r})"
             raise SettingsError(f"{variable}: {reason}") from error
 
     @field_validator("home", mode="after")
     @classmethod
     def _absolute_home(cls, value: Path) -> Path:
-        return Path(os.path.abspath(value.expanduser()))
+        home = Path(os.path.abspath(value.expanduser()))
+        there = next(folder for folder in (home, *home.parents) if os.path.lexists(folder))
+        if not there.is_dir():
+            what = "it" if there == home else str(there)
+            raise ValueError(f"{home} cannot be a folder, for {what} is a file; name another one")
+        return home
 
     @field_validator(
         "database_url",

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-__all__ = ["SAY", "TELL", "as_json", "fail", "step", "steps", "table", "warn"]
+__all__ = ["SAY", "TELL", "as_json", "fail", "note", "step", "steps", "table", "warn"]
 
 SAY = Console(highlight=False)
 """Results, on stdout."""
@@ -36,6 +36,11 @@ def warn(message: str) -> None:
 def step(message: str) -> None:
     """One line about what was done."""
     TELL.print(f"[green]✓[/] {escape(message)}", soft_wrap=True)
+
+
+def note(message: str) -> None:
+    """One line that belongs to the one before it."""
+    TELL.print(f"  {escape(message)}", soft_wrap=True)
 
 
 @contextmanager

@@ -578,6 +578,7 @@ class Workbench:
         from workbench.errors import ServerError
 
         self._count_trials()
+        self._stack.claim()
         try:
             if self._stack.is_set_up():
                 return self._stack.endpoints()

@@ -114,3 +114,29 @@ def test_help_names_every_command(site: Site) -> None:
         "lab",
     ):
         assert command in shown
+
+
+def test_a_filter_that_finds_nothing_names_what_there_is(site: Site) -> None:
+    with site.workbench() as wb:
+        run_id = wb.runs.start(notebook="research/mine.ipynb", trigger="command")
+        wb.runs.finish(run_id, "completed")
+        wb.events.publish_data_event("mine.written", "mine", {"symbols": ["FB"]})
+    said = site.refusal("runs", "list", "--status", "wrong")
+    assert said == 'no run has the status "wrong"; there are: running, completed, failed, crashed'
+    for words in (["--notebook", "nope"], ["--status", "crashed"]):
+        done = site.run("runs", "list", *words)
+        assert (done.returncode, done.stdout) == (0, "")
+        assert "notebooks: research/mine.ipynb; statuses: completed" in done.stderr
+        as_json = site.run("runs", "list", *words, "--json")
+        assert as_json.stdout.strip() == "[]"
+    for _ in range(50):
+        told = site.run("events", "tail", "--no-follow", "--type", "nonsense")
+        if "mine.written" in told.stderr:
+            break
+    assert (told.returncode, told.stdout) == (0, "")
+    assert "there is no event of type nonsense yet; there are: " in told.stderr
+    assert "mine.written" in told.stderr
+    assert "cannot be an event's type" in site.refusal("events", "tail", "--no-follow", "--type", "Nonsense!")
+    only = site.run("events", "tail", "--no-follow", "--type", "mine.written", "--latest", "1")
+    assert only.stdout.count("\n") == 1
+    assert "mine.written" in only.stdout

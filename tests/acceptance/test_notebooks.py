@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
 import subprocess
 import sys
 import time
@@ -15,6 +18,7 @@ import pytest
 
 from tests.acceptance.browser import open_page
 from tests.acceptance.conftest import CLONE, Site
+from workbench.stack import Stack
 
 pytestmark = [pytest.mark.timeout(600)]
 
@@ -49,7 +53,7 @@ def test_start_here_ends_in_rows_and_in_a_scheduled_twin(
     assert list(twin["status"]) == ["completed"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def lab(site: Site) -> Iterator[str]:
     """`workbench lab`, running; the address that it prints, with its token."""
     log = site.folder / "lab.log"
@@ -86,3 +90,46 @@ def test_lab_opens_the_start_page_on_loopback_and_wants_its_token(lab: str, tmp_
     with open_page(lab) as page:
         page.get_by_role("heading", name="Start here").wait_for(timeout=90_000)
         page.screenshot(path=tmp_path / "lab.png")
+
+
+def test_down_names_jupyterlab_and_its_kernels_and_ends_them_when_told_so(lab: str, site: Site) -> None:
+    address, _, token = lab.partition("/lab/tree/00_start_here.ipynb?token=")
+    kernel = {"path": "00_start_here.ipynb", "type": "notebook", "name": "", "kernel": {"name": "python3"}}
+    asked = urllib.request.Request(
+        f"{address}/api/sessions", json.dumps(kernel).encode(), {"Authorization": f"token {token}"}
+    )
+    urllib.request.urlopen(asked, timeout=60)
+    working = Stack(site.settings).labs()
+    assert {one.what for one in working} == {"JupyterLab", "kernel of 00_start_here.ipynb"}
+    # On a terminal it asks; who says no keeps them, and all the rest is stopped.
+    said = on_a_terminal(site, "down", answer="n")
+    assert all(f"{one.what} (process {one.pid}, " in said for one in working)
+    assert "End them, too?" in said
+    assert [one.pid for one in Stack(site.settings).labs()] == [one.pid for one in working]
+    assert not any(service.running for service in Stack(site.settings).status())
+    done = site.run("down")
+    assert done.returncode == 0, done.stderr
+    assert "stopped JupyterLab, kernel of 00_start_here.ipynb" in done.stderr
+    assert not any(psutil.pid_exists(one.pid) for one in working)
+    assert Stack(site.settings).labs() == []
+
+
+def on_a_terminal(site: Site, *words: str, answer: str) -> str:
+    """What `workbench WORDS` shows on a terminal where its question is answered so."""
+    ours, its = os.openpty()
+    command = [sys.executable, "-m", "workbench.cli", *words]
+    environment = site.environment() | {"TERM": "dumb", "COLUMNS": "200"}
+    with subprocess.Popen(
+        command, cwd=site.folder, env=environment, stdin=its, stdout=its, stderr=its, start_new_session=True
+    ) as process:
+        os.close(its)
+        said = ""
+        while "[y/N]" not in said:
+            said += os.read(ours, 4096).decode()
+        os.write(ours, f"{answer}\n".encode())
+        with contextlib.suppress(OSError):  # which tells that nobody writes there any more
+            while more := os.read(ours, 4096).decode():
+                said += more
+        assert process.wait(240) == 0, said
+    os.close(ours)
+    return said

@@ -26,7 +26,8 @@ def pins(lock: str) -> dict[str, str]:
 def table() -> dict[str, tuple[str, str]]:
     page = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
     listed = page.partition("## What Prefect asks for")[2]
-    return {row["name"]: (row["first"].split()[0], row["second"].split()[0]) for row in ROW.finditer(listed)}
+    rows = ROW.finditer(listed.partition("| --- |")[2])
+    return {row["name"]: (row["first"].split()[0], row["second"].split()[0]) for row in rows}
 
 
 @pytest.mark.parametrize(("place", "lock"), list(enumerate(LOCKS.values())), ids=list(LOCKS))

@@ -63,7 +63,16 @@ def test_a_url_that_names_a_database_names_ours(path: str, trading: str, prefect
         ("WORKBENCH_DATABASE_URL", "postgresql://host/x", "names no user"),
         ("WORKBENCH_REDIS_URL", "http://cache", "expected redis://.*scheme 'http'"),
         ("WORKBENCH_YAHOO_URL", "proxy:3128", "expected https://host"),
-        ("WORKBENCH_POLYGON_PER_MINUTE", "-1", "greater than or equal to 0"),
+        ("WORKBENCH_POLYGON_PER_MINUTE", "-1", r"greater than or equal to 0 \(got '-1'\)"),
+        ("WORKBENCH_CACHE_SIZE", "lots", r"expected a number of bytes, such as 4GB.* \(got 'lots'\)"),
+        ("WORKBENCH_CACHE_SIZE", "1.5XB", r"expected a number of bytes"),
+        ("WORKBENCH_POOL_SIZE", "many", r"valid integer.* \(got 'many'\)"),
+        ("WORKBENCH_HOME", "/dev/null", "/dev/null cannot be a folder, for it is a file"),
+        (
+            "WORKBENCH_HOME",
+            "/dev/null/deeper/x",
+            "/dev/null/deeper/x cannot be a folder, for /dev/null is a file",
+        ),
     ],
 )
 def test_a_wrong_variable_is_named_in_one_sentence(
@@ -77,8 +86,23 @@ def test_a_wrong_variable_is_named_in_one_sentence(
 
 @pytest.mark.parametrize("variable", ["WORKBENCH_DATABASE_URL", "WORKBENCH_REDIS_URL", "PREFECT_API_URL"])
 def test_a_blank_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    unset = Settings()
     monkeypatch.setenv(variable, "  ")
-    assert Settings.load() == Settings()
+    assert Settings.load() == unset
+
+
+def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    unset = Settings()
+    for name in Settings.model_fields:
+        monkeypatch.setenv(f"WORKBENCH_{name.upper()}", "")
+    assert Settings.load() == unset
+
+
+def test_a_wrong_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKBENCH_DATABASE_URL", "postgres-is-at://me:hidden@db")
+    with pytest.raises(SettingsError) as caught:
+        Settings.load()
+    assert "hidden" not in str(caught.value)
 
 
 def test_a_relative_home_is_made_absolute_and_a_tilde_is_a_home(monkeypatch: pytest.MonkeyPatch) -> None:

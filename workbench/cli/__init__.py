@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 
 import typer
 
 from workbench.cli import data, notebooks, servers
+from workbench.cli.usage import UsageError, command_of, said_wrongly
 from workbench.errors import WorkbenchError
+from workbench.settings import Settings
 from workbench.terminal import fail
 
 __all__ = ["app", "main"]
@@ -15,7 +19,6 @@ __all__ = ["app", "main"]
 app = typer.Typer(
     name="workbench",
     help="Load prices, develop a strategy, backtest it, promote the notebook, trace every number.",
-    no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -36,12 +39,27 @@ app.add_typer(data.events, name="events", rich_help_panel="Look")
 
 
 def main() -> None:
-    """Run the command line; an error of ours is one sentence on stderr and exit code 1."""
+    """Run the command line: an error of ours is one sentence on stderr and exit code 1, a wrong word 2."""
+    # Alone it shows what there is to type.
+    words = sys.argv[1:] or ["--help"]
+    command = command_of(app)
     try:
-        app()
+        sys.exit(command.main(words, prog_name="workbench", standalone_mode=False))
+    except UsageError as error:
+        fail(said_wrongly(error, command, words))
+        sys.exit(2)
     except WorkbenchError as error:
         fail(str(error))
         sys.exit(1)
-    except KeyboardInterrupt:
+    except OSError as error:
+        home = Settings.load().home
+        if error.filename is None or not Path(os.fsdecode(error.filename)).is_relative_to(home):
+            raise
+        fail(
+            f"WORKBENCH_HOME: {os.fsdecode(error.filename)} cannot be used ({error.strerror}); "
+            f"{home} must be a folder that this account may write in"
+        )
+        sys.exit(1)
+    except (KeyboardInterrupt, typer.Abort):
         fail("interrupted")
         sys.exit(130)

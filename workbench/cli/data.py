@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import pandas as pd
 import typer
 from rich.markup import escape
 
+from workbench.cli.looking import looking_workbench
 from workbench.errors import SourceError
-from workbench.terminal import SAY, TELL, as_json, fail, print_plain, step, steps, table
+from workbench.terminal import SAY, TELL, as_json, fail, note, print_plain, step, steps, table
 from workbench.workbench import Workbench
+
+if TYPE_CHECKING:
+    from workbench.events import Event
 
 __all__ = ["events", "ingest", "runs"]
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
-runs = typer.Typer(
-    help="Run records: which notebook, parameters and data made which rows.", no_args_is_help=True
-)
-events = typer.Typer(help="What was written or has run, as told on Redis.", no_args_is_help=True)
+runs = typer.Typer(help="Run records: which notebook, parameters and data made which rows.")
+events = typer.Typer(help="What was written or has run, as told on Redis.")
 
 
 def ingest(
@@ -100,13 +102,19 @@ def list_runs(
     json: Json = False,
 ) -> None:
     """The newest runs, newest first."""
-    with Workbench() as wb:
+    with looking_workbench() as wb:
         found = wb.runs.list(latest=latest, notebook=notebook, status=status)
+        others = wb.runs.list(latest=1_000) if found.empty else found
+    if found.empty and not others.empty:
+        told = {"notebooks": others["notebook"], "statuses": others["status"]}
+        there = "; ".join(f"{what}: {', '.join(values.unique()[:20])}" for what, values in told.items())
+        note(f"no run is like that; the newest are of the {there}")
     if json:
         print_plain(found.to_json(orient="records", date_format="iso", default_handler=str))
         return
     if found.empty:
-        step("no runs yet; try: workbench run strategies/sma_cross.ipynb")
+        if others.empty:
+            step("no runs yet; try: workbench run strategies/sma_cross.ipynb")
         return
     shown = found.assign(
         run=found["run_id"].str[:8],
@@ -136,7 +144,7 @@ def show_run(
     run_id: Annotated[str, typer.Argument(help="The first characters are enough.")], json: Json = False
 ) -> None:
     """Everything that was recorded of one run."""
-    with Workbench() as wb:
+    with looking_workbench() as wb:
         run = wb.runs.show(run_id)
     if json:
         as_json(run)
@@ -158,7 +166,11 @@ def tail(
     json: Json = False,
 ) -> None:
     """Events as they arrive, until Ctrl-C."""
-    from workbench.events import Event
+    from workbench.events.event import check_type
+    from workbench.stack import Stack
+
+    if event_type is not None:
+        check_type(event_type)
 
     def show(event: Event) -> None:
         if json:
@@ -172,16 +184,32 @@ def tail(
                 soft_wrap=True,
             )
 
-    with Workbench() as wb:
-        for event in wb.events.recent(latest) if latest > 0 else []:
-            if event_type is None or event.type == event_type:
-                show(event)
+    with looking_workbench() as wb:
+        there = wb.events.counts() if event_type is not None else {}
+        if event_type is not None and event_type not in there:
+            note(
+                f"there is no event of type {event_type} yet; there are: {', '.join(there) or 'none at all'}"
+            )
+        for event in _newest(wb, event_type, latest):
+            show(event)
         if follow:
+            if not Stack(wb.settings).is_up():
+                note("events arrive while the relay runs; start it with: workbench up --detach")
             try:
                 for event in wb.events.follow(event_type):
                     show(event)
             except KeyboardInterrupt:
                 return
+
+
+def _newest(wb: Workbench, event_type: str | None, latest: int) -> list[Event]:
+    """The last so many events of that type, or of all, oldest first."""
+    if latest < 1:
+        return []
+    if event_type is None:
+        return wb.events.recent(latest)
+    # As many as the stream keeps.
+    return [event for event in wb.events.recent(100_000) if event.type == event_type][-latest:]
 
 
 def _pair(text: str) -> tuple[str, str]:

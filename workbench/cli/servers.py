@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,7 @@ from rich.table import Table
 from workbench.db.roles import READONLY_ROLE, admin_url, role_url
 from workbench.errors import ServerError
 from workbench.settings import Settings
-from workbench.terminal import SAY, as_json, fail, step, steps
+from workbench.terminal import SAY, TELL, as_json, fail, note, step, steps
 
 if TYPE_CHECKING:
     from workbench.stack import ServiceStatus, Stack
@@ -24,7 +25,7 @@ __all__ = ["db", "doctor", "down", "status", "up"]
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
-db = typer.Typer(help="The databases: migrations and ad hoc SQL.", no_args_is_help=True)
+db = typer.Typer(help="The databases: migrations and ad hoc SQL.")
 
 
 def up(
@@ -48,12 +49,31 @@ def up(
     step("stop everything with: workbench down")
 
 
-def down() -> None:
-    """Stop everything that runs for this home, and leave no process."""
+def down(
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="End JupyterLab and its kernels without asking.")
+    ] = False,
+) -> None:
+    """Stop everything that runs for this home, JupyterLab and its kernels included."""
     from workbench.stack import Stack
 
+    stack = Stack(Settings.load())
+    labs = stack.labs()
+    if labs:
+        step("on this home work:")
+        for lab in labs:
+            note(str(lab))
+        if not yes and sys.stdin.isatty() and TELL.is_terminal:
+            question = (
+                f"End {'it' if len(labs) == 1 else 'them'}, too? What only a kernel's memory holds is lost"
+            )
+            if not typer.confirm(question, err=True):
+                labs = []
     with steps("Stopping") as tell:
-        stopped = Stack(Settings.load()).down(tell)
+        if labs:
+            tell("JupyterLab and its kernels")
+            stack.end_labs(labs)
+        stopped = [lab.what for lab in labs] + stack.down(tell)
     step(f"stopped {', '.join(stopped)}" if stopped else "nothing was running")
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from workbench.errors import ServerError
 
-__all__ = ["exclusive", "is_held"]
+__all__ = ["exclusive", "is_held", "shared"]
 
 
 @contextmanager
 def exclusive(path: Path, *, patience: float, doing: str) -> Iterator[None]:
-    """Hold the lock at `path` while the block runs.
+    """Hold the lock at `path`, alone, while the block runs.
 
     Parameters
     ----------
@@ -33,12 +33,37 @@ def exclusive(path: Path, *, patience: float, doing: str) -> Iterator[None]:
     ServerError
         When another process still holds it after `patience` seconds.
     """
+    with _held(path, fcntl.LOCK_EX, patience, doing):
+        yield
+
+
+@contextmanager
+def shared(path: Path, *, patience: float, doing: str) -> Iterator[None]:
+    """Hold the lock at `path` together with whoever else shares it, while the block runs; as `exclusive`."""
+    with _held(path, fcntl.LOCK_SH, patience, doing):
+        yield
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process holds the lock at `path`."""
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _try(descriptor, fcntl.LOCK_EX)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _held(path: Path, kind: int, patience: float, doing: str) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Not inherited by the servers we start: Python opens files close-on-exec.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         deadline = time.monotonic() + patience
-        while not _try(descriptor):
+        while not _try(descriptor, kind):
             if time.monotonic() >= deadline:
                 raise ServerError(
                     f"Another process has been {doing} for more than {patience:.0f} s and holds {path}; "
@@ -50,21 +75,9 @@ def exclusive(path: Path, *, patience: float, doing: str) -> Iterator[None]:
         os.close(descriptor)
 
 
-def is_held(path: Path) -> bool:
-    """Whether a living process holds the lock at `path`."""
+def _try(descriptor: int, kind: int) -> bool:
     try:
-        descriptor = os.open(path, os.O_RDWR)
-    except FileNotFoundError:
-        return False
-    try:
-        return not _try(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _try(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

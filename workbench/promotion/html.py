@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import NotebookError
 from workbench.promotion.parameters import NotebookParameters
-from workbench.runs.notebook import Notebook, read_notebook, replace_file
+from workbench.runs.notebook import Notebook, is_run, read_notebook, replace_file
 
 if TYPE_CHECKING:
     from nbconvert import HTMLExporter
@@ -98,7 +98,7 @@ def _run_facts(document: Notebook, notebook: Path) -> dict[str, Any]:
     """What the page's header says of the run."""
     papermill = document["metadata"].get("papermill") or {}
     failed = any(FAILURE_TAG in cell["metadata"]["tags"] for cell in document["cells"])
-    facts = ["failed"] if failed else []
+    facts = []
     if papermill.get("start_time"):
         facts.append(f"run {str(papermill['start_time'])[:16].replace('T', ' ')} UTC")
     if papermill.get("duration") is not None:
@@ -106,9 +106,20 @@ def _run_facts(document: Notebook, notebook: Path) -> dict[str, Any]:
     return {
         "file": notebook.name,
         "failed": failed,
+        "failed_cell": _failed_cell(document) if failed else None,
         "facts": facts,
         "parameters": _parameters(document, notebook.name, papermill.get("parameters") or {}),
     }
+
+
+def _failed_cell(document: Notebook) -> dict[str, Any] | None:
+    """The cell in which a failed run ended, the last that was begun: its id, and its number."""
+    begun = [
+        cell
+        for cell in document["cells"]
+        if is_run(cell) and (cell["metadata"].get("papermill") or {}).get("status", "pending") != "pending"
+    ]
+    return {"id": begun[-1].get("id"), "number": len(begun)} if begun else None
 
 
 def _parameters(document: Notebook, name: str, given: dict[str, Any]) -> list[dict[str, Any]]:

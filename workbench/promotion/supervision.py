@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from workbench.errors import NotebookFailed
-from workbench.runs.notebook import Cell, Notebook, cells_tagged
+from workbench.promotion.failing_line import failing_line
+from workbench.runs.notebook import Notebook, cells_tagged, is_run
 
 __all__ = ["CellError", "Progress", "Supervision"]
 
@@ -63,7 +64,7 @@ class Supervision:
     document: Notebook
     given: dict[str, Any]
     kernel: Killable
-    executed: int = 0
+    executed: int = 0  # code cells that have run
     current: int = -1  # index of the cell that runs, in the running notebook; -1 before the first
     killed_for: Literal["", "deadline", "outputs", "shutdown"] = ""
     cell_error: CellError | None = None
@@ -74,15 +75,18 @@ class Supervision:
     def __post_init__(self) -> None:
         tagged = cells_tagged(self.document, "parameters")
         self.injected = tagged[0][0] if tagged and self.given else None
-        self.cells = sum(map(_runs, self.document["cells"]))
-        self.total = self.cells + (self.injected is not None)
+        self._running = list(self.document["cells"])
+        if self.injected is not None:
+            given = {"cell_type": "code", "metadata": {"tags": []}, "source": "# Parameters"}
+            self._running.insert(self.injected, given)
+        self.cells = sum(map(is_run, self._running))
 
     def cell_starts(self, index: int) -> None:
         """To be called by the runner as it comes to the cell at `index`."""
         self.current = index
         number, name = self.where(index)
         # Text cells, and the cell of the given parameters, are nothing that people wait for.
-        if number is not None and _runs(self.document["cells"][number - 1]):
+        if number is not None and index != self.injected:
             self._events.put((self.executed, name))
 
     def cell_ran(self) -> None:
@@ -95,12 +99,19 @@ class Supervision:
         self.kernel.kill()
 
     def where(self, index: int) -> tuple[int | None, str]:
-        """The number (from 1) in the document of the running notebook's cell at `index`, and its name."""
+        """The number of the running notebook's cell at `index`, and its name.
+
+        The number is the one that Jupyter, the output notebook and the page show, as in "In [3]": code cells
+        in the order in which they run, that of the given parameters included. A cell that is not run has
+        none.
+        """
+        number = sum(map(is_run, self._running[: index + 1]))
         if index == self.injected:
-            return None, "the cell of the given parameters"
-        number = index + 1 - (self.injected is not None and index > self.injected)
-        source = self.document["cells"][number - 1]["source"]
-        first = next((line.strip() for line in source.splitlines() if line.strip()), "")
+            return number, f"cell {number} (the parameters given)"
+        if not is_run(self._running[index]):
+            return None, f"the text behind cell {number}" if number else "the text before cell 1"
+        source = self._running[index]["source"]
+        first = next(line.strip() for line in source.splitlines() if line.strip())
         return number, f"cell {number} (`{first if len(first) <= 60 else first[:57] + '...'}`)"
 
     def watch(
@@ -113,7 +124,7 @@ class Supervision:
             while runner.is_alive():
                 self._tell(progress, wait_seconds=0.1)
                 now = time.monotonic()
-                if self.executed == self.total and ending is None:
+                if self.executed == self.cells and ending is None:
                     ending = now  # nothing left to do but for the kernel to go
                 elif timeout_seconds is not None and now - begun > timeout_seconds and ending is None:
                     self.kill("deadline")
@@ -134,7 +145,7 @@ class Supervision:
         """The error that says what happened; None where every cell ran and none raised."""
         if self.cell_error is not None:
             return self._raised(self.cell_error)
-        if self.executed == self.total:
+        if self.executed == self.cells:
             return None  # whatever went wrong after the last cell, the work is done
         if self.current < 0 and not self.killed_for:
             words = self.kernel.last_words()
@@ -145,8 +156,7 @@ class Supervision:
                 traceback=words,
             )
         number, where = self.where(self.current) if self.current >= 0 else (None, "its kernel's start")
-        shift = self.injected is not None and self.executed > 0
-        done = f"{self.executed - shift} of {self.cells} code cells had run"
+        done = f"{self.executed} of {self.cells} code cells had run"
         words = ""
         if self.killed_for == "deadline":
             name = "TimeoutError"
@@ -168,10 +178,14 @@ class Supervision:
 
     def _raised(self, error: CellError) -> NotebookFailed:
         number, where = self.where(error.index)
-        traceback, text = _ANSI.sub("", error.traceback), _ANSI.sub("", error.text).strip()
-        line = re.search(r"Cell In\[\d+\], line (\d+)", traceback)
-        at = f"{where}, line {line[1]}" if line else where
+        traceback = _ANSI.sub("", error.traceback)
+        # IPython's name for the cell is a number that says nothing; the line is told below.
+        text = re.sub(r" \(\d+\.py, line \d+\)$", "", _ANSI.sub("", error.text).strip())
+        at = f"{where}{failing_line(traceback, number)}"
         message = f"{self.name} failed in {at}: {error.name}" + (f": {text}" if text else "")
+        if not text and not traceback:
+            # Of a group of errors IPython tells nothing but what it prints.
+            message = f"{self.name} failed in {at}; the cell's output says more"
         return NotebookFailed(message, cell=number, error_name=error.name, traceback=traceback)
 
     def _tell(self, progress: Progress | None, *, wait_seconds: float) -> None:
@@ -180,17 +194,7 @@ class Supervision:
             event = self._events.get(timeout=wait_seconds) if wait_seconds else self._events.get_nowait()
             while True:
                 if progress is not None:
-                    shift = self.injected is not None and event[0] > 0
-                    progress(event[0] - shift, self.cells, event[1])
+                    progress(event[0], self.cells, event[1])
                 event = self._events.get_nowait()
         except queue.Empty:
             return
-
-
-def _runs(cell: Cell) -> bool:
-    """Whether a runner executes the cell at all."""
-    return (
-        cell["cell_type"] == "code"
-        and bool(cell["source"].strip())
-        and "skip-execution" not in cell["metadata"]["tags"]
-    )

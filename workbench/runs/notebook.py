@@ -11,7 +11,7 @@ from typing import Any
 
 from workbench.errors import NotebookError
 
-__all__ = ["cells_tagged", "content_sha256", "notebook_sha256", "read_notebook", "replace_file"]
+__all__ = ["cells_tagged", "content_sha256", "is_run", "notebook_sha256", "read_notebook", "replace_file"]
 
 Notebook = dict[str, Any]
 Cell = dict[str, Any]
@@ -79,6 +79,15 @@ def cells_tagged(notebook: Notebook, tag: str) -> list[tuple[int, Cell]]:
         for number, cell in enumerate(notebook["cells"], 1)
         if cell["cell_type"] == "code" and tag in cell["metadata"]["tags"]
     ]
+
+
+def is_run(cell: Cell) -> bool:
+    """Whether Jupyter executes the cell at all, and so gives it a number."""
+    return (
+        cell["cell_type"] == "code"
+        and bool(cell["source"].strip())
+        and "skip-execution" not in cell["metadata"]["tags"]
+    )
 
 
 def replace_file(path: Path, content: bytes, *, mode: int = 0o644) -> None:

@@ -32,6 +32,7 @@ _LISTED = (
     "output_path",
     "html_path",
 )
+_STATUSES = ("running", "completed", "failed", "crashed")
 _COMPARED = ("notebook", "notebook_sha256", "code_version", "status", "trigger", "deployment", "started_at")
 
 
@@ -55,9 +56,17 @@ class RunStore:
     def list(
         self, *, latest: int = 20, notebook: str | None = None, status: str | None = None
     ) -> pd.DataFrame:
-        """The newest runs, newest first; `notebook` may be a part of the notebook's path."""
+        """The newest runs, newest first; `notebook` may be a part of the notebook's path.
+
+        Raises
+        ------
+        QueryError
+            Fewer than one run is asked for, or a run has no such status.
+        """
         if latest < 1:
             raise QueryError(f"latest={latest}: ask for at least one run")
+        if status is not None and status not in _STATUSES:
+            raise QueryError(f'no run has the status "{status}"; there are: {", ".join(_STATUSES)}')
         query = (
             sa.select(*(runs.c[name] for name in _LISTED)).order_by(runs.c.started_at.desc()).limit(latest)
         )

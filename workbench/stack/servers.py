@@ -83,6 +83,14 @@ class Servers:
         """Whether an embedded server that should run does not."""
         return any(server is not None and server.running() is None for server in (self.postgres, self.valkey))
 
+    def have_data(self) -> bool:
+        """Whether anything can be stored: False before the first start of an embedded PostgreSQL."""
+        return self.postgres is None or self.postgres.data() is not None
+
+    def connections(self) -> int:
+        """How many clients the embedded ones have at this moment, but for the one that asks."""
+        return self._postgres_clients() + self._valkey_clients()
+
     def stop(self, progress: Progress) -> list[str]:
         """Stop the embedded ones; return the names of those that ran."""
         stopped = []
@@ -91,6 +99,38 @@ class Servers:
                 progress(f"Stopped {name}")
                 stopped.append(name)
         return stopped
+
+    def _postgres_clients(self) -> int:
+        running = self.postgres.running() if self.postgres else None
+        if self.postgres is None or running is None:
+            return 0
+        import psycopg
+
+        asked = (
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+        try:
+            with psycopg.connect(self.postgres.url(running.port), connect_timeout=5) as connection:
+                row = connection.execute(asked).fetchone()
+        except psycopg.Error as error:
+            raise ServerUnreachable(f"PostgreSQL does not answer: {error}") from error
+        return int(row[0]) if row else 0
+
+    def _valkey_clients(self) -> int:
+        running = self.valkey.running() if self.valkey else None
+        if self.valkey is None or running is None:
+            return 0
+        import redis
+
+        client = redis.Redis.from_url(self.valkey.url(running.port), socket_timeout=5)
+        try:
+            ours = client.client_id()
+            return sum(int(one["id"]) != ours for one in client.client_list())
+        except redis.RedisError as error:
+            raise ServerUnreachable(f"Valkey does not answer: {error}") from error
+        finally:
+            client.close()
 
     def _what_is_set_up(self, database_url: str) -> str:
         facts = sha256(f"{database_url}\n{self._settings.trading_database}".encode())

@@ -7,7 +7,10 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
@@ -16,12 +19,16 @@ from workbench.embedded.process import ManagedProcess, marked, stop_process, wai
 from workbench.errors import ServerError
 from workbench.settings import Settings
 from workbench.stack.environment import process_environment
+from workbench.stack.look import claim, looking
 from workbench.stack.model import Endpoints, Finding, Progress, ServiceStatus
 from workbench.stack.schedules import Schedules
 from workbench.stack.servers import Servers
 from workbench.stack.services import Services
 from workbench.stack.state import StateFile
 from workbench.stack.supervisor import SUPERVISOR, Supervisor, supervisor_lock
+
+if TYPE_CHECKING:
+    from workbench.stack.labs import LabProcess
 
 __all__ = ["Stack"]
 
@@ -39,9 +46,12 @@ class Stack:
     ----------
     settings : Settings
         Servers that it names by URL are used as they are, never started or stopped.
+    only_looks : bool
+        Whether what this object starts is wanted for a look only: see `looking`.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, only_looks: bool = False) -> None:
+        self._only_looks = only_looks
         self._settings = settings
         self._home = Path(os.path.realpath(settings.home))
         self._servers = Servers(settings)
@@ -61,8 +71,11 @@ class Stack:
         """
         tell = progress or _quiet
         self._make_home()
+        self.claim()
         database_url, redis_url = self._servers.ensure(tell)
         self._servers.set_up(database_url, tell)
+        # Once more: somebody who only looks may have begun to start them at the same time.
+        self.claim()
         url, auth = self._services.prefect() or (None, None)
         return Endpoints(database_url, redis_url, url, auth)
 
@@ -77,6 +90,31 @@ class Stack:
         database_url, redis_url = self._servers.addresses()
         url, auth = self._services.prefect() or (None, None)
         return Endpoints(database_url, redis_url, url, auth)
+
+    def claim(self) -> None:
+        """Tell that the servers are wanted for longer than a look, so that they are left running."""
+        if not self._only_looks:
+            claim(self._home)
+
+    @contextmanager
+    def looking(self, tell: Progress) -> Iterator[None]:
+        """Have PostgreSQL and Redis run while the block does; stop them if this started them for it.
+
+        They are left running where somebody else is connected or has begun to use them meanwhile. To be
+        called on a stack that `only_looks`.
+
+        Raises
+        ------
+        ServerError
+            Nothing was ever stored in this home, or they cannot be started.
+        """
+        if not self._servers.have_data():
+            raise ServerError(
+                f"nothing was ever stored in the home {self._home}; begin with: workbench ingest AAPL "
+                "--source sample, or set WORKBENCH_HOME to another one"
+            )
+        with looking(self._home, self._servers, self.start_servers, tell):
+            yield
 
     def is_set_up(self) -> bool:
         """Whether PostgreSQL and Redis run and this version prepared the databases; takes milliseconds."""
@@ -119,8 +157,23 @@ class Stack:
         self._make_home()
         Supervisor(self._settings, self.start_servers, progress or logger.info).run()
 
+    def labs(self) -> list[LabProcess]:
+        """JupyterLab and the kernels that work on this home, whoever started them; ends none."""
+        from workbench.stack.labs import lab_processes
+
+        return lab_processes(self._home)
+
+    def end_labs(self, labs: Sequence[LabProcess]) -> None:
+        """End these; what is in their kernels' memory is lost."""
+        from workbench.stack.labs import end_labs
+
+        end_labs(labs)
+
     def down(self, progress: Progress | None = None) -> list[str]:
-        """Stop everything that runs for this home, whoever started it; return the names of what ran."""
+        """Stop everything that runs for this home, whoever started it; return the names of what ran.
+
+        All but JupyterLab and its kernels: see `labs`.
+        """
         tell = progress or _quiet
         if not self._home.is_dir():
             return []
@@ -138,6 +191,7 @@ class Stack:
                 ran.append(f"process {process.pid}")
             ran += [name for name in self._servers.stop(tell) if name not in ran]
             self._state.clear()
+            self.claim()
         return ran
 
     def status(self) -> list[ServiceStatus]:

@@ -35,7 +35,7 @@ HOSTILE = [
 
 @pytest.fixture
 def make_notebook(tmp_path: Path) -> MakeNotebook:
-    """`make_notebook(*cells)`: cell 1 is a heading, cell 2 the parameters, then the sources given."""
+    """`make_notebook(*cells)`: a heading, the parameters (cell 1), then the sources given."""
 
     def make(*cells: str, folder: str = "work") -> Path:
         sources = [("markdown", "# Study", []), ("code", PARAMETERS, ["parameters"])]
@@ -114,8 +114,8 @@ def test_a_run_gets_its_values_its_environment_and_this_python(
     assert not {"WORKBENCH_RUN_ID", "HIT"}.intersection(os.environ)
     assert (ran.output, ran.html) == (output_folder / "study.ipynb", output_folder / "study.html")
     assert sorted(path.name for path in output_folder.iterdir()) == ["study.html", "study.ipynb"]
-    assert ran.cells == 2
-    assert told[-1] == (2, 2, "done")
+    assert ran.cells == 3
+    assert told[-1] == (3, 3, "done")
     assert [at[:2] for at in told] == sorted(at[:2] for at in told)
     assert "Study" in ran.html.read_text()
 
@@ -136,7 +136,7 @@ def test_a_missing_working_folder_is_refused_before_anything_runs(make_notebook:
         execute_notebook(notebook, {}, notebook.parent / "out", cwd=notebook.parent / "missing")
 
 
-def test_a_cell_that_raises_is_named_by_its_place_in_the_notebook(
+def test_a_cell_that_raises_is_named_by_the_number_that_jupyter_and_the_page_show(
     make_notebook: MakeNotebook, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Also inside a running event loop, as in JupyterLab or an async flow."""
@@ -149,26 +149,57 @@ def test_a_cell_that_raises_is_named_by_its_place_in_the_notebook(
         asyncio.run(run())
     error = failure.value
     assert (
-        str(error) == "study.ipynb failed in cell 4 (`def f():`), line 4: ZeroDivisionError: division by zero"
+        str(error) == "study.ipynb failed in cell 4 (`def f():`), line 2: ZeroDivisionError: division by zero"
     )
     assert (error.cell, error.error_name) == (4, "ZeroDivisionError")
     assert "return x / 0" in error.traceback
     assert "\x1b" not in error.traceback
     cells = json.loads((notebook.parent / "out" / "study.ipynb").read_text())["cells"]
     assert "division by zero" in cells[0]["source"]
+    (failed,) = (cell for cell in cells if cell["metadata"].get("papermill", {}).get("status") == "failed")
+    assert failed["execution_count"] == error.cell
     assert [cell["metadata"]["papermill"]["status"] for cell in cells[1:]] == [
         *("completed", "completed", "completed", "completed", "failed", "pending"),
     ]
-    assert "division by zero" in (notebook.parent / "out" / "study.html").read_text()
+    page = (notebook.parent / "out" / "study.html").read_text()
+    assert "division by zero" in page
+    assert f'<a href="#cell-id={failed["id"]}">failed in cell 4</a>' in page
+    assert f'id="cell-id={failed["id"]}"' in page
     assert capfd.readouterr() == ("", ""), "papermill and its parts say nothing of their own"
+
+
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    [
+        # The function of one cell, called in another; a text cell between them has no number.
+        (
+            ["def f():\n    return 1 / 0", "", "x = 1\nf()"],
+            r"cell 3 \(`x = 1`\), line 2, inside cell 2, line 2 \(f\): ",
+        ),
+        (
+            ["import pandas as pd\n\npd.DataFrame({'y': [1]})['x']"],
+            r"cell 2 .*, line 3, inside pandas/core/\S+, line \d+ \(\S+\): KeyError: 'x'$",
+        ),
+        (
+            ["try:\n    {}['a']\nexcept KeyError as error:\n    raise OSError('b') from error"],
+            r"line 4: OSError: b$",
+        ),
+        (["x = 1\ny = = 2"], r"cell 2 \(`x = 1`\), line 2: SyntaxError: invalid syntax$"),
+        (["raise ExceptionGroup('two', [ValueError('a')])"], r"cell 2 .*the cell's output says more$"),
+    ],
+)
+def test_the_line_is_that_of_the_users_cell_and_the_innermost_one_is_told_too(
+    make_notebook: MakeNotebook, cells: list[str], told: str
+) -> None:
+    assert re.search(told, str(_failed(make_notebook(*cells))))
 
 
 @pytest.mark.parametrize(
     ("cell", "complaint", "name"),
     [
-        ("import os; os.kill(os.getpid(), 9)", r"the kernel died in cell 3 .*SIGKILL", "DeadKernelError"),
-        ("import sys; sys.exit(0)", r"left by sys\.exit\(\) in cell 3 .* 2 of 3 code cells", "SystemExit"),
-        ("import sys; sys.exit(3)", r"failed in cell 3 .*SystemExit: 3", "SystemExit"),
+        ("import os; os.kill(os.getpid(), 9)", r"the kernel died in cell 2 .*SIGKILL", "DeadKernelError"),
+        ("import sys; sys.exit(0)", r"left by sys\.exit\(\) in cell 2 .* 2 of 3 code cells", "SystemExit"),
+        ("import sys; sys.exit(3)", r"failed in cell 2 .*SystemExit: 3", "SystemExit"),
     ],
 )
 def test_a_notebook_that_leaves_early_has_failed(
@@ -176,7 +207,7 @@ def test_a_notebook_that_leaves_early_has_failed(
 ) -> None:
     notebook = make_notebook(cell, "later = 1")
     error = _failed(notebook)
-    assert (error.cell, error.error_name) == (3, name)
+    assert (error.cell, error.error_name) == (2, name)
     assert re.search(complaint, str(error))
     assert (notebook.parent / "out" / "study.html").exists()
     assert capfd.readouterr() == ("", "")
@@ -187,8 +218,8 @@ def test_a_deadline_ends_the_run_and_all_that_it_started(make_notebook: MakeNote
         "import subprocess\nchild = subprocess.Popen(['sleep', '600'])\nprint(child.pid)", "while True: pass"
     )
     error = _failed(notebook, timeout_seconds=10)
-    assert str(error).startswith("study.ipynb was stopped after 10 s, in cell 4 (`while True: pass`)")
-    assert (error.cell, error.error_name) == (4, "TimeoutError")
+    assert str(error).startswith("study.ipynb was stopped after 10 s, in cell 3 (`while True: pass`)")
+    assert (error.cell, error.error_name) == (3, "TimeoutError")
     (child,) = _texts(notebook.parent / "out" / "study.ipynb")
     assert _gone(int(child))
 
@@ -233,7 +264,7 @@ def test_outputs_beyond_the_limit_end_the_run(
         "import time\nfor _ in range(5): display(HTML('x' * 300_000))\ntime.sleep(600)",
     )
     error = _failed(notebook)
-    assert (error.cell, error.error_name) == (4, "OutputLimit")
+    assert (error.cell, error.error_name) == (3, "OutputLimit")
     assert (notebook.parent / "out" / "study.ipynb").stat().st_size < 1_200_000
 
 
