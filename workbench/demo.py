@@ -207,6 +207,8 @@ def _facts(wb: Workbench, runs: list[dict[str, Any]], events: dict[str, int]) ->
             table.name: connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
             for table in (strategies, strategy_signals, strategy_performance)
         }
+        waiting = sa.select(sa.func.count()).select_from(strategy_signals).where(strategy_signals.c.pending)
+        pending = connection.execute(waiting).scalar_one()
     for name, count in counts.items():
         if not count:
             raise DemoFailed(f"no row was written to {name}")
@@ -214,6 +216,7 @@ def _facts(wb: Workbench, runs: list[dict[str, Any]], events: dict[str, int]) ->
         "bars": {str(source): int(count) for source, count in bars},
         "strategies": counts["strategies"],
         "signals": counts["strategy_signals"],
+        "pending": pending,
         "performance": counts["strategy_performance"],
         "runs": [
             {
@@ -240,6 +243,7 @@ def summary(report: Report) -> None:
         rows.add_row(f"bars, {source}", f"{count:,}")
     rows.add_row("strategies", f"{facts['strategies']:,}")
     rows.add_row("signals", f"{facts['signals']:,}")
+    rows.add_row("pending for the next bar", f"{facts['pending']:,}")
     rows.add_row("days of performance", f"{facts['performance']:,}")
     rows.add_row("events on Redis", f"{sum(facts['events'].values()):,} of {len(facts['events'])} types")
     figures = Table.grid(padding=(0, 2))
