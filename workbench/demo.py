@@ -241,6 +241,8 @@ def _facts(
             table.name: connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
             for table in (strategies, strategy_signals, strategy_performance)
         }
+        waiting = sa.select(sa.func.count()).select_from(strategy_signals).where(strategy_signals.c.pending)
+        pending = connection.execute(waiting).scalar_one()
     for name, count in counts.items():
         if not count:
             raise DemoFailed(f"no row was written to {name}")
@@ -248,6 +250,7 @@ def _facts(
         "bars": {str(source): int(count) for source, count in bars},
         "strategies": counts["strategies"],
         "signals": counts["strategy_signals"],
+        "pending": pending,
         "performance": counts["strategy_performance"],
         "runs": [_run_facts(run) for run in runs if run["scheduled_for"] is None],
         "scheduled_run": next(
@@ -285,6 +288,7 @@ def summary(report: Report) -> None:
         rows.add_row(f"bars, {source}", f"{count:,}")
     rows.add_row("strategies", f"{facts['strategies']:,}")
     rows.add_row("signals", f"{facts['signals']:,}")
+    rows.add_row("pending for the next bar", f"{facts['pending']:,}")
     rows.add_row("days of performance", f"{facts['performance']:,}")
     rows.add_row("events on Redis", f"{sum(facts['events'].values()):,} of {len(facts['events'])} types")
     figures = Table.grid(padding=(0, 2))

@@ -99,16 +99,20 @@ def save_backtest(
 ) -> dict[str, Written]:
     """Store signals and daily performance, then the figures, then the report.
 
-    Two services, so three transactions: each is whole or not there, and saving again completes what a
-    crash between them left out.
+    Three transactions, of two services: each is whole or not there, and saving again completes what a crash
+    between them left out. All rows of a save bear the run that saved them, unchanged ones too.
     """
+    from workbench.backtest.rules_json import rules_to_json
+
     written = strategy_engine.write_backtest(
         strategy_id=strategy_id,
         name=name,
         parameters=as_json(parameters),
         status=status,
-        signals=result.signals(),
+        signals=_signals(result),
         performance=result.performance(),
+        rules=rules_to_json(result.execution),
+        inputs=_inputs(result),
     )
     figures = _figures(strategy_id, result.metrics, result.start, result.end, {"parameters": parameters})
     written["performance_metrics"] = analytics.write_performance_metrics(figures)
@@ -121,9 +125,12 @@ def save_sweep(
     analytics: AnalyticsService, sweep: SweepResult, *, strategy_id: str, tearsheet: Tearsheet | None
 ) -> dict[str, Written]:
     """Store what a sweep searched and its best variants in `analytics_cache`, and the report of the best."""
+    from workbench.backtest.rules_json import rules_to_json
+
     value = as_json(
         {
             **sweep.facts,
+            "rules": rules_to_json(sweep.execution),
             "variants": len(sweep),
             "objective": sweep.objective,
             "sharpe_variance": sweep.sharpe_variance,
@@ -145,13 +152,28 @@ def save_validation(
     strategy_id: str,
 ) -> dict[str, Written]:
     """Store the out-of-sample record as a strategy of its own: daily performance and figures."""
+    from workbench.backtest.rules_json import rules_to_json
+
+    table = validation.table
     written = strategy_engine.write_backtest(
         strategy_id=strategy_id,
         name=f"{validation.strategy}, out of sample ({validation.kind})",
-        parameters=as_json({"splits": validation.table.to_dict("records")}),
+        parameters=as_json({"splits": table.to_dict("records")}),
         status="inactive",
         signals=pd.DataFrame(columns=["symbol", "timestamp", "signal", "strength"]),
         performance=validation.performance(),
+        rules=rules_to_json(validation.execution),
+        inputs=as_json(
+            {
+                "strategy": validation.strategy,
+                "symbols": validation.symbols,
+                "first_bar": min(table["train_start"].min(), table["test_start"].min()),
+                "last_bar": max(table["train_end"].max(), table["test_end"].max()),
+                "n_bars": validation.splits.n_bars,
+                "kind": validation.kind,
+                "objective": validation.objective,
+            }
+        ),
     )
     returns = validation.returns
     figures = _figures(
@@ -180,6 +202,32 @@ def as_json(value: Any) -> Any:
     if value is pd.NaT:
         return None
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def _signals(result: BacktestResult) -> pd.DataFrame:
+    """Signals as they are stored: one a symbol and bar, `pending` where they wait for the bar to come."""
+    signals = result.signals(pending=True)
+    keys = ["symbol", "timestamp"]
+    waiting = pd.MultiIndex.from_frame(result.pending[keys])
+    return signals.assign(pending=pd.MultiIndex.from_frame(signals[keys]).isin(waiting))
+
+
+def _inputs(result: BacktestResult) -> dict[str, Any]:
+    """What was traded, beside the rules: enough to load the bars again and to know which code to call."""
+    inputs: dict[str, Any] = as_json(
+        {
+            "strategy": result.strategy,
+            "parameters": result.parameters,
+            "symbols": result.symbols,
+            "first_bar": result.start,
+            "last_bar": result.end,
+            "n_bars": len(result.equity),
+            # Whether any were paid; the amounts themselves are not kept.
+            "dividends": bool((result.dividends != 0.0).any()),
+            "benchmark": str(result.benchmark.name),
+        }
+    )
+    return inputs
 
 
 def _figures(

@@ -376,11 +376,15 @@ class Workbench:
     ) -> dict[str, int]:
         """Store a backtest: the strategy, its signals, daily performance, figures and report.
 
+        What was decided at the newest bar is stored as `pending`. With the strategy go the rules of filling
+        and what was traded, so that the backtest can be made again: `load_strategies`.
+
         Parameters
         ----------
         result : BacktestResult
         strategy_id : str, optional
-            What the strategy is known by; saved again under the same id, its rows are brought up to date.
+            What the strategy is known by; saved again under the same id, its rows are brought up to date, and
+            all of them name the run that saved them last.
             Default: made of the strategy's name and the symbols.
         name : str, optional
             For people. Default: the result's name.

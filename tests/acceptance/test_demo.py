@@ -115,6 +115,7 @@ def test_every_row_can_be_traced_to_notebook_parameters_and_data(second: Any, de
     with demo_site.workbench() as wb:
         signals = wb.strategy_engine.load_strategy_signals()
         assert signals["run_id"].notna().all()
+        assert second["pending"] == signals["pending"].sum()
         run = wb.runs.show(signals["run_id"].iloc[0])
     assert run["notebook"] == "strategies/sma_cross.ipynb"
     assert run["parameters"]["fast"] == 20
@@ -127,7 +128,15 @@ def test_every_row_can_be_traced_to_notebook_parameters_and_data(second: Any, de
 def test_the_summary_for_people_says_where_things_are(second: Any, demo_site: Site) -> None:
     done = demo_site.run("demo")
     assert done.returncode == 0, done.stderr
-    for words in ("12,154", "Sharpe", "sma_cross.html", "sma-cross-demo", "http://127.0.0.1", "lab"):
+    for words in (
+        "12,154",
+        "pending for the next bar",
+        "Sharpe",
+        "sma_cross.html",
+        "sma-cross-demo",
+        "http://127.0.0.1",
+        "lab",
+    ):
         assert words in done.stdout
     for step in ("Servers", "Prices", "Backtest", "Promotion", "Schedule", "Events", "Stopping"):
         assert f"✓ {step}" in done.stderr

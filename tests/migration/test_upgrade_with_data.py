@@ -136,3 +136,27 @@ def test_it_is_worked_with_afterwards_like_a_new_one(first_revision: Settings, p
         assert wb.execution.load_orders(run_id=RUN)["status"].tolist() == ["pending"]
         assert len(wb.data_ingestion.load_market_data("AAPL", source="yahoo")) == 250
         assert wb.strategy_engine.load_strategy_signals(run_id=RUN)["strength"].tolist() == [0.1]
+
+
+def test_what_was_saved_before_waits_for_nothing_and_is_of_the_next_save_as_a_whole(
+    first_revision: Settings, postgres: Postgres
+) -> None:
+    migrate.upgrade(first_revision, postgres.url)
+    with Workbench(first_revision) as wb:
+        old = wb.strategy_engine.load_strategies("sma").iloc[0]
+        assert (old["rules"], old["inputs"], bool(pd.isna(old["run_id"]))) == ({}, {}, True)
+        signals = wb.strategy_engine.load_strategy_signals("sma")
+        assert signals["pending"].tolist() == [False]
+        assert signals["run_id"].tolist() == [RUN]
+        days = wb.strategy_engine.load_strategy_performance("sma")
+        wb.strategy_engine.write_backtest(
+            strategy_id="sma", name="Crossing averages", parameters={"fast": 20, "slow": 50}, status="active",
+            signals=signals[["symbol", "timestamp", "signal", "strength"]].assign(pending=True),
+            performance=days[["date", "returns", "max_drawdown"]], rules={"fees": 0.001},
+        )  # fmt: skip
+        new = wb.strategy_engine.load_strategies("sma").iloc[0]
+        assert (new["rules"], new["created_at"]) == ({"fees": 0.001}, old["created_at"])
+        assert wb.strategy_engine.load_strategy_signals("sma", pending=True)["run_id"].isna().tolist() == [
+            True
+        ]
+        assert wb.strategy_engine.load_strategy_performance("sma")["run_id"].isna().tolist() == [True]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from workbench.backtest.engine import backtest, vectorbt_portfolio
 from workbench.backtest.parameter import between
 from workbench.backtest.result import BacktestResult
+from workbench.backtest.rules_json import rules_from_json
 from workbench.backtest.signals import Signals, Weights
 from workbench.backtest.sizing import Fixed, Percent, VolatilityTarget
 from workbench.backtest.strategy import Strategy, strategy
@@ -24,6 +25,7 @@ __all__ = [
     "Weights",
     "backtest",
     "between",
+    "rules_from_json",
     "strategy",
     "sweep",
     "vectorbt_portfolio",

@@ -17,7 +17,7 @@ from workbench.db.columns import brief, dtype_of, encode
 from workbench.errors import ColumnMismatch, DuplicateKeys, ValueRefused
 from workbench.tables.rules import rules_of
 
-__all__ = ["Written", "read", "take_turns", "write"]
+__all__ = ["Written", "read", "states_rows", "take_turns", "write"]
 
 _SHOWN = 3
 _LONG = 100
@@ -86,6 +86,9 @@ def write(
 ) -> Written:
     """Insert the frame's rows, or update those whose key is there already and whose values differ.
 
+    Where the frame has a `run_id`, every row of it bears that one afterwards, unchanged ones too: they still
+    count as unchanged, and keep the time of their last change.
+
     The frame goes to a temporary table by COPY and from there into `table`, in the caller's transaction.
     Writers of one table take turns (an advisory lock until the transaction ends), so that two frames with
     the same keys neither deadlock nor lose a row.
@@ -128,11 +131,18 @@ def write(
     if lacking:
         _refuse_new_rows(connection, table, stage, frame, key, lacking[0])
     updated = _update(connection, table, stage, given, key)
+    if "run_id" in given and "run_id" not in key:
+        _stamp(connection, table, stage, key)
     # PostgreSQL tries NOT NULL and CHECK before it looks for the key: where the frame leaves out what they
     # look at, only rows that are not there yet may be offered.
     tried = all(set(rule.columns) <= set(given) for rule in rules_of(name)) and not lacking
     inserted = _insert(connection, table, stage, given, key, only_new=not tried)
     return Written(inserted, updated, len(frame) - inserted - updated)
+
+
+def states_rows(table: sa.Table, frame: pd.DataFrame, key: Sequence[str]) -> bool:
+    """Whether the frame has all that a new row needs, rather than a few columns to bring up to date."""
+    return not _lacking(table, _flat(table, frame), key)
 
 
 def take_turns(connection: sa.Connection, *tables: sa.Table) -> None:
@@ -322,6 +332,14 @@ def _update(
         + f" AND ({_list(values, 't')}) IS DISTINCT FROM ({_list(values, 's')})"
     )
     return connection.exec_driver_sql(statement).rowcount
+
+
+def _stamp(connection: sa.Connection, table: sa.Table, stage: str, key: Sequence[str]) -> None:
+    """Have the rows that did not change bear the frame's run, too."""
+    connection.exec_driver_sql(
+        f"UPDATE {table} AS t SET run_id = s.run_id FROM {stage} AS s "
+        f"WHERE {_same_key(table, key)} AND t.run_id IS DISTINCT FROM s.run_id"
+    )
 
 
 def _insert(

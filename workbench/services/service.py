@@ -106,8 +106,11 @@ class Service:
         run_id = self._run.run_id()
         if run_id is not None:
             connection.execute(sa.select(sa.func.workbench.require_live_run(run_id)))
-            if "run_id" in table.columns and "run_id" not in frame.columns:
-                frame = frame.assign(run_id=str(run_id))
+        given = {*frame.columns, *frame.index.names}
+        # The rows of a frame are one whole: all of them bear the run that wrote them last. A few columns that
+        # are brought up to date, as an order's status, do not make it another run's row.
+        if "run_id" in table.columns and "run_id" not in given and frames.states_rows(table, frame, key):
+            frame = frame.assign(run_id=None if run_id is None else str(run_id))
         if by is None:
             written = frames.write(connection, table, frame, key=key, partial=partial)
         else:

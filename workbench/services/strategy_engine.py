@@ -27,14 +27,25 @@ class StrategyEngineService(Service):
     name = "strategy_engine"
 
     def load_strategies(
-        self, strategy_id: Strings | None = None, *, status: Strings | None = None
+        self,
+        strategy_id: Strings | None = None,
+        *,
+        status: Strings | None = None,
+        run_id: str | uuid.UUID | None = None,
     ) -> pd.DataFrame:
-        """Strategies with name, parameters (dict) and status (active, inactive, paused)."""
+        """Strategies with name, parameters (dict) and status (active, inactive, paused).
+
+        Of a saved backtest, `rules` (dict) are the rules of filling, which `rules_from_json` of
+        `workbench.backtest` makes arguments of `backtest` again, and `inputs` (dict) is what was traded:
+        strategy, parameters, symbols, first_bar, last_bar, n_bars, dividends, benchmark. Both are empty where
+        nothing was saved. `run_id` is the run that saved it last.
+        """
         return self._load(
             strategies,
             where=[
                 *one_of(strategies.c.strategy_id, strategy_id, "strategy_id"),
                 *one_of(strategies.c.status, status, "status"),
+                *of_run(strategies.c.run_id, run_id),
             ],
             order_by=("strategy_id",),
         )
@@ -43,7 +54,7 @@ class StrategyEngineService(Service):
         """Write strategies. Key: strategy_id. Columns: strategy_id, name, parameters (dict), status.
 
         Strategies that are all there already may be brought up to date by a few columns, as in strategy_id
-        and status.
+        and status; they stay the rows of the run that saved them.
         """
         return self._write(strategies, frame, key=("strategy_id",), partial=True)
 
@@ -55,22 +66,32 @@ class StrategyEngineService(Service):
         end: Moment | None = None,
         *,
         run_id: str | uuid.UUID | None = None,
+        pending: bool | None = None,
         latest: int | None = None,
     ) -> pd.DataFrame:
         """Signals by the bar that gave them, oldest first.
 
         `timestamp` is the bar at whose close the signal was known, UTC; `signal` is buy, sell or hold;
-        `strength` lies between 0 and 1; `run_id` is the run that wrote it.
+        `strength` lies between 0 and 1; `run_id` is the run that wrote it last; `pending` tells a decision of
+        a symbol's last bar, which the bar to come will fill.
+
+        Parameters
+        ----------
+        pending : bool, optional
+            True: only decisions that wait for their bar; False: only what has been filled. Default: both.
         """
         table = strategy_signals
+        where = [
+            *one_of(table.c.strategy_id, strategy_id, "strategy_id"),
+            *one_of(table.c.symbol, symbols, "symbols"),
+            *span(table.c.timestamp, start, end),
+            *of_run(table.c.run_id, run_id),
+        ]
+        if pending is not None:
+            where.append(table.c.pending.is_(pending))
         return self._load(
             table,
-            where=[
-                *one_of(table.c.strategy_id, strategy_id, "strategy_id"),
-                *one_of(table.c.symbol, symbols, "symbols"),
-                *span(table.c.timestamp, start, end),
-                *of_run(table.c.run_id, run_id),
-            ],
+            where=where,
             order_by=("timestamp", "strategy_id", "symbol", "id"),
             latest=latest,
         )
@@ -78,7 +99,8 @@ class StrategyEngineService(Service):
     def write_strategy_signals(self, frame: pd.DataFrame) -> Written:
         """Write signals. Key: signal_id; left out, it is made of strategy, symbol and timestamp.
 
-        Columns: strategy_id, symbol, timestamp (timezone-aware), signal, and strength (default 1).
+        Columns: strategy_id, symbol, timestamp (timezone-aware), signal, strength (default 1), and pending
+        (default false).
         """
         if any(level is not None for level in frame.index.names):
             frame = frame.reset_index()
@@ -139,20 +161,25 @@ class StrategyEngineService(Service):
         status: str,
         signals: pd.DataFrame,
         performance: pd.DataFrame,
+        rules: Mapping[str, Any] | None = None,
+        inputs: Mapping[str, Any] | None = None,
     ) -> dict[str, Written]:
         """Write a strategy with its signals and its daily performance in one transaction.
 
-        Signals and days of an earlier backtest of the strategy that this one does not have are deleted, so
-        that what is stored is what was backtested last.
+        They are one whole: all of them bear the run on whose behalf they are written, unchanged ones too;
+        outside of any run they bear none. Signals and days of an earlier backtest of the strategy that this
+        one does not have are deleted, so that what is stored is what was backtested last.
 
         Parameters
         ----------
         strategy_id, name, parameters, status
             The row of `strategies`.
         signals : DataFrame
-            symbol, timestamp, signal, strength.
+            symbol, timestamp, signal, strength, and pending where some are.
         performance : DataFrame
             date, returns, sharpe_ratio, max_drawdown, total_trades, win_rate.
+        rules, inputs : mapping, optional
+            The rules of filling and what was traded, JSON; see `load_strategies`.
 
         Returns
         -------
@@ -165,9 +192,14 @@ class StrategyEngineService(Service):
                 "name": [name],
                 "parameters": [dict(parameters)],
                 "status": [status],
+                "rules": [dict(rules or {})],
+                "inputs": [dict(inputs or {})],
             }
         )
         signals = signals.assign(strategy_id=strategy_id)
+        if "pending" not in signals.columns:
+            # Said of each: what was pending before must not stay so.
+            signals = signals.assign(pending=False)
         signals = signals.assign(signal_id=_signal_ids(signals))
         performance = performance.assign(strategy_id=strategy_id)
         with self.pool.begin(f"writing the backtest of {strategy_id}") as connection:

@@ -27,6 +27,9 @@ strategies = sa.Table(
     sa.Column("status", sa.Text, nullable=False, server_default="inactive"),
     created_at(),
     sa.Column("updated_at", TIMESTAMP, nullable=False, server_default=sa.func.now()),
+    sa.Column("rules", JSON, nullable=False, server_default="{}"),
+    sa.Column("inputs", JSON, nullable=False, server_default="{}"),
+    run_id(),
     schema=SCHEMA,
 )
 
@@ -42,7 +45,9 @@ strategy_signals = sa.Table(
     sa.Column("strength", sa.Double, nullable=False, server_default="1"),
     run_id(),
     created_at(),
+    sa.Column("pending", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index("strategy_signals_strategy_idx", "strategy_id", "symbol", "timestamp"),
+    sa.Index("strategy_signals_pending_idx", "strategy_id", "symbol", postgresql_where=sa.text("pending")),
     schema=SCHEMA,
 )
 

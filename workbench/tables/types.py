@@ -32,5 +32,5 @@ def created_at() -> sa.Column[Any]:
 
 
 def run_id() -> sa.Column[Any]:
-    """The run that made the row; NULL for a row written outside any run."""
+    """The run that wrote the row last; NULL for a row written outside any run."""
     return sa.Column("run_id", sa.Uuid, sa.ForeignKey("workbench.runs.run_id"))

@@ -214,7 +214,7 @@ def test_a_writer_says_where_bars_are_from_once(wb: Workbench, make_bars: MakeBa
 
 
 def test_who_wrote_a_row_and_when_does_not_make_it_another_row(wb: Workbench, admin: Connection) -> None:
-    """The run that first brought a value stays named; the run that changes it takes its place."""
+    """The run that wrote it last is named; the time of its making stays, and nothing counts as changed."""
     first, second = (str(wb.runs.start(notebook="a.ipynb", trigger="command")) for _ in range(2))
     wb.strategy_engine.write_strategies(pd.DataFrame({"strategy_id": ["s"], "name": ["S"]}))
     day = pd.DataFrame({"strategy_id": ["s"], "date": [pd.Timestamp("2024-01-01")], "returns": [0.1]})
@@ -223,10 +223,35 @@ def test_who_wrote_a_row_and_when_does_not_make_it_another_row(wb: Workbench, ad
     created = load("s")["created_at"].tolist()
     assert write(day.assign(run_id=second)).unchanged == 1
     assert write(day.assign(created_at=pd.Timestamp("2020-01-01", tz="UTC"))).unchanged == 1
+    assert load("s")["run_id"].isna().all(), "written outside of any run"
+    assert write(day.assign(run_id=first)).unchanged == 1
     assert load("s")["run_id"].tolist() == [first]
     assert write(day.assign(returns=0.2, run_id=second)).updated == 1
     assert load("s")["run_id"].tolist() == [second]
     assert load("s")["created_at"].tolist() == created
+
+
+def test_rows_that_did_not_change_bear_the_frames_run_and_others_keep_theirs(wb: Workbench) -> None:
+    first, second = (str(wb.runs.start(notebook="a.ipynb", trigger="command")) for _ in range(2))
+    names = pd.DataFrame({"strategy_id": ["a", "b", "c"], "name": ["A", "B", "C"]})
+    write = wb.strategy_engine.write_strategies
+    write(names.assign(run_id=first))
+    before = wb.strategy_engine.load_strategies()
+    written = write(names.iloc[:2].assign(name=["A", "B2"], run_id=second))
+    assert (written.updated, written.unchanged) == (1, 1)
+    after = wb.strategy_engine.load_strategies()
+    assert after["run_id"].tolist() == [second, second, first]
+    assert (after["updated_at"] > before["updated_at"]).tolist() == [False, True, False]
+
+
+def test_a_few_columns_that_are_brought_up_to_date_leave_the_row_to_its_run(wb: Workbench) -> None:
+    run_id = str(wb.runs.start(notebook="a.ipynb", trigger="command"))
+    order = {"order_id": "o", "account_id": "a", "symbol": "X", "side": "buy", "order_type": "market"}
+    wb.execution.write_orders(pd.DataFrame([order | {"quantity": 1.0, "run_id": run_id}]))
+    assert wb.execution.write_orders(pd.DataFrame({"order_id": ["o"], "status": ["filled"]})).updated == 1
+    assert wb.execution.load_orders(run_id=run_id)["status"].tolist() == ["filled"]
+    wb.execution.write_orders(pd.DataFrame([order | {"quantity": 1.0}]))
+    assert wb.execution.load_orders("X")["run_id"].isna().all(), "stated as a whole, outside of any run"
 
 
 def test_columns_left_out_keep_their_defaults_and_then_their_values(wb: Workbench) -> None:

@@ -50,6 +50,8 @@ class SweepResult:
         In how many of them the strategy raised.
     sharpe_variance : float
         Variance (ddof=1) of the Sharpe ratios per bar, which the deflated Sharpe ratio asks for.
+    execution : Execution
+        The rules of filling.
     facts : mapping
         What decides every row: strategy, code, search, bars, execution, symbols and periods; JSON.
     estimate : Estimate, optional
@@ -71,6 +73,7 @@ class SweepResult:
         self._job, self._store, self._totals = job, store, totals
         self.strategy = job.plan.strategy.name
         self.objective, self.facts = job.objective, job.facts
+        self.execution = job.plan.execution
         self.estimate, self.seconds = estimate, seconds
         self.n_variants, self.n_failed = totals.rows, totals.failed
         self.sharpe_variance = totals.sharpe_variance

@@ -151,6 +151,8 @@ def validate(
         trades=tuple(joined([part.trades for part in parts]) for parts in records),
         variants=len(found[0].sharpes),
         periods_per_year=execution.periods_per_year,
+        symbols=spans.market.symbols,
+        execution=execution,
     )
 
 

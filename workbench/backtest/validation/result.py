@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from workbench.backtest import metrics as figures
+from workbench.backtest.execution import Execution
 from workbench.backtest.summary import by_date
 from workbench.backtest.validation.splits import Splits
 
@@ -48,6 +49,10 @@ class ValidationResult:
         How many combinations of parameters were searched in each split.
     periods_per_year : float
         Bars in a year, for annualised figures.
+    symbols : tuple of str
+        What was traded, in ascending order.
+    execution : Execution
+        The rules of filling.
     """
 
     strategy: str
@@ -59,6 +64,8 @@ class ValidationResult:
     trades: tuple[pd.DataFrame, ...]
     variants: int
     periods_per_year: float
+    symbols: tuple[str, ...]
+    execution: Execution
 
     @cached_property
     def sharpe_ratios(self) -> pd.Series[float]:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.unit.backtest.validation.rules import bars_of, crossing
 from workbench.backtest import backtest
+from workbench.backtest.execution import Execution
 from workbench.backtest.validation import (
     Splits,
     ValidationResult,
@@ -47,6 +48,8 @@ def made_of(inside: list[float], outside: list[float]) -> ValidationResult:
         trades=(pd.DataFrame({"status": [], "pnl": [], "exit_time": []}),),
         variants=1,
         periods_per_year=252.0,
+        symbols=("A",),
+        execution=Execution(),
     )
 
 
