@@ -39,6 +39,7 @@ facts as fields. `str(error)` is meant for people; the fields are meant for prog
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 __all__ = [
     "AmbiguousSource",
@@ -223,7 +224,11 @@ class ParametersRefused(NotebookError):
 
 
 class NotebookFailed(NotebookError):
-    """A notebook did not run to its end. Fields: `cell` (from 1), `error_name`, `traceback`."""
+    """A notebook did not run to its end.
+
+    Fields: `cell` (from 1), `error_name`, `traceback`; of a run that was recorded also `run_id`, and
+    `output` and `html`, the paths of the output notebook and the page (None where there is none).
+    """
 
     def __init__(
         self,
@@ -232,11 +237,17 @@ class NotebookFailed(NotebookError):
         cell: int | None = None,
         error_name: str | None = None,
         traceback: str = "",
+        run_id: str | None = None,
+        output: Path | None = None,
+        html: Path | None = None,
     ) -> None:
         super().__init__(message)
         self.cell = cell
         self.error_name = error_name
         self.traceback = traceback
+        self.run_id = run_id
+        self.output = output
+        self.html = html
 
 
 class RunError(WorkbenchError):

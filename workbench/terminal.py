@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-__all__ = ["SAY", "TELL", "as_json", "fail", "step", "steps", "table"]
+__all__ = ["SAY", "TELL", "as_json", "fail", "note", "step", "steps", "table"]
 
 SAY = Console(highlight=False)
 """Results, on stdout."""
@@ -31,6 +31,11 @@ def fail(message: str) -> None:
 def step(message: str) -> None:
     """One line about what was done."""
     TELL.print(f"[green]✓[/] {escape(message)}", soft_wrap=True)
+
+
+def note(message: str) -> None:
+    """One line that belongs to the one before it."""
+    TELL.print(f"  {escape(message)}", soft_wrap=True)
 
 
 @contextmanager

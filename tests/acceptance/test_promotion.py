@@ -142,3 +142,24 @@ def test_run_and_promote_by_the_command_line(site: Site, notebook: Path) -> None
     listed = site.ask("runs", "list", "--latest", "1")
     assert json.dumps(listed)
     assert listed[0]["run_id"] == ran["run_id"]
+
+
+def test_a_failed_run_names_its_run_its_page_and_its_notebook(site: Site, notebook: Path) -> None:
+    done = site.run("run", str(notebook), "-p", "fails=true")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    told = [line.split() for line in done.stderr.splitlines() if not line.startswith("error: ")]
+    (run_id,) = (words[1] for words in told if words[0] == "run" and words[2] == "failed")
+    (page,) = (words[1] for words in told if words[0] == "page")
+    (output,) = (words[1] for words in told if words[0] == "notebook")
+    recorded = site.ask("runs", "show", run_id)
+    assert recorded["status"] == "failed"
+    assert (recorded["html_path"], recorded["output_path"]) == (page, output)
+    assert Path(page).is_file()
+    assert Path(output).is_file()
+    as_json = site.run("run", str(notebook), "-p", "fails=true", "--json")
+    assert as_json.returncode == 1
+    facts = json.loads(as_json.stdout)
+    assert facts["status"] == "failed"
+    assert Path(facts["html"]).is_file()
+    assert "told to fail" in facts["error"]

@@ -10,10 +10,10 @@ from typing import Annotated
 
 import typer
 
-from workbench.errors import ServerError
+from workbench.errors import NotebookFailed, ServerError
 from workbench.paths import PROJECT_ROOT
 from workbench.settings import Settings
-from workbench.terminal import as_json, fail, step, steps
+from workbench.terminal import as_json, fail, note, step, steps
 from workbench.workbench import Workbench
 
 __all__ = ["demo", "lab", "promote", "run"]
@@ -51,17 +51,22 @@ def run(
     """Run a notebook headless from a clean kernel, and record it."""
     from workbench.promotion.parameters import NotebookParameters
     from workbench.promotion.run import find_notebook
+    from workbench.runs.code import shown_name
 
     path = find_notebook(notebook)
     values = NotebookParameters.from_notebook(path).parse(parameter or [])
-    with Workbench() as wb, steps(f"Running {path.name}") as tell:
-        result = wb.run(
-            path,
-            values,
-            timeout_seconds=timeout,
-            progress=lambda done, total, what: tell(f"{done} of {total} done; {what}"),
-        )
-        headline = wb.runs.show(result.run_id)["headline"]
+    try:
+        with Workbench() as wb, steps(f"Running {path.name}") as tell:
+            result = wb.run(
+                path,
+                values,
+                timeout_seconds=timeout,
+                progress=lambda done, total, what: tell(f"{done} of {total} done; {what}"),
+            )
+            headline = wb.runs.show(result.run_id)["headline"]
+    except NotebookFailed as error:
+        _tell_failure(error, shown_name(path), json=json)
+        raise typer.Exit(1) from error
     if json:
         as_json(
             {
@@ -78,6 +83,27 @@ def run(
     step(f"run {result.run_id} completed in {result.seconds:.1f} s")
     step(f"page      {result.html}")
     step(f"notebook  {result.output}")
+
+
+def _tell_failure(error: NotebookFailed, notebook: str, *, json: bool) -> None:
+    fail(str(error))
+    if json:
+        as_json(
+            {
+                "run_id": error.run_id,
+                "notebook": notebook,
+                "status": "failed",
+                "output": error.output and str(error.output),
+                "html": error.html and str(error.html),
+                "error": str(error),
+            }
+        )
+        return
+    note(f"run {error.run_id} failed")
+    if error.html is not None:
+        note(f"page      {error.html}")
+    if error.output is not None:
+        note(f"notebook  {error.output}")
 
 
 def promote(

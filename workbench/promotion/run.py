@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import NotebookError, WorkbenchError
+from workbench.errors import NotebookError, NotebookFailed, WorkbenchError
 from workbench.paths import NOTEBOOKS, PROJECT_ROOT
 from workbench.promotion.execute import Progress, execute_notebook, output_paths
 from workbench.promotion.parameters import NotebookParameters
@@ -96,7 +96,7 @@ def run_notebook(
     ParametersRefused
         Before anything ran; no record is left.
     NotebookFailed
-        A cell raised, the kernel died, time ran out; the record says so.
+        A cell raised, the kernel died, time ran out; the record says so, and the error names it.
     RunError
         That scheduled moment has been worked on already.
     """
@@ -141,6 +141,10 @@ def _record_failure(
     runs: RunStore, run_id: uuid.UUID, error: BaseException, output: Path, html: Path
 ) -> None:
     said = str(error) if isinstance(error, WorkbenchError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, NotebookFailed):
+        error.run_id = str(run_id)
+        error.output = output if output.exists() else None
+        error.html = html if html.exists() else None
     try:
         runs.finish(
             run_id,
