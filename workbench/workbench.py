@@ -510,6 +510,7 @@ class Workbench:
         timezone: str,
         parameters: Mapping[str, Any] | None = None,
         timeout_seconds: float | None = None,
+        force: bool = False,
         progress: Callable[[str], None] | None = None,
     ) -> Deployment:
         """Turn a notebook into a scheduled Prefect job; starts Prefect and a worker where none run.
@@ -532,6 +533,7 @@ class Workbench:
             timezone=timezone,
             parameters=parameters,
             timeout_seconds=timeout_seconds,
+            force=force,
         )
 
     def trigger(
@@ -546,7 +548,7 @@ class Workbench:
         from workbench.promotion.deploy import trigger, wait
 
         prefect = self._prefect(None)
-        run = trigger(prefect, deployment, parameters)
+        run = trigger(self.settings, prefect, deployment, parameters)
         return wait(prefect, run, timeout_seconds=timeout_seconds, progress=progress)
 
     def close(self) -> None:

@@ -80,7 +80,7 @@ def ranges(make_notebook: MakeNotebook) -> NotebookParameters:
 
 
 def test_a_range_is_read_from_the_words_that_strategies_use(ranges: NotebookParameters) -> None:
-    exec(compile(RANGES, "cell", "exec"), {})  # noqa: S102 - the cell is ordinary Python, and runs
+    exec(compile(RANGES, "cell", "exec"), {})  # the cell is ordinary Python, and runs
     assert [str(item) for item in ranges.items] == [
         "fast: int from 2 to 200 = 20",
         "slow: int from 5 to 400 | None = None",
