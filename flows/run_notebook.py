@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from prefect import flow, get_run_logger
@@ -13,7 +16,9 @@ from prefect.context import FlowRunContext
 from prefect.states import Completed
 
 from workbench import Workbench
-from workbench.errors import RunError
+from workbench.errors import NotebookFailed, RunError, RunFenced
+from workbench.promotion.artifact import artifact_key, completed_markdown, failed_markdown, saved_picture
+from workbench.promotion.printed import printed_lines
 from workbench.promotion.run import NotebookRunResult, Origin
 
 
@@ -24,7 +29,7 @@ def run_notebook(
     sha256: str | None = None,
     timeout_seconds: float | None = None,
 ) -> State[None] | None:
-    """Run a notebook headless and record it.
+    """Run a notebook headless and record it, and leave what it printed in the log and an artifact.
 
     Parameters
     ----------
@@ -38,21 +43,28 @@ def run_notebook(
         A run that takes longer is killed.
     """
     logger = get_run_logger()
+    origin = _origin()
     with Workbench() as wb:
         try:
             result = wb.run(
                 notebook,
                 parameters,
                 sha256=sha256,
-                origin=_origin(),
+                origin=origin,
                 timeout_seconds=timeout_seconds,
                 progress=lambda done, total, what: logger.info("%s of %s done; %s", done, total, what),
             )
-        except RunError as error:
-            # The scheduled moment is someone else's already: nothing is left to do, and nothing is wrong.
-            return Completed(message=str(error), name="Skipped")
+        except Exception as error:
+            if isinstance(error, RunError) and not isinstance(error, RunFenced):
+                # The scheduled moment is someone else's already: nothing is left to do, and nothing is wrong.
+                return Completed(message=str(error), name="Skipped")
+            if isinstance(error, NotebookFailed):
+                _log_prints(error.output)
+            _leave_artifact(notebook, "failed", origin, partial(failed_markdown, notebook, error))
+            raise
+        _log_prints(result.output)
         logger.info("run %s completed in %.1f s: %s", result.run_id, result.seconds, result.html)
-        _leave_artifact(wb, result)
+        _leave_artifact(notebook, "completed", origin, partial(_completed, wb, result))
     return None
 
 
@@ -74,16 +86,24 @@ def _origin() -> Origin:
     )
 
 
-def _leave_artifact(wb: Workbench, result: NotebookRunResult) -> None:
-    """A page for Prefect's UI: the headline figures, and where the output lies."""
-    headline = wb.runs.show(result.run_id)["headline"]
-    rows = "\n".join(f"| {name} | {value} |" for name, value in headline.items())
-    create_markdown_artifact(
-        f"# {result.notebook}\n\n| figure | value |\n| --- | --- |\n{rows}\n\n"
-        f"Run `{result.run_id}`\n\nPage `{result.html}`\n\nNotebook `{result.output}`\n",
-        key="notebook-run",
-        description=f"{result.notebook}, run {result.run_id}",
-    )
+def _log_prints(output: Path | None) -> None:
+    """What the notebook printed, in the flow run's log."""
+    for line in [] if output is None else printed_lines(output):
+        get_run_logger().info("%s", line)
+
+
+def _completed(wb: Workbench, result: NotebookRunResult) -> str:
+    run = wb.runs.show(result.run_id)
+    return completed_markdown(run, saved_picture(wb.runs, wb.analytics, run), seconds=result.seconds)
+
+
+def _leave_artifact(notebook: str, outcome: str, origin: Origin, markdown: Callable[[], str]) -> None:
+    """A page for Prefect's UI."""
+    key = artifact_key(origin.deployment or Path(notebook).stem)
+    try:
+        create_markdown_artifact(markdown(), key=key, description=f"{notebook}, {outcome}")
+    except Exception as error:  # noqa: BLE001 - what became of the run must not hang on its artifact
+        get_run_logger().warning("the run's artifact could not be left: %s", error)
 
 
 if __name__ == "__main__":

@@ -519,6 +519,7 @@ class Workbench:
         timezone: str,
         parameters: Mapping[str, Any] | None = None,
         timeout_seconds: float | None = None,
+        force: bool = False,
         progress: Callable[[str], None] | None = None,
     ) -> Deployment:
         """Turn a notebook into a scheduled Prefect job; starts Prefect and a worker where none run.
@@ -542,6 +543,7 @@ class Workbench:
             parameters=parameters,
             timeout_seconds=timeout_seconds,
             progress=progress,
+            force=force,
         )
 
     def trigger(
@@ -556,7 +558,7 @@ class Workbench:
         from workbench.promotion.deploy import trigger, wait
 
         prefect = self._prefect(None)
-        run = trigger(prefect, deployment, parameters)
+        run = trigger(self.settings, prefect, deployment, parameters)
         return wait(prefect, run, timeout_seconds=timeout_seconds, progress=progress)
 
     def close(self) -> None:

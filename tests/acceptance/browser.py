@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-__all__ = ["open_page"]
+__all__ = ["open_page", "signed_in"]
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -27,3 +27,16 @@ def open_page(address: str, *, width: int = 1400, height: int = 900) -> Iterator
         page.goto(address)
         yield page
         browser.close()
+
+
+@contextmanager
+def signed_in(address: str, sign_in: str, *, height: int = 900) -> Iterator[Page]:
+    """Prefect's pages at an address, after a sign-in as docs/running.md tells it."""
+    with open_page(f"{address}/", height=height) as page:
+        page.get_by_placeholder("admin:pass").fill(sign_in)
+        page.get_by_role("button", name="Login").click()
+        page.wait_for_url("**/dashboard**", timeout=30_000)
+        page.get_by_text("Event Feed").first.wait_for(timeout=30_000)
+        if "/v2/" not in page.url:  # the older pages ask, once in each browser, for an e-mail address
+            page.get_by_role("button", name="Skip").click()
+        yield page

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
+import os
+import re
+import subprocess
+import sys
+import time
 from pathlib import Path
+from typing import Any
 
+import nbformat
 import pytest
 
-from tests.acceptance.conftest import Site
+from tests.acceptance.browser import open_page, signed_in
+from tests.acceptance.conftest import CLONE, Site
 from tests.acceptance.notebooks import write_notebook
 from workbench.errors import ParametersRefused, PromotionRefused
+from workbench.promotion.artifact import saved_picture
 from workbench.stack import Stack
-from workbench.stack.prefect_api import PrefectApi
+from workbench.stack.prefect_api import PrefectApi, PrefectRefused
 
 pytestmark = [pytest.mark.timeout(600)]
+
+SMA = "strategies/sma_cross.ipynb"
+SCHEDULE: dict[str, Any] = {"cron": "0 6 * * *", "timezone": "UTC"}
+OLD_PAGES = importlib.metadata.version("prefect") == "3.4.14"
 
 
 @pytest.fixture
@@ -24,7 +38,7 @@ def notebook(site: Site) -> Path:
         parameters='strategy: str = "one"  # what it is called\nfails: bool = False',
         cells=[
             "import pandas as pd\nfrom workbench import Workbench\nwb = Workbench()",
-            'if fails:\n    raise RuntimeError("told to fail")',
+            'print("naming", strategy)\nif fails:\n    raise RuntimeError("told to fail")',
             (
                 'frame = pd.DataFrame({"strategy_id": [strategy], "name": ["first version"]})\n'
                 "wb.strategy_engine.write_strategies(frame)"
@@ -36,6 +50,35 @@ def notebook(site: Site) -> Path:
 def prefect(site: Site) -> PrefectApi:
     endpoints = Stack(site.settings).endpoints()
     return PrefectApi(str(endpoints.prefect_api_url), endpoints.prefect_auth_string)
+
+
+def artifact_of(site: Site, flow_run_id: str) -> Any:
+    wanted = {"artifacts": {"flow_run_id": {"any_": [flow_run_id]}}}
+    (found,) = prefect(site).ask("/artifacts/filter", wanted)
+    return found
+
+
+def log_of(site: Site, flow_run_id: str, *, until: str) -> list[str]:
+    """The messages in a flow run's log, which arrives a little later than the run's end."""
+    wanted = {"logs": {"flow_run_id": {"any_": [flow_run_id]}}, "sort": "TIMESTAMP_ASC"}
+    for _ in range(60):
+        messages = [entry["message"] for entry in prefect(site).ask("/logs/filter", wanted)]
+        if any(until in message for message in messages):
+            break
+        time.sleep(0.5)
+    return messages
+
+
+@pytest.fixture(scope="module")
+def sma_cross(site: Site) -> dict[str, Any]:
+    """sma_cross.ipynb after a run by hand, and promoted and run by the worker, with the same parameters."""
+    assert site.run("ingest", "AAPL").returncode == 0
+    ran = site.ask("run", SMA)
+    with site.workbench() as wb:
+        deployment = wb.promote(SMA, name="sma-cross", **SCHEDULE)
+        ended = wb.trigger(deployment)
+        assert ended.state == "COMPLETED", ended.message
+    return {"run_id": ran["run_id"], "deployment": deployment, "flow_run_id": ended.flow_run_id}
 
 
 def test_a_promoted_notebook_runs_as_it_was_promoted_whatever_is_edited_since(
@@ -83,6 +126,15 @@ def test_a_run_that_fails_says_so_everywhere(site: Site, notebook: Path) -> None
         told = [event for event in wb.events.recent(50) if event.type == "notebook_run.failed"]
         assert told
         assert told[-1].data["run_id"] == listed["run_id"]
+    artifact = artifact_of(site, ended.flow_run_id)
+    assert (artifact["key"], artifact["type"]) == ("run-failing", "markdown")
+    assert "RuntimeError: told to fail" in artifact["data"]
+    assert re.search(r"^- Cell: `\d+`$", artifact["data"], flags=re.MULTILINE)
+    assert f"- Page: `{listed['html_path']}`" in artifact["data"]
+    assert f"- Run: `{listed['run_id']}`" in artifact["data"]
+    # What it printed before it failed is told, with the number that the page shows.
+    log = log_of(site, ended.flow_run_id, until="naming one")
+    assert [line for line in log if re.fullmatch(r"cell \d+: naming one", line)], log
 
 
 def test_parameters_are_checked_strictly_before_anything_is_deployed_or_run(
@@ -96,8 +148,14 @@ def test_parameters_are_checked_strictly_before_anything_is_deployed_or_run(
         deployment = wb.promote(notebook, name="strict", cron="0 6 * * *", timezone="UTC")
         with pytest.raises(ParametersRefused, match="no parameter nope"):
             wb.trigger(deployment, {"nope": 1})
-        with pytest.raises(ParametersRefused, match="Prefect refuses"):
+        with pytest.raises(ParametersRefused, match="strategy must be str, got int 5"):
             wb.trigger(deployment, {"strategy": 5})
+    # Whoever asks Prefect itself is refused, too.
+    values = deployment.parameters | {"strategy": 5}
+    with pytest.raises(PrefectRefused, match="5 is not of type 'string'"):
+        prefect(site).ask(
+            f"/deployments/{deployment.deployment_id}/create_flow_run", {"parameters": {"parameters": values}}
+        )
 
 
 def test_a_schedule_that_cannot_be_is_refused(site: Site, notebook: Path) -> None:
@@ -163,3 +221,139 @@ def test_a_failed_run_names_its_run_its_page_and_its_notebook(site: Site, notebo
     assert facts["status"] == "failed"
     assert Path(facts["html"]).is_file()
     assert "told to fail" in facts["error"]
+
+
+def test_a_scheduled_run_shows_eight_figures_and_the_picture(site: Site, sma_cross: dict[str, Any]) -> None:
+    artifact = artifact_of(site, sma_cross["flow_run_id"])
+    endpoints = Stack(site.settings).endpoints()
+    with signed_in(str(endpoints.prefect_ui_url), str(endpoints.prefect_auth_string), height=1500) as page:
+        pages = page.url.partition("/dashboard")[0]
+        page.goto(f"{pages}/artifacts/artifact/{artifact['id']}")
+        page.get_by_role("heading", name=SMA).wait_for(timeout=30_000)
+        table = page.locator("table").first
+        # Those of README's demo, which is this strategy on these bars.
+        for text in ("Return", "+637.6%", "Sharpe", "0.63", "Max drawdown", "−78.0%", "Trades", "31", "61%"):
+            assert table.get_by_text(text, exact=True).count() == 1, text
+        assert table.locator("th").count() == 8
+        # The picture is that of `tearsheet().png()`: 1200 × 900, and it is drawn.
+        picture = page.locator("img[src^='data:image/png']")
+        picture.wait_for()
+        assert picture.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [1200, 900]
+        more = page.get_by_text("profit factor")
+        assert not more.is_visible()
+        page.get_by_text("More figures").click()
+        more.wait_for()
+        page.screenshot(path=site.folder / "artifact.png")
+
+
+def test_the_picture_of_a_result_that_did_not_change_is_the_one_saved_before(
+    site: Site, sma_cross: dict[str, Any]
+) -> None:
+    with site.workbench() as wb:
+        first = wb.runs.show(sma_cross["run_id"])
+        later = wb.runs.show(wb.runs.list(notebook=SMA, latest=1)["run_id"].iloc[0])
+        assert later["run_id"] != first["run_id"]
+        assert wb.analytics.load_reports(run_id=later["run_id"]).empty, "the report did not change"
+        picture = saved_picture(wb.runs, wb.analytics, first)
+        assert picture is not None
+        assert picture.startswith(b"\x89PNG")
+        assert saved_picture(wb.runs, wb.analytics, later) == picture
+        assert saved_picture(wb.runs, wb.analytics, later | {"parameters": {"fast": 3}}) is None
+
+
+def test_a_range_holds_in_every_place_where_a_value_enters(site: Site, sma_cross: dict[str, Any]) -> None:
+    sentence = "fast must be int from 1 to 200, got 500"
+    deploy = ("promote", SMA, "--name", "never", "--cron", "0 6 * * *", "--timezone", "UTC")
+    assert sentence in site.refusal("run", SMA, "-p", "fast=500")
+    assert sentence in site.refusal(*deploy, "-p", "fast=500")
+    deployment = sma_cross["deployment"]
+    with site.workbench() as wb:
+        for parameters in ({"fast": 500}, {"fast": 50, "slow": 50}):
+            with pytest.raises(ParametersRefused, match="fast"):
+                wb.promote(SMA, name="never", **SCHEDULE, parameters=parameters)
+            with pytest.raises(ParametersRefused, match="fast"):
+                wb.trigger(deployment, parameters)
+    values = deployment.parameters | {"fast": 500}
+    with pytest.raises(PrefectRefused, match="500 is greater than the maximum of 200"):
+        prefect(site).ask(
+            f"/deployments/{deployment.deployment_id}/create_flow_run", {"parameters": {"parameters": values}}
+        )
+
+
+def test_prefects_form_tells_the_range_and_holds_to_it(site: Site, sma_cross: dict[str, Any]) -> None:
+    endpoints = Stack(site.settings).endpoints()
+    with signed_in(str(endpoints.prefect_ui_url), str(endpoints.prefect_auth_string), height=2000) as page:
+        pages = page.url.partition("/dashboard")[0]
+        form = f"{pages}/deployments/deployment/{sma_cross['deployment'].deployment_id}/run"
+        page.goto(form)
+        page.get_by_text("bars in the fast average (1 to 200)").wait_for(timeout=30_000)
+        fast = page.locator("input[type=number]").first
+        assert fast.input_value() == "20"
+        fast.fill("500")
+        page.get_by_role("button", name="Submit").click()
+        if OLD_PAGES:
+            page.get_by_text("500 is greater than the maximum of 200").first.wait_for(timeout=30_000)
+        else:
+            assert fast.evaluate("input => input.validationMessage").endswith("less than or equal to 200.")
+        assert page.url == form
+
+
+def test_what_is_not_fit_to_run_by_schedule_is_refused_with_advice_that_works(site: Site) -> None:
+    deploy = ("--name", "start", "--cron", "0 6 * * *", "--timezone", "UTC")
+    said = site.refusal("promote", "00_start_here.ipynb", *deploy)
+    assert 'no cell tagged "parameters"' in said
+    assert "promotes" in said
+    assert "triggers" in said
+    notebook = nbformat.read(CLONE / "notebooks" / "00_start_here.ipynb", as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and ("promote(" in cell.source or "trigger(" in cell.source):
+            cell.metadata.tags = ["skip-execution"]
+    notebook.cells.insert(0, nbformat.v4.new_code_cell("", metadata={"tags": ["parameters"]}))
+    advised = site.folder / "advised.ipynb"
+    nbformat.write(notebook, advised)
+    with site.workbench() as wb:
+        ended = wb.trigger(wb.promote(advised, name="advised", **SCHEDULE))
+        assert ended.state == "COMPLETED", ended.message
+    forced = site.ask("promote", "00_start_here.ipynb", *deploy, "--force")
+    told = prefect(site).ask(f"/deployments/{forced['deployment_id']}")["description"]
+    assert "Forced, although it has no cell tagged" in told
+    log = log_of(site, ended.flow_run_id, until="yahoo_adjusted")
+    assert [line for line in log if re.match(r"cell \d+: AAPL +yahoo_adjusted", line)], log
+
+
+def test_the_first_sight_of_prefects_pages_is_as_documented(site: Site) -> None:
+    endpoints = Stack(site.settings).endpoints()
+    documented = " ".join((CLONE / "docs" / "running.md").read_text(encoding="utf-8").split())
+    noise = ("Oops. Something went wrong.", "Authentication failed.", "Prefect Cloud", "Join the Community")
+    with open_page(f"{endpoints.prefect_ui_url}/") as page:
+        page.get_by_role("button", name="Login").wait_for(timeout=30_000)
+        page.wait_for_load_state("networkidle")
+        seen = [words for words in noise if page.get_by_text(words).count()]
+    with signed_in(str(endpoints.prefect_ui_url), str(endpoints.prefect_auth_string)) as page:
+        seen += [words for words in noise if page.get_by_text(words).count()]
+    if OLD_PAGES:
+        assert all(words in documented for words in seen)
+    else:
+        assert seen == []
+
+
+def test_prefects_own_command_as_documented_prints_no_warning(
+    site: Site, sma_cross: dict[str, Any], tmp_path: Path
+) -> None:
+    endpoints = Stack(site.settings).endpoints()
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "COLUMNS"))}
+    done = subprocess.run(
+        [Path(sys.executable).with_name("prefect"), "deployment", "ls"],
+        env=kept
+        | {
+            "HOME": str(tmp_path),
+            "PREFECT_API_URL": str(endpoints.prefect_api_url),
+            "PREFECT_API_AUTH_STRING": str(endpoints.prefect_auth_string),
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "run-notebook/sma-cross" in done.stdout

@@ -115,6 +115,7 @@ def promote(
     ],
     parameter: Parameters = None,
     timeout: Annotated[float | None, typer.Option(help="Kill a run after so many seconds.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Also what is not fit to run by schedule.")] = False,
     json: Json = False,
 ) -> None:
     """Turn a notebook into a scheduled Prefect job."""
@@ -132,6 +133,7 @@ def promote(
             timezone=timezone,
             parameters=values,
             timeout_seconds=timeout,
+            force=force,
             progress=tell,
         )
     if json:

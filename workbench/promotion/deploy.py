@@ -15,12 +15,15 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from workbench.errors import ParametersRefused, PromotionRefused, ServerError
+from workbench.errors import NotebookError, ParametersRefused, PromotionRefused, ServerError
 from workbench.paths import PROJECT_ROOT
 from workbench.promotion.parameters import NotebookParameters
+from workbench.promotion.readiness import reservations
+from workbench.promotion.refusals import refused_by_strategies
 from workbench.promotion.run import find_notebook
 from workbench.promotion.store import NotebookStore
 from workbench.runs.code import shown_name
+from workbench.runs.notebook import Notebook, read_notebook
 from workbench.settings import Settings
 from workbench.stack.model import Progress
 from workbench.stack.prefect_api import PrefectApi, PrefectRefused
@@ -101,6 +104,7 @@ def promote(
     parameters: Mapping[str, Any] | None = None,
     timeout_seconds: float | None = None,
     progress: Progress | None = None,
+    force: bool = False,
 ) -> Deployment:
     """Copy a notebook into the store and schedule it; the same name again replaces what it was.
 
@@ -123,11 +127,15 @@ def promote(
         A run that takes longer is killed.
     progress : callable, optional
         Told, in a few words, what is being waited for.
+    force : bool
+        Promote a notebook that is not fit to run by schedule, too (`workbench.promotion.readiness`), and with
+        parameters that its strategies would refuse (`refusals`). The deployment's description tells it.
 
     Raises
     ------
     PromotionRefused
-        A name, schedule or time zone that cannot be used.
+        A name, schedule or time zone that cannot be used; a notebook without a "parameters" cell, or one that
+        promotes or triggers.
     ParametersRefused, NotebookError
         The notebook or its parameters; nothing was deployed.
     """
@@ -138,12 +146,14 @@ def promote(
         )
     slot = _first_slot(cron, timezone)
     declared = NotebookParameters.from_notebook(path)
-    values = declared.validate(dict(parameters or {}))
+    values = declared.complete(declared.validate(dict(parameters or {})))
+    document = read_notebook(path)
+    overruled = _unfit(document, path.name, force) + _refused(document, path.name, values, force)
     stored = NotebookStore(settings.store_folder).add(path)
     flow_parameters: dict[str, Any] = {
         "notebook": shown_name(path),
         "sha256": stored.sha256,
-        "parameters": declared.complete(values),
+        "parameters": values,
         "timeout_seconds": timeout_seconds,
     }
     _ensure_work_pool(prefect, settings.work_pool)
@@ -151,7 +161,8 @@ def promote(
     body = {
         "name": name,
         "flow_id": flow["id"],
-        "description": f"`{shown_name(path)}` (content {stored.sha256[:12]}), promoted by workbench.",
+        "description": f"`{shown_name(path)}` (content {stored.sha256[:12]}), promoted by workbench."
+        + "".join(f"\n\nForced, although {reason}." for reason in overruled),
         "entrypoint": _ENTRYPOINT,
         "path": str(PROJECT_ROOT),
         "pull_steps": [{"prefect.deployments.steps.set_working_directory": {"directory": str(PROJECT_ROOT)}}],
@@ -180,11 +191,22 @@ def promote(
 
 
 def trigger(
-    prefect: PrefectApi, deployment: Deployment | str, parameters: Mapping[str, Any] | None = None
+    settings: Settings,
+    prefect: PrefectApi,
+    deployment: Deployment | str,
+    parameters: Mapping[str, Any] | None = None,
 ) -> FlowRun:
     """Ask for one run of a deployment now; a worker picks it up.
 
-    `parameters` are notebook parameters that differ from the deployment's.
+    `parameters` are notebook parameters that differ from the deployment's. They are checked as `promote`
+    checks them where the promoted notebook is in this home's store, and by Prefect anywhere.
+
+    Raises
+    ------
+    ParametersRefused
+        Unknown or wrong parameters, or some that the notebook's strategies would refuse; nothing runs.
+    PromotionRefused
+        There is no such deployment.
     """
     name = deployment.name if isinstance(deployment, Deployment) else deployment
     found = _by_name(prefect, name)
@@ -198,7 +220,16 @@ def trigger(
                 names=unknown,
                 known=sorted(promoted),
             )
-        body["parameters"] = {"parameters": promoted | dict(parameters)}
+        values = promoted | dict(parameters)
+        stored = NotebookStore(settings.store_folder)
+        try:
+            path = stored.open(str(found["parameters"]["sha256"])).path
+        except NotebookError:
+            pass  # promoted by another home of the same server: the run itself checks what Prefect does not
+        else:
+            values = NotebookParameters.from_notebook(path).validate(values)
+            _refused(read_notebook(path), path.name, values, force=False)
+        body["parameters"] = {"parameters": values}
     try:
         return flow_run_of(prefect.ask(f"/deployments/{found['id']}/create_flow_run", body))
     except PrefectRefused as error:
@@ -232,6 +263,27 @@ def wait(
                 "does the worker run? See: workbench status"
             )
         time.sleep(0.5)
+
+
+def _unfit(document: Notebook, name: str, force: bool) -> list[str]:
+    """Why the notebook should not run by schedule; an error, unless that is overruled."""
+    reasons = reservations(document)
+    if reasons and not force:
+        raise PromotionRefused(
+            f"{name} is not promoted: {'; '.join(reasons)}. "
+            "Promote it all the same with --force (force=True)."
+        )
+    return reasons
+
+
+def _refused(document: Notebook, name: str, values: Mapping[str, Any], force: bool) -> list[str]:
+    """What the notebook's strategies would refuse of the values; an error, unless that is overruled."""
+    refusals = refused_by_strategies(document, values)
+    if refusals and not force:
+        raise ParametersRefused(
+            f"{name} cannot run with these parameters: {'; '.join(refusals)}.", known=tuple(values)
+        )
+    return refusals
 
 
 def _first_slot(cron: str, timezone: str) -> datetime | None:

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeGuard
 
+from workbench.errors import StrategyError
+
 __all__ = ["ParameterType", "shown", "type_of_annotation", "type_of_value"]
 
 Kind = Literal["str", "int", "float", "bool", "date", "list", "dict", "choice", "any"]
@@ -45,12 +47,16 @@ class ParameterType:
         The literals of a `choice`.
     nullable : bool
         Whether None is a value too.
+    low, high : int or float, optional
+        The least and the greatest value of an `int` or a `float`, both allowed.
     """
 
     kind: Kind
     item: ParameterType | None = None
     choices: tuple[Any, ...] = ()
     nullable: bool = False
+    low: float | None = None
+    high: float | None = None
 
     def __str__(self) -> str:
         match self.kind:
@@ -61,7 +67,7 @@ class ParameterType:
             case "choice":
                 name = f"Literal[{', '.join(map(repr, self.choices))}]"
             case _:
-                name = self.kind
+                name = f"{self.kind} from {self.limits}" if self.limits else self.kind
         return f"{name} | None" if self.nullable else name
 
     @property
@@ -75,7 +81,16 @@ class ParameterType:
             case "choice":
                 return json.dumps(self.choices[0])
             case _:
-                return _EXAMPLES[self.kind]
+                if self.low is None:
+                    return _EXAMPLES[self.kind]
+                return json.dumps(math.ceil(self.low) if self.kind == "int" else self.low)
+
+    @property
+    def limits(self) -> str:
+        """The range in words, as in "2 to 200"; empty where there is none."""
+        if self.low is not None:
+            return f"{self.low} to {self.high}"
+        return f"each {self.item.limits}" if self.item is not None and self.item.limits else ""
 
     @property
     def holds_text(self) -> bool:
@@ -98,9 +113,9 @@ class ParameterType:
             case "str" if isinstance(value, str):
                 return _text(value)
             case "int" if _is_whole(value):
-                return _int(value)
+                return self._within_range(_int(value))
             case "float" if isinstance(value, float) or _is_whole(value):
-                return _float(value)
+                return self._within_range(_float(value))
             case "bool" if isinstance(value, bool):
                 return value
             case "date" if isinstance(value, str):
@@ -115,6 +130,11 @@ class ParameterType:
                 return replace(type_of_value(value), nullable=False)._check(value)
         example = f" (for example {self.example})" if self.kind in {"list", "dict", "date"} else ""
         raise ValueError(f"must be {self}, got {type(value).__name__} {shown(value)}{example}")
+
+    def _within_range(self, value: float) -> float:
+        if self.low is None or self.high is None or self.low <= value <= self.high:
+            return value
+        raise ValueError(f"must be {self}, got {shown(value)}")
 
     def parse(self, text: str) -> Any:
         """The value that `text` (from a command line) stands for; `ValueError` where it stands for none."""
@@ -170,6 +190,8 @@ class ParameterType:
                     schema["type"] = "string"
             case _:
                 schema = {"type": _SCHEMA[self.kind]}
+                if self.low is not None:
+                    schema |= {"minimum": self.low, "maximum": self.high}
         return {"anyOf": [schema, {"type": "null"}]} if self.nullable else schema
 
 
@@ -203,7 +225,8 @@ def type_of_annotation(node: ast.expr) -> ParameterType:
     if found is None:
         raise ValueError(
             f"the type {ast.unparse(node)} is none a parameter can have "
-            "(str, int, float, bool, date, list[...], dict[str, ...], Literal[...], each also | None)"
+            "(str, int, float, bool, date, list[...], dict[str, ...], Literal[...], each also | None; "
+            "Annotated[int, between(2, 200)] for a range)"
         )
     return found
 
@@ -252,6 +275,8 @@ def _type_of_generic(node: ast.expr, name: str, arguments: list[ast.expr]) -> Pa
             return _optional(node, arguments)
         case "literal", _:
             return _choice(node, arguments)
+        case "annotated", [argument, *remarks]:
+            return _ranged(node, type_of_annotation(argument), remarks)
         case "list", [argument]:
             return ParameterType("list", type_of_annotation(argument))
         case "dict", [ast.Name(id="str"), argument]:
@@ -264,6 +289,38 @@ def _optional(node: ast.expr, members: list[ast.expr]) -> ParameterType:
     if len(rest) != 1 or len(rest) == len(members):
         raise ValueError(f"the type {ast.unparse(node)} is none a parameter can have: write one type | None")
     return replace(type_of_annotation(rest[0]), nullable=True)
+
+
+def _ranged(node: ast.expr, kind: ParameterType, remarks: list[ast.expr]) -> ParameterType:
+    """`kind` with the range that `Annotated` gives it, by the words of `workbench.backtest.between`."""
+    match remarks:
+        case [ast.Call(func=function, args=arguments, keywords=named)] if ast.unparse(function).rpartition(
+            "."
+        )[2] == "between" and all(word.arg for word in named):
+            pass
+        case _:
+            raise ValueError(
+                f"the type {ast.unparse(node)} is none a parameter can have: Annotated holds a type and one "
+                "between(low, high)"
+            )
+    if kind.kind not in {"int", "float"} or kind.low is not None:
+        raise ValueError(
+            f"the type {ast.unparse(node)} is none a parameter can have: between(low, high) is for one int "
+            "or float, also within a list: list[Annotated[int, between(2, 200)]]"
+        )
+    # Here, because it brings pandas, and most cells have no range.
+    from workbench.backtest.parameter import between
+
+    try:
+        limits = between(
+            *(ast.literal_eval(argument) for argument in arguments),
+            **{str(word.arg): ast.literal_eval(word.value) for word in named},
+        )
+        if type(limits.low) not in {int, float} or type(limits.high) not in {int, float}:
+            raise ValueError("its ends are not numbers")
+    except (ValueError, TypeError, SyntaxError, StrategyError) as error:
+        raise ValueError(f"{ast.unparse(remarks[0])} is no range ({error})") from error
+    return replace(kind, low=limits.low, high=limits.high)
 
 
 def _choice(node: ast.expr, arguments: list[ast.expr]) -> ParameterType:

@@ -172,8 +172,10 @@ class NotebookParameters:
             properties[item.name] = {"title": item.name, "position": position, **item.type.json_schema()}
             if not item.required:
                 properties[item.name]["default"] = item.default
-            if item.description:
-                properties[item.name]["description"] = item.description
+            # Prefect's forms show no range by themselves; the description says it before it is broken.
+            limits = f"({item.type.limits})" if item.type.limits else ""
+            if item.description or limits:
+                properties[item.name]["description"] = f"{item.description} {limits}".strip()
         return {
             "title": "Parameters",
             "type": "object",

@@ -59,6 +59,93 @@ def test_the_cell_gives_names_types_defaults_and_comments(parameters: NotebookPa
     ]
 
 
+RANGES = """\
+from typing import Annotated, Optional
+import typing
+from workbench.backtest import between
+import workbench
+
+fast: Annotated[int, between(2, 200)] = 20  # bars
+slow: typing.Annotated[int | None, workbench.backtest.between(low=5, high=400, step=5)] = None
+share: Annotated[float, between(0.01, 1, log=True)] = 1
+windows: list[Annotated[int, between(1, 9)]] = [1, 2]
+stop: Optional[Annotated[float, between(0.0, 0.5)]] = None
+limits: dict[str, "Annotated[int, between(-5, 5)]"] = {"x": -5}
+"""
+
+
+@pytest.fixture
+def ranges(make_notebook: MakeNotebook) -> NotebookParameters:
+    return NotebookParameters.from_notebook(make_notebook(RANGES))
+
+
+def test_a_range_is_read_from_the_words_that_strategies_use(ranges: NotebookParameters) -> None:
+    exec(compile(RANGES, "cell", "exec"), {})  # the cell is ordinary Python, and runs
+    assert [str(item) for item in ranges.items] == [
+        "fast: int from 2 to 200 = 20",
+        "slow: int from 5 to 400 | None = None",
+        "share: float from 0.01 to 1 = 1.0",
+        "windows: list[int from 1 to 9] = [1, 2]",
+        "stop: float from 0.0 to 0.5 | None = None",
+        "limits: dict[str, int from -5 to 5] = {'x': -5}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("fast", 1, "fast must be int from 2 to 200, got 1"),
+        ("fast", 201, "fast must be int from 2 to 200, got 201"),
+        ("fast", True, "fast must be int from 2 to 200, got bool True"),
+        ("fast", None, "fast must be int from 2 to 200, got None"),
+        ("slow", 4, r"slow must be int from 5 to 400 \| None, got 4"),
+        ("share", 0.0099, "share must be float from 0.01 to 1, got 0.0099"),
+        ("share", 2, "share must be float from 0.01 to 1, got 2.0"),
+        ("share", float("nan"), "share must be a finite number"),
+        ("windows", [1, 10], "windows item 2 must be int from 1 to 9, got 10"),
+        ("stop", 0.51, "stop must be float from 0.0 to 0.5"),
+        ("limits", {"y": 6}, "limits key 'y' must be int from -5 to 5, got 6"),
+    ],
+)
+def test_a_value_out_of_its_range_is_refused_by_python_the_command_line_and_the_schema(
+    ranges: NotebookParameters, name: str, value: object, complaint: str
+) -> None:
+    """The schema's judge is the `jsonschema` package, which is Prefect's."""
+    with pytest.raises(ParametersRefused, match=complaint):
+        ranges.validate({name: value})
+    with pytest.raises(ParametersRefused, match=f"{name} (item . |key 'y' )?(must|is)"):
+        ranges.parse([f"{name}={json.dumps(value)}" if value is not None else f"{name}=none"])
+    if value == value:  # NaN is no JSON
+        assert not jsonschema.Draft202012Validator(ranges.json_schema()).is_valid({name: value})
+
+
+def test_the_schema_says_the_range_to_forms_and_to_people(ranges: NotebookParameters) -> None:
+    shown = ranges.json_schema()["properties"]
+    assert shown["fast"] | {"title": "", "position": 0} == {
+        "title": "",
+        "position": 0,
+        "type": "integer",
+        "minimum": 2,
+        "maximum": 200,
+        "default": 20,
+        "description": "bars (2 to 200)",
+    }
+    assert shown["slow"]["anyOf"] == [{"type": "integer", "minimum": 5, "maximum": 400}, {"type": "null"}]
+    assert shown["windows"]["description"] == "(each 1 to 9)"
+    assert "0.01 to 1" in shown["share"]["description"]
+
+
+def test_both_ends_of_a_range_are_allowed(ranges: NotebookParameters) -> None:
+    ends: list[dict[str, Any]] = [
+        {"fast": 2, "slow": 5, "share": 0.01, "windows": [1, 9], "stop": 0.0, "limits": {"a": 5}},
+        {"fast": 200, "slow": 400, "share": 1.0, "windows": [], "stop": 0.5, "limits": {"a": -5}},
+        {"slow": None, "stop": None},
+    ]
+    for values in ends:
+        assert ranges.validate(values) == values
+        assert jsonschema.Draft202012Validator(ranges.json_schema()).is_valid(values)
+
+
 def test_reading_the_cell_runs_nothing_of_it(make_notebook: MakeNotebook, tmp_path: Path) -> None:
     trap = tmp_path / "ran"
     with pytest.raises(NotebookError, match=r"line 2: path: the default .* is an expression, not a literal"):
@@ -94,6 +181,18 @@ def test_a_notebook_without_such_a_cell_has_no_parameters(make_notebook: MakeNot
         ("api_key = 'x'", "line 1: api_key: this looks like a secret.* read it from the environment"),
         ("dbPassword: str | None = None", "dbPassword: this looks like a secret"),
         ("token: str", "token: this looks like a secret"),
+        ("a: Annotated[int, between(2, 9)] = 1", "line 1: a: must be int from 2 to 9, got 1"),
+        ("a: Annotated[int, between(9, 2)] = 5", r"line 1: a: between\(9, 2\) is no range"),
+        ("a: Annotated[int, between(2)] = 5", r"line 1: a: between\(2\) is no range"),
+        ("a: Annotated[int, between(2, top)] = 5", r"line 1: a: between\(2, top\) is no range"),
+        ("a: Annotated[int, between(False, 9)] = 5", r"between\(False, 9\) is no range \(its ends are not"),
+        ("a: Annotated[int, between('2', '9')] = 5", r"between\('2', '9'\) is no range"),
+        ("a: Annotated[int, 'bars'] = 5", r"Annotated holds a type and one between\(low, high\)"),
+        ("a: Annotated[int, Field(ge=2)] = 5", "Annotated holds a type and one between"),
+        ("a: Annotated[int, between(**limits)] = 5", "Annotated holds a type and one between"),
+        ("a: Annotated[str, between(2, 9)] = 'x'", r"between\(low, high\) is for one int or float"),
+        ("a: Annotated[bool, between(0, 1)] = True", "is for one int or float"),
+        ("a: Annotated[list[int], between(2, 9)] = []", r"list\[Annotated\[int, between\(2, 200\)\]\]"),
     ],
 )
 def test_a_line_that_is_no_parameter_is_refused_by_its_number(
