@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from workbench.display.card import card_html
 from workbench.errors import ParametersRefused, PromotionRefused, ServerError
 from workbench.paths import PROJECT_ROOT
 from workbench.promotion.parameters import NotebookParameters
@@ -60,6 +61,14 @@ class Deployment:
     def __repr__(self) -> str:
         return f"<Deployment {self.name}: {self.notebook}, {self.schedule} ({self.timezone})>"
 
+    def _repr_html_(self) -> str:
+        rows = [
+            ("notebook", f"{self.notebook} as promoted, content {self.sha256[:12]}"),
+            ("schedule", f"{self.schedule} ({self.timezone})"),
+            ("parameters", ", ".join(f"{name}={value!r}" for name, value in self.parameters.items())),
+        ]
+        return card_html(f"Deployment {self.name}", rows)
+
 
 @dataclass(frozen=True, repr=False)
 class FlowRun:
@@ -78,6 +87,10 @@ class FlowRun:
     def __repr__(self) -> str:
         said = f": {self.message}" if self.message else ""
         return f"<FlowRun {self.name}, {self.state.lower()}{said}>"
+
+    def _repr_html_(self) -> str:
+        rows = [("state", self.state.lower()), ("message", self.message), ("flow run", self.flow_run_id)]
+        return card_html(f"FlowRun {self.name}", [row for row in rows if row[1]])
 
 
 def promote(
