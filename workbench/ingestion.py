@@ -42,7 +42,7 @@ _LOOKED_AT, _FEW = 500, 50
 _NOTHING = Written(0, 0, 0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class IngestedSeries:
     """What became of one symbol's rows of one data source.
 
@@ -76,6 +76,12 @@ class IngestedSeries:
     example: str
     noted: int = 0
     error: str = ""
+
+    def __repr__(self) -> str:
+        said = str(self.written)
+        said += f", {self.refused:,} refused ({self.example})" if self.refused else ""
+        said += f"; {self.error}" if self.error else ""
+        return f"<IngestedSeries {self.symbol} ({self.data_source}): {said}>"
 
 
 Progress = Callable[[IngestedSeries], None]

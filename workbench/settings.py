@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from pydantic import ByteSize, Field, SecretStr, ValidationError, field_validator
@@ -89,6 +91,12 @@ class Settings(BaseSettings):
     yahoo_url: str | None = None
     polygon_url: str | None = None
     alpaca_url: str | None = None
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """What `repr` shows: the home, and what differs from the defaults."""
+        for name, value in super().__repr_args__():
+            if name == "home" or name is None or value != type(self).model_fields[name].default:
+                yield name, value
 
     @classmethod
     def load(cls) -> Settings:

@@ -46,6 +46,24 @@ if TYPE_CHECKING:
 
 __all__ = ["Workbench"]
 
+# How the card sorts what there is.
+_GROUPS = {
+    "Services": (
+        "data_ingestion",
+        "strategy_engine",
+        "execution",
+        "risk_management",
+        "analytics",
+        "notification",
+        "logging",
+    ),
+    "Records": ("runs", "trials", "events", "run_id"),
+    "Data": ("ingest", "sql"),
+    "Research": ("sweep", "tearsheet", "honesty", "save_backtest", "save_sweep", "save_validation"),
+    "Notebooks": ("run", "promote", "trigger"),
+    "Itself": ("settings", "close"),
+}
+
 
 class Workbench:
     """The face of it all.
@@ -80,12 +98,14 @@ class Workbench:
         self._pools: dict[str, ServiceConnectionPool] = {}
 
     def __repr__(self) -> str:
-        return (
-            "<Workbench: data_ingestion, strategy_engine, execution, risk_management, analytics, "
-            "notification, logging, events, runs, trials; ingest(), sql(), sweep(), tearsheet(), honesty(), "
-            "save_backtest(), save_sweep(), save_validation(), "
-            f"run(), promote(), trigger(); home {self.settings.home}>"
-        )
+        return f"<Workbench of {self.settings.home}>"
+
+    def _repr_html_(self) -> str:
+        from workbench.display.card import card_html
+
+        rows = [(group, ", ".join(f"`{name}`" for name in names)) for group, names in _GROUPS.items()]
+        note = f"Home: {self.settings.home}. Tab behind `wb.` completes; `help(wb.ingest)` explains."
+        return card_html("Workbench", rows, note=note)
 
     def __enter__(self) -> Workbench:
         return self
@@ -491,7 +511,36 @@ class Workbench:
     ) -> NotebookRunResult:
         """Run a notebook headless from a clean kernel, here and now, and record it.
 
-        See `workbench.promotion.run.run_notebook`.
+        Parameters
+        ----------
+        notebook : str or path
+            A path, or a name below `notebooks/`, with or without `.ipynb`.
+        parameters : mapping, optional
+            Values by name, checked strictly against the "parameters" cell; those left out keep its defaults.
+        sha256 : str, optional
+            Run the promoted notebook of that hash, whatever the file says now.
+        origin : Origin, optional
+            Who asked, for the record. Default: a command.
+        timeout_seconds : float, optional
+            The kernel is killed after that long. Default: no limit.
+        progress : callable, optional
+            Called as `progress(cells done, cells in all, what runs now)`.
+
+        Returns
+        -------
+        NotebookRunResult
+            The run's id, and where its output notebook and page lie.
+
+        Raises
+        ------
+        ParametersRefused
+            Before anything ran; no record is left.
+        NotebookFailed
+            A cell raised, the kernel died, time ran out; the record says so.
+
+        Examples
+        --------
+        >>> wb.run("strategies/sma_cross.ipynb", {"symbols": ["MSFT"], "fast": 10})
         """
         from workbench.promotion.run import run_notebook
         from workbench.stack.environment import settings_environment
@@ -524,7 +573,37 @@ class Workbench:
     ) -> Deployment:
         """Turn a notebook into a scheduled Prefect job; starts Prefect and a worker where none run.
 
-        See `workbench.promotion.deploy.promote`.
+        What runs is the notebook as it is now, whatever is edited later; the same name again replaces what
+        was promoted under it.
+
+        Parameters
+        ----------
+        notebook : str or path
+            A path, or a name below `notebooks/`, with or without `.ipynb`.
+        name : str
+            The deployment's: letters, digits, dots, dashes and underscores.
+        cron : str
+            Five fields: "30 17 * * mon-fri".
+        timezone : str
+            The IANA name of the time zone that the fields are read in: "America/New_York".
+        parameters : mapping, optional
+            Values for every run, checked strictly against the "parameters" cell.
+        timeout_seconds : float, optional
+            A run is killed after that long. Default: no limit.
+        progress : callable, optional
+            Told in words what is being started.
+
+        Returns
+        -------
+        Deployment
+            For `wb.trigger`.
+
+        Raises
+        ------
+        NotebookError, ParametersRefused
+            The notebook or its parameters are not as they must be; nothing was deployed.
+        PromotionRefused
+            A name, schedule or time zone that cannot be used, or Prefect refuses.
 
         Examples
         --------
@@ -554,7 +633,35 @@ class Workbench:
         timeout_seconds: float = 600,
         progress: Callable[[FlowRun], None] | None = None,
     ) -> FlowRun:
-        """Have a worker run a deployment now, and wait until it has ended."""
+        """Have a worker run a deployment now, and wait until it has ended.
+
+        Parameters
+        ----------
+        deployment : Deployment or str
+            What `wb.promote` returned, or its name.
+        parameters : mapping, optional
+            Values for this run, in place of the deployment's.
+        timeout_seconds : float
+            How long to wait for its end, in seconds; the run itself goes on.
+        progress : callable, optional
+            Called with the `FlowRun` again and again until it has ended.
+
+        Returns
+        -------
+        FlowRun
+            How it ended: its `state` and Prefect's `message`.
+
+        Raises
+        ------
+        PromotionRefused, ParametersRefused
+            There is no such deployment, or it has no such parameters.
+        ServerError
+            The run has not ended in time.
+
+        Examples
+        --------
+        >>> wb.trigger("sma-cross")
+        """
         from workbench.promotion.deploy import trigger, wait
 
         prefect = self._prefect(None)

@@ -61,7 +61,7 @@ def test_a_backtest_is_stored_with_every_figure_and_its_report(
     stored = wb.analytics.load_performance_metrics(name).set_index("metric")["value"]
     assert stored.to_dict() == pytest.approx(result.metrics, nan_ok=True)
     assert wb.strategy_engine.load_strategies(name)["parameters"].tolist() == [{"window": 20}]
-    reports = wb.analytics.load_reports(strategy=name).set_index("format")
+    reports = wb.analytics.load_reports(strategy_id=name).set_index("format")
     page: Any = reports["content"]["html"]
     picture: Any = reports["file"]["png"]
     assert page.startswith("<!DOCTYPE html>")

@@ -60,6 +60,7 @@ def test_importing_the_workbench_loads_no_engine() -> None:
             {"load_strategies", "load_strategy_signals", "load_strategy_performance"},
         ),
         ("wb.runs.", {"list", "show", "compare"}),
+        ("workbench.backtest.", {"backtest", "sweep", "Signals"}),
     ],
 )
 def test_tab_completion_teaches_the_api_before_anything_is_opened(typed: str, offered: set[str]) -> None:
@@ -67,11 +68,13 @@ def test_tab_completion_teaches_the_api_before_anything_is_opened(typed: str, of
         "from IPython.core.interactiveshell import InteractiveShell as Shell\n"
         "from IPython.core.completer import provisionalcompleter\n"
         "shell = Shell.instance()\n"
-        "shell.run_cell('from workbench import Workbench; wb = Workbench()')\n"
+        "shell.run_cell('import workbench.backtest; from workbench import Workbench; wb = Workbench()')\n"
         "with provisionalcompleter():\n"
         f"    print(*[c.text for c in shell.Completer.completions({typed!r}, {len(typed)})])\n"
     )
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=True
     )
-    assert offered <= set(done.stdout.split())
+    found = set(done.stdout.split())
+    assert offered <= found
+    assert not found & {"pool", "start", "finish", "note_headline", "ledger", "walk", "annotations"}

@@ -83,3 +83,15 @@ def test_the_key_is_unique_in_the_database(name: str) -> None:
     }
     told = _rows()[name][0]
     assert keys - {("id",)} == (set() if told == "none" else {tuple(told.split(", "))})
+
+
+def test_one_word_stands_for_a_strategys_id_in_every_loader() -> None:
+    words = {
+        word
+        for kind in CLASSES.values()
+        for name, loader in inspect.getmembers(kind, inspect.isfunction)
+        if name.startswith("load_")
+        for word in inspect.signature(loader).parameters
+        if "strategy" in word
+    }
+    assert words == {"strategy_id"}

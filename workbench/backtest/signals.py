@@ -16,7 +16,7 @@ Flags = pd.Series | pd.DataFrame
 BoolCube = npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Signals:
     """When to enter and to leave, known at each bar's close.
 
@@ -36,8 +36,18 @@ class Signals:
     short_entries: Flags | None = None
     short_exits: Flags | None = None
 
+    def __repr__(self) -> str:
+        given = {
+            "entries": self.entries,
+            "exits": self.exits,
+            "short entries": self.short_entries,
+            "short exits": self.short_exits,
+        }
+        counts = [f"{_count(flags):,} {name}" for name, flags in given.items() if flags is not None]
+        return f"<Signals {_reach(self.entries)}: {', '.join(counts)}>"
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Weights:
     """How much of the account to hold in each symbol, decided at each bar's close.
 
@@ -50,6 +60,11 @@ class Weights:
     """
 
     weights: pd.DataFrame
+
+    def __repr__(self) -> str:
+        return (
+            f"<Weights {_reach(self.weights)}: {int(self.weights.notna().any(axis=1).sum()):,} rebalancings>"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,3 +81,21 @@ class SignalArrays:
     exits: BoolCube
     short_entries: BoolCube | None = None
     short_exits: BoolCube | None = None
+
+
+def _count(flags: Flags) -> int:
+    """In how many places the flags stand."""
+    return int(np.count_nonzero(flags.to_numpy() == True))  # noqa: E712 - an object array holds NaN, too
+
+
+def _reach(frame: Flags) -> str:
+    """How many bars, of what, from when to when."""
+    if isinstance(frame, pd.DataFrame):
+        names = [str(name) for name in frame.columns]
+        of = f" of {', '.join(names[:3])}{', …' * (len(names) > 3)}"
+    else:
+        of = ""
+    times = frame.index.get_level_values(-1)
+    if not len(times) or not isinstance(times, pd.DatetimeIndex):
+        return f"{len(frame):,} bars{of}"
+    return f"{len(frame):,} bars{of}, {times.min():%Y-%m-%d} to {times.max():%Y-%m-%d}"

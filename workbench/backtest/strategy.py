@@ -16,6 +16,7 @@ import pandas as pd
 
 from workbench.backtest.parameter import Parameter, read_parameter
 from workbench.backtest.signals import SignalArrays, Signals, Weights
+from workbench.display.card import card_html
 from workbench.errors import StrategyError
 
 __all__ = ["Strategy", "strategy"]
@@ -141,6 +142,10 @@ class Strategy:
     def __repr__(self) -> str:
         shown = ", ".join(str(parameter) for parameter in self.parameters.values())
         return f"<Strategy {self.name}({shown})>"
+
+    def _repr_html_(self) -> str:
+        rows = [(name, str(parameter).partition(": ")[2]) for name, parameter in self.parameters.items()]
+        return card_html(self.name, rows, note=(self.__doc__ or "").strip().partition("\n")[0])
 
 
 @overload

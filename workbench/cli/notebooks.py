@@ -174,6 +174,8 @@ def lab(
         "--LabApp.default_url=/lab/tree/00_start_here.ipynb",
         # Nothing is asked of the network that nobody asked for.
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        # Without a feed there is no question, over every new user's page, whether to fetch it.
+        "--LabApp.news_url=None",
         *(["--ServerApp.allow_root=True"] if os.geteuid() == 0 else []),
         *([] if browser else ["--no-browser"]),
     ]

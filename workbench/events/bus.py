@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from workbench.db.pool import ServiceConnectionPool
+from workbench.display.face import Face
 from workbench.errors import EventError, ServerUnreachable
 from workbench.events import outbox
 from workbench.events.event import STREAM, Event, channel
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["DataSyncEventBus"]
 
 
-class DataSyncEventBus:
+class DataSyncEventBus(Face):
     """Publishes and reads events.
 
     Publishing writes a row of the outbox and needs no Redis; the relay moves it to the stream
@@ -33,6 +34,8 @@ class DataSyncEventBus:
     redis_url : Callable[[], str]
         Asked once, at the first read.
     """
+
+    _inside = frozenset({"close"})
 
     def __init__(self, pool: ServiceConnectionPool, redis_url: Callable[[], str]) -> None:
         self._pool = pool

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from workbench.display.card import card_html
 from workbench.errors import EventError
 
 __all__ = ["STREAM", "Event", "channel", "check_type"]
@@ -19,7 +20,7 @@ STREAM = "data_sync:events"
 _TYPE = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Event:
     """One event.
 
@@ -42,6 +43,14 @@ class Event:
     data: Mapping[str, Any]
     timestamp: datetime
     event_id: int
+
+    def __repr__(self) -> str:
+        return f"<Event {self.event_id} {self.type}, {self.timestamp:%Y-%m-%d %H:%M:%S %Z}>"
+
+    def _repr_html_(self) -> str:
+        rows = [("service", self.service), *((name, str(value)) for name, value in self.data.items())]
+        note = f"{self.timestamp:%Y-%m-%d %H:%M:%S %Z}, number {self.event_id}"
+        return card_html(self.type, rows, note=note)
 
     def to_json(self) -> str:
         """`{"type", "service", "data", "timestamp", "event_id"}`."""

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from workbench.display.card import card_html
 from workbench.errors import NotebookError, ParametersRefused, PromotionRefused, ServerError
 from workbench.paths import PROJECT_ROOT
 from workbench.promotion.parameters import NotebookParameters
@@ -73,6 +74,15 @@ class Deployment:
         )
         return f"<Deployment {self.name}: {self.notebook}, {self.schedule} ({self.timezone}), {following}>"
 
+    def _repr_html_(self) -> str:
+        rows = [
+            ("notebook", f"{self.notebook} as promoted, content {self.sha256[:12]}"),
+            ("schedule", f"{self.schedule} ({self.timezone})"),
+            ("next run", in_zone(self.next_run, self.timezone) if self.next_run else "none is planned"),
+            ("parameters", ", ".join(f"{name}={value!r}" for name, value in self.parameters.items())),
+        ]
+        return card_html(f"Deployment {self.name}", rows)
+
 
 @dataclass(frozen=True, repr=False)
 class FlowRun:
@@ -91,6 +101,10 @@ class FlowRun:
     def __repr__(self) -> str:
         said = f": {self.message}" if self.message else ""
         return f"<FlowRun {self.name}, {self.state.lower()}{said}>"
+
+    def _repr_html_(self) -> str:
+        rows = [("state", self.state.lower()), ("message", self.message), ("flow run", self.flow_run_id)]
+        return card_html(f"FlowRun {self.name}", [row for row in rows if row[1]])
 
 
 def promote(

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from workbench.display.card import card_html
 from workbench.errors import NotebookError, NotebookFailed, WorkbenchError
 from workbench.paths import NOTEBOOKS, PROJECT_ROOT
 from workbench.promotion.execute import Progress, execute_notebook, output_paths
@@ -36,7 +37,7 @@ class Origin:
     flow_run_id: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class NotebookRunResult:
     """A run that completed: its record's id, and where its output notebook and page lie."""
 
@@ -45,6 +46,13 @@ class NotebookRunResult:
     output: Path
     html: Path
     seconds: float
+
+    def __repr__(self) -> str:
+        return f"<NotebookRunResult {self.notebook}: run {self.run_id[:8]}, {self.seconds:.1f} s>"
+
+    def _repr_html_(self) -> str:
+        rows = [("run", self.run_id), ("page", str(self.html)), ("notebook", str(self.output))]
+        return card_html(f"{self.notebook} ran for {self.seconds:.1f} s", rows)
 
 
 def find_notebook(notebook: str | os.PathLike[str]) -> Path:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from workbench.db import frames
 from workbench.db.pool import ServiceConnectionPool
+from workbench.display.face import Face
 from workbench.errors import DuplicateKeys, QueryError, RunError, RunFenced
 from workbench.events import outbox
 from workbench.tables.workbench import runs
@@ -36,7 +37,7 @@ _STATUSES = ("running", "completed", "failed", "crashed")
 _COMPARED = ("notebook", "notebook_sha256", "code_version", "status", "trigger", "deployment", "started_at")
 
 
-class RunStore:
+class RunStore(Face):
     """Reads and writes run records.
 
     Parameters
@@ -45,11 +46,10 @@ class RunStore:
         Of the role `workbench_runs`.
     """
 
+    _inside = frozenset({"finish", "note_headline", "note_revisions", "pool", "start"})
+
     def __init__(self, pool: ServiceConnectionPool) -> None:
         self.pool = pool
-
-    def __repr__(self) -> str:
-        return "<runs: list, show, compare>"
 
     # ------------------------------------------------------------------------------------------- asking
 

@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import insert
 from workbench.backtest.trials import Moments, TrialBatch, TrialJournal, joined_moments
 from workbench.db import frames
 from workbench.db.pool import ServiceConnectionPool
+from workbench.display.face import Face
 from workbench.errors import WorkbenchError
 from workbench.tables.workbench import trials
 
@@ -35,7 +36,7 @@ class Scope(Protocol):
         """The run's id; None outside of any run."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TrialCount:
     """How many variants of a strategy were looked at, by everyone who works on this database.
 
@@ -59,8 +60,14 @@ class TrialCount:
     sharpe_variance: float
     best_sharpe: float
 
+    def __repr__(self) -> str:
+        return (
+            f"<TrialCount {self.strategy!r}: {self.variants:,} variants in {self.batches:,} batches, "
+            f"best Sharpe {self.best_sharpe:.4f} a bar>"
+        )
 
-class TrialStore:
+
+class TrialStore(Face):
     """Moves the journal of trials to the database, and counts what is there.
 
     Parameters
@@ -73,6 +80,8 @@ class TrialStore:
         This process's journal.
     """
 
+    _inside = frozenset({"pool", "store_in_passing", "store_or_warn"})
+
     def __init__(
         self, pool: ServiceConnectionPool, scope: Callable[[], Scope], journal: TrialJournal
     ) -> None:
@@ -80,9 +89,6 @@ class TrialStore:
         self._scope = scope
         self._journal = journal
         self._last = -math.inf
-
-    def __repr__(self) -> str:
-        return "<trials: list(), count(strategy), store()>"
 
     def store(self) -> int:
         """Store what the journal holds, in one transaction; return how many variants that was.

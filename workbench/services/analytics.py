@@ -21,7 +21,7 @@ class AnalyticsService(Service):
 
     def load_performance_metrics(
         self,
-        strategy: Strings | None = None,
+        strategy_id: Strings | None = None,
         start: Moment | None = None,
         end: Moment | None = None,
         *,
@@ -37,7 +37,7 @@ class AnalyticsService(Service):
         return self._load(
             table,
             where=[
-                *one_of(table.c.strategy, strategy, "strategy"),
+                *one_of(table.c.strategy, strategy_id, "strategy_id"),
                 *span(table.c.period_end, start, end),
                 *one_of(table.c.metric, metric, "metric"),
                 *of_run(table.c.run_id, run_id),
@@ -64,7 +64,7 @@ class AnalyticsService(Service):
         start: Moment | None = None,
         end: Moment | None = None,
         *,
-        strategy: Strings | None = None,
+        strategy_id: Strings | None = None,
         kind: Strings | None = None,
         format: Strings | None = None,
         run_id: str | uuid.UUID | None = None,
@@ -82,7 +82,7 @@ class AnalyticsService(Service):
             where=[
                 *one_of(table.c.report_id, report_id, "report_id"),
                 *span(table.c.created_at, start, end),
-                *one_of(table.c.strategy, strategy, "strategy"),
+                *one_of(table.c.strategy, strategy_id, "strategy_id"),
                 *one_of(table.c.kind, kind, "kind"),
                 *one_of(table.c.format, format, "format"),
                 *of_run(table.c.run_id, run_id),

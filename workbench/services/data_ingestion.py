@@ -44,6 +44,7 @@ class DataIngestionService(Service):
     """Loads and writes the tables of schema `data_ingestion`."""
 
     name = "data_ingestion"
+    _inside = Service._inside | {"bars_before", "write_checked_bars"}
 
     def __init__(self, pool: ServiceConnectionPool, run: RunScope, cache: BarCache) -> None:
         super().__init__(pool, run)

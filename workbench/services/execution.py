@@ -26,7 +26,7 @@ class ExecutionService(Service):
         *,
         order_id: Strings | None = None,
         account_id: Strings | None = None,
-        strategy: Strings | None = None,
+        strategy_id: Strings | None = None,
         side: Strings | None = None,
         status: Strings | None = None,
         run_id: str | uuid.UUID | None = None,
@@ -39,7 +39,7 @@ class ExecutionService(Service):
         symbols : str or list of str, optional
         start, end : str, date or Timestamp, optional
             The range `[start, end)` of `created_at`, UTC.
-        order_id, account_id, strategy : str or list of str, optional
+        order_id, account_id, strategy_id : str or list of str, optional
         side : str or list of str, optional
             buy, sell.
         status : str or list of str, optional
@@ -70,7 +70,7 @@ class ExecutionService(Service):
                 *span(table.c.created_at, start, end),
                 *one_of(table.c.order_id, order_id, "order_id"),
                 *one_of(table.c.account_id, account_id, "account_id"),
-                *one_of(table.c.strategy, strategy, "strategy"),
+                *one_of(table.c.strategy, strategy_id, "strategy_id"),
                 *one_of(table.c.side, side, "side"),
                 *one_of(table.c.status, status, "status"),
                 *of_run(table.c.run_id, run_id),
@@ -108,7 +108,7 @@ class ExecutionService(Service):
         trade_id: Strings | None = None,
         order_id: Strings | None = None,
         account_id: Strings | None = None,
-        strategy: Strings | None = None,
+        strategy_id: Strings | None = None,
         run_id: str | uuid.UUID | None = None,
         latest: int | None = None,
     ) -> pd.DataFrame:
@@ -126,7 +126,7 @@ class ExecutionService(Service):
                 *one_of(table.c.trade_id, trade_id, "trade_id"),
                 *one_of(table.c.order_id, order_id, "order_id"),
                 *one_of(table.c.account_id, account_id, "account_id"),
-                *one_of(table.c.strategy, strategy, "strategy"),
+                *one_of(table.c.strategy, strategy_id, "strategy_id"),
                 *of_run(table.c.run_id, run_id),
             ],
             order_by=("executed_at", "id"),

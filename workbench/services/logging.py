@@ -52,7 +52,7 @@ class LoggingService(Service):
         end: Moment | None = None,
         *,
         symbols: Strings | None = None,
-        strategy: Strings | None = None,
+        strategy_id: Strings | None = None,
         status: Strings | None = None,
         latest: int | None = None,
     ) -> pd.DataFrame:
@@ -63,7 +63,7 @@ class LoggingService(Service):
             where=[
                 *span(table.c.timestamp, start, end),
                 *one_of(table.c.symbol, symbols, "symbols"),
-                *one_of(table.c.strategy, strategy, "strategy"),
+                *one_of(table.c.strategy, strategy_id, "strategy_id"),
                 *one_of(table.c.status, status, "status"),
             ],
             order_by=("timestamp", "id"),

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from workbench.db import frames
 from workbench.db.frames import Written
 from workbench.db.pool import ServiceConnectionPool
+from workbench.display.face import Face
 from workbench.errors import EmptyRange, QueryError
 from workbench.events import outbox
 
@@ -37,7 +38,7 @@ class RunScope(Protocol):
         """Remember which revision of which data series ("yahoo/AAPL") was read."""
 
 
-class Service:
+class Service(Face):
     """The base of the seven services.
 
     A subclass states its `name`, which is its schema's, and its load and write methods by hand, so that
@@ -45,14 +46,15 @@ class Service:
     """
 
     name: str
+    _inside = frozenset({"name", "pool"})
 
     def __init__(self, pool: ServiceConnectionPool, run: RunScope) -> None:
         self.pool = pool
         self._run = run
 
     def __repr__(self) -> str:
-        methods = ", ".join(sorted(name for name in dir(self) if name.startswith(("load_", "write_"))))
-        return f"<{type(self).__name__}: {methods}>"
+        tables = [name.removeprefix("load_") for name in self._verbs() if name.startswith("load_")]
+        return f"<{type(self).__name__}: {', '.join(tables)}>"
 
     def _load(
         self,

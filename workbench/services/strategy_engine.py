@@ -25,6 +25,7 @@ class StrategyEngineService(Service):
     """Loads and writes the tables of schema `strategy_engine`."""
 
     name = "strategy_engine"
+    _inside = Service._inside | {"write_backtest"}
 
     def load_strategies(
         self,

@@ -133,7 +133,7 @@ def test_reports_by_filter_and_without_their_content(wb: Workbench) -> None:
     load = wb.analytics.load_reports
     assert load("r-1")["title"].tolist() == ["Crossing averages"]
     assert load(start="2024-01-03")["report_id"].tolist() == ["r-2"]
-    assert load(strategy="sma", kind="backtest", format="html", latest=1)["report_id"].tolist() == ["r-1"]
+    assert load(strategy_id="sma", kind="backtest", format="html", latest=1)["report_id"].tolist() == ["r-1"]
     assert load(format="png").empty
     listed = load(content=False)
     assert set(load().columns) - set(listed.columns) == {"content", "file"}

@@ -87,7 +87,7 @@ def test_orders_by_filter(execution: Any) -> None:
     assert found(None, "2024-01-03", "2024-01-04") == ["o-2"]
     assert found(order_id=["o-3", "o-1"]) == ["o-1", "o-3"]
     assert found(account_id="hedge") == ["o-3"]
-    assert found(strategy="sma", status=["filled", "rejected"]) == ["o-1"]
+    assert found(strategy_id="sma", status=["filled", "rejected"]) == ["o-1"]
     assert found(side="sell") == ["o-3"]
     assert found(latest=2) == ["o-2", "o-3"]
     assert found("IBM") == []
@@ -164,7 +164,7 @@ def test_trades_come_back_oldest_first_and_by_filter(execution: Any) -> None:
     assert execution.load_trades(order_id="o-1")["trade_id"].tolist() == ["t-2", "t-1"]
     assert execution.load_trades("BTC-USD", account_id="main")["trade_id"].tolist() == ["t-3"]
     assert execution.load_trades(start="2024-01-02 15:00", end="2024-01-03")["trade_id"].tolist() == ["t-1"]
-    assert execution.load_trades(strategy="sma", latest=1)["trade_id"].tolist() == ["t-1"]
+    assert execution.load_trades(strategy_id="sma", latest=1)["trade_id"].tolist() == ["t-1"]
     assert execution.load_trades(trade_id="t-9").empty
     sides = execution.load_trades().merge(execution.load_orders()[["order_id", "side"]], on="order_id")
     assert sides["side"].tolist() == ["buy"] * 3

@@ -72,7 +72,7 @@ def test_limits_come_back_and_by_filter(risk: Any) -> None:
     _same(risk.load_risk_limits(), LIMITS)
     assert risk.write_risk_limits(LIMITS) == Written(0, 0, 3)
     assert risk.load_risk_limits(account_id="main")["limit_id"].tolist() == ["drawdown"]
-    assert risk.load_risk_limits(strategy="sma", status="paused")["limit_id"].tolist() == ["exposure"]
+    assert risk.load_risk_limits(strategy_id="sma", status="paused")["limit_id"].tolist() == ["exposure"]
     assert risk.load_risk_limits(symbols=["AAPL", "IBM"])["limit_id"].tolist() == ["liquidity"]
     assert risk.load_risk_limits(metric="max_drawdown")["action"].tolist() == ["halt"]
     assert risk.load_risk_limits("nothing").empty
@@ -112,7 +112,7 @@ def test_events_come_back_oldest_first_and_by_filter(risk: Any) -> None:
     assert risk.write_risk_events(EVENTS) == Written(0, 0, 2)
     assert risk.load_risk_events("2024-02-01", "2024-03-01")["event_id"].tolist() == ["e-2"]
     assert risk.load_risk_events(limit_id="drawdown", account_id="main")["event_id"].tolist() == ["e-1"]
-    assert risk.load_risk_events(strategy="sma", symbols="AAPL")["event_id"].tolist() == ["e-2"]
+    assert risk.load_risk_events(strategy_id="sma", symbols="AAPL")["event_id"].tolist() == ["e-2"]
     assert risk.load_risk_events(severity=["critical", "error"])["event_id"].tolist() == ["e-1"]
     assert risk.load_risk_events(resolved=False)["event_id"].tolist() == ["e-1"]
     assert risk.load_risk_events(resolved=True)["event_id"].tolist() == ["e-2"]

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from workbench.display.card import card_html
 from workbench.errors import BacktestError
 
 __all__ = ["BacktestOverfitting", "probability_of_overfitting"]
@@ -65,6 +66,14 @@ class BacktestOverfitting:
             f"<BacktestOverfitting: {self.pbo:.1%} of {len(self.logits):,} halvings of {self.n_bars:,} bars, "
             f"{self.n_variants:,} variants; loss out of sample in {self.probability_of_loss:.1%}>"
         )
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("no better than the median", f"in {self.pbo:.1%} of the halvings"),
+            ("loss out of sample", f"in {self.probability_of_loss:.1%}"),
+            ("judged", f"{self.n_variants:,} variants, {self.n_bars:,} bars, {len(self.logits):,} halvings"),
+        ]
+        return card_html("Probability of overfitting", rows)
 
 
 def probability_of_overfitting(

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from workbench.display.card import card_html
 from workbench.errors import BacktestError
 
 __all__ = ["RealityCheck", "reality_check"]
@@ -57,6 +58,15 @@ class RealityCheck:
             f"<RealityCheck: White p {self.white_p:.3f}, Hansen SPA p {self.spa_p:.3f}; best of "
             f"{self.n_variants:,} variants {self.best!r}, {self.n_bars:,} bars>"
         )
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("White's p", f"{self.white_p:.3f}"),
+            ("Hansen's SPA p", f"{self.spa_p:.3f} ({self.spa_p_lower:.3f} to {self.spa_p_upper:.3f})"),
+            ("best", str(self.best)),
+            ("tested", f"{self.n_variants:,} variants, {self.n_bars:,} bars"),
+        ]
+        return card_html("Reality check", rows)
 
 
 def reality_check(
