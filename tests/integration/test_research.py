@@ -91,7 +91,7 @@ def test_a_sweep_by_other_rules_is_refused_before_anything_is_stored(
     assert wb.strategy_engine.load_strategies(f"{above_mean.name}-QA").empty
     again = wb.sweep(above_mean, one, {"window": [5, 10]}, progress=False, **result.rules)
     wb.save_backtest(result, sweep=again)
-    pages = wb.analytics.load_reports(strategy=f"{above_mean.name}-QA")
+    pages = wb.analytics.load_reports(strategy_id=f"{above_mean.name}-QA")
     assert "Parameters around it" in str(pages.set_index("format")["content"]["html"])
 
 

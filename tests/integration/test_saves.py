@@ -64,7 +64,7 @@ def _rows(wb: Workbench) -> dict[str, pd.DataFrame]:
         "strategies": wb.strategy_engine.load_strategies(ID),
         "signals": wb.strategy_engine.load_strategy_signals(ID),
         "performance": wb.strategy_engine.load_strategy_performance(ID),
-        "reports": wb.analytics.load_reports(strategy=ID, content=False),
+        "reports": wb.analytics.load_reports(strategy_id=ID, content=False),
     }
 
 
@@ -152,7 +152,7 @@ def test_a_sweep_and_a_validation_name_the_run_that_saved_them_last(
         saved = workbench.save_sweep(found, strategy_id="swept") | workbench.save_validation(walked)
         assert set(
             wb.analytics.load_analytics_cache("sweep/swept")["run_id"].tolist()
-            + wb.analytics.load_reports(strategy="swept", content=False)["run_id"].tolist()
+            + wb.analytics.load_reports(strategy_id="swept", content=False)["run_id"].tolist()
             + wb.strategy_engine.load_strategies("sma_cross-walk_forward")["run_id"].tolist()
             + wb.strategy_engine.load_strategy_performance("sma_cross-walk_forward")["run_id"].tolist()
         ) == {run_id}

@@ -69,9 +69,8 @@ class Deployment:
     next_run: datetime | None
 
     def __repr__(self) -> str:
-        following = (
-            f"next run {in_zone(self.next_run, self.timezone)}" if self.next_run else "no run is planned"
-        )
+        local = self.next_run.astimezone(ZoneInfo(self.timezone)) if self.next_run else None
+        following = f"next {local:%Y-%m-%d %H:%M}" if local else "no run is planned"
         return f"<Deployment {self.name}: {self.notebook}, {self.schedule} ({self.timezone}), {following}>"
 
     def _repr_html_(self) -> str:

@@ -31,7 +31,7 @@ __all__ = ["ExecutedNotebook", "Progress", "execute_notebook", "output_paths"]
 
 CELL_TEXT_LIMIT = 1_000_000
 """Characters that one cell may print; the rest is cut, with a note."""
-OUTPUT_LIMIT = 50_000_000
+OUTPUT_LIMIT = 20_000_000
 """Characters that the outputs of one run may hold in all; more ends the run."""
 
 _STARTUP_SECONDS = 60
@@ -114,7 +114,7 @@ def execute_notebook(
         from workbench.promotion.kernel import RunKernel
 
         environment = {"PLOTLY_RENDERER": "plotly_mimetype", **(environment or {})}
-        kernel = RunKernel(scratch, environment, cwd)
+        kernel = RunKernel(scratch, environment, cwd, text_limit=CELL_TEXT_LIMIT, total_limit=OUTPUT_LIMIT)
         run = Supervision(notebook.name, document, given, kernel)
         started = time.monotonic()
         failure: BaseException | None = None
@@ -222,7 +222,7 @@ def _engine() -> str:
                 on_cell_start=lambda **at: supervision.cell_starts(at["cell_index"]),
                 on_cell_executed=lambda **_: supervision.cell_ran(),
             )
-            client.bound(CELL_TEXT_LIMIT, OUTPUT_LIMIT, lambda: supervision.kill("outputs"))
+            client.bound(CELL_TEXT_LIMIT, OUTPUT_LIMIT, lambda at: supervision.kill("outputs", at))
             kernel.execute(client)
 
     papermill_engines.register("workbench", Engine)

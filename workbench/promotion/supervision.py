@@ -36,6 +36,10 @@ class Killable(Protocol):
     def last_words(self) -> str: ...
 
 
+class RunEnded(Exception):
+    """The run was ended; its next cell does not begin."""
+
+
 @dataclass(frozen=True, slots=True)
 class CellError:
     """What a cell raised: the cell's index in the running notebook, the error's name, text and traceback."""
@@ -67,6 +71,7 @@ class Supervision:
     executed: int = 0  # code cells that have run
     current: int = -1  # index of the cell that runs, in the running notebook; -1 before the first
     killed_for: Literal["", "deadline", "outputs", "shutdown"] = ""
+    blamed: int = -1  # index of the cell because of which it was killed
     cell_error: CellError | None = None
     kernel_died: bool = False
     error: BaseException | None = None
@@ -83,6 +88,8 @@ class Supervision:
 
     def cell_starts(self, index: int) -> None:
         """To be called by the runner as it comes to the cell at `index`."""
+        if self.killed_for:
+            raise RunEnded  # by an earlier cell, which had gone on until its outputs were read
         self.current = index
         number, name = self.where(index)
         # Text cells, and the cell of the given parameters, are nothing that people wait for.
@@ -93,9 +100,11 @@ class Supervision:
         """To be called by the runner when a code cell has run, whether it raised or not."""
         self.executed += 1
 
-    def kill(self, why: Literal["deadline", "outputs", "shutdown"]) -> None:
-        """End the run's kernel; its runner will notice."""
-        self.killed_for = self.killed_for or why
+    def kill(self, why: Literal["deadline", "outputs", "shutdown"], at: int | None = None) -> None:
+        """End the run's kernel, because of the cell at `at` or the one that runs; its runner will notice."""
+        if not self.killed_for:
+            self.killed_for = why
+            self.blamed = self.current if at is None else at
         self.kernel.kill()
 
     def where(self, index: int) -> tuple[int | None, str]:
@@ -145,7 +154,7 @@ class Supervision:
         """The error that says what happened; None where every cell ran and none raised."""
         if self.cell_error is not None:
             return self._raised(self.cell_error)
-        if self.executed == self.cells:
+        if self.executed == self.cells and self.killed_for != "outputs":
             return None  # whatever went wrong after the last cell, the work is done
         if self.current < 0 and not self.killed_for:
             words = self.kernel.last_words()
@@ -155,7 +164,8 @@ class Supervision:
                 error_name="DeadKernelError",
                 traceback=words,
             )
-        number, where = self.where(self.current) if self.current >= 0 else (None, "its kernel's start")
+        place = self.blamed if self.killed_for else self.current
+        number, where = self.where(place) if place >= 0 else (None, "its kernel's start")
         done = f"{self.executed} of {self.cells} code cells had run"
         words = ""
         if self.killed_for == "deadline":

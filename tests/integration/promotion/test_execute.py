@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,16 @@ from workbench.promotion.execute import execute_notebook
 
 MakeNotebook = Callable[..., Path]
 PARAMETERS = "fast: int = 20\ntext = 'none'\nvalues: list = []"
+# One child that stays with the kernel, one with a session of its own, and a daemon without an environment.
+CHILDREN = """
+import os, subprocess, sys
+daemon = "import os, sys; os.fork() and sys.exit(); os.setsid(); print(os.getpid(), flush=True)"
+daemon += "; os.execv('/bin/sleep', ['sleep', '600'])"
+print(subprocess.Popen(["sleep", "600"]).pid)
+print(subprocess.Popen(["sleep", "600"], start_new_session=True).pid)
+leaving = subprocess.Popen([sys.executable, "-c", daemon], env={}, stdout=subprocess.PIPE, text=True)
+print(leaving.stdout.readline(), flush=True)
+"""
 HOSTILE = [
     "\"; import os; os.environ['HIT'] = '1' #",
     "'''\"\"\"\\",
@@ -31,6 +42,20 @@ HOSTILE = [
     "\\x41\\u0041 \u2028 é 😀",
     "$(touch hit) `touch hit`",
 ]
+
+TEXT_WAYS = [
+    "print('x' * N)",
+    "for _ in range(N // 1_000): print('x' * 999)",
+    "import sys\nsys.stderr.write('x' * N)",
+    "import sys\nfor _ in range(N // 1_000_000): sys.stdout.write('x' * 1_000_000); sys.stdout.flush()",
+    "import os\nfor _ in range(N // 10_000): os.write(1, b'x' * 10_000)",
+    "import subprocess\nsubprocess.run(f'yes | head -c {N}', shell=True, check=True)",
+    "import threading\nt = threading.Thread(target=print, args=('x' * N,))\nt.start()\nt.join()",
+    "import logging\nlogging.getLogger().addHandler(logging.StreamHandler())\nlogging.warning('x' * N)",
+    "from IPython.display import display\ndisplay({'text/plain': 'x' * N}, raw=True)",
+    "'x' * N",
+]
+"""Ways to make N characters of text, of which a run keeps as much as a cell may print."""
 
 
 @pytest.fixture
@@ -200,6 +225,11 @@ def test_the_line_is_that_of_the_users_cell_and_the_innermost_one_is_told_too(
         ("import os; os.kill(os.getpid(), 9)", r"the kernel died in cell 2 .*SIGKILL", "DeadKernelError"),
         ("import sys; sys.exit(0)", r"left by sys\.exit\(\) in cell 2 .* 2 of 3 code cells", "SystemExit"),
         ("import sys; sys.exit(3)", r"failed in cell 2 .*SystemExit: 3", "SystemExit"),
+        ("exit(0)", r"in cell 2 .* 2 of 3 code cells", "SystemExit"),
+        ("def leave():\n    quit()\nleave()", r"in cell 2 .* 2 of 3 code cells", "SystemExit"),
+        ("exit", r"in cell 2 .* 2 of 3 code cells", "SystemExit"),
+        ("exit(3)", r"failed in cell 2 .*SystemExit: 3", "SystemExit"),
+        ("get_ipython().ask_exit()", r"in cell 2 .* 2 of 3 code cells", "SystemExit"),
     ],
 )
 def test_a_notebook_that_leaves_early_has_failed(
@@ -214,14 +244,35 @@ def test_a_notebook_that_leaves_early_has_failed(
 
 
 def test_a_deadline_ends_the_run_and_all_that_it_started(make_notebook: MakeNotebook) -> None:
-    notebook = make_notebook(
-        "import subprocess\nchild = subprocess.Popen(['sleep', '600'])\nprint(child.pid)", "while True: pass"
-    )
+    notebook = make_notebook(CHILDREN, "while True: pass")
     error = _failed(notebook, timeout_seconds=10)
     assert str(error).startswith("study.ipynb was stopped after 10 s, in cell 3 (`while True: pass`)")
     assert (error.cell, error.error_name) == (3, "TimeoutError")
-    (child,) = _texts(notebook.parent / "out" / "study.ipynb")
-    assert _gone(int(child))
+    _all_children_are_gone(notebook)
+
+
+@pytest.mark.parametrize("end", ["import os; os.kill(os.getpid(), 9)", "import os; os._exit(0)", "1 / 0", ""])
+def test_what_a_run_started_ends_with_it(make_notebook: MakeNotebook, end: str) -> None:
+    """However its kernel goes: killed, gone by itself, told to after an error or after the last cell."""
+    notebook = make_notebook(CHILDREN, end)
+    if end:
+        assert _failed(notebook).cell == 3
+    else:
+        execute_notebook(notebook, {}, notebook.parent / "out")
+    _all_children_are_gone(notebook)
+
+
+def test_a_server_that_a_run_had_to_start_serves_on(make_notebook: MakeNotebook, tmp_path: Path) -> None:
+    """As PostgreSQL and Valkey do, which are started with an environment of their own."""
+    server = tmp_path / "valkey-server"
+    shutil.copy(shutil.which("sleep") or "", server)
+    start = "import subprocess\nprint(subprocess.Popen(['{}', '600'], env={}, start_new_session=True).pid)"
+    notebook = make_notebook(start.replace("{}", str(server), 1))
+    execute_notebook(notebook, {}, notebook.parent / "out")
+    (pid,) = _texts(notebook.parent / "out" / "study.ipynb")
+    assert psutil.Process(int(pid)).name() == "valkey-server"
+    os.kill(int(pid), signal.SIGKILL)
+    assert _gone(int(pid))
 
 
 def test_a_kernel_that_will_not_go_is_ended_and_the_run_has_succeeded(make_notebook: MakeNotebook) -> None:
@@ -241,8 +292,8 @@ def test_a_flood_of_text_is_cut_and_the_run_goes_on(
     notebook = make_notebook(
         "for i in range(5_000): print('x' * 100)",
         "print('y' * 2_000_000)",
-        # Fewer messages than a ZeroMQ queue holds: beyond 1,000 unread ones a kernel drops text.
-        "for i in range(500): print(f'\\r{i} of 500', end='', flush=True)",
+        # Beyond 1,000 unread messages ZeroMQ drops some, unless it is told to wait.
+        "for i in range(3_000): print(f'\\r{i} of 3000', end='', flush=True)",
         "print('end')",
     )
     ran = execute_notebook(notebook, {}, notebook.parent / "out")
@@ -250,7 +301,7 @@ def test_a_flood_of_text_is_cut_and_the_run_goes_on(
     assert len(flood) < 10_200
     assert flood.endswith("[workbench: the rest of this cell's text was cut after 10,000 characters]\n")
     assert len(line) < 10_200
-    assert (bar, end) == ("499 of 500", "end\n")
+    assert (bar, end) == ("2999 of 3000", "end\n")
 
 
 def test_outputs_beyond_the_limit_end_the_run(
@@ -265,7 +316,75 @@ def test_outputs_beyond_the_limit_end_the_run(
     )
     error = _failed(notebook)
     assert (error.cell, error.error_name) == (3, "OutputLimit")
-    assert (notebook.parent / "out" / "study.ipynb").stat().st_size < 1_200_000
+    output = notebook.parent / "out" / "study.ipynb"
+    assert output.stat().st_size < 1_200_000
+    (notice,) = _texts(output)
+    assert notice.startswith("[workbench: what else this cell showed was left out")
+
+
+def test_a_hundred_megabytes_of_output_are_cut_before_they_reach_this_process(
+    make_notebook: MakeNotebook, tmp_path: Path
+) -> None:
+    """Each way of making them, in a cell of its own; how far another process grows by them is measured."""
+    program = """
+import json, re, sys
+from pathlib import Path
+from workbench.errors import NotebookFailed
+from workbench.promotion.execute import execute_notebook
+
+def status(key):
+    return int(re.search(rf"{key}:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024
+
+first, *others = map(Path, sys.argv[1:])
+execute_notebook(first, {}, first.parent / "out")  # what is imported by this is no growth
+said = []
+for notebook in others:
+    Path("/proc/self/clear_refs").write_text("5")
+    before = status("VmRSS")
+    try:
+        execute_notebook(notebook, {}, notebook.parent / "out")
+        error = None
+    except NotebookFailed as failure:
+        error = [failure.cell, failure.error_name, len(str(failure))]
+    said.append([status("VmHWM") - before, error])
+print(json.dumps(said))
+"""
+    ways = [
+        *TEXT_WAYS,
+        *("import comm; comm.create_comm(target_name='x', data={}, buffers=[b'x' * N])", "print('end')"),
+    ]
+    notebooks = [
+        make_notebook("1", folder="first"),
+        make_notebook(*(f"N = 100_000_000\n{way}" for way in ways), folder="texts"),
+        make_notebook("from IPython.display import HTML\nHTML('x' * 100_000_000)", "'next'", folder="html"),
+        make_notebook(
+            "from IPython.display import HTML, display\nfor _ in range(100): display(HTML('x' * 1_000_000))",
+            "'next'",
+            folder="displays",
+        ),
+        make_notebook("raise ValueError('x' * 100_000_000)", "'next'", folder="error"),
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *map(str, notebooks)],
+        cwd=Path(execute.__file__).resolve().parents[2],
+        # A kernel that finds pytest's variable does not capture what is written to the descriptors.
+        env={name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    (texts, html, displays, error) = json.loads(done.stdout)
+    # The page of ten cells with a megabyte each takes several times as much while it is made.
+    assert texts[0] < 250, done.stdout
+    assert max(growth for growth, _ in (html, displays, error)) < 100, done.stdout
+    assert texts[1] is None
+    cells = json.loads((tmp_path / "texts" / "out" / "study.ipynb").read_text())["cells"][2:]
+    for way, cell in zip(TEXT_WAYS, cells, strict=False):
+        said = json.dumps(cell["outputs"])
+        assert said.count("cut after 1,000,000 characters]") == 1, way
+        assert len(said) < 4_000_000, way  # as lists of lines
+    assert "".join(cells[-1]["outputs"][0]["text"]) == "end\n"
+    assert html[1][:2] == displays[1][:2] == [2, "OutputLimit"]
+    assert error[1][:2] == [2, "ValueError"]
+    assert error[1][2] < 30_000
 
 
 def test_an_interrupted_run_keeps_what_it_has(make_notebook: MakeNotebook) -> None:
@@ -299,6 +418,12 @@ def test_a_kernel_dies_with_a_run_that_is_killed_outright(
             time.sleep(0.1)
         run.send_signal(signal.SIGKILL)
     assert _gone(int(pid_file.read_text()))
+
+
+def _all_children_are_gone(notebook: Path) -> None:
+    children = " ".join(_texts(notebook.parent / "out" / "study.ipynb")).split()
+    assert len(children) == 3
+    assert all(_gone(int(child)) for child in children)
 
 
 def _gone(pid: int) -> bool:
