@@ -94,7 +94,7 @@ def _log_prints(output: Path | None) -> None:
 
 def _completed(wb: Workbench, result: NotebookRunResult) -> str:
     run = wb.runs.show(result.run_id)
-    return completed_markdown(run, saved_picture(wb.runs, wb.analytics, run), seconds=result.seconds)
+    return completed_markdown(run, saved_picture(wb.analytics, result.run_id), seconds=result.seconds)
 
 
 def _leave_artifact(notebook: str, outcome: str, origin: Origin, markdown: Callable[[], str]) -> None:

@@ -29,7 +29,6 @@ from workbench.backtest.report.wording import (
 from workbench.errors import NotebookFailed
 
 if TYPE_CHECKING:
-    from workbench.runs import RunStore
     from workbench.services.analytics import AnalyticsService
 
 __all__ = ["artifact_key", "completed_markdown", "failed_markdown", "saved_picture"]
@@ -37,7 +36,6 @@ __all__ = ["artifact_key", "completed_markdown", "failed_markdown", "saved_pictu
 PICTURE_LIMIT = 600_000
 """Bytes of the largest picture that is shown; a tearsheet's has some 100,000."""
 
-_LATEST_RUNS = 100
 _TRACEBACK_LINES = 40
 _TRACEBACK_LENGTH = 6_000
 _REASON_LENGTH = 2_000
@@ -144,25 +142,14 @@ def failed_markdown(notebook: str, error: Exception) -> str:
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def saved_picture(runs: RunStore, analytics: AnalyticsService, run: Mapping[str, Any]) -> bytes | None:
-    """The PNG that a run saved last; None where it saved none.
-
-    A report that is saved again unchanged still names the run that saved it first. So where this run has
-    none, it is that of an earlier run with the same parameters and the same figures.
-    """
-    earlier = runs.list(latest=_LATEST_RUNS, notebook=run["notebook"], status="completed")
-    same = [
-        str(row.run_id)
-        for row in earlier.itertuples()
-        if run["headline"] and row.headline == run["headline"] and row.parameters == run["parameters"]
-    ]
-    for run_id in dict.fromkeys([run["run_id"], *same]):
-        listed = analytics.load_reports(run_id=run_id, format="png", content=False)
-        if len(listed):
-            newest = listed.sort_values("updated_at", kind="stable")["report_id"].iloc[-1]
-            content: Any = analytics.load_reports(newest)["file"].iloc[0]
-            return bytes(content)
-    return None
+def saved_picture(analytics: AnalyticsService, run_id: str) -> bytes | None:
+    """The PNG that a run saved last; None where it saved none, or a later run has saved it again since."""
+    listed = analytics.load_reports(run_id=run_id, format="png", content=False)
+    if listed.empty:
+        return None
+    newest = listed.sort_values("updated_at", kind="stable")["report_id"].iloc[-1]
+    content: Any = analytics.load_reports(newest)["file"].iloc[0]
+    return bytes(content)
 
 
 def _figure(name: str, value: Any) -> str:
