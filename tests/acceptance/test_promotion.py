@@ -53,7 +53,8 @@ def prefect(site: Site) -> PrefectApi:
 
 
 def artifact_of(site: Site, flow_run_id: str) -> Any:
-    wanted = {"artifacts": {"flow_run_id": {"any_": [flow_run_id]}}}
+    # Newer ones leave another beside it, of no type, for what the flow raised.
+    wanted = {"artifacts": {"flow_run_id": {"any_": [flow_run_id]}, "type": {"any_": ["markdown"]}}}
     (found,) = prefect(site).ask("/artifacts/filter", wanted)
     return found
 
