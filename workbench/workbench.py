@@ -590,8 +590,11 @@ class Workbench:
             Values for every run, checked strictly against the "parameters" cell.
         timeout_seconds : float, optional
             A run is killed after that long. Default: no limit.
+        force : bool
+            Promote what is not fit to run by schedule, too: a notebook without a "parameters" cell, one that
+            promotes or triggers, values that its strategy would refuse. The deployment's description tells it.
         progress : callable, optional
-            Told in words what is being started.
+            Told in words what is being started, and waited for.
 
         Returns
         -------

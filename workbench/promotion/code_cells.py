@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from workbench.runs.notebook import Cell, Notebook
+from workbench.runs.notebook import Notebook, is_run
 
 __all__ = ["CodeCell", "code_cells", "imported_names"]
 
@@ -39,18 +39,10 @@ def code_cells(notebook: Notebook) -> Iterator[CodeCell]:
     """The cells of code that a run runs, in their order, of a notebook that `read_notebook` gave."""
     number = 0
     for cell in notebook["cells"]:
-        if _is_run(cell):
+        if is_run(cell):
             number += 1
             source = cell["source"]
             yield CodeCell(number, source, frozenset(cell["metadata"]["tags"]), *_parse(source))
-
-
-def _is_run(cell: Cell) -> bool:
-    return (
-        cell["cell_type"] == "code"
-        and bool(cell["source"].strip())
-        and "skip-execution" not in cell["metadata"]["tags"]
-    )
 
 
 def _parse(source: str) -> tuple[ast.Module | None, str]:
