@@ -24,7 +24,7 @@ SMA = "strategies/sma_cross.ipynb"
         (["ingest", "X", "--source", "bloomberg"], 'there is no source "bloomberg"; there are: sample, file'),
         (["run", "nope"], "there is no notebook nope"),
         (["run", SMA, "-p", "fsat=3"], "there is no parameter 'fsat' (did you mean fast?)"),
-        (["run", SMA, "-p", "fast=quick"], "fast must be int, got 'quick'"),
+        (["run", SMA, "-p", "fast=quick"], "fast must be int from 1 to 200, got 'quick'"),
         (["runs", "show", "ffffffff"], "there is no run ffffffff"),
         (
             ["promote", SMA, "--name", "a b", "--cron", "0 6 * * *", "--timezone", "UTC"],
