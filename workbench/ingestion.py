@@ -64,6 +64,8 @@ class IngestedSeries:
         Notes about bars that are stored, but look odd (spikes, gaps); each stands in `data_quality_logs`.
     error : str
         Why the symbol could not be had; empty when all went well.
+    unused : tuple of str
+        Columns of a file that are no field of a bar, as it names them: "Adj Close".
     """
 
     symbol: str
@@ -76,6 +78,7 @@ class IngestedSeries:
     example: str
     noted: int = 0
     error: str = ""
+    unused: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         said = str(self.written)
@@ -341,6 +344,7 @@ def _store(service: DataIngestionService, raw: RawBars, calendar: str | None) ->
         reasons={str(rule): int(count) for rule, count in refused["rule"].value_counts().items()},
         example="" if refused.empty else _example(refused),
         noted=len(checked.noted),
+        unused=raw.unused,
     )
 
 

@@ -55,14 +55,47 @@ def test_bad_rows_are_logged_and_good_ones_load(site: Site) -> None:
         "2024-01-02,10,11,9,10,100\n"
         ",10,11,9,10,100\n"
     )
-    done = site.run("ingest", "MIXED", "--source", "file", "--path", str(path))
+    words = ["ingest", "MIXED", "--source", "file", "--path", str(path)]
+    done = site.run(*words)
     assert done.returncode == 0, done.stderr
     assert "5 of 6 rows refused" in done.stderr
+    assert "see them: workbench quality MIXED\n" in done.stderr
+    assert done.stderr.endswith("warning: mixed.csv: more than a tenth was refused, 5 of 6 rows (83%)\n")
+    assert site.run(*words, "--strict").returncode == 1
     with site.workbench() as wb:
         assert len(wb.data_ingestion.load_market_data("MIXED")) == 1
         logs = wb.data_ingestion.load_data_quality_logs("MIXED")
     assert sorted(logs["row_number"]) == [2, 3, 4, 5, 6]
     assert (logs["reason"] != "").all()
+
+
+def test_quality_shows_what_was_refused_by_file_and_rule_with_the_rows(site: Site) -> None:
+    path = site.folder / "dirty.csv"
+    good = [f"2024-01-{day:02},10,11,9,10,9.5,100" for day in range(2, 22)]
+    bad = ["2024-02-01,10,9,11,10,9.5,100", "2024-02-02,ten,11,9,10,9.5,100", "2024-02-05,10,9,11,10,9.5,7"]
+    path.write_text("\n".join(["Date,Open,High,Low,Close,Adj Close,Volume", *good, *bad[:2]]) + "\n")
+    done = site.run("ingest", "DIRTY", "--source", "file", "--path", str(path), "--strict")
+    # Two of twenty-two are less than a tenth.
+    assert done.returncode == 0, done.stderr
+    assert "warning" not in done.stderr
+    option = "--column 'close=Adj Close'"
+    assert f"dirty.csv: not used: Adj Close (to take it for the close: {option})" in done.stderr
+    path.write_text("\n".join(["Date,Open,High,Low,Close,Adj Close,Volume", *good, *bad]) + "\n")
+    assert site.run("ingest", "DIRTY", "--source", "file", "--path", str(path), "--strict").returncode == 1
+    shown = site.run("quality", "DIRTY", "--rows", "1")
+    assert shown.returncode == 0, shown.stderr
+    table = {tuple(line.split()) for line in shown.stdout.splitlines()[:3]}
+    assert ("dirty.csv", "file", "high_below_low", "error", "2", "DIRTY") in table
+    assert ("dirty.csv", "file", "not_a_number", "error", "1", "DIRTY") in table
+    assert "dirty.csv row 23 DIRTY high_below_low: high 9 is below low 11" in shown.stdout
+    assert "Volume=7" in shown.stdout
+    assert "the newest 1 of 3 rows" in shown.stderr
+    rows = site.ask("quality", "--file", "dirty", "--rule", "not_a_number")
+    assert [row["raw"]["Open"] for row in rows] == ["ten"]
+    nothing = site.run("quality", "--rule", "nope")
+    assert (nothing.returncode, nothing.stdout) == (0, "")
+    assert "high_below_low" in nothing.stderr
+    assert 'no severity "bad"; there are: error, warning, all' in site.refusal("quality", "--severity", "bad")
 
 
 def test_status_and_doctor_tell_what_runs_where(site: Site) -> None:

@@ -127,7 +127,7 @@ def test_alone_it_shows_what_there_is_to_type(say: Say) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [["runs", "list"], ["status"], ["doctor"], ["up", "--detach"], ["ingest", "AAPL"], ["down"]],
+    [["runs", "list"], ["status"], ["doctor"], ["up", "--detach"], ["db", "current"], ["down"]],
     ids=" ".join,
 )
 def test_a_home_that_cannot_be_used_is_one_sentence(

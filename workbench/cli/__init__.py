@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from workbench.cli import data, notebooks, servers
+from workbench.cli import data, ingestion, notebooks, servers
 from workbench.cli.usage import UsageError, command_of, said_wrongly
 from workbench.errors import WorkbenchError
 from workbench.settings import Settings
@@ -31,9 +31,10 @@ app.command("down", rich_help_panel="Servers")(servers.down)
 app.command("status", rich_help_panel="Servers")(servers.status)
 app.command("doctor", rich_help_panel="Servers")(servers.doctor)
 app.add_typer(servers.db, name="db", rich_help_panel="Servers")
-app.command("ingest", rich_help_panel="Work")(data.ingest)
+app.command("ingest", rich_help_panel="Work")(ingestion.ingest)
 app.command("run", rich_help_panel="Work")(notebooks.run)
 app.command("promote", rich_help_panel="Work")(notebooks.promote)
+app.command("quality", rich_help_panel="Look")(ingestion.quality)
 app.add_typer(data.runs, name="runs", rich_help_panel="Look")
 app.add_typer(data.events, name="events", rich_help_panel="Look")
 

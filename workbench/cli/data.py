@@ -1,4 +1,4 @@
-"""The commands about data: ingest, runs, events."""
+"""The commands that look at what has run: runs, events."""
 
 from __future__ import annotations
 
@@ -10,88 +10,18 @@ import typer
 from rich.markup import escape
 
 from workbench.cli.looking import looking_workbench
-from workbench.errors import SourceError
-from workbench.terminal import SAY, TELL, as_json, fail, note, print_plain, step, steps, table
-from workbench.workbench import Workbench
+from workbench.terminal import SAY, TELL, as_json, note, print_plain, step, table
 
 if TYPE_CHECKING:
+    from workbench import Workbench
     from workbench.events import Event
 
-__all__ = ["events", "ingest", "runs"]
+__all__ = ["events", "runs"]
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 runs = typer.Typer(help="Run records: which notebook, parameters and data made which rows.")
 events = typer.Typer(help="What was written or has run, as told on Redis.")
-
-
-def ingest(
-    symbols: Annotated[list[str], typer.Argument(help="Such as AAPL MSFT.")],
-    source: Annotated[str, typer.Option(help="sample, file, yahoo, polygon or alpaca.")] = "sample",
-    path: Annotated[Path | None, typer.Option(help="The CSV or Parquet file, for source file.")] = None,
-    start: Annotated[
-        str | None, typer.Option(help="First day, as 2024-01-31. From a vendor: else what is missing.")
-    ] = None,
-    end: Annotated[str | None, typer.Option(help="The day after the last.")] = None,
-    interval: Annotated[
-        str | None, typer.Option(help="A vendor's bars: 1d (default), 1h, 30min, 15min, 5min or 1min.")
-    ] = None,
-    feed: Annotated[str | None, typer.Option(help="Alpaca's feed: sip or iex.")] = None,
-    column: Annotated[
-        list[str] | None, typer.Option(help="Which column is which field: close=Last (may be repeated).")
-    ] = None,
-    date_format: Annotated[str | None, typer.Option(help="How the file writes dates, as %d.%m.%Y.")] = None,
-    timezone: Annotated[
-        str | None, typer.Option(help="Time zone of times without an offset, as America/New_York.")
-    ] = None,
-    data_source: Annotated[
-        str | None, typer.Option(help="Store the bars under this name, as file_1min.")
-    ] = None,
-    calendar: Annotated[
-        str | None,
-        typer.Option(help="Note gaps against this exchange: XNYS, 24/7, 24/5 or others; none for none."),
-    ] = None,
-) -> None:
-    """Bring bars into the database; bad rows are logged with their reason, the good ones load."""
-    columns = dict(_pair(text) for text in column or []) or None
-    with Workbench() as wb, steps("Ingesting") as tell:
-        done = wb.ingest(
-            symbols,
-            source=source,
-            start=start,
-            end=end,
-            path=path,
-            columns=columns,
-            date_format=date_format,
-            timezone=timezone,
-            data_source=data_source,
-            interval=interval,
-            feed=feed,
-            calendar=calendar,
-            progress=lambda one: tell(f"{one.symbol} from {one.data_source}"),
-            on_wait=tell,
-        )
-    for one in done:
-        if one.error:
-            fail(f"{one.symbol} ({one.data_source}): {one.error}")
-            continue
-        step(f"{one.symbol} ({one.data_source}): {one.written}")
-        if one.refused:
-            rules = ", ".join(f"{rule} {count:,}" for rule, count in one.reasons.items())
-            TELL.print(
-                f"[yellow]![/] {one.refused:,} of {one.rows:,} rows refused ({escape(rules)}), "
-                f"see data_quality_logs; {escape(one.example)}",
-                soft_wrap=True,
-            )
-        if one.noted:
-            notes = "1 note on an odd bar" if one.noted == 1 else f"{one.noted:,} notes on odd bars"
-            TELL.print(f"[yellow]![/] {notes}, see data_quality_logs", soft_wrap=True)
-    with_rows = [one for one in done if one.rows]
-    if with_rows and all(one.refused == one.rows for one in with_rows):
-        fail(f"not one row of {', '.join(dict.fromkeys(one.origin for one in done))} could be stored")
-        raise typer.Exit(1)
-    if any(one.error for one in done):
-        raise typer.Exit(1)
 
 
 @runs.command("list")
@@ -210,10 +140,3 @@ def _newest(wb: Workbench, event_type: str | None, latest: int) -> list[Event]:
         return wb.events.recent(latest)
     # As many as the stream keeps.
     return [event for event in wb.events.recent(100_000) if event.type == event_type][-latest:]
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, separator, value = text.partition("=")
-    if not separator or not name or not value:
-        raise SourceError(f"--column {text}: write field=column, such as close=Last")
-    return name, value

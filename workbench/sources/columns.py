@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from workbench.errors import FileRefused
 from workbench.sources.source import VALUE_COLUMNS
 
-__all__ = ["FIELDS", "NAMES", "find_columns"]
+__all__ = ["FIELDS", "NAMES", "field_like", "find_columns"]
 
 REQUIRED = ("timestamp", *VALUE_COLUMNS)
 FIELDS = (*REQUIRED, "symbol")
@@ -84,6 +84,9 @@ def find_columns(
             f"e.g. {' '.join(f'--column {field}={i}' for i, field in enumerate(REQUIRED, 1))}",
             path=path,
         )
+    others = [name for position, name in enumerate(names) if (position,) not in found.values()]
+    if set(missing) == set(VALUE_COLUMNS) and "symbol" not in found and len(others) > 1:
+        raise _wide(path, [names[position] for position in found["timestamp"]], others)
     if missing:
         raise FileRefused(
             f"{path}: no column for {', '.join(missing)} among those found ({listed}); "
@@ -91,6 +94,25 @@ def find_columns(
             path=path,
         )
     return found
+
+
+def field_like(name: str) -> str:
+    """Which number of a bar a column may be meant for that is none, as "Adj Close" the close; or empty."""
+    return next((field for field in VALUE_COLUMNS if field in _plain(name)), "")
+
+
+def _wide(path: str, time: Sequence[str], symbols: Sequence[str]) -> FileRefused:
+    """The refusal of a table with a column for each symbol; it says how to turn it round."""
+    read = "read_parquet" if path.endswith(".parquet") else "read_csv"
+    return FileRefused(
+        f"{path}: there is none of open, high, low, close and volume, as in a wide table with a column of "
+        f"closes for each symbol ({', '.join(symbols[:5])}{', …' if len(symbols) > 5 else ''}), and a bar "
+        "needs all five; in Python, with the close in place of the other prices: "
+        f'pd.{read}("{path}").melt({list(time)}, var_name="symbol", value_name="close").dropna()'
+        '.assign(open=lambda bars: bars["close"], high=lambda bars: bars["close"], '
+        'low=lambda bars: bars["close"], volume=0).to_csv("bars.csv", index=False)',
+        path=path,
+    )
 
 
 def _plain(name: str) -> str:

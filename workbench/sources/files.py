@@ -121,7 +121,9 @@ class FileSource:
                     symbols=unknown,
                     known=known,
                 )
-        return self._by_symbol(wanted, self._rows(table, found, owners), owners, span)
+        used = {position for positions in found.values() for position in positions}
+        unused = tuple(name for position, name in enumerate(table.names) if position not in used)
+        return self._by_symbol(wanted, self._rows(table, found, owners), owners, span, unused)
 
     def _by_symbol(
         self,
@@ -129,6 +131,7 @@ class FileSource:
         rows: pd.DataFrame,
         owners: npt.NDArray[np.object_] | None,
         span: Span,
+        unused: tuple[str, ...],
     ) -> Iterator[RawBars]:
         if owners is None:
             parts = [(wanted[0], rows)]
@@ -137,7 +140,7 @@ class FileSource:
             parts = [(symbol, rows[owners == symbol]) for symbol in [*wanted, *nobody]]
         for symbol, own in parts:
             ordered = own.sort_values("row", ignore_index=True)
-            yield RawBars(symbol, self.data_source, self.path.name, span.cut(ordered))
+            yield RawBars(symbol, self.data_source, self.path.name, span.cut(ordered), unused=unused)
 
     def _rows(
         self, table: RawTable, found: Mapping[str, tuple[int, ...]], owners: npt.NDArray[np.object_] | None

@@ -46,6 +46,8 @@ class RawBars:
         - reason (str): the same for people, with the column and the text found; empty when readable.
         - raw (object, or an Arrow struct): each value reads as a dict of what stood in the origin,
           fit for JSON.
+    unused : tuple of str
+        Columns of the origin that are no field of a bar, as it names them.
     actions : DataFrame or None
         Splits and dividends of the symbol, where the source has such a thing: symbol (str), ex_date
         (datetime64[s]), kind (str, "split" or "dividend"), value (float64: new shares per old share, or
@@ -57,6 +59,7 @@ class RawBars:
     origin: str
     rows: pd.DataFrame
     actions: pd.DataFrame | None = None
+    unused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

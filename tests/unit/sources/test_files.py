@@ -237,6 +237,35 @@ def test_an_adjusted_close_is_never_taken_for_the_close(tmp_path: Path) -> None:
         fetch(path)
 
 
+def test_columns_that_are_not_used_are_told(tmp_path: Path) -> None:
+    path = write(tmp_path, f"Date,Adj Close,{HEAD[5:-1]},Note\n2017-01-03,9,{NUMBERS},x\n")
+    assert fetch(path).unused == ("Adj Close", "Note")
+    assert fetch(path, columns={"close": "Adj Close"}).unused == ("close", "Note")
+    assert fetch(write(tmp_path, HEAD + f"2017-01-03,{NUMBERS}\n")).unused == ()
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_wide_table_of_closes_is_refused_with_the_lines_that_turn_it_round(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    wide = pd.DataFrame({"Date": ["2017-01-03", "2017-01-04"], "AAPL": [116.15, 116.02], "V": [79.5, None]})
+    name = f"closes.{kind}"
+    if kind == "csv":
+        wide.rename(columns={"V": "MSFT"}).to_csv(name, index=False)
+    else:
+        wide.rename(columns={"V": "MSFT"}).to_parquet(name)
+    with pytest.raises(FileRefused, match=r"a column of closes for each symbol \(AAPL, MSFT\)") as refused:
+        list(FileSource(name).fetch(["AAPL"]))
+    # What it says is what helps.
+    code = str(refused.value)[str(refused.value).index("pd.read_") :]
+    exec(code, {"pd": pd})
+    aapl, msft = FileSource("bars.csv").fetch(["AAPL", "MSFT"])
+    assert aapl.rows["close"].tolist() == [116.15, 116.02]
+    assert msft.rows[["open", "high", "low", "close"]].to_numpy().tolist() == [[79.5] * 4]
+    assert (aapl.rows["rule"] == "").all()
+
+
 def test_options_that_cannot_be_meant_are_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match='no time zone "Mars/Base"'):
         FileSource(tmp_path / "x.csv", timezone="Mars/Base")

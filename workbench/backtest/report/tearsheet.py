@@ -84,7 +84,7 @@ class Tearsheet:
         Parameters
         ----------
         path : str or Path
-            Of the HTML file; an older one is replaced.
+            Of the HTML file, its name ending in .html or .htm; an older one is replaced.
 
         Returns
         -------
@@ -94,9 +94,14 @@ class Tearsheet:
         Raises
         ------
         BacktestError
-            The file cannot be written.
+            The name is not that of an HTML file, or it cannot be written.
         """
         target = Path(path)
+        if target.suffix.lower() not in {".html", ".htm"}:
+            raise BacktestError(
+                f"A tearsheet is saved as an HTML page, and {target.name!r} is no name for one: take "
+                f"{target.stem or 'tearsheet'}.html, which a browser prints to PDF; .png() gives a picture."
+            )
         try:
             target.write_text(self.html, encoding="utf-8", errors="replace")
         except OSError as error:

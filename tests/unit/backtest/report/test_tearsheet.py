@@ -154,6 +154,18 @@ def test_saving_writes_the_page(sheet: Tearsheet, tmp_path: Path) -> None:
         sheet.save(tmp_path / "nowhere" / "sheet.html")
 
 
+@pytest.mark.parametrize("name", ["x.pdf", "x.png", "x", ""])
+def test_a_name_that_promises_something_else_than_a_page_is_refused(
+    sheet: Tearsheet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        BacktestError, match=rf"take {name[:1] or 'tearsheet'}\.html, which a browser prints to PDF"
+    ):
+        sheet.save(name)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_notebook_shows_the_picture_and_not_five_megabytes(sheet: Tearsheet) -> None:
     html = sheet._repr_html_()
     assert "data:image/png;base64," in html
