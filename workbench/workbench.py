@@ -95,6 +95,10 @@ class Workbench:
 
             settings = Settings.load()
         self.settings = settings
+        if settings.frames == "short":
+            from workbench.display.frames import short_frames
+
+            short_frames()
         self._pools: dict[str, ServiceConnectionPool] = {}
 
     def __repr__(self) -> str:
