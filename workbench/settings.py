@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from pydantic import ByteSize, Field, SecretStr, ValidationError, field_validator
@@ -58,6 +58,9 @@ class Settings(BaseSettings):
         The two parts of the key for Alpaca.
     polygon_per_minute, alpaca_per_minute : int
         How many requests a minute these vendors are sent at most; 0 for no limit. Default: their free plans'.
+    frames : "short" or "plain"
+        How IPython and notebooks show DataFrames: with dates for midnights and ids of runs in short, or as
+        pandas does.
     yahoo_url, polygon_url, alpaca_url : str or None
         Where the vendors' APIs are, for a proxy of one's own. None: the vendors' own addresses.
 
@@ -88,6 +91,7 @@ class Settings(BaseSettings):
     alpaca_api_secret: SecretStr | None = None
     polygon_per_minute: int = Field(default=5, ge=0)
     alpaca_per_minute: int = Field(default=200, ge=0)
+    frames: Literal["short", "plain"] = "short"
     yahoo_url: str | None = None
     polygon_url: str | None = None
     alpaca_url: str | None = None

@@ -95,6 +95,10 @@ class Workbench:
 
             settings = Settings.load()
         self.settings = settings
+        if settings.frames == "short":
+            from workbench.display.frames import short_frames
+
+            short_frames()
         self._pools: dict[str, ServiceConnectionPool] = {}
 
     def __repr__(self) -> str:
@@ -592,7 +596,7 @@ class Workbench:
             A run is killed after that long. Default: no limit.
         force : bool
             Promote what is not fit to run by schedule, too: a notebook without a "parameters" cell, one that
-            promotes or triggers, values that its strategy would refuse. The deployment's description tells it.
+            promotes or triggers, values that its strategy would refuse. Its description in Prefect tells it.
         progress : callable, optional
             Told in words what is being started, and waited for.
 

@@ -101,6 +101,12 @@ def test_a_promoted_notebook_runs_as_it_was_promoted_whatever_is_edited_since(
         run = wb.runs.show(wb.runs.list(latest=1)["run_id"].iloc[0])
     assert (run["deployment"], run["trigger"], run["status"]) == ("naming", "deployment", "completed")
     assert str(run["flow_run_id"]) == ended.flow_run_id
+    page = Path(run["html_path"]).read_text(encoding="utf-8")
+    header = page.partition("<header")[2].partition("</header>")[0]
+    for known in (run["run_id"], "naming", f"{run['scheduled_for']:%Y-%m-%d %H:%M:%S} UTC"):
+        assert known in header
+    assert run["code_version"] in header
+    assert run["notebook_sha256"][:12] in header
 
 
 def test_promoting_again_replaces_the_schedule_and_leaves_one(site: Site, notebook: Path) -> None:

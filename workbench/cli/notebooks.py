@@ -174,12 +174,16 @@ def lab(
         "--LabApp.default_url=/lab/tree/00_start_here.ipynb",
         # Nothing is asked of the network that nobody asked for.
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-        # Without a feed there is no question, over every new user's page, whether to fetch it.
-        "--LabApp.news_url=None",
         *(["--ServerApp.allow_root=True"] if os.geteuid() == 0 else []),
         *([] if browser else ["--no-browser"]),
     ]
-    environment = os.environ | {"WORKBENCH_HOME": str(settings.home), "PLOTLY_RENDERER": "plotly_mimetype"}
+    # Answers, as a default that a user's own setting overrides, what JupyterLab would ask of each new user.
+    config = str(PROJECT_ROOT / "workbench" / "jupyter" / "config")
+    environment = os.environ | {
+        "WORKBENCH_HOME": str(settings.home),
+        "PLOTLY_RENDERER": "plotly_mimetype",
+        "JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, [config, os.environ.get("JUPYTER_CONFIG_PATH")])),
+    }
     try:
         code = _attend(subprocess.Popen(command, env=environment))
     finally:

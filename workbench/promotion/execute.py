@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,6 +66,7 @@ def execute_notebook(
     cwd: Path | None = None,
     timeout_seconds: float | None = None,
     progress: Progress | None = None,
+    about: Callable[[], Sequence[tuple[str, str]]] = tuple,
 ) -> ExecutedNotebook:
     """Run `notebook` from a clean kernel of this Python; keep its output and an HTML page of it.
 
@@ -85,6 +86,8 @@ def execute_notebook(
         A limit for the whole run, after which the kernel is killed.
     progress : callable, optional
         Called in this thread as `progress(code cells done, code cells in all, what runs now)`.
+    about : callable, optional
+        Asked after the run what the page is to say of it, as `write_html` takes it.
 
     Raises
     ------
@@ -128,7 +131,7 @@ def execute_notebook(
                 _keep(
                     run, partial, output, {"input_path": str(notebook), "output_path": str(output)}, failure
                 )
-                _show(output, page, failure)
+                _show(output, page, failure, about)
         return ExecutedNotebook(output, page, run.cells, time.monotonic() - started)
 
 
@@ -254,9 +257,14 @@ def _keep(
     partial.unlink()
 
 
-def _show(output: Path, page: Path, failure: BaseException | None) -> None:
+def _show(
+    output: Path,
+    page: Path,
+    failure: BaseException | None,
+    about: Callable[[], Sequence[tuple[str, str]]],
+) -> None:
     try:
-        write_html(output, page)
+        write_html(output, page, about())
     except NotebookError:
         if failure is None:
             raise  # else what went wrong in the run matters more

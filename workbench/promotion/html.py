@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import re
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import NotebookError
 from workbench.promotion.parameters import NotebookParameters
-from workbench.runs.notebook import Notebook, is_run, read_notebook, replace_file
+from workbench.runs.notebook import Cell, Notebook, is_run, read_notebook, replace_file
 
 if TYPE_CHECKING:
     from nbconvert import HTMLExporter
@@ -39,11 +40,18 @@ _PRIORITY = [
 ]
 
 
-def write_html(notebook: Path, target: Path) -> None:
+def write_html(notebook: Path, target: Path, about: Sequence[tuple[str, str]] = ()) -> None:
     """Write `notebook`, as it stands with its outputs, to `target` as one self-contained page.
 
     Plotly figures are interactive (its script is in the page, once, if there is a figure). The page
-    follows the reader's light or dark preference. Formulas stay as they are written.
+    follows the reader's light or dark preference. Formulas stay as they are written. The parameters stand
+    at the top, with their values in this run, and so their cells are left out.
+
+    Parameters
+    ----------
+    notebook, target : Path
+    about : sequence of (str, str), optional
+        What is to be said of the run beside its parameters: names, and text (`workbench.runs.record.about`).
 
     Raises
     ------
@@ -55,7 +63,7 @@ def write_html(notebook: Path, target: Path) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what a notebook's format lacks: nothing a reader could mend
-            page = _render(document, notebook)
+            page = _render(document, notebook, about)
     except Exception as error:
         raise NotebookError(f"{notebook.name} cannot be shown as a page: {error}.") from error
     try:
@@ -64,7 +72,7 @@ def write_html(notebook: Path, target: Path) -> None:
         raise NotebookError(f"The page {target} cannot be written: {error.strerror}.") from error
 
 
-def _render(document: Notebook, notebook: Path) -> str:
+def _render(document: Notebook, notebook: Path, about: Sequence[tuple[str, str]]) -> str:
     import nbformat
     from nbconvert import HTMLExporter
     from traitlets.config import Config
@@ -77,8 +85,11 @@ def _render(document: Notebook, notebook: Path) -> str:
     )
     exporter.register_filter("figure_json", _script_json)
     _make_valid(document, title=_heading(document) or notebook.stem)
+    facts = _run_facts(document, notebook) | {"about": about}
+    if facts["parameters"]:
+        document["cells"] = [cell for cell in document["cells"] if not _repeats_parameters(cell)]
     node = nbformat.reads(json.dumps(document), as_version=4)
-    resources = {"run": _run_facts(document, notebook) | _assets(document, exporter)}
+    resources = {"run": facts | _assets(document, exporter)}
     page, _ = exporter.from_notebook_node(node, resources=resources)
     return str(page)
 
@@ -120,6 +131,12 @@ def _failed_cell(document: Notebook) -> dict[str, Any] | None:
         if is_run(cell) and (cell["metadata"].get("papermill") or {}).get("status", "pending") != "pending"
     ]
     return {"id": begun[-1].get("id"), "number": len(begun)} if begun else None
+
+
+def _repeats_parameters(cell: Cell) -> bool:
+    """Whether a cell says no more than the header's table; one that put something out is shown."""
+    tagged = {"parameters", "injected-parameters"} & set(cell["metadata"]["tags"])
+    return bool(tagged) and cell["cell_type"] == "code" and not cell["outputs"]
 
 
 def _parameters(document: Notebook, name: str, given: dict[str, Any]) -> list[dict[str, Any]]:

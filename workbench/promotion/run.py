@@ -19,6 +19,7 @@ from workbench.promotion.store import NotebookStore
 from workbench.runs import RunStore
 from workbench.runs.code import code_version, shown_name
 from workbench.runs.notebook import notebook_sha256
+from workbench.runs.record import about
 from workbench.runs.scope import RUN_ID_VARIABLE
 from workbench.settings import Settings
 
@@ -137,12 +138,21 @@ def run_notebook(
             cwd=folder,
             timeout_seconds=timeout_seconds,
             progress=progress,
+            about=lambda: _about(runs, run_id),
         )
     except BaseException as error:
         _record_failure(runs, run_id, error, *output_paths(path, output_folder))
         raise
     runs.finish(run_id, "completed", output_path=str(executed.output), html_path=str(executed.html))
     return NotebookRunResult(str(run_id), name, executed.output, executed.html, executed.seconds)
+
+
+def _about(runs: RunStore, run_id: uuid.UUID) -> list[tuple[str, str]]:
+    """What the record says by now; of a database that does not answer, the run's id at least."""
+    try:
+        return about(runs.show(run_id))
+    except WorkbenchError:
+        return [("run", str(run_id))]
 
 
 def _record_failure(

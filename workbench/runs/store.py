@@ -15,6 +15,7 @@ from workbench.db.pool import ServiceConnectionPool
 from workbench.display.face import Face
 from workbench.errors import DuplicateKeys, QueryError, RunError, RunFenced
 from workbench.events import outbox
+from workbench.runs.record import RunRecord
 from workbench.tables.workbench import runs
 
 __all__ = ["RunStore"]
@@ -35,6 +36,8 @@ _LISTED = (
 )
 _STATUSES = ("running", "completed", "failed", "crashed")
 _COMPARED = ("notebook", "notebook_sha256", "code_version", "status", "trigger", "deployment", "started_at")
+# What is compared name by name, as it is called there and in the record.
+_GROUPS = {"parameters": "parameters", "data": "data_revisions", "headline": "headline"}
 
 
 class RunStore(Face):
@@ -89,31 +92,28 @@ class RunStore(Face):
             )
         if len(found) > 1:
             raise RunError(f"several runs begin with {run_id}; give more of its id")
-        return dict(found[0]) | {"run_id": str(found[0]["run_id"])}
+        return RunRecord({**found[0], "run_id": str(found[0]["run_id"])})
 
     def compare(self, one: str | uuid.UUID, other: str | uuid.UUID) -> pd.DataFrame:
-        """Two runs side by side: what differs in notebook, code, parameters, data and headline figures.
+        """Two runs side by side, what differs first: notebook, code, parameters, data, headline figures.
 
         Returns
         -------
         DataFrame
             Indexed by fact ("parameters.fast", "data.yahoo/AAPL", "headline.sharpe_ratio"), a column for
-            each run, and `differs`.
+            each run, and `differs`. Rows that differ come before those that do not.
         """
         sides = {}
         for run_id in (one, other):
             run = self.show(run_id)
             facts = {name: run[name] for name in _COMPARED}
-            for group, column in (
-                ("parameters", "parameters"),
-                ("data", "data_revisions"),
-                ("headline", "headline"),
-            ):
-                facts |= {f"{group}.{name}": value for name, value in sorted(run[column].items())}
+            for group, column in _GROUPS.items():
+                facts |= {f"{group}.{name}": value for name, value in run[column].items()}
             sides[run["run_id"][:8]] = pd.Series(facts, dtype="object")
         table = pd.DataFrame(sides)
+        table = table.loc[sorted(table.index, key=_place)]
         table["differs"] = [not _same(*row) for row in table.itertuples(index=False)]
-        return table
+        return table.sort_values("differs", ascending=False, kind="stable")
 
     # ---------------------------------------------------------------------------------------- recording
 
@@ -253,6 +253,13 @@ class RunStore(Face):
                 },
                 key=str(run_id),
             )
+
+
+def _place(fact: str) -> tuple[int, str]:
+    """Where a fact stands: no two runs start at once, so that when they did is the least telling."""
+    if fact in _COMPARED:
+        return (len(_COMPARED) + len(_GROUPS) if fact == "started_at" else _COMPARED.index(fact)), ""
+    return len(_COMPARED) + list(_GROUPS).index(fact.partition(".")[0]), fact
 
 
 def _same(one: Any, other: Any, *_rest: Any) -> bool:

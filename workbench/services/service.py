@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
@@ -16,6 +17,7 @@ from workbench.db.pool import ServiceConnectionPool
 from workbench.display.face import Face
 from workbench.errors import EmptyRange, QueryError
 from workbench.events import outbox
+from workbench.tables.workbench import runs
 
 __all__ = ["Moment", "RunScope", "Service", "Strings", "as_list", "as_moment"]
 
@@ -187,9 +189,16 @@ def one_of(column: sa.Column[Any], values: Strings | None, what: str) -> list[sa
 
 
 def of_run(column: sa.Column[Any], run_id: str | uuid.UUID | None) -> list[sa.ColumnElement[bool]]:
-    """The filter for one run's rows; none for None."""
+    """The filter for one run's rows; none for None. The first eight characters of its id are enough."""
     if run_id is None:
         return []
+    digits = str(run_id).lower().replace("-", "")
+    if re.fullmatch(r"[0-9a-f]{8,31}", digits):
+        first, last = uuid.UUID(digits.ljust(32, "0")), uuid.UUID(digits.ljust(32, "f"))
+        # Two runs that begin alike are an error of the database's, never rows of both.
+        return [
+            column == sa.select(runs.c.run_id).where(runs.c.run_id.between(first, last)).scalar_subquery()
+        ]
     try:
         return [column == uuid.UUID(str(run_id))]
     except ValueError as error:

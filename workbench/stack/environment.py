@@ -31,6 +31,7 @@ def settings_environment(settings: Settings) -> dict[str, str]:
         "WORKBENCH_POOL_OVERFLOW": str(settings.pool_overflow),
         "WORKBENCH_POSTGRES_USER": settings.postgres_user,
         "PREFECT_API_URL": settings.prefect_api_url,
+        "WORKBENCH_FRAMES": settings.frames,
         "WORKBENCH_POLYGON_PER_MINUTE": str(settings.polygon_per_minute),
         "WORKBENCH_ALPACA_PER_MINUTE": str(settings.alpaca_per_minute),
         "WORKBENCH_YAHOO_URL": settings.yahoo_url,

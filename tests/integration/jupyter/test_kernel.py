@@ -1,4 +1,4 @@
-"""`%%sql` in a real Jupyter kernel: what a cell shows, and what the stop button does."""
+"""A real Jupyter kernel: what a cell shows, what Tab offers, and what the stop button does."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from jupyter_client.manager import KernelManager
 
+from tests.acceptance.browser import open_page
 from tests.conftest import Connection
 from tests.servers import wait_for
 from workbench import Settings
@@ -59,6 +60,60 @@ def test_a_cell_shows_a_table_and_an_interrupt_cancels_on_the_server(
         assert answer["content"]["ename"] == "KeyboardInterrupt"
         assert _sleeping(admin) == 0
         assert run("%sql SELECT 1 AS x")[0]["status"] == "ok"
+    finally:
+        client.stop_channels()
+
+
+def test_frames_show_dates_and_ids_that_are_copied_whole_and_tab_offers_what_one_calls(
+    kernel: KernelManager,
+) -> None:
+    client = kernel.blocking_client()
+    client.start_channels()
+    run_id = "013ce759-5b51-4b02-bbd7-bff18997ab95"
+    try:
+        client.wait_for_ready(timeout=60)
+
+        def shown(cell: str) -> dict[str, str]:
+            found: list[dict[str, str]] = []
+            reply = client.execute_interactive(
+                cell, timeout=60, output_hook=lambda message: found.append(message["content"].get("data", {}))
+            )
+            assert reply["content"]["status"] == "ok", reply
+            return next((data for data in found if data), {})
+
+        shown(
+            "import pandas as pd\n"
+            "from workbench import Workbench\n"
+            "wb = Workbench()\n"
+            "days = pd.date_range('2024-01-02', periods=2, tz='UTC', name='timestamp')\n"
+            f"frame = pd.DataFrame({{'run_id': '{run_id}', 'close': 1.5}}, index=days)"
+        )
+        data = shown("frame")
+        assert "2024-01-03" in data["text/html"]
+        assert "00:00" not in data["text/html"] + data["text/plain"]
+        assert run_id[:8] in data["text/plain"]
+        assert run_id not in data["text/plain"]
+        assert "UTC" in shown("frame.index")["text/plain"]
+        assert shown("str(frame.index.tz), frame['run_id'].iloc[0]")["text/plain"] == f"('UTC', '{run_id}')"
+
+        reply = client.complete("wb.runs.", reply=True, timeout=60)
+        assert reply["content"]["matches"] == ["compare", "list", "show"]
+
+        with open_page("about:blank") as page:
+            page.set_content(f"{data['text/html']}<textarea></textarea>")
+            cell = page.get_by_title(run_id).first
+            box = cell.bounding_box()
+            assert box is not None
+            assert box["width"] < 100, "the short form is what is seen"
+            cell.click()
+            assert page.evaluate("getSelection().toString()") == run_id
+            page.keyboard.press("Control+c")
+            page.locator("textarea").focus()
+            page.keyboard.press("Control+v")
+            assert page.locator("textarea").input_value() == run_id
+
+        shown("from workbench.display.frames import plain_frames; plain_frames()")
+        assert "2024-01-03 00:00:00+00:00" in shown("frame")["text/html"]
     finally:
         client.stop_channels()
 

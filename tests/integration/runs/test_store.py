@@ -6,11 +6,13 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from tests.conftest import Connection
 from workbench import Workbench
 from workbench.errors import QueryError, RunError, RunFenced, ValueRefused
+from workbench.runs.record import about
 
 # What PostgreSQL 15 may do differently lies beneath this, and is tested there.
 pytestmark = pytest.mark.parametrize("postgres", ["postgresql-18"], indirect=True)
@@ -153,6 +155,8 @@ def test_two_runs_side_by_side_show_what_differs(wb: Workbench) -> None:
         wb.runs.note_headline(run_id, {"sharpe_ratio": 1.5, "omega": None})
     table = wb.runs.compare(one, other)
     assert list(table.columns) == [str(one)[:8], str(other)[:8], "differs"]
+    assert list(table["differs"]) == sorted(table["differs"], reverse=True), "what differs comes first"
+    assert list(table.index[:2]) == ["parameters.fast", "parameters.new"]
     differs = set(table.index[table["differs"]]) - {"started_at"}
     assert differs == {"parameters.fast", "parameters.new", "data.yahoo/AAPL"}
     assert list(table.loc["parameters.fast"]) == [20, 30, True]
@@ -175,3 +179,38 @@ def test_a_status_that_there_is_not_is_refused(wb: Workbench) -> None:
         with pytest.raises(ValueRefused):
             wb.runs.finish(run_id, status)
     assert wb.runs.show(run_id)["status"] == "running"
+
+
+def test_a_record_is_shown_as_a_card_and_says_what_its_numbers_were_made_of(wb: Workbench) -> None:
+    run_id = _start(
+        wb,
+        deployment="sma",
+        scheduled_for=MOMENT,
+        notebook_sha256="ab" * 32,
+        code_version="0.4.0+g5e4d484",
+        parameters={"name": "<b>"},
+    )
+    wb.runs.note_revisions(run_id, {f"yahoo/S{number:02}": number for number in range(20)})
+    record = wb.runs.show(run_id)
+    told = dict(about(record))
+    assert told["run"] == str(run_id)
+    assert (told["deployment"], told["slot"]) == ("sma", f"{MOMENT:%Y-%m-%d %H:%M:%S} UTC")
+    assert (told["content"], told["code"]) == ("ab" * 6, "0.4.0+g5e4d484")
+    assert told["data"].startswith("yahoo/S00 at revision 0, yahoo/S01 at revision 1, ")
+    assert told["data"].endswith("yahoo/S11 at revision 11, and 8 more, in the record")
+    card = record._repr_html_()  # type: ignore[attr-defined]
+    assert "&lt;b&gt;" in card
+    assert "<b>" not in card
+
+
+def test_the_short_form_of_a_runs_id_finds_its_rows(wb: Workbench) -> None:
+    run_id = str(_start(wb))
+    frame = pd.DataFrame({"strategy_id": ["s"], "name": ["S"]})
+    wb.strategy_engine.write_strategies(frame)
+    day = pd.DataFrame({"strategy_id": ["s"], "date": [MOMENT.date()], "returns": [0.01], "run_id": [run_id]})
+    wb.strategy_engine.write_strategy_performance(day)
+    for known in (run_id, run_id[:8], run_id[:13].upper()):
+        assert len(wb.strategy_engine.load_strategy_performance(run_id=known)) == 1
+    assert wb.strategy_engine.load_strategy_performance(run_id="0" * 8).empty
+    with pytest.raises(QueryError, match="is not a run's id"):
+        wb.strategy_engine.load_strategy_performance(run_id=run_id[:7])

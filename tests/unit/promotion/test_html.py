@@ -107,6 +107,33 @@ def test_parameters_stand_at_the_top_and_cannot_break_the_page(make_notebook: Ma
     assert '(default "x")' in header
 
 
+def test_the_header_says_what_is_known_of_the_run_and_escapes_it(make_notebook: MakeNotebook) -> None:
+    target = make_notebook("fast = 20").with_suffix(".html")
+    about = [("run", "433ab7a8"), ("deployment", "<b>sma</b>"), ("slot", "2026-11-27 22:30:00 UTC")]
+    write_html(target.with_suffix(".ipynb"), target, about)
+    header = target.read_text(encoding="utf-8").partition("<header")[2].partition("</header>")[0]
+    for text in ("433ab7a8", "&lt;b&gt;sma&lt;/b&gt;", "2026-11-27 22:30:00 UTC"):
+        assert text in header
+    assert "<b>sma" not in header
+
+
+def test_the_cells_of_parameters_are_not_repeated_unless_they_put_something_out(
+    make_notebook: MakeNotebook,
+) -> None:
+    path = make_notebook("fast: int = 20  # bars", _output(**{"text/plain": "shown"}))
+    document = json.loads(path.read_text())
+    injected = {**_output(), "outputs": [], "source": "fast = 30"}
+    injected["metadata"] = {"tags": ["injected-parameters"]}
+    document["cells"].insert(1, injected)
+    path.write_text(json.dumps(document))
+    body = _page(path).partition("</header>")[2]
+    assert "fast" not in body
+    assert "again" in body
+    document["cells"][1]["outputs"] = _output(**{"text/plain": "a warning"})["outputs"]
+    path.write_text(json.dumps(document))
+    assert "a warning" in _page(path).partition("</header>")[2]
+
+
 def test_a_failed_run_says_so_at_the_top(make_notebook: MakeNotebook) -> None:
     page = _page(make_notebook(None, _heading("**This run failed**", FAILURE_TAG), _heading("# Study")))
     assert '<header class="run failed">' in page

@@ -14,7 +14,7 @@ __all__ = ["summary_html"]
 
 
 def summary_html(result: BacktestResult) -> str:
-    """The headline figures as a small HTML table without external parts, for light and dark pages.
+    """The headline figures as a small HTML card without external parts, for light and dark pages.
 
     Parameters
     ----------
@@ -45,22 +45,18 @@ def summary_html(result: BacktestResult) -> str:
         ("Fees paid", money(m["fees_paid"])),
     ]
     line = "1px solid rgba(128,128,128,.3)"
-    rows = "".join(
-        "<tr>"
-        + "".join(
-            f'<td style="text-align:left;padding:4px 10px;opacity:.7;border-top:{line}">{label}</td>'
-            f'<td style="text-align:right;padding:4px 22px 4px 10px;border-top:{line};'
-            f'font-variant-numeric:tabular-nums;font-weight:600">{value}</td>'
-            for label, value in cells[start : start + 2]
-        )
-        + "</tr>"
-        for start in range(0, len(cells), 2)
+    pairs = "".join(
+        f'<div style="display:flex;justify-content:space-between;gap:12px;padding:4px 10px;'
+        f'border-top:{line};white-space:nowrap"><span style="opacity:.7">{label}</span>'
+        f'<span style="font-variant-numeric:tabular-nums;font-weight:600">{value}</span></div>'
+        for label, value in cells
     )
     return (
-        f'<div style="display:inline-block;border:{line};border-radius:8px;'
+        f'<div style="max-width:32em;box-sizing:border-box;border:{line};border-radius:8px;'
         'padding:10px 6px 4px;color:inherit">'
         f'<div style="padding:0 10px 2px;font-weight:600">{escape(result.name)}</div>'
         f'<div style="padding:0 10px 8px;opacity:.7;font-size:.9em">{escape(span(result))}</div>'
-        '<table style="border-collapse:collapse;border:none;margin:0;color:inherit;background:transparent">'
-        f"<tbody>{rows}</tbody></table></div>"
+        # Side by side where there is room for two.
+        f'<div style="display:grid;grid-template-columns:repeat(auto-fit,minmax(14em,1fr))">{pairs}</div>'
+        "</div>"
     )

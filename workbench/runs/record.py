@@ -1,0 +1,62 @@
+"""A run's record as people read it: what it is about, in rows, on a notebook's card and on the run's page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from workbench.display.card import card_html
+
+__all__ = ["RunRecord", "about"]
+
+_SHOWN_SERIES = 12
+
+
+class RunRecord(dict[str, Any]):
+    """Everything that was recorded of one run: a dict that notebooks show as a card."""
+
+    def _repr_html_(self) -> str:
+        rows = [("status", self["status"]), *about(self)]
+        rows += [("started", _moment(self["started_at"]))]
+        rows += [("ended", _moment(self["ended_at"]))] if self["ended_at"] else []
+        rows += [(name, str(self[name])) for name in ("error", "html_path", "output_path") if self[name]]
+        rows += [(f"parameters.{name}", repr(value)) for name, value in self["parameters"].items()]
+        rows += [(f"headline.{name}", f"{value}") for name, value in self["headline"].items()]
+        return card_html(f"Run {self['run_id'][:8]} of {self['notebook']}", rows)
+
+
+def about(record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Which run it is, who asked for it, and what its numbers were made of: code, notebook and data.
+
+    Parameters
+    ----------
+    record : mapping
+        As `wb.runs.show` returns it; of a run that goes on, what it has read so far.
+
+    Returns
+    -------
+    list of (str, str)
+        A name, and what is to be said of it; nothing of what the record does not know. The slot is the
+        moment that the run was scheduled for, UTC.
+    """
+    asked = "the schedule, or a trigger" if record["trigger"] == "deployment" else record["trigger"]
+    content = record["notebook_sha256"]
+    revisions = sorted(record["data_revisions"].items())
+    data = [f"{series} at revision {revision}" for series, revision in revisions[:_SHOWN_SERIES]]
+    if len(revisions) > _SHOWN_SERIES:
+        data.append(f"and {len(revisions) - _SHOWN_SERIES:,} more, in the record")
+    rows = {
+        "run": str(record["run_id"]),
+        "notebook": record["notebook"],
+        "content": content[:12] if content else None,
+        "deployment": record["deployment"],
+        "slot": _moment(record["scheduled_for"]) if record["scheduled_for"] else None,
+        "asked by": asked,
+        "code": record["code_version"],
+        "data": ", ".join(data),
+    }
+    return [(name, said) for name, said in rows.items() if said]
+
+
+def _moment(moment: Any) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
