@@ -14,7 +14,7 @@ from rich.markup import escape
 from workbench.cli.looking import looking_workbench
 from workbench.errors import QueryError, SourceError
 from workbench.sources.columns import field_like
-from workbench.terminal import SAY, TELL, fail, note, print_plain, step, steps, table
+from workbench.terminal import SAY, TELL, fail, note, print_plain, step, steps, table, warn
 from workbench.workbench import Workbench
 
 if TYPE_CHECKING:
@@ -85,9 +85,9 @@ def ingest(
         step(f"{one.symbol} ({one.data_source}): {one.written}")
         if one.refused:
             rules = ", ".join(f"{rule} {count:,}" for rule, count in one.reasons.items())
-            _warn(f"{one.refused:,} of {one.rows:,} rows refused ({rules}); {one.example}")
+            warn(f"{one.refused:,} of {one.rows:,} rows refused ({rules}); {one.example}")
         if one.noted:
-            _warn("1 note on an odd bar" if one.noted == 1 else f"{one.noted:,} notes on odd bars")
+            warn("1 note on an odd bar" if one.noted == 1 else f"{one.noted:,} notes on odd bars")
     _tell_where_to_look(done)
     for origin, unused in {one.origin: one.unused for one in done if one.unused}.items():
         note(f"{origin}: not used: {', '.join(map(_with_its_option, unused))}")
@@ -104,10 +104,6 @@ def ingest(
         raise typer.Exit(1)
     if any(one.error for one in done) or (strict and much):
         raise typer.Exit(1)
-
-
-def _warn(message: str) -> None:
-    TELL.print(f"[yellow]![/] {escape(message)}", soft_wrap=True)
 
 
 def _tell_where_to_look(done: Sequence[IngestedSeries]) -> None:
@@ -159,7 +155,11 @@ def quality(
         if file is not None:
             found = found[found["origin"].str.contains(file, regex=False)]
         everything = load() if found.empty else found
-    if found.empty and not everything.empty:
+    unfiltered = not symbols and file is None and rule is None and source is None
+    if found.empty and unfiltered and severity == "error" and not everything.empty:
+        notes = "1 note" if len(everything) == 1 else f"{len(everything):,} notes"
+        step(f"no row was refused; {notes} on odd bars: workbench quality --severity warning")
+    elif found.empty and not everything.empty:
         told = {"symbols": "symbol", "files": "origin", "rules": "rule", "severities": "severity"}
         there = "; ".join(
             f"{what}: {', '.join(everything[column].unique()[:20])}" for what, column in told.items()
