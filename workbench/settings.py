@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -95,6 +95,11 @@ class Settings(BaseSettings):
     yahoo_url: str | None = None
     polygon_url: str | None = None
     alpaca_url: str | None = None
+
+    def __dir__(self) -> Iterable[str]:
+        """What completion offers: the settings, and nothing of pydantic's."""
+        theirs = set(dir(BaseSettings))
+        return [name for name in super().__dir__() if name.startswith("_") or name not in theirs]
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """What `repr` shows: the home, and what differs from the defaults."""

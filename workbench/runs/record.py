@@ -39,7 +39,9 @@ def about(record: Mapping[str, Any]) -> list[tuple[str, str]]:
         A name, and what is to be said of it; nothing of what the record does not know. The slot is the
         moment that the run was scheduled for, UTC.
     """
-    asked = "the schedule, or a trigger" if record["trigger"] == "deployment" else record["trigger"]
+    asked = record["trigger"]
+    if asked == "deployment":
+        asked = "the schedule" if record["scheduled_for"] else "a trigger of the deployment"
     content = record["notebook_sha256"]
     revisions = sorted(record["data_revisions"].items())
     data = [f"{series} at revision {revision}" for series, revision in revisions[:_SHOWN_SERIES]]
