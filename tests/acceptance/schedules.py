@@ -90,6 +90,7 @@ class SchedulesFire:
         try:
             done = site.run("up", "--detach")
             assert done.returncode == 0, done.stderr
+            assert site.run("ingest", "AAPL").returncode == 0
             endpoints = Stack(site.settings).endpoints()
             prefect = PrefectApi(str(endpoints.prefect_api_url), endpoints.prefect_auth_string)
             yield watch(site, prefect)
@@ -132,6 +133,26 @@ class SchedulesFire:
     def test_a_schedule_that_comes_once_fires_once(self, watched: Watched) -> None:
         assert watched.fired("once") == [watched.once]
         assert [record["scheduled_for"] for record in watched.records_of("once")] == [watched.once]
+
+    def test_a_scheduled_strategy_writes_signals_and_performance_and_announces_them(
+        self, watched: Watched
+    ) -> None:
+        (record,) = watched.records_of("once")
+        assert record["status"] == "completed", record["error"]
+        with watched.site.workbench() as wb:
+            signals = wb.strategy_engine.load_strategy_signals(run_id=record["run_id"])
+            performance = wb.strategy_engine.load_strategy_performance(run_id=record["run_id"])
+            told = {
+                event.type for event in wb.events.recent(500) if event.data.get("run_id") == record["run_id"]
+            }
+        assert len(signals) > 50
+        assert len(performance) == 3_270  # a day for each of AAPL's bars
+        assert {
+            "strategy_signals.written",
+            "strategy_performance.written",
+            "performance_metrics.written",
+            "reports.written",
+        } <= told
 
     def test_of_a_deployment_promoted_again_only_the_new_schedule_fires(self, watched: Watched) -> None:
         fired = [
@@ -210,8 +231,9 @@ def watch(site: Site, prefect: PrefectApi) -> Watched:
     watched = Watched(site, prefect, slot, once=slot + timedelta(seconds=5))
     with site.workbench() as wb:
         _promote(watched, wb, naming, "again", "* * * * *", "Europe/Berlin", strategy="old")
-        for name, cron in (("every-minute", "* * * * *"), ("interval", FAR), ("once", FAR)):
+        for name, cron in (("every-minute", "* * * * *"), ("interval", FAR)):
             _promote(watched, wb, naming, name, cron, "UTC", strategy=name)
+        _promote(watched, wb, Path("strategies/sma_cross.ipynb"), "once", FAR, "UTC", symbols=["AAPL"])
         _promote(watched, wb, naming, "failing", FAR, "UTC", fails=True)
         _promote(watched, wb, naming, "kolkata", *_daily_at(slot, "Asia/Kolkata"), strategy="kolkata")
         _promote(watched, wb, naming, "again", *_daily_at(slot, "Asia/Tokyo"), strategy="new")
