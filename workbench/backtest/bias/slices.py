@@ -156,7 +156,9 @@ class BarSlices:
         inside = (self._rows >= begin) & (self._rows < end)
         seen = np.zeros(len(self._names), dtype=np.bool_)
         seen[self._codes[inside]] = True
-        codes, names, rows, missing = self._codes, self._names, self._rows, np.flatnonzero(~seen)
+        # One code a symbol, of whatever integer type holds them.
+        codes: Any = self._codes
+        names, rows, missing = self._names, self._rows, np.flatnonzero(~seen)
         if absent and missing.size:
             # One row of the symbol, any, so that it stands where the symbol stands; emptied below.
             firsts = np.array([np.flatnonzero(codes == name)[0] for name in missing])

@@ -143,7 +143,7 @@ def tick_format(reach: float) -> str:
 
 def line(
     figure: Figure,
-    times: Sequence[str],
+    times: Any,
     values: Any,
     name: str,
     colour: str,
@@ -151,7 +151,7 @@ def line(
     row: int | None = None,
     **options: Any,
 ) -> None:
-    """Add a line over time; `options` are those of `plotly.graph_objects.Scatter`."""
+    """Add a line over time, or other places on the x axis; `options` are those of `go.Scatter`."""
     import plotly.graph_objects as go
 
     style = {"color": colour, "width": options.pop("width", 1.8), "dash": options.pop("dash", None)}

@@ -130,7 +130,7 @@ def _stretches(figure: Figure, trades: pd.DataFrame, clock: Clock, name: str, co
     for entered, left, bought, sold in pairs:
         times += [entered, left, None]
         prices += [bought, sold, None]
-    line(figure, times, prices, name, colour, width=2.2, hoverinfo="skip")  # type: ignore[arg-type]
+    line(figure, times, prices, name, colour, width=2.2, hoverinfo="skip")
 
 
 def _entries(

@@ -31,7 +31,7 @@ def stationary_bootstrap(excess: Matrix, block_size: int, reps: int, seed: int) 
         drawn = np.empty(bars, dtype=np.int64)
         for bar in range(bars):
             drawn[bar] = starts[bar] if fresh[bar] or bar == 0 else (drawn[bar - 1] + 1) % bars
-        above += (excess[drawn].mean(axis=0) - mean).max() > mean.max()
+        above += bool((excess[drawn].mean(axis=0) - mean).max() > mean.max())
     return above / reps
 
 
