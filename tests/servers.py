@@ -134,10 +134,10 @@ class BarePostgres(Postgres):
         self._log = folder / "log"
         super().__init__("")
 
-    def start(self, *, max_connections: int = 200) -> None:
-        """Start, and wait until it takes connections."""
+    def start(self, *, max_connections: int = 200, port: int | None = None) -> None:
+        """Start, on that port where one is given, and wait until it takes connections."""
         for _ in range(5):
-            port = _free_port()
+            port = port or _free_port()
             options = {
                 "listen_addresses": "127.0.0.1",
                 "unix_socket_directories": "",
@@ -159,9 +159,10 @@ class BarePostgres(Postgres):
                     start_new_session=True,
                 )
             self.url = f"postgresql://admin:{quote(_PASSWORD, safe='')}@127.0.0.1:{port}/postgres"
-            wait_for(lambda: self._has_ended() or self._answers(), "PostgreSQL starts")
-            if not self._has_ended():
+            wait_for(lambda: self.has_ended() or self._answers(), "PostgreSQL starts")
+            if not self.has_ended():
                 return
+            port = None
         raise AssertionError(self._log.read_text())
 
     def make_bare(self) -> None:
@@ -186,7 +187,8 @@ class BarePostgres(Postgres):
             self._process.send_signal(signal.SIGINT)
             self._process.wait(60)
 
-    def _has_ended(self) -> bool:
+    def has_ended(self) -> bool:
+        """Whether it does not run, for whatever reason."""
         return self._process is None or self._process.poll() is not None
 
 

@@ -44,7 +44,8 @@ def _public(thing: object) -> set[str]:
 def test_dir_shows_what_a_user_calls(wb: Workbench) -> None:
     assert _public(wb.runs) == {"list", "show", "compare"}
     assert _public(wb.trials) == {"list", "count", "store"}
-    assert _public(wb.events) == {"recent", "counts", "follow", "subscribe", "publish_data_event"}
+    verbs = {"recent", "counts", "follow", "subscribe", "publish_data_event", "put_aside", "retry"}
+    assert _public(wb.events) == verbs
     assert {"home", "pool_size", "runs_folder"} <= _public(wb.settings)
     assert not _public(wb.settings) & {"model_dump", "parse_obj", "dict", "copy"}
     for name in _GROUPS["Services"]:

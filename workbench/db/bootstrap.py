@@ -9,6 +9,7 @@ import psycopg
 from psycopg import sql
 
 from workbench.db.roles import PREFECT_ROLE, admin_url, all_roles, role_password, role_url
+from workbench.db.translate import translated
 from workbench.errors import DatabaseError, PermissionRefused, ServerUnreachable, SettingsError
 from workbench.settings import Settings
 
@@ -37,13 +38,13 @@ def create_databases(settings: Settings, server: str) -> None:
     Raises
     ------
     ServerUnreachable
-        Nothing answers there, or the login is refused.
+        Nothing answers there, the login is refused, or the server went away meanwhile.
     DatabaseError
-        The server is older than PostgreSQL 15.
+        The server is older than PostgreSQL 15, or refuses a statement.
     PermissionRefused
         The login may not create databases or roles.
     """
-    with _maintenance(server) as connection:
+    with translated("preparing the databases"), _maintenance(server) as connection:
         version = connection.info.server_version // 10_000
         if version < OLDEST_POSTGRES:
             raise DatabaseError(

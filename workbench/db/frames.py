@@ -14,6 +14,7 @@ from psycopg.types.numeric import FloatLoader
 from psycopg.types.string import TextLoader
 
 from workbench.db.columns import brief, dtype_of, encode
+from workbench.db.copying import copying
 from workbench.errors import ColumnMismatch, DuplicateKeys, ValueRefused
 from workbench.tables.rules import rules_of
 
@@ -309,7 +310,7 @@ def _stage(
     )
     driver = connection.connection.driver_connection
     assert isinstance(driver, psycopg.Connection)
-    with driver.cursor() as cursor, cursor.copy(f"COPY {stage} ({names}) FROM STDIN".encode()) as copy:
+    with driver.cursor() as cursor, copying(cursor, f"COPY {stage} ({names}) FROM STDIN") as copy:
         lines = ["\t".join(row) for row in zip(*encoded, strict=True)]
         for start in range(0, len(lines), _COPY_ROWS):
             copy.write("\n".join(lines[start : start + _COPY_ROWS]) + "\n")

@@ -33,6 +33,8 @@ _FENCED = "WB001"
 _NOT_SET_UP = ("password authentication failed", "does not exist")
 # SQLSTATE 53300; libpq passes on no SQLSTATE of a login that failed, only what the server said.
 _TOO_MANY = ("too many clients", "connection slots are reserved", "too many connections")
+# As it replays its log after a crash, or shuts down.
+_RECOVERING = ("in recovery mode", "not yet accepting connections", "is starting up", "is shutting down")
 
 
 @contextmanager
@@ -121,11 +123,23 @@ def _unable(error: psycopg.Error, doing: str) -> WorkbenchError:
         ):
             return MigrationError(f"{doing}: {said.splitlines()[-1]}; run: workbench db upgrade")
         case psycopg.OperationalError() | psycopg.InterfaceError():
+            if any(words in said for words in _RECOVERING):
+                return ServerUnreachable(
+                    f"{doing}: PostgreSQL is starting or stopping ({_reason(said)}); nothing of this "
+                    "transaction was written: again in a moment; see: workbench status"
+                )
             return ServerUnreachable(
-                f"{doing}: PostgreSQL does not answer or went away ({said.splitlines()[-1]}); nothing of "
+                f"{doing}: PostgreSQL does not answer or went away ({_reason(said)}); nothing of "
                 "this transaction was written; see: workbench status"
             )
     return DatabaseError(f"{doing}: {said}")
+
+
+def _reason(said: str) -> str:
+    """Of the lines of an error the one that says why: the server's own, if there is one."""
+    lines = [line.strip() for line in said.splitlines()]
+    own = [line.rpartition("FATAL:")[2].strip() for line in lines if "FATAL:" in line]
+    return (own or lines)[0]
 
 
 def _said(error: psycopg.Error) -> str:

@@ -113,7 +113,14 @@ class ManagedProcess:
                 ) from error
         # It is meant to outlive this object: without this, Popen warns that it still runs.
         child.returncode = 0
-        self.adopt(child.pid)
+        try:
+            self.adopt(child.pid)
+        except OSError as error:
+            # Nobody would find it again: a full disk must not leave two of it.
+            stop_process(child.pid, patience=1.0)
+            raise ServerError(
+                f"{self.name} cannot be started: {self.pid_file} cannot be written ({error.strerror})."
+            ) from error
         return child.pid
 
     def adopt(self, pid: int) -> None:

@@ -2,5 +2,6 @@
 
 from workbench.events.bus import DataSyncEventBus
 from workbench.events.event import Event
+from workbench.events.outbox import PutAside
 
-__all__ = ["DataSyncEventBus", "Event"]
+__all__ = ["DataSyncEventBus", "Event", "PutAside"]

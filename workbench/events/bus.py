@@ -12,7 +12,9 @@ from workbench.db.pool import ServiceConnectionPool
 from workbench.display.face import Face
 from workbench.errors import EventError, ServerUnreachable
 from workbench.events import outbox
-from workbench.events.event import STREAM, Event, channel
+from workbench.events.event import STREAM, Event, channel, check_type, refuse_undeliverable
+from workbench.events.following import Following, read_entry
+from workbench.events.outbox import PutAside
 
 if TYPE_CHECKING:
     import redis
@@ -68,8 +70,11 @@ class DataSyncEventBus(Face):
         Raises
         ------
         EventError
-            A type that is not lower-case words joined by dots, or data that is not JSON.
+            A type that is not lower-case words joined by dots, or data that is not JSON, is nested deeper
+            than 100 levels or larger than a million bytes.
         """
+        check_type(event_type)
+        refuse_undeliverable(event_type, data)
         if connection is not None:
             outbox.add(connection, event_type, service, data, key=key)
             return
@@ -79,7 +84,7 @@ class DataSyncEventBus(Face):
     def recent(self, count: int = 20) -> list[Event]:
         """The newest `count` events of the stream, oldest first."""
         entries = self._ask(lambda client: client.xrevrange(STREAM, count=count))
-        return [Event.from_json(fields["event"]) for _, fields in reversed(entries)]
+        return [read_entry(*entry) for entry in reversed(entries)]
 
     def counts(self) -> dict[str, int]:
         """How many events of each type stand in the stream."""
@@ -98,21 +103,37 @@ class DataSyncEventBus(Face):
     def follow(self, event_type: str | None = None, *, after: str = "$") -> Iterator[Event]:
         """Events as they arrive, for ever; those of one type, or all. Stop by leaving the loop.
 
-        `after` is the stream's position to start behind: "$" for only new ones, "0" for all there are.
+        A Redis that restarts is waited for. What it has lost, or its stream holds no longer, is read from
+        the outbox, which keeps 30 days: nothing is skipped, and no event comes twice from one `follow`.
+
+        Parameters
+        ----------
+        event_type : str, optional
+        after : str
+            Where to start: "$" for only new events, "0" for all that the stream holds, or the `position`
+            of the last event that was seen, also by another process. Events of the last seconds before a
+            position may come once more, where Redis has lost its stream since: drop an `event_id` you know.
+
+        Raises
+        ------
+        EventError
+            `after` is none of these.
+        ServerUnreachable
+            Redis does not answer at the start; later it is waited for.
         """
-        position = after
-        if position == "$":
-            newest = self._ask(lambda client: client.xrevrange(STREAM, count=1))
-            position = newest[0][0] if newest else "0"
-        while True:
-            start = position
-            batches = self._ask(lambda client: client.xread({STREAM: start}, count=100, block=1000))  # noqa: B023
-            for _, entries in batches or []:
-                for entry_id, fields in entries:
-                    position = entry_id
-                    event = Event.from_json(fields["event"])
-                    if event_type is None or event.type == event_type:
-                        yield event
+        for event in Following(self._pool, self._ask, self.close, after):
+            if event_type is None or event.type == event_type:
+                yield event
+
+    def put_aside(self) -> list[PutAside]:
+        """Events that Redis or Prefect refused again and again, and that are not tried any more."""
+        with self._pool.begin("looking for events that were put aside") as connection:
+            return outbox.those_put_aside(connection)
+
+    def retry(self, *event_ids: int) -> int:
+        """Have events that were put aside tried again, all or those named; return how many."""
+        with self._pool.begin("putting events back") as connection:
+            return outbox.put_back(connection, event_ids or None)
 
     def subscribe(self, *event_types: str) -> redis.client.PubSub:
         """A redis-py subscription to the channels of those types, for callers that speak Redis themselves."""

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from workbench.display.card import card_html
 from workbench.errors import EventError
 
-__all__ = ["STREAM", "Event", "channel", "check_type"]
+__all__ = ["PUT_ASIDE", "STREAM", "Event", "channel", "check_type", "refuse_undeliverable"]
 
 STREAM = "data_sync:events"
 """The stream that every event is added to, oldest first; channels are named after the type."""
 
+PUT_ASIDE = "event.put_aside"
+"""The type of the event that tells of another one, which somebody who should be told refuses."""
+
+# Prefect takes some 200 levels and 1.5 MB.
+_MOST_LEVELS, _MOST_BYTES = 100, 1_000_000
+_LONGEST_TYPE = 200
 _TYPE = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 
 
@@ -36,6 +42,9 @@ class Event:
         When it was written down, UTC.
     event_id : int
         Its number in the outbox. Delivery is at least once: listeners drop numbers they have seen.
+    position : str or None
+        Where it was read: what `follow(after=…)` goes on from, also in another process, and also when
+        Redis has lost its stream since. None where it was not read by `recent` or `follow`.
     """
 
     type: str
@@ -43,6 +52,7 @@ class Event:
     data: Mapping[str, Any]
     timestamp: datetime
     event_id: int
+    position: str | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
         return f"<Event {self.event_id} {self.type}, {self.timestamp:%Y-%m-%d %H:%M:%S %Z}>"
@@ -65,8 +75,8 @@ class Event:
         )
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> Event:
-        """The event that `to_json` wrote."""
+    def from_json(cls, text: str | bytes, position: str | None = None) -> Event:
+        """The event that `to_json` wrote, read at that position."""
         try:
             facts = json.loads(text)
             return cls(
@@ -75,8 +85,9 @@ class Event:
                 data=facts["data"],
                 timestamp=datetime.fromisoformat(facts["timestamp"]),
                 event_id=int(facts["event_id"]),
+                position=position,
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise EventError(f"not an event of workbench: {text[:80]!r}") from error
 
 
@@ -92,4 +103,40 @@ def check_type(event_type: str) -> str:
             f"{event_type!r} cannot be an event's type; use lower-case words joined by dots, "
             "such as 'market_data.written'"
         )
+    if len(event_type) > _LONGEST_TYPE:
+        raise EventError(
+            f"an event's type has at most {_LONGEST_TYPE} characters; this one, {event_type[:40]!r}…, "
+            f"has {len(event_type):,}"
+        )
     return event_type
+
+
+def refuse_undeliverable(event_type: str, data: Mapping[str, Any]) -> None:
+    """Raise an EventError where the data is JSON, but nested too deeply or too large to be passed on."""
+    level: Iterable[Any] = [data]
+    for _ in range(_MOST_LEVELS):
+        inner = (
+            item for value in level for item in _items(value) if isinstance(item, Mapping | list | tuple)
+        )
+        # One that stands there twice is looked at once.
+        level = list({id(item): item for item in inner}.values())
+        if not level:
+            break
+    else:
+        raise EventError(
+            f"the data of {event_type} is nested deeper than {_MOST_LEVELS} levels, which not everyone who "
+            "is told of it can read; flatten it, or store it and publish where it is"
+        )
+    try:
+        size = len(json.dumps(data))
+    except (TypeError, ValueError):
+        return  # not JSON at all, which the outbox says better
+    if size > _MOST_BYTES:
+        raise EventError(
+            f"the data of {event_type} has {size:,} bytes; an event carries at most {_MOST_BYTES:,}: "
+            "store it and publish where it is"
+        )
+
+
+def _items(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, Mapping) else value

@@ -3,16 +3,106 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from workbench.errors import EventError
-from workbench.events.event import Event, check_type
+from workbench.events.event import PUT_ASIDE, Event, check_type
 from workbench.tables.workbench import events
 
-__all__ = ["add", "delete_old", "pass_on"]
+__all__ = [
+    "SINKS",
+    "PutAside",
+    "Row",
+    "add",
+    "delete_old",
+    "pass_on",
+    "put_aside",
+    "put_back",
+    "rows",
+    "those_put_aside",
+]
+
+SINKS: Mapping[str, sa.Column[Any]] = {"redis": events.c.published_at, "prefect": events.c.prefect_at}
+"""Who is told of every event, each with the column that says since when."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the outbox, whose data nobody has looked at yet.
+
+    Attributes
+    ----------
+    event_id : int
+    type, service, key : str
+    data : str
+        JSON, as text: what cannot be read must not keep others from being read.
+    created_at : datetime
+        UTC.
+    """
+
+    event_id: int
+    type: str
+    service: str
+    key: str
+    data: str
+    created_at: datetime
+
+    def event(self, position: str | None = None) -> Event:
+        """The event.
+
+        Raises
+        ------
+        ValueError, RecursionError
+            Its data cannot be read.
+        """
+        return Event(self.type, self.service, json.loads(self.data), self.created_at, self.event_id, position)
+
+
+@dataclass(frozen=True)
+class PutAside:
+    """An event that somebody who should be told refuses, again and again.
+
+    Attributes
+    ----------
+    event_id : int
+    type, service : str
+        The event's.
+    sink : str
+        Who refuses it: "redis" or "prefect".
+    reason : str
+        What was said last.
+    tries : int
+    since : datetime
+        When it was put aside, UTC.
+    """
+
+    event_id: int
+    type: str
+    service: str
+    sink: str
+    reason: str
+    tries: int
+    since: datetime
+
+
+_ROW = (
+    events.c.event_id,
+    events.c.type,
+    events.c.service,
+    events.c.key,
+    sa.cast(events.c.data, sa.Text).label("data"),
+    events.c.created_at,
+)
+
+
+def rows() -> sa.Select[Any]:
+    """A query whose rows become `Row`s."""
+    return sa.select(*_ROW)
 
 
 def add(
@@ -25,7 +115,7 @@ def add(
     check_type(event_type)
     try:
         json.dumps(data, allow_nan=False)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise EventError(f"the data of {event_type} is not JSON: {error}") from error
     connection.execute(events.insert().values(type=event_type, service=service, key=key, data=dict(data)))
 
@@ -33,26 +123,96 @@ def add(
 def pass_on(
     connection: sa.Connection,
     marker: sa.Column[Any],
-    deliver: Callable[[Sequence[Event]], None],
+    deliver: Callable[[Sequence[Row]], Collection[int]],
     *,
     most: int,
+    only: int | None = None,
+    without: Collection[int] = (),
+    without_keys: Collection[str] = (),
 ) -> int:
     """Deliver the oldest events that `marker` does not mark yet, then mark them; return how many.
 
     Marked only after delivery: a relay that dies in between delivers them again.
+
+    Parameters
+    ----------
+    connection : Connection
+    marker : Column
+    deliver : callable
+        Given rows, oldest first; returns the ids of those that are to stay unmarked.
+    most : int
+    only : int, optional
+        The one event that is meant.
+    without, without_keys : collection
+        The ids of events, and keys of events, that must wait.
     """
-    rows = connection.execute(
-        sa.select(events).where(marker.is_(None)).order_by(events.c.event_id).limit(most)
-    ).all()
-    if not rows:
+    wanted: list[sa.ColumnElement[bool]] = [marker.is_(None)]
+    if only is not None:
+        wanted.append(events.c.event_id == only)
+    if without:
+        wanted.append(events.c.event_id.not_in(without))
+    if without_keys:
+        wanted.append(events.c.key.not_in(without_keys))
+    query = rows().where(*wanted).order_by(events.c.event_id).limit(most)
+    found = [Row(*row) for row in connection.execute(query)]
+    if not found:
         return 0
-    deliver([Event(row.type, row.service, row.data, row.created_at, row.event_id) for row in rows])
-    connection.execute(
-        events.update()
-        .where(events.c.event_id.in_([row.event_id for row in rows]))
-        .values({marker: sa.func.clock_timestamp()})
-    )
-    return len(rows)
+    left = set(deliver(found))
+    delivered = [row.event_id for row in found if row.event_id not in left]
+    _mark(connection, marker, delivered)
+    return len(delivered)
+
+
+def put_aside(connection: sa.Connection, row: Row, sink: str, reason: str, tries: int) -> None:
+    """Count an event as told to that sink, which refuses it, and tell everyone of that by another event."""
+    _mark(connection, SINKS[sink], [row.event_id])
+    if row.type == PUT_ASIDE:
+        return  # or there would be no end to it
+    facts = {
+        "event_id": row.event_id,
+        "type": row.type,
+        "service": row.service,
+        "sink": sink,
+        "reason": reason.replace("\0", ""),
+        "tries": tries,
+    }
+    add(connection, PUT_ASIDE, "events", facts)
+
+
+def those_put_aside(connection: sa.Connection) -> list[PutAside]:
+    """The events that were put aside and not put back since, oldest first."""
+    found = connection.execute(_put_aside().order_by(events.c.event_id))
+    return [
+        PutAside(
+            event_id=row.data["event_id"],
+            type=row.data["type"],
+            service=row.data["service"],
+            sink=row.data["sink"],
+            reason=row.data["reason"],
+            tries=row.data["tries"],
+            since=row.created_at,
+        )
+        for row in found
+    ]
+
+
+def put_back(connection: sa.Connection, event_ids: Collection[int] | None) -> int:
+    """Have events that were put aside tried again, all or these; return how many."""
+    query = _put_aside()
+    if event_ids is not None:
+        query = query.where(events.c.data["event_id"].as_integer().in_(event_ids))
+    tried = 0
+    for row in connection.execute(query).all():
+        marker = SINKS[row.data["sink"]]
+        tried += connection.execute(
+            events.update().where(events.c.event_id == row.data["event_id"]).values({marker: None})
+        ).rowcount
+        connection.execute(
+            events.update()
+            .where(events.c.event_id == row.event_id)
+            .values(data=row.data | {"put_back": True})
+        )
+    return tried
 
 
 def delete_old(connection: sa.Connection, *, days: int) -> int:
@@ -63,3 +223,19 @@ def delete_old(connection: sa.Connection, *, days: int) -> int:
     long_ago = sa.func.now() - sa.func.make_interval(0, 0, 0, days)
     result = connection.execute(events.delete().where(events.c.published_at < long_ago))
     return result.rowcount
+
+
+def _put_aside() -> sa.Select[Any]:
+    return sa.select(events.c.event_id, events.c.created_at, events.c.data).where(
+        events.c.type == PUT_ASIDE, events.c.data["put_back"].is_(None)
+    )
+
+
+def _mark(connection: sa.Connection, marker: sa.Column[Any], event_ids: Sequence[int]) -> None:
+    if event_ids:
+        connection.execute(
+            events.update()
+            .where(events.c.event_id.in_(event_ids))
+            # One moment for all of them: whoever reads in the order of these moments keeps theirs.
+            .values({marker: sa.func.statement_timestamp()})
+        )

@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -17,116 +18,47 @@ import sqlalchemy as sa
 from workbench.db.translate import translated
 from workbench.errors import ServerUnreachable, WorkbenchError
 from workbench.events import outbox
-from workbench.events.event import STREAM, Event, channel
-from workbench.tables.workbench import events
+from workbench.events.outbox import Row
+from workbench.events.sinks import PrefectSink, RedisSink, Sink
 
 __all__ = ["PrefectSink", "RedisSink", "Relay"]
 
 _LOCK = 0x72656C61
 _BATCH = 500
-_STREAM_LENGTH = 100_000
 _KEEP_DAYS = 30
 _IDLE_SECONDS = 1.0
 _RETRY_SECONDS = 2.0
-# What an HTTP server answers to content that it will never take.
-_REFUSED = {400, 413, 422}
+# An event that is refused is tried so often, with pauses that double.
+_TRIES = 5
+_PAUSE_SECONDS = 1.0
 
 logger = logging.getLogger("workbench.relay")
 
 
-class RedisSink:
-    """Adds events to the stream and publishes them on their channels."""
+@dataclass
+class _Refused:
+    """An event that a sink refuses, until it is taken or put aside."""
 
-    marker = events.c.published_at
-
-    def __init__(self, url: str) -> None:
-        import redis
-
-        self._redis = redis.Redis.from_url(url, socket_timeout=10, socket_connect_timeout=5)
-
-    def deliver(self, batch: Sequence[Event]) -> None:
-        """All of the batch, in order, or a ServerUnreachable."""
-        import redis
-
-        try:
-            pipeline = self._redis.pipeline(transaction=False)
-            for event in batch:
-                text = event.to_json()
-                pipeline.xadd(STREAM, {"event": text}, maxlen=_STREAM_LENGTH, approximate=True)
-                pipeline.publish(channel(event.type), text)
-            pipeline.execute()
-        except redis.RedisError as error:
-            raise ServerUnreachable(f"Redis does not answer: {error}") from error
-
-    def close(self) -> None:
-        """Close the connection to Redis."""
-        self._redis.close()
-
-
-class PrefectSink:
-    """Hands events to Prefect's server, where they can trigger deployments.
-
-    There an event is called `data_sync.<type>` and is about the resource `workbench.<service>`.
-    """
-
-    marker = events.c.prefect_at
-
-    def __init__(self, api_url: str, auth_string: str | None) -> None:
-        import httpx
-
-        auth = None
-        if auth_string:
-            user, _, password = auth_string.partition(":")
-            auth = httpx.BasicAuth(user, password)
-        self._client = httpx.Client(base_url=api_url.rstrip("/"), auth=auth, timeout=10)
-
-    def deliver(self, batch: Sequence[Event]) -> None:
-        """All of the batch, in order, or a ServerUnreachable.
-
-        An event that Prefect understands and refuses is told in the log and passed over: it would be
-        refused for ever, and hold up all that come after it.
-        """
-        import httpx
-
-        try:
-            reply = self._client.post("/events", json=[self._as_prefect_event(event) for event in batch])
-            if reply.status_code in _REFUSED and len(batch) > 1:
-                for event in batch:
-                    self.deliver([event])
-            elif reply.status_code in _REFUSED:
-                logger.error("Prefect refuses event %s: %s", batch[0].event_id, reply.text[:500])
-            else:
-                reply.raise_for_status()
-        except httpx.HTTPError as error:
-            raise ServerUnreachable(f"Prefect does not take events: {error}") from error
-
-    def close(self) -> None:
-        """Close the connection to Prefect."""
-        self._client.close()
-
-    @staticmethod
-    def _as_prefect_event(event: Event) -> dict[str, Any]:
-        import uuid
-
-        return {
-            # The same event always has the same id, so that a second delivery is known as one.
-            "id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"workbench:{event.event_id}:{event.timestamp}")),
-            "occurred": event.timestamp.isoformat(),
-            "event": f"data_sync.{event.type}",
-            "resource": {"prefect.resource.id": f"workbench.{event.service}"},
-            "payload": dict(event.data),
-        }
+    key: str
+    tries: int = 0
+    not_before: float = 0.0
 
 
 class Relay:
-    """Passes the outbox on to its sinks, each at its own pace: one that is down holds up no other."""
+    """Passes the outbox on to its sinks, each at its own pace: one that is down holds up no other.
 
-    def __init__(self, url: sa.URL, sinks: Sequence[RedisSink | PrefectSink]) -> None:
+    An event that a sink refuses, though it takes others, is tried again with pauses that grow, and then put
+    aside. Until then it holds up the events of its key, whose order is promised, and no others; an event
+    without a key holds up none.
+    """
+
+    def __init__(self, url: sa.URL, sinks: Sequence[Sink]) -> None:
         self._engine = sa.create_engine(url, pool_size=2, pool_pre_ping=True)
         self._url = url.set(drivername="postgresql").render_as_string(hide_password=False)
         self._sinks = sinks
         self._stop = threading.Event()
         self._not_before = dict.fromkeys(range(len(sinks)), 0.0)
+        self._refused: list[dict[int, _Refused]] = [{} for _ in sinks]
 
     def stop(self) -> None:
         """Let `run` return after what it is doing."""
@@ -149,6 +81,9 @@ class Relay:
                         self._work(listener)
             except (psycopg.Error, WorkbenchError) as error:
                 logger.warning("waiting for PostgreSQL: %s", str(error).strip())
+                self._stop.wait(_RETRY_SECONDS)
+            except Exception:
+                logger.exception("unforeseen; going on")
                 self._stop.wait(_RETRY_SECONDS)
 
     def pass_on_once(self) -> int:
@@ -178,11 +113,83 @@ class Relay:
     def _serve(self, number: int) -> int:
         if time.monotonic() < self._not_before[number]:
             return 0
-        sink = self._sinks[number]
+        sink, refused = self._sinks[number], self._refused[number]
+        marker = outbox.SINKS[sink.name]
+        due = [event_id for event_id, one in refused.items() if time.monotonic() >= one.not_before]
         try:
             with translated("the outbox"), self._engine.begin() as connection:
-                return outbox.pass_on(connection, sink.marker, sink.deliver, most=_BATCH)
+
+                def deliver(batch: Sequence[Row]) -> set[int]:
+                    return self._deliver(connection, sink, refused, batch)
+
+                done = 0
+                for event_id in due:
+                    done += outbox.pass_on(connection, marker, deliver, most=1, only=event_id)
+                waiting = {one.key for one in refused.values()} - {""}
+                done += outbox.pass_on(
+                    connection, marker, deliver, most=_BATCH, without=list(refused), without_keys=waiting
+                )
+                return done
         except ServerUnreachable as error:
             logger.warning("%s", error)
             self._not_before[number] = time.monotonic() + _RETRY_SECONDS
             return 0
+
+    def _deliver(
+        self, connection: sa.Connection, sink: Sink, refused: dict[int, _Refused], batch: Sequence[Row]
+    ) -> set[int]:
+        """Deliver what the sink takes; return the ids of the others, which are tried again."""
+        taken, reasons = _bisected(sink, batch)
+        for event_id in taken:
+            refused.pop(event_id, None)
+        left = {row.event_id for row in batch} - taken
+        for row in batch:
+            if row.event_id not in reasons:
+                continue
+            reason = reasons[row.event_id]
+            one = refused.setdefault(row.event_id, _Refused(row.key))
+            one.tries += 1
+            if one.tries < _TRIES:
+                one.not_before = time.monotonic() + _PAUSE_SECONDS * 2.0 ** (one.tries - 1)
+                logger.warning("%s refuses event %s (%s): %s", sink.name, row.event_id, row.type, reason)
+                continue
+            outbox.put_aside(connection, row, sink.name, reason, one.tries)
+            del refused[row.event_id]
+            left.discard(row.event_id)
+            logger.error(
+                "event %s (%s) is put aside: %s refused it %s times: %s; see wb.events.put_aside()",
+                *(row.event_id, row.type, sink.name, one.tries, reason),
+            )
+        return left
+
+
+def _bisected(sink: Sink, batch: Sequence[Row]) -> tuple[set[int], dict[int, str]]:
+    """The ids of those that the sink takes, and of those that it refuses, with its reasons.
+
+    What has the key of one that is refused is not offered after it.
+
+    Raises
+    ------
+    ServerUnreachable
+        Nobody answers, or not even an event that cannot be refused is taken.
+    """
+    taken: set[int] = set()
+    reasons: dict[int, str] = {}
+    keys: set[str] = set()
+    waiting = [list(batch)]
+    while waiting:
+        rows = [row for row in waiting.pop() if row.key not in keys]
+        if not rows:
+            continue
+        reason = sink.deliver(rows)
+        if reason is None:
+            taken.update(row.event_id for row in rows)
+        elif not reasons and not taken and not sink.is_well():
+            raise ServerUnreachable(f"{sink.name} does not take events: {reason}")
+        elif len(rows) == 1:
+            reasons[rows[0].event_id] = reason
+            keys |= {rows[0].key} - {""}
+        else:
+            middle = len(rows) // 2
+            waiting += [rows[middle:], rows[:middle]]
+    return taken, reasons

@@ -253,8 +253,12 @@ def _keep(
         banner = f"**This run failed**\n\n~~~~~~~~text\n{text}\n~~~~~~~~"
         cell = {"cell_type": "markdown", "metadata": {"tags": [FAILURE_TAG]}, "source": banner}
         document["cells"].insert(0, cell | ({"id": "failure"} if document["nbformat_minor"] >= 5 else {}))
-    replace_file(output, (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode())
-    partial.unlink()
+    try:
+        replace_file(output, (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode())
+        partial.unlink()
+    except OSError as error:
+        if failure is None:
+            raise NotebookError(f"The run's output {output} cannot be written: {error.strerror}.") from error
 
 
 def _show(

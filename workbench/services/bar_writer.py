@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from workbench.db import frames
 from workbench.db.columns import escaped
+from workbench.db.copying import copying
 from workbench.db.frames import Written
 from workbench.marketdata.bars import BAR_COLUMNS
 from workbench.services.bar_series import series_states
@@ -210,7 +211,7 @@ def _copy(connection: sa.Connection, plain: _Plain, rows: npt.NDArray[np.bool_])
     how = "FORMAT binary" if many else "FORMAT text"
     with (
         driver.cursor() as cursor,
-        cursor.copy(f"COPY {market_data} ({names}) FROM STDIN ({how})".encode()) as copy,
+        copying(cursor, f"COPY {market_data} ({names}) FROM STDIN ({how})") as copy,
     ):
         data = _as_binary(plain, numbers, times, values) if many else _as_text(plain, numbers, times, values)
         for start in range(0, len(data), _COPY_BYTES):

@@ -15,7 +15,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
-        Stack(Settings.load()).supervise()
+        Stack(Settings.load()).supervise(guarded=True, again="--again" in sys.argv[1:])
     except WorkbenchError as error:
         logging.getLogger("workbench.stack").error("%s", error)
         return 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -48,6 +49,7 @@ def findings_of(settings: Settings) -> list[Finding]:
         lambda: _schedules(settings),
         lambda: _database(settings),
         lambda: _connections(settings),
+        lambda: _events(settings),
         _prefect_profile,
     ]
     return [finding for check in checks for finding in check()]
@@ -240,6 +242,29 @@ def _connections(settings: Settings) -> Iterator[Finding]:
         )
     elif budget.in_use <= _MUCH * budget.allowed:
         yield Finding("ok", f"{used}{who}; {reckoned}")
+
+
+def _events(settings: Settings) -> Iterator[Finding]:
+    from workbench.db.pool import ServiceConnectionPool
+    from workbench.db.roles import RUNS_ROLE, role_url
+    from workbench.events import outbox
+
+    try:
+        url = Servers(settings).addresses()[0]
+        pool = ServiceConnectionPool("runs", lambda: role_url(settings, url, RUNS_ROLE))
+        with contextlib.closing(pool), pool.begin("looking for events that were put aside") as connection:
+            aside = outbox.those_put_aside(connection)
+    except WorkbenchError:
+        # What is wrong with the server or the database was told above.
+        return
+    if aside:
+        last = aside[-1]
+        yield Finding(
+            "warn",
+            f"{len(aside):,} event{'s were' if len(aside) > 1 else ' was'} put aside, the last one "
+            f"{last.event_id} ({last.type}): {last.sink} refused it {last.tries} times: {last.reason[:120]}",
+            "Look: wb.events.put_aside(); try again: wb.events.retry()",
+        )
 
 
 def _fit(settings: Settings, budget: ConnectionBudget) -> str:

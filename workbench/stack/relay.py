@@ -15,7 +15,8 @@ from workbench.stack.stack import Stack
 def main() -> int:
     """Relay the events of this environment until SIGTERM or SIGINT; 1 if its servers do not run."""
     from workbench.db.roles import RUNS_ROLE, role_url
-    from workbench.events.relay import PrefectSink, RedisSink, Relay
+    from workbench.events.relay import Relay
+    from workbench.events.sinks import PrefectSink, RedisSink, Sink
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     # One line a request would fill the log with what the outbox already records.
@@ -27,7 +28,7 @@ def main() -> int:
     except WorkbenchError as error:
         logger.error("%s", error)
         return 1
-    sinks: list[RedisSink | PrefectSink] = [RedisSink(endpoints.redis_url)]
+    sinks: list[Sink] = [RedisSink(endpoints.redis_url)]
     if endpoints.prefect_api_url is not None:
         sinks.append(PrefectSink(endpoints.prefect_api_url, endpoints.prefect_auth_string))
     relay = Relay(role_url(settings, endpoints.database_url, RUNS_ROLE), sinks)

@@ -19,13 +19,14 @@ from workbench.embedded.process import ManagedProcess, marked, stop_process, wai
 from workbench.errors import ServerError
 from workbench.settings import Settings
 from workbench.stack.environment import process_environment
+from workbench.stack.guardian import GUARDIAN
 from workbench.stack.look import claim, looking
 from workbench.stack.model import Endpoints, Finding, Progress, ServiceStatus
 from workbench.stack.schedules import Schedules
 from workbench.stack.servers import Servers
 from workbench.stack.services import Services
-from workbench.stack.state import StateFile
-from workbench.stack.supervisor import SUPERVISOR, Supervisor, supervisor_lock
+from workbench.stack.state import SUPERVISOR, StateFile, supervisor_lock
+from workbench.stack.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from workbench.stack.labs import LabProcess
@@ -57,6 +58,7 @@ class Stack:
         self._servers = Servers(settings)
         self._services = Services(settings)
         self._supervisor = ManagedProcess(SUPERVISOR, self._home)
+        self._guardian = ManagedProcess(GUARDIAN, self._home)
         self._state = StateFile(self._home)
 
     def start_servers(self, progress: Progress | None = None) -> Endpoints:
@@ -132,7 +134,7 @@ class Stack:
         """Have everything run in the background, and wait until it is ready.
 
         A supervisor is started, detached from this process, unless one runs; it takes over whatever an
-        earlier, killed one left running.
+        earlier, killed one left running. From then on a guardian starts it again when it is killed.
 
         Raises
         ------
@@ -146,8 +148,17 @@ class Stack:
                 self._await_supervisor(tell)
         return self.endpoints()
 
-    def supervise(self, progress: Progress | None = None) -> None:
+    def supervise(
+        self, progress: Progress | None = None, *, guarded: bool = False, again: bool = False
+    ) -> None:
         """Run everything from this process until SIGTERM or SIGINT, then stop all of it.
+
+        Parameters
+        ----------
+        progress : callable, optional
+        guarded, again : bool
+            For the supervisor in the background: whether another process starts it again when it is
+            killed, and whether it was started so.
 
         Raises
         ------
@@ -155,7 +166,9 @@ class Stack:
             It runs already, or something cannot be started.
         """
         self._make_home()
-        Supervisor(self._settings, self.start_servers, progress or logger.info).run()
+        Supervisor(
+            self._settings, self.start_servers, progress or logger.info, guarded=guarded, again=again
+        ).run()
 
     def labs(self) -> list[LabProcess]:
         """JupyterLab and the kernels that work on this home, whoever started them; ends none."""
@@ -179,9 +192,12 @@ class Stack:
             return []
         with exclusive(self._home / "run" / "up.lock", patience=_UP_PATIENCE, doing="starting or stopping"):
             ran = self._running()
+            # First, and once more: a supervisor that still runs may have started another one meanwhile.
+            self._guardian.stop()
             # What it started is stopped below, each with its own patience.
             if self._supervisor.stop(patience=_DOWN_PATIENCE, family=False):
                 tell("Stopped supervisor")
+            self._guardian.stop()
             for name in reversed(self._services.names()):
                 if self._services.processes[name].stop():
                     tell(f"Stopped {name}")

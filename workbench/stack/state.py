@@ -9,7 +9,15 @@ from typing import Literal
 
 from workbench.embedded.files import replace_file
 
-__all__ = ["StackState", "StateFile"]
+__all__ = ["SUPERVISOR", "StackState", "StateFile", "supervisor_lock"]
+
+SUPERVISOR = "supervisor"
+"""The name of the supervisor's process."""
+
+
+def supervisor_lock(home: Path) -> Path:
+    """The lock that a supervisor of that home holds as long as it lives."""
+    return home / "run" / "supervisor.lock"
 
 
 @dataclass

@@ -2,41 +2,38 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
+import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from workbench.embedded.locks import exclusive, is_held
 from workbench.embedded.process import ManagedProcess
 from workbench.errors import ServerError, WorkbenchError
 from workbench.settings import Settings
+from workbench.stack.environment import process_environment
+from workbench.stack.guardian import GUARDIAN
 from workbench.stack.model import Endpoints, Progress
+from workbench.stack.pauses import Pauses
 from workbench.stack.servers import Servers
 from workbench.stack.services import PREFECT_SERVER, Services, await_ready
-from workbench.stack.state import StackState, StateFile
+from workbench.stack.state import SUPERVISOR, StackState, StateFile, supervisor_lock
 
 __all__ = ["SUPERVISOR", "Supervisor", "supervisor_lock"]
 
-SUPERVISOR = "supervisor"
-
 _LOOK_EVERY = 1.0
-_LONGEST_PAUSE = 60.0
-# A process that lived this long counts as healthy again.
-_HEALTHY_AFTER = 60.0
 
-
-def supervisor_lock(home: Path) -> Path:
-    """The lock that a supervisor of that home holds as long as it lives."""
-    return home / "run" / "supervisor.lock"
+logger = logging.getLogger("workbench.stack")
 
 
 class Supervisor:
-    """Runs in the foreground of its process until SIGTERM or SIGINT.
+    """Runs in the foreground of its process until SIGTERM, SIGINT or SIGHUP; nothing else ends it.
 
     Parameters
     ----------
@@ -45,11 +42,24 @@ class Supervisor:
         Brings up PostgreSQL and Redis; given a progress callable, returns the endpoints.
     progress : callable
         Told what is being done.
+    guarded : bool
+        Whether a guardian starts it again when it is killed; for one that runs in the background.
+    again : bool
+        Whether it was started so: whatever cannot be started then is tried until it can.
     """
 
     def __init__(
-        self, settings: Settings, start_servers: Callable[[Progress], Endpoints], progress: Progress
+        self,
+        settings: Settings,
+        start_servers: Callable[[Progress], Endpoints],
+        progress: Progress,
+        *,
+        guarded: bool = False,
+        again: bool = False,
     ) -> None:
+        self._settings = settings
+        self._again = again
+        self._guardian = ManagedProcess(GUARDIAN, Path(os.path.realpath(settings.home))) if guarded else None
         self._home = Path(os.path.realpath(settings.home))
         self._start_servers = start_servers
         self._told = progress
@@ -58,8 +68,7 @@ class Supervisor:
         self._file = StateFile(self._home)
         self._state = StackState(os.getpid())
         self._end = threading.Event()
-        self._pauses: dict[str, float] = {}
-        self._not_before: dict[str, float] = {}
+        self._pauses = Pauses()
 
     def run(self) -> None:
         """Start everything, keep it running, and stop it in the end.
@@ -73,25 +82,43 @@ class Supervisor:
         if is_held(supervisor_lock(self._home)):
             raise ServerError(f"The stack of {self._home} runs already; see: workbench status")
         with (
-            exclusive(supervisor_lock(self._home), patience=0.0, doing="running this stack"),
+            # Whoever asks whether it is held takes it for a moment.
+            exclusive(supervisor_lock(self._home), patience=1.0, doing="running this stack"),
             self._signals(),
         ):
             ManagedProcess(SUPERVISOR, self._home).adopt(os.getpid())
-            self._file.write(self._state)
+            before = self._file.read()
+            if self._again and before is not None:
+                self._state.restarts = before.restarts
+                self._restarted(SUPERVISOR)
+            self._phase("starting")
             found_running = not self._servers.are_down()
             try:
-                endpoints = self._bring_up()
-                self._watch(endpoints)
-            except WorkbenchError as error:
+                endpoints = self._bring_up_at_last() if self._again else self._bring_up()
+            except Exception as error:
                 self._phase("failed", str(error))
                 self._stop_services()
                 if not found_running:
                     self._servers.stop(self._say)
                 raise
+            if endpoints is not None:
+                self._watch(endpoints)
             self._phase("stopping")
+            self._stop_guardian()
             self._stop_services()
             self._servers.stop(self._say)
             self._file.clear()
+
+    def _bring_up_at_last(self) -> Endpoints | None:
+        """Bring everything up, with pauses that grow; None where we are told to end before it is."""
+        while not self._end.is_set():
+            if self._pauses.are_over("start"):
+                try:
+                    return self._bring_up()
+                except Exception as error:  # noqa: BLE001 - only a signal may end it
+                    self._cannot(error)
+            self._end.wait(_LOOK_EVERY)
+        return None
 
     def _bring_up(self) -> Endpoints:
         endpoints = self._start_servers(self._say)
@@ -102,49 +129,77 @@ class Supervisor:
                     self._services.service(name, endpoints).start()
                     endpoints = self._now(endpoints)
             for name in stage:
-                await_ready(self._services.service(name, endpoints), self._end.is_set)
+                await_ready(self._services.service(name, endpoints), self._need_not_wait)
         if not self._end.is_set():
+            self._keep_guardian()
             self._phase("ready")
         return endpoints
+
+    def _need_not_wait(self) -> bool:
+        if self._servers.are_down():
+            raise ServerError("PostgreSQL or Redis ended while the services that need them were starting.")
+        return self._end.is_set()
 
     def _watch(self, endpoints: Endpoints) -> None:
         while not self._end.wait(_LOOK_EVERY):
             try:
-                if self._servers.are_down() and self._may_start("servers"):
-                    self._restarted("servers")
-                    self._start_servers(self._say)
-                for name in self._services.names():
+                endpoints = self._keep_servers(endpoints)
+                self._keep_guardian()
+            except Exception as error:  # noqa: BLE001 - only a signal may end it
+                self._cannot(error)
+                continue
+            for name in self._services.names():
+                try:
                     endpoints = self._keep(name, endpoints)
-            except WorkbenchError as error:
-                # Tried again, with pauses that grow, for as long as it takes.
-                self._say(f"Cannot be started again yet: {error}")
+                except Exception as error:  # noqa: BLE001
+                    self._cannot(error)
+
+    def _cannot(self, error: Exception) -> None:
+        """Tell what went wrong: it is tried again, with pauses that grow, for as long as it takes."""
+        if not isinstance(error, WorkbenchError):
+            logger.error("unforeseen, in the supervisor", exc_info=error)
+        self._say(f"Cannot be started again yet: {error}")
+
+    def _keep_servers(self, endpoints: Endpoints) -> Endpoints:
+        if not self._servers.are_down() or not self._pauses.are_over("servers"):
+            return endpoints
+        self._restarted("servers")
+        fresh = self._start_servers(self._say)
+        if (fresh.database_url, fresh.redis_url) != (endpoints.database_url, endpoints.redis_url):
+            # On another port: the services were told the old one when they started.
+            self._stop_all_but(None)
+        return fresh
+
+    def _keep_guardian(self) -> None:
+        if self._guardian is not None and self._guardian.pid() is None and self._pauses.are_over(GUARDIAN):
+            self._guardian.start(
+                [sys.executable, "-m", "workbench.stack.guardian"],
+                environment=process_environment(self._settings, {}),
+                folder=self._home,
+            )
+
+    def _stop_guardian(self) -> None:
+        if self._guardian is not None:
+            self._guardian.stop()
 
     def _keep(self, name: str, endpoints: Endpoints) -> Endpoints:
         process = self._services.processes[name]
-        if process.pid() is not None or not self._may_start(name):
+        if process.pid() is not None or not self._pauses.are_over(name):
             return endpoints
         self._restarted(name)
         self._services.service(name, endpoints).start()
         fresh = self._now(endpoints)
         if name == PREFECT_SERVER and fresh != endpoints:
             # It has another port now, and the others were told the old one when they started.
-            for other in self._services.names():
-                if other != PREFECT_SERVER:
-                    self._services.processes[other].stop()
-                    self._not_before.pop(other, None)
+            self._stop_all_but(PREFECT_SERVER)
         return fresh
 
-    def _may_start(self, name: str) -> bool:
-        """Whether the pause since the last start is over; the pause doubles, up to a minute."""
-        now = time.monotonic()
-        earliest = self._not_before.get(name, 0.0)
-        if now < earliest:
-            return False
-        lived = now - earliest
-        pause = 1.0 if lived > _HEALTHY_AFTER else min(self._pauses.get(name, 0.5) * 2, _LONGEST_PAUSE)
-        self._pauses[name] = pause
-        self._not_before[name] = now + pause
-        return True
+    def _stop_all_but(self, kept: str | None) -> None:
+        """Stop services, to be started again with what they must know now."""
+        for other in self._services.names():
+            if other != kept:
+                self._services.processes[other].stop()
+                self._pauses.forget(other)
 
     def _restarted(self, name: str) -> None:
         self._state.restarts[name] = self._state.restarts.get(name, 0) + 1
@@ -163,11 +218,18 @@ class Supervisor:
         self._told(step)
         # Those who wait read the start's steps; the log keeps all of them.
         self._state.steps = [*self._state.steps[-99:], step]
-        self._file.write(self._state)
+        self._write_state()
 
-    def _phase(self, phase: str, error: str = "") -> None:
-        self._state.phase, self._state.error = phase, error  # type: ignore[assignment]
-        self._file.write(self._state)
+    def _phase(self, phase: Literal["starting", "ready", "stopping", "failed"], error: str = "") -> None:
+        self._state.phase, self._state.error = phase, error
+        self._write_state()
+
+    def _write_state(self) -> None:
+        try:
+            self._file.write(self._state)
+        except OSError as error:
+            # A full disk, say: what runs goes on running without it.
+            logger.warning("the state of the stack cannot be written: %s", error.strerror)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

@@ -81,3 +81,25 @@ def test_data_is_json(wb: Workbench, data: dict[str, Any], admin: Connection) ->
     with pytest.raises((EventError, ValueRefused)):
         wb.events.publish_data_event("thing.done", "logging", data)
     assert _outbox(admin) == []
+
+
+def _nested(levels: int) -> dict[str, Any]:
+    data: dict[str, Any] = {}
+    for _ in range(levels - 1):
+        data = {"a": data}
+    return data
+
+
+def test_what_not_everyone_could_be_told_is_refused(wb: Workbench, admin: Connection) -> None:
+    for data, complaint in (
+        (_nested(101), "nested deeper than 100 levels"),
+        (_nested(100_000), "nested deeper than 100 levels"),
+        ({"text": "x" * 1_000_000}, "carries at most 1,000,000"),
+    ):
+        with pytest.raises(EventError, match=complaint):
+            wb.events.publish_data_event("thing.done", "logging", data)
+    with pytest.raises(EventError, match="at most 200 characters"):
+        wb.events.publish_data_event("x" * 201, "logging", {})
+    assert _outbox(admin) == []
+    wb.events.publish_data_event("thing.done", "logging", _nested(100))
+    assert len(_outbox(admin)) == 1

@@ -17,7 +17,8 @@ from tests.integration.events.conftest import ONES_OWN, MakeRelay, wait_until_to
 from tests.servers import ServerPark, wait_for
 from workbench import Workbench
 from workbench.errors import ServerUnreachable
-from workbench.events import Event, outbox
+from workbench.events import outbox, relay
+from workbench.events.outbox import Row
 from workbench.events.relay import PrefectSink, RedisSink, Relay
 
 RunRelay = Callable[[Relay], threading.Event]
@@ -77,7 +78,7 @@ def test_a_running_relay_passes_on_what_is_committed(
 class DyingSink(RedisSink):
     """Delivers, and dies before that can be noted."""
 
-    def deliver(self, batch: Sequence[Event]) -> None:
+    def deliver(self, batch: Sequence[Row]) -> str | None:
         super().deliver(batch)
         raise KeyboardInterrupt
 
@@ -150,7 +151,10 @@ def test_a_redis_that_is_down_stops_no_write_and_is_told_all_when_it_returns(
 
 @pytest.fixture
 def prefect_api() -> Iterator[tuple[str, list[dict[str, Any]], list[int]]]:
-    """An HTTP server that records what is posted to it: its URL, the requests, and the statuses to answer."""
+    """An HTTP server that records what is posted: its URL, the requests, and the statuses to answer.
+
+    As Prefect does with what is nested too deeply, it answers 500 where one of the events is poison.
+    """
     requests: list[dict[str, Any]] = []
     statuses: list[int] = []
 
@@ -158,7 +162,8 @@ def prefect_api() -> Iterator[tuple[str, list[dict[str, Any]], list[int]]]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             requests.append({"path": self.path, "authorization": self.headers["Authorization"], "body": body})
-            self.send_response(statuses.pop(0) if statuses else 204)
+            refused = any(event["payload"].get("poison") for event in body)
+            self.send_response(statuses.pop(0) if statuses else 500 if refused else 204)
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
@@ -210,21 +215,116 @@ def test_a_prefect_that_refuses_is_told_again_with_the_same_id_and_holds_up_no_r
     assert len(wb.events.recent()) == 1
 
 
-def test_an_event_that_prefect_will_never_take_holds_up_no_other(
+def test_an_event_that_prefect_will_never_take_is_put_aside_after_some_tries(
     wb: Workbench,
     make_relay: MakeRelay,
     prefect_api: tuple[str, list[dict[str, Any]], list[int]],
     caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    url, requests, statuses = prefect_api
-    _publish(wb, 3)
-    # The batch is refused, then, one by one, the second of its events.
-    statuses.extend([422, 204, 422, 204])
-    relay = make_relay(PrefectSink(url, None))
-    assert relay.pass_on_once() == 3
-    assert [len(request["body"]) for request in requests] == [3, 1, 1, 1]
-    assert "Prefect refuses event" in caplog.text
-    assert relay.pass_on_once() == 0
+    """Meanwhile it holds up those of its key, in their order, and nobody else."""
+    url, requests, _ = prefect_api
+    monkeypatch.setattr(relay, "_PAUSE_SECONDS", 0.0)
+
+    def accepted() -> list[tuple[str, int]]:
+        whole = [r["body"] for r in requests if not any(e["payload"].get("poison") for e in r["body"])]
+        told = [event for body in whole for event in body if "n" in event["payload"]]
+        return [(event["event"], event["payload"]["n"]) for event in told]
+
+    for number in range(4):
+        poison = {"poison": True} if number == 1 else {}
+        for key in ("a", "b", ""):
+            data = {"n": number, **(poison if key != "b" else {})}
+            wb.events.publish_data_event(f"of.{key or 'none'}", "runs", data, key=key)
+    passing_on = make_relay(PrefectSink(url, None))
+    passing_on.pass_on_once()
+    assert accepted() == [
+        *(("data_sync.of.a", 0), ("data_sync.of.b", 0), ("data_sync.of.none", 0), ("data_sync.of.b", 1)),
+        *(("data_sync.of.b", 2), ("data_sync.of.none", 2), ("data_sync.of.b", 3), ("data_sync.of.none", 3)),
+    ]
+    for _ in range(10):
+        passing_on.pass_on_once()
+    assert [at for at in accepted() if at[0] == "data_sync.of.a"] == [
+        ("data_sync.of.a", n) for n in (0, 2, 3)
+    ]
+    assert len(accepted()) == len(set(accepted())) == 10
+    assert "is put aside: prefect refused it 5 times: it answers 500" in caplog.text
+    aside = wb.events.put_aside()
+    assert [(one.type, one.sink, one.tries) for one in aside] == [
+        ("of.a", "prefect", 5),
+        ("of.none", "prefect", 5),
+    ]
+    assert aside[0].reason.startswith("it answers 500")
+    told = [event for request in requests for event in request["body"]]
+    assert {e["payload"]["event_id"] for e in told if e["event"] == "data_sync.event.put_aside"} == {
+        one.event_id for one in aside
+    }
+
+
+def test_an_event_that_was_put_aside_is_tried_again_when_somebody_says_so(
+    wb: Workbench,
+    make_relay: MakeRelay,
+    prefect_api: tuple[str, list[dict[str, Any]], list[int]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url, requests, _ = prefect_api
+    monkeypatch.setattr(relay, "_PAUSE_SECONDS", 0.0)
+    wb.events.publish_data_event("thing.done", "runs", {"poison": True})
+    wb.events.publish_data_event("thing.done", "runs", {"poison": True})
+    passing_on = make_relay(PrefectSink(url, None))
+    for _ in range(8):
+        passing_on.pass_on_once()
+    first, second = wb.events.put_aside()
+    requests.clear()
+    assert wb.events.retry(second.event_id) == 1
+    assert wb.events.put_aside() == [first]
+    passing_on.pass_on_once()
+    assert [len(request["body"]) for request in requests] == [1, 1]  # it and the probe
+    assert wb.events.retry() == 1
+    for _ in range(8):
+        passing_on.pass_on_once()
+    assert [one.event_id for one in wb.events.put_aside()] == [second.event_id, first.event_id]
+
+
+def test_a_prefect_that_takes_no_event_at_all_puts_none_aside(
+    wb: Workbench,
+    make_relay: MakeRelay,
+    prefect_api: tuple[str, list[dict[str, Any]], list[int]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url, _, statuses = prefect_api
+    monkeypatch.setattr(relay, "_RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(relay, "_PAUSE_SECONDS", 0.0)
+    _publish(wb, 2)
+    statuses.extend([500] * 40)
+    passing_on = make_relay(PrefectSink(url, None))
+    for _ in range(20):
+        assert passing_on.pass_on_once() == 0
+    assert wb.events.put_aside() == []
+    assert statuses == []
+    assert passing_on.pass_on_once() == 2
+
+
+def test_what_cannot_even_be_read_does_not_end_the_relay(
+    wb: Workbench,
+    make_relay: MakeRelay,
+    run_relay: RunRelay,
+    admin: Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """PostgreSQL takes JSON that is nested deeper than Python reads."""
+    monkeypatch.setattr(relay, "_PAUSE_SECONDS", 0.0)
+    _publish(wb, 1)
+    admin.execute(
+        "INSERT INTO workbench.events (type, service, data) VALUES ('deep.done', 'runs', "
+        "(repeat('{\"a\":', 3000) || '1' || repeat('}', 3000))::jsonb)"
+    )
+    assert run_relay(make_relay()).wait(30)
+    _publish(wb, 1)
+    wait_until_told(wb, 3)
+    assert [event.type for event in wb.events.recent()][-1] == "event.put_aside"
+    (aside,) = wb.events.put_aside()
+    assert (aside.type, aside.sink) == ("deep.done", "redis")
 
 
 def test_events_that_redis_has_had_for_long_are_deleted(wb: Workbench, admin: Connection) -> None:

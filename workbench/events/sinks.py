@@ -1,0 +1,132 @@
+"""Who is told of every event: Redis, for listeners, and Prefect, where events can trigger deployments."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from workbench.errors import ServerUnreachable
+from workbench.events.event import STREAM, Event, channel
+from workbench.events.outbox import Row
+
+__all__ = ["PrefectSink", "RedisSink", "Sink"]
+
+_STREAM_LENGTH = 100_000
+# What an HTTP server answers that is not to be had just now, or not by us: no event is to blame for it.
+_AWAY = {401, 403, 404, 407, 408, 425, 429, 502, 503, 504}
+
+
+class Sink(Protocol):
+    """Somebody who is told of events; `name` is one of `outbox.SINKS`."""
+
+    name: str
+
+    def deliver(self, batch: Sequence[Row]) -> str | None:
+        """Tell of all of the batch, in order; or say why the batch is refused, all of it or in part.
+
+        Raises
+        ------
+        ServerUnreachable
+            Nobody answers; the events have nothing to do with it.
+        """
+
+    def is_well(self) -> bool:
+        """Whether an event that cannot be refused is taken now."""
+
+    def close(self) -> None:
+        """Close the connection."""
+
+
+class RedisSink:
+    """Adds events to the stream and publishes them on their channels."""
+
+    name = "redis"
+
+    def __init__(self, url: str) -> None:
+        import redis
+
+        self._redis = redis.Redis.from_url(url, socket_timeout=10, socket_connect_timeout=5)
+
+    def deliver(self, batch: Sequence[Row]) -> str | None:
+        """All of the batch, in order; why not, where one cannot be read."""
+        import redis
+
+        try:
+            texts = [(row.type, row.event().to_json()) for row in batch]
+        except (ValueError, RecursionError) as error:
+            return f"it cannot be read: {error}"
+        try:
+            pipeline = self._redis.pipeline(transaction=False)
+            for event_type, text in texts:
+                pipeline.xadd(STREAM, {"event": text}, maxlen=_STREAM_LENGTH, approximate=True)
+                pipeline.publish(channel(event_type), text)
+            pipeline.execute()
+        except redis.RedisError as error:
+            raise ServerUnreachable(f"Redis does not answer: {error}") from error
+        return None
+
+    def is_well(self) -> bool:
+        """It never refuses an event; what cannot be read does not depend on it."""
+        return True
+
+    def close(self) -> None:
+        """Close the connection to Redis."""
+        self._redis.close()
+
+
+class PrefectSink:
+    """Hands events to Prefect's server, where they can trigger deployments.
+
+    There an event is called `data_sync.<type>` and is about the resource `workbench.<service>`.
+    """
+
+    name = "prefect"
+
+    def __init__(self, api_url: str, auth_string: str | None) -> None:
+        import httpx
+
+        auth = None
+        if auth_string:
+            user, _, password = auth_string.partition(":")
+            auth = httpx.BasicAuth(user, password)
+        self._client = httpx.Client(base_url=api_url.rstrip("/"), auth=auth, timeout=10)
+
+    def deliver(self, batch: Sequence[Row]) -> str | None:
+        """All of the batch, in order; why not, where Prefect does not take it."""
+        try:
+            return self._post([_as_prefect_event(row.event()) for row in batch])
+        except (ValueError, RecursionError) as error:
+            return f"it cannot be read: {error}"
+
+    def is_well(self) -> bool:
+        """Whether Prefect takes a plain event, `data_sync.relay.probe`."""
+        probe = Event("relay.probe", "relay", {}, datetime.now(UTC), 0)
+        return self._post([_as_prefect_event(probe)]) is None
+
+    def close(self) -> None:
+        """Close the connection to Prefect."""
+        self._client.close()
+
+    def _post(self, events: list[dict[str, Any]]) -> str | None:
+        import httpx
+
+        try:
+            reply = self._client.post("/events", json=events)
+            if reply.status_code in _AWAY:
+                reply.raise_for_status()
+        except httpx.HTTPError as error:
+            raise ServerUnreachable(f"Prefect does not take events: {error}") from error
+        return None if reply.is_success else f"it answers {reply.status_code}: {reply.text[:500]}"
+
+
+def _as_prefect_event(event: Event) -> dict[str, Any]:
+    return {
+        # The same event always has the same id, so that a second delivery is known as one.
+        "id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"workbench:{event.event_id}:{event.timestamp}")),
+        "occurred": event.timestamp.isoformat(),
+        "event": f"data_sync.{event.type}",
+        "resource": {"prefect.resource.id": f"workbench.{event.service}"},
+        "payload": dict(event.data),
+    }

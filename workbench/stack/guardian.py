@@ -1,0 +1,60 @@
+"""Starts a supervisor again that was killed: `python -m workbench.stack.guardian`; logs with the supervisor.
+
+Guardian and supervisor watch each other, so that only both at once can be killed for good; a supervisor that
+was told to stop, or could not start in the first place, says so in its state, and the guardian ends.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+
+from workbench.embedded.locks import is_held
+from workbench.embedded.process import MARK, ManagedProcess
+from workbench.stack.pauses import Pauses
+from workbench.stack.state import SUPERVISOR, StateFile, supervisor_lock
+
+__all__ = ["GUARDIAN", "main"]
+
+GUARDIAN = "guardian"
+
+_LOOK_EVERY = 1.0
+
+logger = logging.getLogger("workbench.stack.guardian")
+
+
+def main() -> int:
+    """Watch over the supervisor of the home that the environment names, until it is to run no longer."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    home = Path(os.environ[MARK])
+    end = threading.Event()
+
+    def told(_number: int, _frame: FrameType | None) -> None:
+        end.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, told)
+    state, pauses = StateFile(home), Pauses()
+    while not end.wait(_LOOK_EVERY):
+        try:
+            found = state.read()
+            if found is None or found.phase in {"stopping", "failed"}:
+                return 0
+            if not is_held(supervisor_lock(home)) and pauses.are_over(SUPERVISOR):
+                logger.warning("the supervisor is gone; starting it again")
+                ManagedProcess(SUPERVISOR, home).start(
+                    [sys.executable, "-m", "workbench.stack", "--again"], environment=os.environ, folder=home
+                )
+        except Exception:
+            # A disk that is full, say: tried again, for as long as it takes.
+            logger.exception("the supervisor cannot be started again yet")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
