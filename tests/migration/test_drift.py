@@ -138,6 +138,7 @@ DESIGN = {
 }
 
 
+@pytest.mark.filterwarnings("ignore::workbench.errors.NoBarsWarning")
 def test_the_database_has_the_22_tables_of_the_design(admin: Connection, wb: Workbench) -> None:
     names = [f"{schema}.{table}" for schema, tables in DESIGN.items() for table in tables]
     assert len(names) == 22

@@ -17,8 +17,12 @@ from workbench.stack.prefect_api import PrefectApi
 from workbench.stack.schedules import schedules_in
 
 POOL = "workbench"
-LATER = datetime.now(UTC) + timedelta(minutes=10)
-"""When the scheduler has had its time."""
+
+
+@pytest.fixture(scope="module")
+def later() -> datetime:
+    """When the scheduler has had its time."""
+    return datetime.now(UTC) + timedelta(minutes=10)
 
 
 @pytest.fixture(scope="module")
@@ -64,18 +68,18 @@ def deploy(prefect: PrefectApi, name: str, *schedules: dict[str, Any], active: b
 
 
 @pytest.fixture(scope="module")
-def problems(prefect: PrefectApi) -> dict[str, str]:
+def problems(prefect: PrefectApi, later: datetime) -> dict[str, str]:
     """Each deployment's problem, when the scheduler has had its time."""
     deploy(prefect, "hourly", {"cron": "0 * * * *", "timezone": "Asia/Kolkata"})
     deploy(prefect, "interval", {"interval": 3600.0, "anchor_date": "2020-01-01T00:00:00Z"})
     deploy(prefect, "weekly-rule", {"rrule": "DTSTART:20200101T000000\nRRULE:FREQ=WEEKLY", "timezone": "UTC"})
     deploy(prefect, "ended-rule", {"rrule": "DTSTART:20200101T000000Z\nRRULE:FREQ=DAILY;COUNT=3"})
-    far = LATER + timedelta(days=200)
+    far = later + timedelta(days=200)
     deploy(prefect, "far", {"cron": f"0 0 1 {far.month} *", "timezone": "UTC"})
     deploy(prefect, "inactive", {"cron": "0 * * * *", "timezone": "UTC"}, active=False)
     deploy(prefect, "by-hand")
     assert not any(one.problem for one in schedules_in(prefect, POOL).deployments), "just deployed"
-    return {one.name: one.problem for one in schedules_in(prefect, POOL, now=LATER).deployments}
+    return {one.name: one.problem for one in schedules_in(prefect, POOL, now=later).deployments}
 
 
 @pytest.mark.parametrize("name", ["hourly", "interval", "weekly-rule"])
@@ -89,18 +93,20 @@ def test_what_has_no_slot_soon_is_none(problems: dict[str, str], name: str) -> N
 
 
 def test_a_pool_that_no_worker_asks_for_work_is_a_problem(
-    prefect: PrefectApi, problems: dict[str, str]
+    prefect: PrefectApi, problems: dict[str, str], later: datetime
 ) -> None:
-    found = schedules_in(prefect, POOL, now=LATER)
+    found = schedules_in(prefect, POOL, now=later)
     assert found.problems[0] == "no worker has ever asked Prefect for the work of the pool workbench"
     assert len(found.problems) == 4
     prefect.ask(f"/work_pools/{POOL}/get_scheduled_flow_runs", {})
     wait_for(lambda: not schedules_in(prefect, POOL).worker_problem, "the poll is noted")
-    assert "no worker has asked Prefect for work for" in schedules_in(prefect, POOL, now=LATER).problems[0]
+    assert "no worker has asked Prefect for work for" in schedules_in(prefect, POOL, now=later).problems[0]
 
 
-def test_a_run_whose_moment_has_passed_is_late(prefect: PrefectApi, problems: dict[str, str]) -> None:
+def test_a_run_whose_moment_has_passed_is_late(
+    prefect: PrefectApi, problems: dict[str, str], later: datetime
+) -> None:
     found = prefect.ask("/deployments/name/any/by-hand")
     prefect.ask(f"/deployments/{found['id']}/create_flow_run", {})
-    told = {one.name: one for one in schedules_in(prefect, POOL, now=LATER).deployments}
+    told = {one.name: one for one in schedules_in(prefect, POOL, now=later).deployments}
     assert (told["by-hand"].late, told["by-hand"].problem) == (1, "1 run is late and waits for a worker")

@@ -191,7 +191,10 @@ def test_minutes_of_new_york_lie_in_its_session(shared_data: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("daily/closes-20-symbols-1989-2018.csv", "no column for open, high, low, close, volume"),
+        (
+            "daily/closes-20-symbols-1989-2018.csv",
+            "none of open, high, low, close and volume, as in a wide table",
+        ),
         (
             "minute/SP500_NOV2019_IDay.csv",
             'every date can be read month first or day first .row 1: "11/5/2019 9:30"',
