@@ -121,6 +121,8 @@ def test_every_row_can_be_traced_to_notebook_parameters_and_data(second: Any, de
     assert run["parameters"]["fast"] == 20
     assert run["data_revisions"]["yahoo_adjusted/AAPL"] >= 1
     assert len(run["notebook_sha256"]) == 64
+    # The sample has odd bars, which are noted and stored, and nothing that was refused.
+    assert "no row was refused; 5 notes on odd bars" in demo_site.run("quality").stderr
     assert demo_site.run("down").returncode == 0
     assert demo_site.processes() == []
 
