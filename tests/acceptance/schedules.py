@@ -65,7 +65,9 @@ class Watched:
             self.flow_runs[name] = self.prefect.ask("/flow_runs/filter", body)
         with self.site.workbench() as wb:
             shown = [wb.runs.show(run_id) for run_id in wb.runs.list(latest=1000)["run_id"]]
-        self.records = [record for record in shown if record["scheduled_for"] <= until]
+        self.records = [
+            record for record in shown if record["scheduled_for"] and record["scheduled_for"] <= until
+        ]
 
     def has_ended(self, until: datetime) -> bool:
         """Whether all that was to begin until then has ended."""
@@ -189,6 +191,8 @@ class SchedulesFire:
         assert now - MINUTE < datetime.fromisoformat(following["every-minute"]) <= now + MINUTE
         in_kolkata = datetime.fromisoformat(following["kolkata"])
         assert in_kolkata == watched.slot + timedelta(days=1)
+        # Further ahead than Prefect plans.
+        assert datetime.fromisoformat(following["interval"]) > now + timedelta(days=100)
         shown = watched.site.run("status").stdout
         assert f"{in_kolkata.astimezone(ZoneInfo('Asia/Kolkata')):%H:%M} Asia/Kolkata" in shown
         done = watched.site.run("doctor")

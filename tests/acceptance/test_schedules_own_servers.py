@@ -16,7 +16,9 @@ class TestOwnServers(SchedulesFire):
     @pytest.fixture(scope="class")
     @classmethod
     def variables(cls, servers: ServerPark) -> dict[str, str]:
+        postgres = servers.bare_postgres("postgresql-15")
+        postgres.make_bare()
         return {
-            "WORKBENCH_DATABASE_URL": servers.bare_postgres("postgresql-15").url,
+            "WORKBENCH_DATABASE_URL": postgres.url,
             "WORKBENCH_REDIS_URL": servers.redis().url,
         }

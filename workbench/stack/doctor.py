@@ -168,7 +168,8 @@ def _schedules(settings: Settings) -> Iterator[Finding]:
     planned = [(one.next_run, one) for one in schedules.deployments if one.next_run is not None]
     if planned and not schedules.problems:
         moment, first = min(planned, key=lambda pair: pair[0])
-        many = f"{len(planned)} deployments are" if len(planned) > 1 else "1 deployment is"
+        scheduled = sum(bool(one.schedules) for one in schedules.deployments)
+        many = f"{scheduled} deployments are" if scheduled > 1 else "1 deployment is"
         yield Finding("ok", f"{many} scheduled; next {first.name}, {in_zone(moment, first.timezone)}")
 
 

@@ -46,7 +46,7 @@ class ScheduledDeployment:
     timezone : str
         In which the next run is told: the first active schedule's, else UTC.
     next_run : datetime or None
-        When the next planned run begins, UTC.
+        When the next run begins, UTC: as Prefect has planned it; further ahead than it plans, as scheduled.
     late : int
         How many runs wait although their moment has passed.
     problem : str
@@ -148,6 +148,9 @@ def _deployment(prefect: PrefectApi, facts: Mapping[str, Any], now: datetime) ->
     active = [] if paused else [entry for entry in facts["schedules"] if entry["active"]]
     schedules = [entry["schedule"] for entry in active]
     next_run = next_run_of(prefect, deployment_id) if schedules else None
+    if next_run is None:
+        slots = filter(None, (_next_slot(schedule, now) for schedule in schedules))
+        next_run = min((slot for slot in slots if slot - now >= PLANNED_AHEAD), default=None)
     late = _late(prefect, deployment_id, now)
     problem = ""
     if late:
