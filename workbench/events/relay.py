@@ -114,26 +114,26 @@ class Relay:
         if time.monotonic() < self._not_before[number]:
             return 0
         sink, refused = self._sinks[number], self._refused[number]
-        marker = outbox.SINKS[sink.name]
         due = [event_id for event_id, one in refused.items() if time.monotonic() >= one.not_before]
         try:
-            with translated("the outbox"), self._engine.begin() as connection:
-
-                def deliver(batch: Sequence[Row]) -> set[int]:
-                    return self._deliver(connection, sink, refused, batch)
-
-                done = 0
-                for event_id in due:
-                    done += outbox.pass_on(connection, marker, deliver, most=1, only=event_id)
-                waiting = {one.key for one in refused.values()} - {""}
-                done += outbox.pass_on(
-                    connection, marker, deliver, most=_BATCH, without=list(refused), without_keys=waiting
-                )
-                return done
+            done = sum(self._pass_on(sink, refused, most=1, only=event_id) for event_id in due)
+            waiting = {one.key for one in refused.values()} - {""}
+            return done + self._pass_on(
+                sink, refused, most=_BATCH, without=list(refused), without_keys=waiting
+            )
         except ServerUnreachable as error:
             logger.warning("%s", error)
             self._not_before[number] = time.monotonic() + _RETRY_SECONDS
             return 0
+
+    def _pass_on(self, sink: Sink, refused: dict[int, _Refused], **which: Any) -> int:
+        """Pass on some events in a transaction of their own: what is done stays done if the next ones fail."""
+        with translated("the outbox"), self._engine.begin() as connection:
+
+            def deliver(batch: Sequence[Row]) -> set[int]:
+                return self._deliver(connection, sink, refused, batch)
+
+            return outbox.pass_on(connection, outbox.SINKS[sink.name], deliver, **which)
 
     def _deliver(
         self, connection: sa.Connection, sink: Sink, refused: dict[int, _Refused], batch: Sequence[Row]

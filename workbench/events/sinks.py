@@ -91,7 +91,10 @@ class PrefectSink:
         if auth_string:
             user, _, password = auth_string.partition(":")
             auth = httpx.BasicAuth(user, password)
-        self._client = httpx.Client(base_url=api_url.rstrip("/"), auth=auth, timeout=10)
+        # No connection is used twice: Prefect closes one some moments after it answered 500 on it, and what
+        # was sent meanwhile is lost, with an error that looks as if nobody were there.
+        once = httpx.Limits(max_keepalive_connections=0)
+        self._client = httpx.Client(base_url=api_url.rstrip("/"), auth=auth, timeout=10, limits=once)
 
     def deliver(self, batch: Sequence[Row]) -> str | None:
         """All of the batch, in order; why not, where Prefect does not take it."""
