@@ -147,6 +147,11 @@ class SchedulesFire:
             told = {
                 event.type for event in wb.events.recent(500) if event.data.get("run_id") == record["run_id"]
             }
+        artifact = artifact_of(watched, "once")
+        assert artifact["key"] == "run-once"
+        assert f"- Run: `{record['run_id']}`" in artifact["data"]
+        assert f"- Page: `{record['html_path']}`" in artifact["data"]
+        assert "Sharpe ratio" in artifact["data"]
         assert len(signals) > 50
         assert len(performance) == 3_270  # a day for each of AAPL's bars
         assert {
@@ -177,6 +182,7 @@ class SchedulesFire:
         for record in records:
             assert record["status"] == "failed"
             assert "told to fail" in record["error"]
+            assert "RuntimeError: told to fail" in artifact_of(watched, "failing")["data"]
             assert Path(record["html_path"]).is_file()
             assert record["run_id"] in told
 
@@ -257,6 +263,14 @@ def watch(site: Site, prefect: PrefectApi) -> Watched:
     remove_schedule(prefect, watched.deployments["interval"], str(added["id"]))
     wait_for(lambda: watched.has_ended(until), "everything that was started has ended", seconds=180)
     return watched
+
+
+def artifact_of(watched: Watched, name: str) -> dict[str, Any]:
+    """What a deployment's one run left in Prefect's pages."""
+    ids = [run["id"] for run in watched.flow_runs[name]]
+    wanted = {"artifacts": {"flow_run_id": {"any_": ids}, "type": {"any_": ["markdown"]}}}
+    (found,) = watched.prefect.ask("/artifacts/filter", wanted)
+    return dict(found)
 
 
 def is_told(site: Site, *words: str) -> bool:

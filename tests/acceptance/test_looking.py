@@ -10,8 +10,10 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 
 from tests.acceptance.conftest import Site, end_site, make_site
+from workbench.events import outbox
 from workbench.stack import Stack
 
 pytestmark = [pytest.mark.timeout(600)]
@@ -123,3 +125,28 @@ def test_in_a_home_where_nothing_was_stored_nothing_is_made() -> None:
         assert not empty.home.exists()
     finally:
         end_site(empty)
+
+
+def test_events_that_were_put_aside_are_shown_and_tried_again(site: Site) -> None:
+    none = site.run("events", "aside")
+    assert (none.returncode, none.stdout) == (0, "")
+    assert "no event was put aside" in none.stderr
+    with site.workbench() as wb:
+        wb.events.publish_data_event("thing.done", "runs", {"n": 1})
+        with wb.runs.pool.begin() as connection:
+            newest = outbox.rows().order_by(sa.desc("event_id")).limit(1)
+            row = outbox.Row(*connection.execute(newest).one())
+            outbox.put_aside(connection, row, "prefect", "it answers 500: [depth] exceeded", 5)
+    shown = site.run("events", "aside")
+    assert f"{row.event_id} thing.done: prefect refused it 5 times: it answers 500: [depth]" in shown.stdout
+    (told,) = site.ask("events", "aside")
+    assert (told["event_id"], told["sink"], told["tries"]) == (row.event_id, "prefect", 5)
+
+    wrong = site.run("events", "retry", "999999")
+    assert wrong.returncode == 1
+    assert "no event of the number 999999 was put aside; workbench events aside lists" in wrong.stderr
+    done = site.run("events", "retry", str(row.event_id))
+    assert done.returncode == 0
+    assert "1 event is tried again" in done.stderr
+    assert "start it with: workbench up --detach" in done.stderr
+    assert site.ask("events", "aside") == []

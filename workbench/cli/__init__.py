@@ -8,7 +8,9 @@ from pathlib import Path
 
 import typer
 
-from workbench.cli import data, ingestion, notebooks, servers
+from workbench.cli import ingestion, notebooks, servers
+from workbench.cli.events import events
+from workbench.cli.runs import runs
 from workbench.cli.usage import UsageError, command_of, said_wrongly
 from workbench.errors import WorkbenchError
 from workbench.settings import Settings
@@ -35,8 +37,8 @@ app.command("ingest", rich_help_panel="Work")(ingestion.ingest)
 app.command("run", rich_help_panel="Work")(notebooks.run)
 app.command("promote", rich_help_panel="Work")(notebooks.promote)
 app.command("quality", rich_help_panel="Look")(ingestion.quality)
-app.add_typer(data.runs, name="runs", rich_help_panel="Look")
-app.add_typer(data.events, name="events", rich_help_panel="Look")
+app.add_typer(runs, name="runs", rich_help_panel="Look")
+app.add_typer(events, name="events", rich_help_panel="Look")
 
 
 def main() -> None:

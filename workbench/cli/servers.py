@@ -18,7 +18,7 @@ from workbench.settings import Settings
 from workbench.terminal import SAY, TELL, as_json, fail, note, step, steps
 
 if TYPE_CHECKING:
-    from workbench.stack import ServiceStatus, Stack
+    from workbench.stack import ServiceStatus
     from workbench.stack.schedules import Schedules
 
 __all__ = ["db", "doctor", "down", "status", "up"]
@@ -82,10 +82,14 @@ def status(json: Json = False) -> None:
     from workbench.stack import Stack
 
     stack = Stack(Settings.load())
-    services, schedules = stack.status(), _schedules(stack)
+    services = stack.status()
+    try:
+        schedules = stack.schedules()
+        problems = schedules.problems if schedules else []
+    except ServerError as error:
+        schedules, problems = None, [f"what is scheduled cannot be told: {error}"]
     if json:
         deployments = [asdict(one) for one in schedules.deployments] if schedules else []
-        problems = schedules.problems if schedules else []
         as_json(
             {
                 "services": [asdict(service) for service in services],
@@ -96,17 +100,11 @@ def status(json: Json = False) -> None:
     else:
         _draw_services(services)
         if schedules is not None:
-            _draw_schedules(schedules)
-    if schedules is not None and schedules.problems:
+            _draw_deployments(schedules)
+        for problem in problems:
+            fail(problem)
+    if problems:
         raise typer.Exit(1)
-
-
-def _schedules(stack: Stack) -> Schedules | None:
-    try:
-        return stack.schedules()
-    except ServerError:
-        # That Prefect does not answer stands among the services.
-        return None
 
 
 def _draw_services(services: list[ServiceStatus]) -> None:
@@ -124,7 +122,7 @@ def _draw_services(services: list[ServiceStatus]) -> None:
     SAY.print(drawn)
 
 
-def _draw_schedules(schedules: Schedules) -> None:
+def _draw_deployments(schedules: Schedules) -> None:
     from workbench.stack.schedules import in_zone
 
     if schedules.deployments:
@@ -138,8 +136,6 @@ def _draw_schedules(schedules: Schedules) -> None:
             drawn.add_row(mark, escape(one.name), moment if one.schedules else "", f"[dim]{escape(words)}[/]")
         SAY.print()
         SAY.print(drawn)
-    for problem in schedules.problems:
-        fail(problem)
 
 
 def doctor() -> None:

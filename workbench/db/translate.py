@@ -19,6 +19,7 @@ from workbench.errors import (
     MigrationError,
     MissingReference,
     PermissionRefused,
+    QueryError,
     RunFenced,
     ServerUnreachable,
     ValueRefused,
@@ -101,6 +102,9 @@ def _unable(error: psycopg.Error, doing: str) -> WorkbenchError:
             return PermissionRefused(f"{doing}: {said}")
         case pg.UndefinedTable() | pg.InvalidSchemaName() | pg.UndefinedColumn() | pg.UndefinedFunction():
             return MigrationError(f"{doing}: {said}; run: workbench db upgrade")
+        case pg.CardinalityViolation() if "subquery" in said:
+            # The only subquery that could give two rows names a run by the first characters of its id.
+            return QueryError(f"{doing}: several runs begin with this run_id; give more of its characters")
         case pg.DiskFull():
             return DatabaseError(f"{doing}: PostgreSQL's disk is full; nothing was written ({said})")
         case pg.DeadlockDetected() | pg.SerializationFailure() | pg.LockNotAvailable():

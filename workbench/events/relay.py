@@ -127,7 +127,7 @@ class Relay:
             return 0
 
     def _pass_on(self, sink: Sink, refused: dict[int, _Refused], **which: Any) -> int:
-        """Pass on some events in a transaction of their own: what is done stays done if the next ones fail."""
+        """Pass on some events, in a transaction of their own: what is done stays done."""
         with translated("the outbox"), self._engine.begin() as connection:
 
             def deliver(batch: Sequence[Row]) -> set[int]:

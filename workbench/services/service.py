@@ -195,7 +195,7 @@ def of_run(column: sa.Column[Any], run_id: str | uuid.UUID | None) -> list[sa.Co
     digits = str(run_id).lower().replace("-", "")
     if re.fullmatch(r"[0-9a-f]{8,31}", digits):
         first, last = uuid.UUID(digits.ljust(32, "0")), uuid.UUID(digits.ljust(32, "f"))
-        # Two runs that begin alike are an error of the database's, never rows of both.
+        # Two runs that begin alike are an error (see `db.translate`), never rows of both.
         return [
             column == sa.select(runs.c.run_id).where(runs.c.run_id.between(first, last)).scalar_subquery()
         ]

@@ -264,7 +264,7 @@ def _events(settings: Settings) -> Iterator[Finding]:
             "warn",
             f"{len(aside):,} event{'s were' if len(aside) > 1 else ' was'} put aside, the last one "
             f"{last.event_id} ({last.type}): {last.sink} refused it {last.tries} times: {last.reason[:120]}",
-            "Look: wb.events.put_aside(); try again: wb.events.retry()",
+            "Look: workbench events aside; try again: workbench events retry",
         )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -129,6 +131,25 @@ def test_up_again_changes_nothing(stack: Stack, home: Path) -> None:
     before = pids(home)
     assert stack.up() == stack.endpoints()
     assert pids(home) == before
+
+
+def test_status_fails_while_prefect_s_server_hangs(stack: Stack, home: Path) -> None:
+    environment = {"WORKBENCH_HOME": str(home), "HOME": str(home.parent), "PATH": os.environ["PATH"]}
+    server = psutil.Process(pids(home)["prefect-server"])
+    server.suspend()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "workbench.cli", "status", "--json"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        server.resume()
+    assert done.returncode == 1
+    (problem,) = json.loads(done.stdout)["problems"]
+    assert problem.startswith("what is scheduled cannot be told: Prefect")
 
 
 def test_an_event_that_prefect_cannot_read_holds_up_no_other(stack: Stack, home: Path) -> None:

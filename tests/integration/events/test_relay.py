@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -284,6 +285,42 @@ def test_an_event_that_was_put_aside_is_tried_again_when_somebody_says_so(
     for _ in range(8):
         passing_on.pass_on_once()
     assert [one.event_id for one in wb.events.put_aside()] == [second.event_id, first.event_id]
+
+
+def test_what_follows_a_refusal_does_not_go_to_a_connection_that_prefect_is_closing(
+    wb: Workbench, make_relay: MakeRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prefect answers 500, and closes the connection only when it has written its log."""
+    monkeypatch.setattr(relay, "_PAUSE_SECONDS", 0.0)
+
+    class ClosingLate(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            refused = any(event["payload"].get("poison") for event in body)
+            self.send_response(500 if refused else 204)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            if refused:
+                time.sleep(0.2)
+                self.close_connection = True
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    wb.events.publish_data_event("thing.done", "runs", {"poison": True})
+    _publish(wb, 1)
+    with ThreadingHTTPServer(("127.0.0.1", 0), ClosingLate) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        passing_on = make_relay(PrefectSink(f"http://127.0.0.1:{server.server_port}/api", None))
+        # The other event at once; the refused one is marked after its last try, and then that is told.
+        done = [passing_on.pass_on_once() for _ in range(6)]
+        server.shutdown()
+    assert done[:4] == [1, 0, 0, 0]
+    assert sum(done) == 3
+    assert [one.tries for one in wb.events.put_aside()] == [5]
 
 
 def test_a_prefect_that_takes_no_event_at_all_puts_none_aside(

@@ -11,8 +11,9 @@ import pytest
 from tests.conftest import Connection
 from workbench import Workbench
 from workbench.db.frames import Written
-from workbench.errors import DuplicateKeys, MissingReference, RunFenced, ValueRefused
+from workbench.errors import DuplicateKeys, MissingReference, QueryError, RunFenced, ValueRefused
 from workbench.settings import Settings
+from workbench.tables.workbench import runs
 
 METRICS = pd.DataFrame(
     {
@@ -70,6 +71,19 @@ def test_each_run_has_figures_of_its_own_and_so_has_no_run_at_all(wb: Workbench)
     assert load(run_id=second)["value"].isna().sum() == 1
     with pytest.raises(DuplicateKeys, match="metric=sharpe_ratio"):
         write(pd.concat([METRICS, METRICS.iloc[:1]]))
+
+
+def test_the_first_characters_of_a_run_s_id_are_enough_unless_two_runs_have_them(wb: Workbench) -> None:
+    write, load = wb.analytics.write_performance_metrics, wb.analytics.load_performance_metrics
+    alike = [f"0a1b2c3d-0000-4000-8000-00000000000{number}" for number in range(2)]
+    with wb.runs.pool.begin() as connection:
+        rows = [{"run_id": one, "notebook": "a.ipynb", "trigger": "command"} for one in alike]
+        connection.execute(runs.insert(), rows)
+    write(METRICS.assign(run_id=alike[0]))
+    assert len(load(run_id="0a1b2c3d-0000-4000-8000-000000000000")) == 3
+    with pytest.raises(QueryError, match="several runs begin with this run_id; give more of its characters"):
+        load(run_id="0a1b2c3d")
+    assert load(run_id="0a1b2c3e").empty
 
 
 def test_what_a_run_writes_carries_its_id(

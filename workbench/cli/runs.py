@@ -1,9 +1,9 @@
-"""The commands that look at what has run: runs, events."""
+"""The commands `workbench runs`: what was recorded of each run."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import pandas as pd
 import typer
@@ -12,16 +12,11 @@ from rich.markup import escape
 from workbench.cli.looking import looking_workbench
 from workbench.terminal import SAY, TELL, as_json, note, print_plain, step, table
 
-if TYPE_CHECKING:
-    from workbench import Workbench
-    from workbench.events import Event
-
-__all__ = ["events", "runs"]
+__all__ = ["runs"]
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 runs = typer.Typer(help="Run records: which notebook, parameters and data made which rows.")
-events = typer.Typer(help="What was written or has run, as told on Redis.")
 
 
 @runs.command("list")
@@ -86,57 +81,3 @@ def show_run(
                 SAY.print(f"  {escape(str(inner))}: {escape(str(item))}", soft_wrap=True)
         elif value is not None:
             SAY.print(f"[bold]{name}[/] {escape(str(value))}", soft_wrap=True)
-
-
-@events.command("tail")
-def tail(
-    event_type: Annotated[str | None, typer.Option("--type", help="Only events of this type.")] = None,
-    latest: Annotated[int, typer.Option(help="First show that many older ones.")] = 10,
-    follow: Annotated[bool, typer.Option("--follow/--no-follow", "-f", help="Go on as they arrive.")] = True,
-    json: Json = False,
-) -> None:
-    """Events as they arrive, until Ctrl-C."""
-    from workbench.events.event import check_type
-    from workbench.stack import Stack
-
-    if event_type is not None:
-        check_type(event_type)
-
-    def show(event: Event) -> None:
-        if json:
-            print_plain(event.to_json())
-        else:
-            facts = ", ".join(
-                f"{name}={value}" for name, value in event.data.items() if value not in (None, [], {})
-            )
-            SAY.print(
-                f"[dim]{event.timestamp:%Y-%m-%d %H:%M:%S}[/] [bold]{event.type}[/] {escape(facts)}",
-                soft_wrap=True,
-            )
-
-    with looking_workbench() as wb:
-        there = wb.events.counts() if event_type is not None else {}
-        if event_type is not None and event_type not in there:
-            note(
-                f"there is no event of type {event_type} yet; there are: {', '.join(there) or 'none at all'}"
-            )
-        for event in _newest(wb, event_type, latest):
-            show(event)
-        if follow:
-            if not Stack(wb.settings).is_up():
-                note("events arrive while the relay runs; start it with: workbench up --detach")
-            try:
-                for event in wb.events.follow(event_type):
-                    show(event)
-            except KeyboardInterrupt:
-                return
-
-
-def _newest(wb: Workbench, event_type: str | None, latest: int) -> list[Event]:
-    """The last so many events of that type, or of all, oldest first."""
-    if latest < 1:
-        return []
-    if event_type is None:
-        return wb.events.recent(latest)
-    # As many as the stream keeps.
-    return [event for event in wb.events.recent(100_000) if event.type == event_type][-latest:]
