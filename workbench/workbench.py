@@ -99,6 +99,9 @@ class Workbench:
             from workbench.display.frames import short_frames
 
             short_frames()
+        from workbench.display.tracebacks import short_tracebacks
+
+        short_tracebacks()
         self._pools: dict[str, ServiceConnectionPool] = {}
 
     def __repr__(self) -> str:

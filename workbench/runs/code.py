@@ -12,20 +12,28 @@ from workbench.version import __version__
 __all__ = ["code_version", "shown_name"]
 
 
+# A notebook's content is recorded by its own hash, and running one in JupyterLab changes its file.
+_NOT_NOTEBOOKS = (".", ":(exclude,glob)**/*.ipynb")
+
+
 @cache
 def code_version() -> str:
-    """`0.1.0+g<commit>`, with `.dirty` where tracked files differ from it; the plain version without git."""
+    """`0.1.0+g<commit>`, with `.dirty` where tracked files other than notebooks differ from it.
+
+    Without git it is the plain version.
+    """
     try:
-        described = subprocess.run(
-            ["git", "-C", str(PROJECT_ROOT), "describe", "--always", "--dirty=.dirty", "--exclude=*"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        ).stdout.strip()
+        described = _git("describe", "--always", "--exclude=*")
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", *_NOT_NOTEBOOKS)
     except (OSError, subprocess.SubprocessError):
         return __version__
-    return f"{__version__}+g{described}"
+    return f"{__version__}+g{described}{'.dirty' if changed else ''}"
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(
+        ["git", "-C", str(PROJECT_ROOT), *words], capture_output=True, text=True, timeout=10, check=True
+    ).stdout.strip()
 
 
 def shown_name(path: Path) -> str:
