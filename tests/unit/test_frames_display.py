@@ -44,6 +44,15 @@ def test_midnights_in_utc_are_dates_and_the_frame_is_not_touched(frame: pd.DataF
     pd.testing.assert_frame_equal(frame, before)
 
 
+def test_when_a_row_was_written_is_shown_to_the_second_and_a_moment_of_the_market_in_full() -> None:
+    moment = pd.Timestamp("2024-01-02 14:30:05.123456", tz="UTC")
+    frame = pd.DataFrame({"created_at": [moment, pd.NaT], "executed": [moment, pd.NaT]})
+    for shown in (frame_html(frame) or "", frame_text(frame)):
+        assert shown.count("14:30:05.123456") == 1
+        assert shown.count("14:30:05") == 2
+    assert frame["created_at"][0] == moment
+
+
 @pytest.mark.parametrize(
     "frame",
     [

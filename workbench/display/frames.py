@@ -1,5 +1,7 @@
 """Frames in a notebook and in IPython: a day's bars show dates, a run's id is short and can be copied whole.
 
+When a row was written (`created_at` and the like) is shown to the second.
+
 Only how they look is changed: the frames keep their index, their time zone and their ids, and `to_html`,
 `print`, Styler and frames of other kinds stay as pandas has them.
 """
@@ -138,7 +140,10 @@ def _with_dates(frame: Table) -> Table:
         shown.columns = _dates(shown.columns)
         for place, dtype in enumerate(shown.dtypes):
             if isinstance(dtype, pd.DatetimeTZDtype):
-                shown.isetitem(place, _dates(pd.DatetimeIndex(shown.iloc[:, place])))
+                times = pd.DatetimeIndex(shown.iloc[:, place])
+                # When a row was written: nobody reads its microseconds, and they push other columns out.
+                times = times.floor("s") if str(shown.columns[place]).endswith("_at") else times
+                shown.isetitem(place, _dates(times))
     return shown
 
 
