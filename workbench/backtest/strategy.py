@@ -18,6 +18,7 @@ from workbench.backtest.parameter import Parameter, read_parameter
 from workbench.backtest.signals import SignalArrays, Signals, Weights
 from workbench.display.card import card_html
 from workbench.errors import StrategyError
+from workbench.spelling import did_you_mean, near_names
 
 __all__ = ["Strategy", "strategy"]
 
@@ -94,7 +95,9 @@ class Strategy:
         unknown = [name for name in parameters if name not in self.parameters]
         if unknown:
             raise StrategyError(
-                f"{self.name} has no parameter {unknown[0]!r}; it has {', '.join(self.parameters) or 'none'}."
+                f"{self.name} has no parameter {unknown[0]!r}"
+                f"{did_you_mean(near_names(unknown[0], self.parameters))}; "
+                f"it has {', '.join(self.parameters) or 'none'}."
             )
         checked = {
             name: parameter.check(parameters[name], self.name) if name in parameters else parameter.default
