@@ -16,6 +16,7 @@ import pandas as pd
 
 from workbench.backtest.parameter import Parameter, read_parameter
 from workbench.backtest.signals import SignalArrays, Signals, Weights
+from workbench.backtest.told_rule import told_rule
 from workbench.display.card import card_html
 from workbench.errors import StrategyError
 from workbench.spelling import did_you_mean, near_names
@@ -105,7 +106,9 @@ class Strategy:
         }
         if self.where is not None and not self.where(**checked):
             shown = ", ".join(f"{name}={value!r}" for name, value in checked.items())
-            raise StrategyError(f"{self.name} does not allow {shown} together (its `where` says no).")
+            rule = told_rule(self.where)
+            why = f": it asks for {rule}." if rule else " (its `where` says no)."
+            raise StrategyError(f"{self.name} does not allow {shown} together{why}")
         return checked
 
     def allows(self, parameters: Mapping[str, Any]) -> bool:
