@@ -12,7 +12,7 @@ _NEAR = 0.65
 
 
 def near_names(wanted: object, known: Iterable[str], *, n: int = 1, cutoff: float = _NEAR) -> list[str]:
-    """At most `n` of the `known` names, the nearest to `wanted` first; upper and lower case are alike.
+    """At most `n` of the `known` names, the nearest to `wanted` first; one that differs by case only, alone.
 
     Examples
     --------
@@ -20,7 +20,10 @@ def near_names(wanted: object, known: Iterable[str], *, n: int = 1, cutoff: floa
     ['AAPL']
     """
     by_lower = {name.lower(): name for name in known}
-    return [by_lower[near] for near in difflib.get_close_matches(str(wanted).lower(), by_lower, n, cutoff)]
+    lower = str(wanted).lower()
+    if lower in by_lower:
+        return [by_lower[lower]]
+    return [by_lower[near] for near in difflib.get_close_matches(lower, by_lower, n, cutoff)]
 
 
 def did_you_mean(near: Sequence[str]) -> str:

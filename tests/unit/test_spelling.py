@@ -13,6 +13,7 @@ from workbench.spelling import did_you_mean, near_names
         ("APPL", ["AAPL"]),
         ("aapl", ["AAPL"]),
         ("bnc", ["BNB", "BNX"]),
+        ("bnb", ["BNB"]),
         ("QQQQ", []),
         ("", []),
         (5, []),
