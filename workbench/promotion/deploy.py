@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 from workbench.display.card import card_html
 from workbench.errors import NotebookError, ParametersRefused, PromotionRefused, ServerError
 from workbench.paths import PROJECT_ROOT
+from workbench.promotion.cron import wrong_field
 from workbench.promotion.parameters import NotebookParameters
 from workbench.promotion.readiness import reservations
 from workbench.promotion.refusals import refused_by_strategies
@@ -306,6 +307,9 @@ def _first_slot(cron: str, timezone: str) -> datetime | None:
             f"the schedule {cron!r} has {len(cron.split())} fields; cron takes five: "
             "minute hour day month weekday, such as '30 17 * * mon-fri'"
         )
+    wrong = wrong_field(cron)
+    if wrong:
+        raise PromotionRefused(f"the schedule {cron!r} cannot be: {wrong}")
     try:
         ZoneInfo(timezone)
     except (KeyError, ValueError, OSError) as error:
