@@ -27,6 +27,7 @@ from workbench.promotion.store import NotebookStore
 from workbench.runs.code import shown_name
 from workbench.runs.notebook import Notebook, read_notebook
 from workbench.settings import Settings
+from workbench.spelling import did_you_mean, near_names
 from workbench.stack.model import Progress
 from workbench.stack.prefect_api import PrefectApi, PrefectRefused
 from workbench.stack.schedules import PLANNED_AHEAD, in_zone, next_cron_slot, next_run_of
@@ -229,8 +230,10 @@ def trigger(
         promoted = dict(found["parameters"]["parameters"])
         unknown = sorted(set(parameters) - set(promoted))
         if unknown:
+            near = dict.fromkeys(known for one in unknown for known in near_names(one, promoted))
             raise ParametersRefused(
-                f"{name} has no parameter {', '.join(unknown)}; it has: {', '.join(sorted(promoted))}",
+                f"{name} has no parameter {', '.join(unknown)}{did_you_mean(list(near))}; "
+                f"it has: {', '.join(sorted(promoted))}",
                 names=unknown,
                 known=sorted(promoted),
             )
