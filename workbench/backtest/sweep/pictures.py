@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from workbench.backtest.report.wording import metric as written
 from workbench.errors import SweepError
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ _SIGNED = {
     "expectancy",
     "sqn",
 }
-_PERCENT = {"total_return", "cagr", "volatility", "max_drawdown", "win_rate", "exposure"}
+_PERCENT = {"total_return", "cagr", "volatility", "max_drawdown", "win_rate", "exposure", "turnover"}
 _MOST_VALUES, _BINS = 60, 30
 """A parameter with more values than that is cut into so many bins."""
 _DASH = "\u2009–\u2009"
@@ -119,7 +120,7 @@ def heatmap(
         raise SweepError(f"No variant has a value of {metric}; choose another metric.")
     best = np.unravel_index(np.nanargmin(cells) if lowest else np.nanargmax(cells), cells.shape)
     across, up = [str(level) for level in grid.columns], [str(level) for level in grid.index]
-    form = _format(metric)
+    form, top = _format(metric), written(metric, float(cells[best]))
     figure = go.Figure()
     figure.add_trace(
         go.Heatmap(
@@ -142,7 +143,7 @@ def heatmap(
     undefined = np.argwhere((shared > 0) & ~np.isfinite(cells))
     for places, symbol, size, colour, says in (
         (undefined, "x-thin", 7, _TEXT, "not defined"),
-        (np.array([best]), "star", 15, _MARK, f"best: {cells[best]:{form}}"),
+        (np.array([best]), "star", 15, _MARK, f"best: {top}"),
     ):
         figure.add_trace(
             go.Scatter(
@@ -154,7 +155,7 @@ def heatmap(
                 showlegend=False,
             )
         )
-    told = [f"best <b>{cells[best]:{form}}</b> at {x} {across[best[1]]}, {y} {up[best[0]]}"]
+    told = [f"best <b>{top}</b> at {x} {across[best[1]]}, {y} {up[best[0]]}"]
     if shared.max() > 1:
         told.append(f"{aggregate} of up to {int(shared.max()):,} variants a cell")
     if neighbours:

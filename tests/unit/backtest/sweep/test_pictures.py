@@ -59,7 +59,7 @@ class TestHeatmap:
         assert "best <b>1.50</b> at fast 10, slow 50" in subtitle(figure)
         lowest = heatmap(frame, "fast", "slow", "total_return", lowest=True)
         assert (list(lowest.data[2].x), list(lowest.data[2].y)) == (["10"], ["100"])
-        assert "best <b>-10.0%</b>" in subtitle(lowest)
+        assert "best <b>−10.0%</b>" in subtitle(lowest)
 
     def test_crosses_out_what_is_not_defined_and_leaves_empty_what_was_not_tried(
         self, frame: pd.DataFrame

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -130,6 +131,22 @@ def test_of_several_paths_the_median_one_stands_for_all(combined: ValidationResu
 def test_it_says_in_one_line_what_came_of_it(walked: ValidationResult, combined: ValidationResult) -> None:
     assert repr(walked).startswith("<ValidationResult 'crossing', walk_forward: 4 splits, 2001-05-09 to ")
     assert "5 paths, median Sharpe" in repr(combined)
+
+
+@pytest.mark.parametrize(("last", "gain"), [(1.0, "+10.0%"), (21.0, "+1,110%"), (0.5, "−17.5%")])
+def test_card_picture_and_short_form_word_a_figure_alike(
+    walked: ValidationResult, last: float, gain: str
+) -> None:
+    """1 grows to 1.1, falls to 0.55 and ends at 1.1, 12.1 or 0.825; of 1,201 trades one is open."""
+    trades = pd.DataFrame({"status": ["closed"] * 1_200 + ["open"], "pnl": 1.0})
+    paths = walked.paths * 0.0
+    paths.iloc[:3, 0] = [0.1, -0.5, last]
+    made = dataclasses.replace(walked, paths=paths, trades=(trades,))
+    card = made._repr_html_()
+    assert f"Return</span> <b>{gain}</b>" in card
+    assert "Trades</span> <b>1,200 (+1 open)</b>" in card
+    assert f"return {gain} " in made.plot().layout.title.subtitle.text
+    assert f"return {gain}, max drawdown −50.0%" in repr(made)
 
 
 def test_the_picture_marks_the_spans_and_joins_both_objectives(walked: ValidationResult) -> None:
