@@ -37,6 +37,8 @@ _DIVERGING = [
 ]
 """Losses red, gains blue, which the colour-blind can tell apart; grey between them is not the page."""
 _SEQUENTIAL = [[0.0, "#a3a9b0"], [0.5, "#4f94e8"], [1.0, "#1553b6"]]
+_LOSSES = [[0.0, "#b3261e"], [0.5, "#dd6b5e"], [1.0, "#a3a9b0"]]
+"""The two halves of the diverging scale, for values that all lie on one side of zero."""
 _SIGNED = {
     "total_return",
     "cagr",
@@ -337,11 +339,12 @@ def _dimension(values: pd.Series[Any]) -> dict[str, Any]:
 
 
 def _colours(values: npt.NDArray[np.float64], metric: str, prefix: str = "z") -> dict[str, Any]:
-    """The scale: red below zero and blue above for what has a sign, else from grey to blue."""
+    """The scale: red below zero and blue above, else one colour from the lowest to the highest value."""
     finite = values[np.isfinite(values)]
-    signed = metric in _SIGNED or (finite.min() < 0 < finite.max())
-    if not signed:
-        return {"colorscale": _SEQUENTIAL}
+    if not finite.min() < 0 < finite.max():
+        # About zero, values of one sign would hardly differ in colour. Losses stay red.
+        lost = metric in _SIGNED and finite.min() < 0
+        return {"colorscale": _LOSSES if lost else _SEQUENTIAL}
     # One runaway cell must not turn all the others grey.
     reach = float(np.quantile(np.abs(finite), 0.98)) or float(np.abs(finite).max()) or 1.0
     return {"colorscale": _DIVERGING, f"{prefix}min": -reach, f"{prefix}max": reach}

@@ -72,6 +72,19 @@ class TestHeatmap:
         assert cells.zmin == -cells.zmax < 0
         assert heatmap(frame.assign(exposure=0.5), "fast", "slow", "exposure").data[0].zmin is None
 
+    @pytest.mark.parametrize(
+        ("sign", "best", "worst"), [(1.0, "#1553b6", "#a3a9b0"), (-1.0, "#a3a9b0", "#b3261e")]
+    )
+    def test_colours_what_has_one_sign_from_the_lowest_to_the_highest(
+        self, frame: pd.DataFrame, sign: float, best: str, worst: str
+    ) -> None:
+        """0.70 to 0.74 are five shades, where a scale about zero has one; losses are red."""
+        close = frame.assign(sharpe_ratio=[sign * value for value in (0.70, 0.71, 0.72, 0.73, NAN, 0.74)])
+        for scale in (heatmap(close, "fast", "slow").data[0], parallel_coordinates(close).data[0].line):
+            assert [colour for _, colour in scale.colorscale][:: len(scale.colorscale) - 1] == [worst, best]
+        assert heatmap(close, "fast", "slow").data[0].zmin is None
+        assert parallel_coordinates(close).data[0].line.cmin is None
+
     def test_can_show_each_cells_surroundings(self) -> None:
         # A single spike amid zeros is gone, a plateau stays.
         values = np.zeros((5, 7))

@@ -162,6 +162,16 @@ def test_the_picture_marks_the_spans_and_joins_both_objectives(walked: Validatio
     ]
 
 
+def test_the_axis_of_a_wide_picture_names_round_levels_in_full(walked: ValidationResult) -> None:
+    """0.55 to 12.1: Plotly alone writes 2, 5, 10, 2, the last of which is 20."""
+    paths = walked.paths * 0.0
+    paths.iloc[:3, 0] = [0.1, -0.5, 21.0]
+    axis = dataclasses.replace(walked, paths=paths).plot().layout.yaxis
+    assert axis.type == "log"
+    assert (axis.tickmode, axis.tickformat) == ("array", "~g")
+    np.testing.assert_allclose(axis.tickvals, [0.7, 1, 1.5, 2, 3, 5, 7, 10])
+
+
 def test_the_picture_of_several_paths_shows_them_all(combined: ValidationResult) -> None:
     figure = combined.plot()
     lines = [trace for trace in figure.data if trace.mode != "markers"]
