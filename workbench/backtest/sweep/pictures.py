@@ -25,9 +25,9 @@ __all__ = ["heatmap", "parallel_coordinates"]
 _TEXT, _GRID, _MARK = "#8b949e", "rgba(139, 148, 158, 0.22)", "#f2cc60"
 _HOVER = {"bgcolor": "rgba(32,38,46,0.94)", "font": {"color": "#f0f3f6"}, "bordercolor": _GRID}
 _CLEAR = "rgba(0,0,0,0)"
-_HALO = ", ".join(["0 0 2px #24292f"] * 4)
-_TICKS = {"color": "#f0f3f6", "size": 11, "shadow": _HALO}
-"""Light within dark, as subtitles have it: these numbers stand on lines of all colours, on any page."""
+_HALO = ", ".join(["0 0 3px #ffffff"] * 8)
+_TICKS = {"color": "#24292f", "size": 12, "weight": 600, "shadow": _HALO}
+"""Dark on a white patch: these numbers stand on lines of all colours, on light and dark pages."""
 _DIVERGING = [
     [0.0, "#b3261e"],
     [0.25, "#dd6b5e"],

@@ -152,6 +152,13 @@ class TestParallelCoordinates:
         assert "5 of 6 variants" in subtitle(figure)
         assert "1 have no sharpe_ratio" in subtitle(figure)
 
+    def test_names_its_ticks_dark_on_white_whatever_lies_behind_them(self, frame: pd.DataFrame) -> None:
+        """Lines lie behind them; the many shadows are as good as a patch, which Plotly does not have here."""
+        font = parallel_coordinates(frame).data[0].tickfont
+        assert font.color == "#24292f"
+        assert (font.size, font.weight) == (12, 600)
+        assert font.shadow.count("0 0 3px #ffffff") == 8
+
     def test_keeps_the_best(self, frame: pd.DataFrame) -> None:
         figure = parallel_coordinates(frame, top=2)
         assert list(figure.data[0].line.color) == [1.0, 2.0]
