@@ -91,8 +91,9 @@ class RunStore(Face):
         """
         if run_id is None or isinstance(run_id, float):
             raise RunError(
-                f"run_id is {run_id}: the row that it stands in was saved outside of any run, as by a script, "
-                "so there is no record of it; wb.runs.list() or `workbench runs list` shows the runs there are"
+                f"run_id is {run_id}: the row that it stands in was saved outside of any run, as by a "
+                "script, so there is no record of it; wb.runs.list() or `workbench runs list` shows those "
+                "there are"
             )
         prefix = str(run_id).lower()
         query = sa.select(runs).where(sa.cast(runs.c.run_id, sa.Text).startswith(prefix, autoescape=True))
