@@ -80,8 +80,21 @@ class RunStore(Face):
         with self.pool.begin("listing runs") as connection:
             return frames.read(connection, query)
 
-    def show(self, run_id: str | uuid.UUID) -> dict[str, Any]:
-        """Everything that was recorded of one run; the first characters of its id are enough."""
+    def show(self, run_id: str | uuid.UUID | float | None) -> dict[str, Any]:
+        """Everything that was recorded of one run; the first characters of its id are enough.
+
+        Raises
+        ------
+        RunError
+            There is no such run, or several begin so; or `run_id` is None or NaN, as in a row that was saved
+            outside of any run.
+        """
+        if run_id is None or isinstance(run_id, float):
+            raise RunError(
+                f"run_id is {run_id}: the row that it stands in was saved outside of any run, as by a "
+                "script, so there is no record of it; wb.runs.list() or `workbench runs list` shows those "
+                "there are"
+            )
         prefix = str(run_id).lower()
         query = sa.select(runs).where(sa.cast(runs.c.run_id, sa.Text).startswith(prefix, autoescape=True))
         with self.pool.begin("showing a run") as connection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from workbench.errors import FileRefused
 from workbench.sources.source import VALUE_COLUMNS
@@ -30,7 +31,7 @@ OWN_NAME_WINS = {*VALUE_COLUMNS, "symbol"}
 
 
 def find_columns(
-    names: Sequence[str], told: Mapping[str, str], *, path: str, header: bool = True
+    names: Sequence[str], told: Mapping[str, str], *, file: Path, header: bool = True
 ) -> dict[str, tuple[int, ...]]:
     """The positions, from 0, of the columns that hold each field.
 
@@ -41,8 +42,8 @@ def find_columns(
     told : mapping of str to str
         Field to column name, ahead of what is recognised. ``{"timestamp": "Date+Time"}`` joins two
         columns with a space.
-    path : str
-        The file's name, for the message.
+    file : Path
+        Where the file lies, for the message.
     header : bool
         Whether the file has a header line.
 
@@ -56,6 +57,7 @@ def find_columns(
     FileRefused
         When a required field is missing or could be several columns, or a told column is not there.
     """
+    path = file.name
     found = {field: _told(field, name, names, path) for field, name in told.items()}
     listed = ", ".join(names)
     missing: list[str] = []
@@ -86,7 +88,7 @@ def find_columns(
         )
     others = [name for position, name in enumerate(names) if (position,) not in found.values()]
     if set(missing) == set(VALUE_COLUMNS) and "symbol" not in found and len(others) > 1:
-        raise _wide(path, [names[position] for position in found["timestamp"]], others)
+        raise _wide(file, [names[position] for position in found["timestamp"]], others)
     if missing:
         raise FileRefused(
             f"{path}: no column for {', '.join(missing)} among those found ({listed}); "
@@ -101,17 +103,21 @@ def field_like(name: str) -> str:
     return next((field for field in VALUE_COLUMNS if field in _plain(name)), "")
 
 
-def _wide(path: str, time: Sequence[str], symbols: Sequence[str]) -> FileRefused:
+def _wide(file: Path, time: Sequence[str], symbols: Sequence[str]) -> FileRefused:
     """The refusal of a table with a column for each symbol; it says how to turn it round."""
-    read = "read_parquet" if path.endswith(".parquet") else "read_csv"
+    read = "read_parquet" if file.suffix == ".parquet" else "read_csv"
+    stem = Path(file.name.removesuffix(".gz")).stem
+    # The mode "x" refuses to write over a file that is there.
     return FileRefused(
-        f"{path}: there is none of open, high, low, close and volume, as in a wide table with a column of "
-        f"closes for each symbol ({', '.join(symbols[:5])}{', …' if len(symbols) > 5 else ''}), and a bar "
+        f"{file.name}: there is none of open, high, low, close and volume, as in a wide table with a column "
+        f"of closes for each symbol ({', '.join(symbols[:5])}{', …' if len(symbols) > 5 else ''}), and a bar "
         "needs all five; in Python, with the close in place of the other prices: "
-        f'pd.{read}("{path}").melt({list(time)}, var_name="symbol", value_name="close").dropna()'
+        f"import pandas as pd; pd.{read}({str(file)!r})"
+        f'.melt({list(time)}, var_name="symbol", value_name="close").dropna()'
         '.assign(open=lambda bars: bars["close"], high=lambda bars: bars["close"], '
-        'low=lambda bars: bars["close"], volume=0).to_csv("bars.csv", index=False)',
-        path=path,
+        'low=lambda bars: bars["close"], volume=0)'
+        f'.to_csv({str(file.with_name(f"{stem}-long.csv"))!r}, index=False, mode="x")',
+        path=file.name,
     )
 
 

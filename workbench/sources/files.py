@@ -102,7 +102,7 @@ class FileSource:
         """
         span = Span(start, end)
         table = read_table(self.path)
-        found = find_columns(table.names, self.columns, path=self.path.name, header=table.header)
+        found = find_columns(table.names, self.columns, file=self.path, header=table.header)
         wanted = list(dict.fromkeys(symbols))
         if "symbol" not in found and len(wanted) != 1:
             raise SourceError(

@@ -146,6 +146,14 @@ def test_a_run_is_shown_by_the_first_characters_of_its_id(wb: Workbench) -> None
             wb.runs.show(unknown)
 
 
+def test_a_row_saved_outside_of_any_run_has_none_to_show(wb: Workbench) -> None:
+    wb.strategy_engine.write_strategies(pd.DataFrame({"strategy_id": ["s"], "name": ["S"]}))
+    row = wb.strategy_engine.load_strategies("s").iloc[0]
+    for missing in (row["run_id"], None, float("nan")):
+        with pytest.raises(RunError, match=r"run_id is (nan|None): .* saved outside of any run"):
+            wb.runs.show(missing)
+
+
 def test_two_runs_side_by_side_show_what_differs(wb: Workbench) -> None:
     one = _start(wb, parameters={"fast": 20, "slow": 50}, notebook_sha256="aa", code_version="v1")
     other = _start(wb, parameters={"fast": 30, "slow": 50, "new": 1}, notebook_sha256="aa", code_version="v1")

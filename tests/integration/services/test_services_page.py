@@ -5,41 +5,35 @@ from __future__ import annotations
 import re
 import textwrap
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
 import pytest
 
 from workbench import Workbench
+from workbench.errors import ColumnMismatch
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "services.md"
 
-ORDERS = pd.DataFrame(
-    {
-        "order_id": ["o-1", "o-2"],
-        "account_id": "main",
-        "symbol": "AAPL",
-        "side": "buy",
-        "order_type": "market",
-        "quantity": 1.0,
-    }
-)
 
-
-def test_the_examples_run(wb: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_examples_run(wb: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
     wb.ingest(["AAPL", "IBM"], start="2012-01-01")
-    wb.execution.write_orders(ORDERS)
-    monkeypatch.chdir(tmp_path)
-    Path("daily.pdf").write_bytes(b"%PDF-1.7")
+    monkeypatch.setattr("workbench.Workbench", lambda: wb)
     snippets = re.findall(
         r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
     )
-    names: dict[str, object] = {"wb": wb}
+    names: dict[str, Any] = {}
     for snippet in snippets:
         exec(textwrap.dedent(snippet), names)
-    assert len(snippets) == 8
+    assert len(snippets) == 9
+    assert names["running"]["strategy_id"].tolist() == ["sma-cross"]
+    assert not any(
+        names[loaded].empty for loaded in ("signals", "open_orders", "trades", "figures", "listed")
+    )
     assert len(wb.execution.load_trades("AAPL")) == 1
     assert wb.execution.load_orders(order_id="o-2")["status"].tolist() == ["cancelled"]
+    with pytest.raises(ColumnMismatch) as refused:
+        wb.execution.write_orders(names["change"].assign(order_id=["o-1", "o-9"]))
+    assert str(refused.value) in " ".join(PAGE.read_text(encoding="utf-8").split())
     assert wb.risk_management.load_risk_events(resolved=False).empty
-    assert wb.analytics.load_reports("daily-2024-01-02")["file"].tolist() == [b"%PDF-1.7"]
     assert wb.notification.load_alert_configs(enabled=True).empty
     assert wb.logging.load_system_logs()["metadata"].tolist() == [{"seconds": 40}]
