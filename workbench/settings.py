@@ -18,6 +18,14 @@ from workbench.paths import PROJECT_ROOT
 __all__ = ["Settings"]
 
 TRADING_DATABASE = "trading_system"
+# What pydantic's kinds of errors mean, by how they begin.
+_EXPECTED = {
+    "byte_size": "expected a number of bytes, such as 4GB, 500MB or 0",
+    "int": "expected a whole number",
+    "literal": "expected {expected}",
+    "greater_than_equal": "expected {ge} or more",
+    "less_than_equal": "expected {le} or less",
+}
 PREFECT_DATABASE = "prefect"
 # A URL that names one of PostgreSQL's own databases means the server, not that database.
 _MAINTENANCE_DATABASES = {"", "postgres", "template1"}
@@ -117,8 +125,9 @@ class Settings(BaseSettings):
             name = str(first["loc"][0])
             variable = name if name.isupper() else f"WORKBENCH_{name.upper()}"
             reason = str(first["msg"]).removeprefix("Value error, ")
-            if first["type"].startswith("byte_size"):
-                reason = "expected a number of bytes, such as 4GB, 500MB or 0"
+            reason = next(
+                (words for kind, words in _EXPECTED.items() if first["type"].startswith(kind)), reason
+            ).format(**first.get("ctx", {}))
             if first["type"] != "value_error" and isinstance(first["input"], str):
                 # Of numbers and paths only: what may be a secret is checked by us, and not repeated.
                 reason += f" (got {first['input']!r})"

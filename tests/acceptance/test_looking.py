@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -150,3 +151,19 @@ def test_events_that_were_put_aside_are_shown_and_tried_again(site: Site) -> Non
     assert "1 event is tried again" in done.stderr
     assert "start it with: workbench up --detach" in done.stderr
     assert site.ask("events", "aside") == []
+
+
+def test_status_and_doctor_fail_where_what_was_promoted_does_not_run(site: Site) -> None:
+    """As after the machine was started anew: nothing else would tell that no schedule is kept."""
+    assert site.run("status").returncode == 0
+    assert site.run("doctor").returncode == 0
+    promoted = site.home / "store" / "ab"
+    promoted.mkdir(parents=True)
+    try:
+        status, doctor = site.run("status"), site.run("doctor")
+    finally:
+        shutil.rmtree(site.home / "store")
+    assert status.returncode == doctor.returncode == 1
+    assert "notebooks were promoted here, and nothing runs them" in status.stderr
+    assert "workbench up --detach starts it" in status.stderr
+    assert "\u2717 Nothing runs; notebooks were promoted here" in doctor.stdout

@@ -146,3 +146,15 @@ def test_a_home_that_cannot_be_used_is_one_sentence(
         "",
         "error: WORKBENCH_HOME: /dev/null cannot be a folder, for it is a file; name another one\n",
     )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "a.ipynb", "--timeout", "-5"),
+        ("promote", "a.ipynb", "--name", "a", "--cron", "* * * * *", "--timezone", "UTC", "--timeout", "0"),
+        ("events", "tail", "--latest", "-3"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_told(say: Say, words: tuple[str, ...]) -> None:
+    assert "is not in the range" in _sentence(say(*words))

@@ -63,10 +63,11 @@ def test_a_url_that_names_a_database_names_ours(path: str, trading: str, prefect
         ("WORKBENCH_DATABASE_URL", "postgresql://host/x", "names no user"),
         ("WORKBENCH_REDIS_URL", "http://cache", "expected redis://.*scheme 'http'"),
         ("WORKBENCH_YAHOO_URL", "proxy:3128", "expected https://host"),
-        ("WORKBENCH_POLYGON_PER_MINUTE", "-1", r"greater than or equal to 0 \(got '-1'\)"),
+        ("WORKBENCH_POLYGON_PER_MINUTE", "-1", r"expected 0 or more \(got '-1'\)"),
         ("WORKBENCH_CACHE_SIZE", "lots", r"expected a number of bytes, such as 4GB.* \(got 'lots'\)"),
         ("WORKBENCH_CACHE_SIZE", "1.5XB", r"expected a number of bytes"),
-        ("WORKBENCH_POOL_SIZE", "many", r"valid integer.* \(got 'many'\)"),
+        ("WORKBENCH_POOL_SIZE", "many", r"expected a whole number \(got 'many'\)"),
+        ("WORKBENCH_FRAMES", "pretty", r"expected 'short' or 'plain' \(got 'pretty'\)"),
         ("WORKBENCH_HOME", "/dev/null", "/dev/null cannot be a folder, for it is a file"),
         (
             "WORKBENCH_HOME",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -20,13 +20,16 @@ __all__ = ["events"]
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
+# Facts that tell nothing.
+_NONE: tuple[Any, ...] = (None, [], {})
+
 events = typer.Typer(help="What was written or has run, as told on Redis.")
 
 
 @events.command("tail")
 def tail(
     event_type: Annotated[str | None, typer.Option("--type", help="Only events of this type.")] = None,
-    latest: Annotated[int, typer.Option(help="First show that many older ones.")] = 10,
+    latest: Annotated[int, typer.Option(min=0, help="First show that many older ones.")] = 10,
     follow: Annotated[bool, typer.Option("--follow/--no-follow", "-f", help="Go on as they arrive.")] = True,
     json: Json = False,
 ) -> None:
@@ -41,9 +44,7 @@ def tail(
         if json:
             print_plain(event.to_json())
         else:
-            facts = ", ".join(
-                f"{name}={value}" for name, value in event.data.items() if value not in (None, [], {})
-            )
+            facts = ", ".join(_fact(name, value) for name, value in event.data.items() if value not in _NONE)
             SAY.print(
                 f"[dim]{event.timestamp:%Y-%m-%d %H:%M:%S}[/] [bold]{event.type}[/] {escape(facts)}",
                 soft_wrap=True,
@@ -65,6 +66,13 @@ def tail(
                     show(event)
             except KeyboardInterrupt:
                 return
+
+
+def _fact(name: str, value: Any) -> str:
+    """On one line; of many figures only how many there are, which --json tells."""
+    return (
+        f"{name}: {len(value)} of them" if isinstance(value, dict) and len(value) > 4 else f"{name}={value}"
+    )
 
 
 def _newest(wb: Workbench, event_type: str | None, latest: int) -> list[Event]:

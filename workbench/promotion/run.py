@@ -23,7 +23,7 @@ from workbench.runs.record import about
 from workbench.runs.scope import RUN_ID_VARIABLE
 from workbench.settings import Settings
 
-__all__ = ["NotebookRunResult", "Origin", "find_notebook", "run_notebook"]
+__all__ = ["NotebookRunResult", "Origin", "check_timeout", "find_notebook", "run_notebook"]
 
 _ERROR_LENGTH = 4_000
 
@@ -54,6 +54,12 @@ class NotebookRunResult:
     def _repr_html_(self) -> str:
         rows = [("run", self.run_id), ("page", str(self.html)), ("notebook", str(self.output))]
         return card_html(f"{self.notebook} ran for {self.seconds:.1f} s", rows)
+
+
+def check_timeout(timeout_seconds: float | None) -> None:
+    """Refuse a time limit that no run could keep, with a `NotebookError`."""
+    if timeout_seconds is not None and not timeout_seconds > 0:
+        raise NotebookError(f"timeout_seconds={timeout_seconds!r} is no time for a run; None sets no limit")
 
 
 def find_notebook(notebook: str | os.PathLike[str]) -> Path:
@@ -110,6 +116,7 @@ def run_notebook(
         That scheduled moment has been worked on already.
     """
     origin = origin or Origin()
+    check_timeout(timeout_seconds)
     if sha256 is None:
         path = find_notebook(notebook)
         name, folder, content = shown_name(path), path.parent, notebook_sha256(path)

@@ -183,7 +183,7 @@ class Supervision:
             message = f"{self.name} could not be run to its end, in {where}: {name}: {self.error}; {done}."
         else:
             name = "SystemExit"
-            message = f"{self.name} left by sys.exit() or exit() in {where}; {done}."
+            message = f"{self.name} left by sys.exit(), exit() or quit() in {where}; {done}."
         return NotebookFailed(message, cell=number, error_name=name, traceback=words)
 
     def _raised(self, error: CellError) -> NotebookFailed:

@@ -23,7 +23,7 @@ from workbench.stack.model import Finding, ServiceStatus
 from workbench.stack.schedules import in_zone
 from workbench.stack.servers import Servers
 from workbench.stack.services import Services
-from workbench.stack.status import postgres_version, schedules_of, status_of
+from workbench.stack.status import postgres_version, schedules_of, status_of, unkept_promotions
 
 if TYPE_CHECKING:
     from workbench.db.budget import ConnectionBudget
@@ -141,7 +141,12 @@ def _services(settings: Settings) -> Iterator[Finding]:
     statuses = status_of(settings)
     owned = settings.database_url or settings.redis_url or settings.prefect_api_url
     if not owned and not any(status.running for status in statuses):
-        yield Finding("warn", "Nothing runs", "Start it with: workbench up --detach")
+        unkept = unkept_promotions(settings)
+        yield Finding(
+            "fail" if unkept else "warn",
+            f"Nothing runs; {unkept}" if unkept else "Nothing runs",
+            "Start it with: workbench up --detach",
+        )
         return
     for status in statuses:
         said = f"{status.name} {status.version or ''}".strip()

@@ -228,6 +228,12 @@ class Stack:
 
         return schedules_of(self._settings)
 
+    def unkept_promotions(self) -> str:
+        """Why what was promoted here is not run, in one sentence; empty where it is. Starts nothing."""
+        from workbench.stack.status import unkept_promotions
+
+        return unkept_promotions(self._settings)
+
     def doctor(self) -> list[Finding]:
         """What is well and what is not, with advice; starts nothing and changes nothing."""
         from workbench.stack.doctor import findings_of

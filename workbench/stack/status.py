@@ -21,7 +21,7 @@ from workbench.stack.services import PREFECT_SERVER, RELAY, WORKER, Services, wo
 from workbench.stack.state import StateFile
 from workbench.stack.supervisor import SUPERVISOR, supervisor_lock
 
-__all__ = ["postgres_version", "schedules_of", "status_of"]
+__all__ = ["postgres_version", "schedules_of", "status_of", "unkept_promotions"]
 
 
 def status_of(settings: Settings) -> list[ServiceStatus]:
@@ -36,6 +36,15 @@ def status_of(settings: Settings) -> list[ServiceStatus]:
         _relay(services),
         _supervisor(home),
     ]
+
+
+def unkept_promotions(settings: Settings) -> str:
+    """Why what was promoted here does not run: no Prefect server of ours does; empty where all is well."""
+    services = Services(settings)
+    promoted = settings.home / "store"
+    if services.prefect() is not None or not promoted.is_dir() or not any(promoted.iterdir()):
+        return ""
+    return "notebooks were promoted here, and nothing runs them while Prefect's server does not run"
 
 
 def schedules_of(settings: Settings) -> Schedules | None:

@@ -223,7 +223,11 @@ def test_the_line_is_that_of_the_users_cell_and_the_innermost_one_is_told_too(
     ("cell", "complaint", "name"),
     [
         ("import os; os.kill(os.getpid(), 9)", r"the kernel died in cell 2 .*SIGKILL", "DeadKernelError"),
-        ("import sys; sys.exit(0)", r"left by sys\.exit\(\) or exit\(\) in cell 2 .* 2 of 3", "SystemExit"),
+        (
+            "import sys; sys.exit(0)",
+            r"left by sys\.exit\(\), exit\(\) or quit\(\) in cell 2 .* 2 of 3",
+            "SystemExit",
+        ),
         ("import sys; sys.exit(3)", r"failed in cell 2 .*SystemExit: 3", "SystemExit"),
         ("exit(0)", r"in cell 2 .* 2 of 3 code cells", "SystemExit"),
         ("def leave():\n    quit()\nleave()", r"in cell 2 .* 2 of 3 code cells", "SystemExit"),
