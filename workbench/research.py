@@ -6,7 +6,7 @@ What the engine found comes in as objects, and goes out as rows of two services.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -74,6 +74,23 @@ def counted_under(result: BacktestResult | ValidationResult) -> str:
     if isinstance(result, BacktestResult):
         return result.strategy or result.name
     return result.strategy
+
+
+def chosen_id(strategy_id: str | None, default: Callable[[], str]) -> str:
+    """What a result is stored under: what was said, or else the default, which is asked for only then.
+
+    Raises
+    ------
+    BacktestError
+        What was said is empty: an id that was lost on the way would silently store under another name.
+    """
+    if strategy_id is None:
+        return default()
+    if not str(strategy_id).strip():
+        raise BacktestError(
+            f"strategy_id={strategy_id!r} is empty; give the name to store under, or leave it out"
+        )
+    return strategy_id
 
 
 def strategy_id_of(result: BacktestResult) -> str:

@@ -430,15 +430,16 @@ class Workbench:
             Rows inserted or updated, by table.
         """
         from workbench.backtest.sweep.beside import require_same
-        from workbench.research import as_json, save_backtest, strategy_id_of
+        from workbench.research import as_json, chosen_id, save_backtest, strategy_id_of
 
+        stored_under = chosen_id(strategy_id, lambda: strategy_id_of(result))
         if sweep is not None:
             require_same(result, sweep)
         written = save_backtest(
             self.strategy_engine,
             self.analytics,
             result,
-            strategy_id=strategy_id or strategy_id_of(result),
+            strategy_id=stored_under,
             name=name or result.name,
             parameters=dict(result.parameters if parameters is None else parameters),
             status=status,
@@ -468,13 +469,14 @@ class Workbench:
         dict
             Rows inserted or updated, by table.
         """
-        from workbench.research import save_sweep
+        from workbench.research import chosen_id, save_sweep
 
+        stored_under = chosen_id(strategy_id, lambda: sweep.strategy)
         best = sweep.backtest(int(sweep.best(1).index[0]))
         written = save_sweep(
             self.analytics,
             sweep,
-            strategy_id=strategy_id or sweep.strategy,
+            strategy_id=stored_under,
             tearsheet=self.tearsheet(best, bars=bars, sweep=sweep),
         )
         return {table: rows.changed for table, rows in written.items()}
@@ -495,13 +497,13 @@ class Workbench:
         dict
             Rows inserted or updated, by table.
         """
-        from workbench.research import as_json, save_validation
+        from workbench.research import as_json, chosen_id, save_validation
 
         written = save_validation(
             self.strategy_engine,
             self.analytics,
             validation,
-            strategy_id=strategy_id or f"{validation.strategy}-{validation.kind}",
+            strategy_id=chosen_id(strategy_id, lambda: f"{validation.strategy}-{validation.kind}"),
         )
         self._run.note_headline(as_json(validation.metrics))
         return {table: rows.changed for table, rows in written.items()}

@@ -169,7 +169,7 @@ def test_a_schedule_that_cannot_be_is_refused(site: Site, notebook: Path) -> Non
     with site.workbench() as wb:
         for cron, timezone, sentence in (
             ("0 6 * *", "UTC", "has 4 fields"),
-            ("99 6 * * *", "UTC", "Invalid cron"),
+            ("99 6 * * *", "UTC", "minute 99 is not in 0 to 59"),
             ("0 6 * * *", "Mars/Olympus", "no time zone 'Mars/Olympus'"),
         ):
             with pytest.raises(PromotionRefused, match=sentence):

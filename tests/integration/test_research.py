@@ -77,6 +77,23 @@ def test_saved_again_nothing_changes(wb: Workbench, bars: pd.DataFrame, above_me
     )
 
 
+@pytest.mark.parametrize("blank", ["", " \t"])
+def test_an_empty_id_is_refused_and_not_taken_for_the_default(
+    wb: Workbench, bars: pd.DataFrame, above_mean: Strategy, blank: str
+) -> None:
+    result = backtest(bars, above_mean)
+    found = wb.sweep(above_mean, bars, {"window": [5, 10]}, progress=False)
+    walked = validate(above_mean, bars, {"window": [5, 10]}, walk_forward(bars, train=200, test=100))
+    refused = r"strategy_id='.*' is empty; give the name"
+    with pytest.raises(BacktestError, match=refused):
+        wb.save_backtest(result, strategy_id=blank, report=False)
+    with pytest.raises(BacktestError, match=refused):
+        wb.save_sweep(found, strategy_id=blank)
+    with pytest.raises(BacktestError, match=refused):
+        wb.save_validation(walked, strategy_id=blank)
+    assert wb.strategy_engine.load_strategies().empty
+
+
 def test_a_sweep_by_other_rules_is_refused_before_anything_is_stored(
     wb: Workbench, bars: pd.DataFrame, above_mean: Strategy
 ) -> None:

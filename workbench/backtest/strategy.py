@@ -16,8 +16,10 @@ import pandas as pd
 
 from workbench.backtest.parameter import Parameter, read_parameter
 from workbench.backtest.signals import SignalArrays, Signals, Weights
+from workbench.backtest.told_rule import told_rule
 from workbench.display.card import card_html
 from workbench.errors import StrategyError
+from workbench.spelling import did_you_mean, near_names
 
 __all__ = ["Strategy", "strategy"]
 
@@ -94,7 +96,9 @@ class Strategy:
         unknown = [name for name in parameters if name not in self.parameters]
         if unknown:
             raise StrategyError(
-                f"{self.name} has no parameter {unknown[0]!r}; it has {', '.join(self.parameters) or 'none'}."
+                f"{self.name} has no parameter {unknown[0]!r}"
+                f"{did_you_mean(near_names(unknown[0], self.parameters))}; "
+                f"it has {', '.join(self.parameters) or 'none'}."
             )
         checked = {
             name: parameter.check(parameters[name], self.name) if name in parameters else parameter.default
@@ -102,7 +106,9 @@ class Strategy:
         }
         if self.where is not None and not self.where(**checked):
             shown = ", ".join(f"{name}={value!r}" for name, value in checked.items())
-            raise StrategyError(f"{self.name} does not allow {shown} together (its `where` says no).")
+            rule = told_rule(self.where)
+            why = f": it asks for {rule}." if rule else " (its `where` says no)."
+            raise StrategyError(f"{self.name} does not allow {shown} together{why}")
         return checked
 
     def allows(self, parameters: Mapping[str, Any]) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from typing import Any
 
 import typer
+
+from workbench.spelling import did_you_mean, near_names
 
 __all__ = ["UsageError", "command_of", "said_wrongly"]
 
@@ -40,24 +41,20 @@ def _complaint(error: Any, command: Any) -> str:
             f" ({described[0].lower()}{described[1:]})" if described else ""
         )
     if hasattr(error, "possibilities"):
-        return f"has no option {error.option_name}{_did_you_mean(error.possibilities or [])}"
+        return f"has no option {error.option_name}{did_you_mean(sorted(error.possibilities or []))}"
     said = str(error.format_message()).strip().rstrip(".")
     commands = list(_commands(command))
     if commands and said.startswith("Missing command"):
         return f"needs one of its commands: {', '.join(commands)}"
     unknown = re.match(r"No such command '?(.*?)'?(\.|$)", said)
     if commands and unknown:
-        near = difflib.get_close_matches(unknown[1], commands)
-        return f"has no command {unknown[1]}{_did_you_mean(near)}; it has: {', '.join(commands)}"
+        near = sorted(near_names(unknown[1], commands, n=3))
+        return f"has no command {unknown[1]}{did_you_mean(near)}; it has: {', '.join(commands)}"
     return f"cannot be run so: {said[:1].lower()}{said[1:]}"
 
 
 def _shown(parameter: Any) -> str:
     return str(parameter.opts[0] if parameter.opts[0].startswith("-") else parameter.name.upper())
-
-
-def _did_you_mean(near: Sequence[str]) -> str:
-    return f" (did you mean {' or '.join(sorted(near))}?)" if near else ""
 
 
 def _meant(command: Any, words: Sequence[str]) -> tuple[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from psycopg.types.string import TextLoader
 from workbench.db.columns import brief, dtype_of, encode
 from workbench.db.copying import copying
 from workbench.errors import ColumnMismatch, DuplicateKeys, ValueRefused
+from workbench.spelling import near_names
 from workbench.tables.rules import rules_of
 
 __all__ = ["Written", "read", "states_rows", "take_turns", "write"]
@@ -177,7 +177,7 @@ def _match_columns(table: sa.Table, frame: pd.DataFrame) -> list[sa.Column[Any]]
         raise ColumnMismatch(f"{table}: the frame has the column {repeated[0]!r} twice", table=str(table))
     for label in frame.columns:
         if not isinstance(label, str) or label not in table.columns:
-            near = difflib.get_close_matches(str(label), list(table.columns.keys()), n=1)
+            near = near_names(label, table.columns.keys())
             hint = f"; did you mean {near[0]!r}?" if near else "."
             raise ColumnMismatch(
                 f"{table} has no column {label!r}{hint} It has: {', '.join(_writable(table))}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import importlib
 import pkgutil
@@ -17,6 +16,7 @@ from workbench import tables
 from workbench.db.roles import SERVICES
 from workbench.db.statement import Statement
 from workbench.errors import DatabaseError, PermissionRefused, QueryError, WorkbenchError
+from workbench.spelling import near_names
 from workbench.tables.types import METADATA
 
 __all__ = ["declared_columns", "explained", "only_reads"]
@@ -133,13 +133,10 @@ def _near_table(said: str) -> str:
     wanted = _quoted(said).lower()
     names = list(declared_columns())
     same = [name for name in names if name.partition(".")[2] == wanted]
-    near = same or difflib.get_close_matches(wanted, names, n=1, cutoff=0.7)
+    near = same or near_names(wanted, names, cutoff=0.7)
     if not near:
         tables_of = {name.partition(".")[2]: name for name in names}
-        near = [
-            tables_of[name]
-            for name in difflib.get_close_matches(wanted.rpartition(".")[2], list(tables_of), n=1, cutoff=0.7)
-        ]
+        near = [tables_of[name] for name in near_names(wanted.rpartition(".")[2], tables_of, cutoff=0.7)]
     return f"did you mean {' or '.join(near)}?" if near else ""
 
 
@@ -150,7 +147,7 @@ def _near_column(said: str, statement: Statement) -> str:
     every = declared_columns()
     named = [columns for name, columns in every.items() if name.partition(".")[2] in text]
     known = {column for columns in (named or every.values()) for column in columns}
-    near = difflib.get_close_matches(wanted.lower(), sorted(known - {wanted}), n=1, cutoff=0.6)
+    near = near_names(wanted, sorted(known - {wanted}))
     return f"did you mean {near[0]}?" if near else ""
 
 

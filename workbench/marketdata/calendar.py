@@ -6,7 +6,6 @@ A daily bar is stamped 00:00 UTC of its session's date, an intraday bar with the
 
 from __future__ import annotations
 
-import difflib
 import functools
 import warnings
 from datetime import date
@@ -17,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from workbench.errors import QueryError
+from workbench.spelling import did_you_mean, near_names
 
 if TYPE_CHECKING:
     from exchange_calendars import ExchangeCalendar
@@ -309,11 +309,10 @@ def _calendar(name: str) -> ExchangeCalendar:
             warnings.simplefilter("ignore", DeprecationWarning)
             return exchange_calendars.get_calendar(name)
     except InvalidCalendarName as error:
-        known = exchange_calendars.get_calendar_names()
-        near = difflib.get_close_matches(str(name).upper(), known, n=3, cutoff=0.5) or ["XNYS", "24/7"]
+        meant = did_you_mean(near_names(name, exchange_calendars.get_calendar_names(), n=2, cutoff=0.7))
         raise QueryError(
-            f'there is no exchange calendar "{name}"; there are {", ".join(near)} and others, '
-            "as exchange_calendars.get_calendar_names() lists them"
+            f'there is no exchange calendar "{name}"{meant}; "XNYS" is the New York Stock Exchange\'s, '
+            '"24/7" is for coins, and exchange_calendars.get_calendar_names() lists them all'
         ) from error
     except (NotImplementedError, ValueError) as error:
         # Release 4.13.2 on pandas 3.1: ASEX, XBEL, XBSE, XCYS and XTAE.

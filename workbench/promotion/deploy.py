@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 from workbench.display.card import card_html
 from workbench.errors import NotebookError, ParametersRefused, PromotionRefused, ServerError
 from workbench.paths import PROJECT_ROOT
+from workbench.promotion.cron import wrong_field
 from workbench.promotion.parameters import NotebookParameters
 from workbench.promotion.readiness import reservations
 from workbench.promotion.refusals import refused_by_strategies
@@ -26,6 +27,7 @@ from workbench.promotion.store import NotebookStore
 from workbench.runs.code import shown_name
 from workbench.runs.notebook import Notebook, read_notebook
 from workbench.settings import Settings
+from workbench.spelling import did_you_mean, near_names
 from workbench.stack.model import Progress
 from workbench.stack.prefect_api import PrefectApi, PrefectRefused
 from workbench.stack.schedules import PLANNED_AHEAD, in_zone, next_cron_slot, next_run_of
@@ -229,8 +231,10 @@ def trigger(
         promoted = dict(found["parameters"]["parameters"])
         unknown = sorted(set(parameters) - set(promoted))
         if unknown:
+            near = dict.fromkeys(known for one in unknown for known in near_names(one, promoted))
             raise ParametersRefused(
-                f"{name} has no parameter {', '.join(unknown)}; it has: {', '.join(sorted(promoted))}",
+                f"{name} has no parameter {', '.join(unknown)}{did_you_mean(list(near))}; "
+                f"it has: {', '.join(sorted(promoted))}",
                 names=unknown,
                 known=sorted(promoted),
             )
@@ -307,6 +311,9 @@ def _first_slot(cron: str, timezone: str) -> datetime | None:
             f"the schedule {cron!r} has {len(cron.split())} fields; cron takes five: "
             "minute hour day month weekday, such as '30 17 * * mon-fri'"
         )
+    wrong = wrong_field(cron)
+    if wrong:
+        raise PromotionRefused(f"the schedule {cron!r} cannot be: {wrong}")
     try:
         ZoneInfo(timezone)
     except (KeyError, ValueError, OSError) as error:

@@ -7,7 +7,6 @@ passed `NotebookParameters.validate`: only names that the cell declares, only va
 from __future__ import annotations
 
 import ast
-import difflib
 import io
 import itertools
 import re
@@ -21,6 +20,7 @@ from typing import Any
 from workbench.errors import NotebookError, ParametersRefused
 from workbench.promotion.parameter_types import ParameterType, shown, type_of_annotation, type_of_value
 from workbench.runs.notebook import Notebook, cells_tagged, read_notebook
+from workbench.spelling import did_you_mean, near_names
 
 __all__ = ["NotebookParameters", "Parameter"]
 
@@ -189,8 +189,7 @@ class NotebookParameters:
 
     def _unknown(self, name: object) -> str:
         # The value is never shown: a mistyped name may carry a secret.
-        close = difflib.get_close_matches(str(name), self.names, n=1)
-        return f"there is no parameter {shown(name)}" + (f" (did you mean {close[0]}?)" if close else "")
+        return f"there is no parameter {shown(name)}{did_you_mean(near_names(name, self.names))}"
 
     def _refuse(self, problems: Mapping[str, str]) -> None:
         if problems:

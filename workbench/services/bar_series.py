@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
+import json
+import shlex
 from collections.abc import Sequence
 
 import pandas as pd
@@ -14,8 +15,9 @@ from workbench.errors import AmbiguousSource, EmptyRange, QueryError, UnknownSym
 from workbench.services.bar_store import SeriesState
 from workbench.services.service import Moment, as_moment
 from workbench.sources.sample import SYMBOLS as SAMPLE
+from workbench.spelling import did_you_mean, near_names
 
-__all__ = ["bounds", "chosen_source", "series_states"]
+__all__ = ["bounds", "chosen_source", "series_states", "way_to_ingest"]
 
 _SHOWN = 20
 # A partition that was taken out or put in changes the bars of many series, and no trigger tells.
@@ -99,7 +101,7 @@ def chosen_source(
             )
         return holding[0] if holding else ""
     if source not in holding and holding:
-        near = difflib.get_close_matches(source, holding, n=1)
+        near = near_names(source, holding)
         if near:
             raise QueryError(f"no bars are from {source!r}; did you mean {near[0]!r}?")
     return source
@@ -113,8 +115,11 @@ def _refuse_unknown(connection: sa.Connection, states: Sequence[SeriesState], sy
     known = sorted({state.symbol for state in series_states(connection) if state.bars})
     shown = ", ".join(known[:_SHOWN]) or "none yet"
     more = f" and {len(known) - _SHOWN:,} more" if len(known) > _SHOWN else ""
+    # Several, for a ticker that is mistyped may be near to many.
+    near = dict.fromkeys(name for symbol in unknown[:_SHOWN] for name in near_names(symbol, known, n=3))
     raise UnknownSymbol(
-        f"no bars of {', '.join(unknown[:_SHOWN])} were ever ingested; there are: {shown}{more}. "
+        f"no bars of {', '.join(unknown[:_SHOWN])} were ever ingested{did_you_mean(list(near))}; "
+        f"there are: {shown}{more}. "
         f"To get them: {_how_to_get(unknown[:_SHOWN])}",
         symbols=unknown,
         known=known,
@@ -122,15 +127,23 @@ def _refuse_unknown(connection: sa.Connection, states: Sequence[SeriesState], sy
 
 
 def _how_to_get(symbols: Sequence[str]) -> str:
-    """The commands that bring them: the sample is a source only of what it has."""
+    """What brings them: the sample is a source only of what it has."""
     in_sample = [symbol for symbol in symbols if symbol in SAMPLE]
     elsewhere = [symbol for symbol in symbols if symbol not in SAMPLE]
     ways = []
     if in_sample:
-        ways.append(f"workbench ingest {' '.join(in_sample)} --source sample (or file, yahoo, …)")
+        ways.append(f"{way_to_ingest(in_sample, 'sample')} (other sources: file, yahoo, …)")
     if elsewhere:
-        ways.append(f"workbench ingest {' '.join(elsewhere)} --source yahoo (or file, polygon, alpaca)")
-    return ", and ".join(ways)
+        ways.append(f"{way_to_ingest(elsewhere, 'yahoo')} (other sources: file, polygon, alpaca)")
+    return "; and ".join(ways)
+
+
+def way_to_ingest(symbols: Sequence[str], source: str) -> str:
+    """What brings the bars of `symbols`, as a notebook and as a shell takes it."""
+    asked = json.dumps(symbols[0] if len(symbols) == 1 else list(symbols), ensure_ascii=False)
+    return (
+        f'wb.ingest({asked}, source="{source}") or workbench ingest {shlex.join(symbols)} --source {source}'
+    )
 
 
 def bounds(start: Moment | None, end: Moment | None) -> tuple[int | None, int | None]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from workbench.errors import NoBarsWarning
+from workbench.services.bar_series import way_to_ingest
 from workbench.services.bar_store import SeriesState
 
 __all__ = ["warn_of_none", "warn_of_nothing"]
@@ -55,7 +56,7 @@ def warn_of_nothing(source: str, sources: Collection[str]) -> None:
     if sources:
         text = f"no bars are from {source!r}; there are bars from {', '.join(sorted(sources))}"
     else:
-        text = "there are no bars yet; to get some: workbench ingest AAPL IBM --source sample"
+        text = f"there are no bars yet; to get some: {way_to_ingest(['AAPL', 'IBM'], 'sample')}"
     _warn(text, [], source)
 
 

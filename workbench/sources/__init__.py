@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from workbench.errors import SourceError
 from workbench.sources.source import RawBars, Source
+from workbench.spelling import did_you_mean, near_names
 
 if TYPE_CHECKING:
     from workbench.sources.alpaca import AlpacaSource
@@ -67,5 +68,6 @@ def source_class(name: str) -> Callable[..., Source]:
         When there is no such source; names those there are.
     """
     if name not in SOURCES:
-        raise SourceError(f'there is no source "{name}"; there are: {", ".join(SOURCES)}')
+        meant = did_you_mean(near_names(name, SOURCES))
+        raise SourceError(f'there is no source "{name}"{meant}; there are: {", ".join(SOURCES)}')
     return SOURCES[name]()

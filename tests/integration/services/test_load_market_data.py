@@ -66,22 +66,37 @@ def test_an_unknown_symbol_is_named_beside_those_there_are(stocked: Workbench) -
 
 
 def test_in_an_empty_database_every_symbol_is_unknown(wb: Workbench) -> None:
-    with pytest.raises(UnknownSymbol, match=r"there are: none yet. To get them: workbench ingest AAPL"):
+    with pytest.raises(
+        UnknownSymbol, match=r'there are: none yet. To get them: wb.ingest\("AAPL", source="sample"\)'
+    ):
         wb.data_ingestion.load_market_data("AAPL")
-    with pytest.warns(NoBarsWarning, match="there are no bars yet; to get some: workbench ingest"):
+    with pytest.warns(NoBarsWarning, match=r'no bars yet; to get some: wb.ingest\(\["AAPL", "IBM"\], source'):
         assert wb.data_ingestion.load_market_data().empty
 
 
 @pytest.mark.parametrize(
     ("symbols", "advice"),
     [
-        ("MSFT", "workbench ingest MSFT --source sample (or file, yahoo, …)"),
-        ("NOPE", "workbench ingest NOPE --source yahoo (or file, polygon, alpaca)"),
+        (
+            "MSFT",
+            (
+                'wb.ingest("MSFT", source="sample") or workbench ingest MSFT --source sample '
+                "(other sources: file, yahoo, …)"
+            ),
+        ),
+        (
+            "BRK B",
+            (
+                """wb.ingest("BRK B", source="yahoo") or workbench ingest 'BRK B' --source yahoo """
+                "(other sources: file, polygon, alpaca)"
+            ),
+        ),
         (
             ["NOPE", "FB", "GOOG"],
             (
-                "workbench ingest FB GOOG --source sample (or file, yahoo, …), and "
-                "workbench ingest NOPE --source yahoo (or file, polygon, alpaca)"
+                'wb.ingest(["FB", "GOOG"], source="sample") or workbench ingest FB GOOG --source sample '
+                '(other sources: file, yahoo, …); and wb.ingest("NOPE", source="yahoo") or '
+                "workbench ingest NOPE --source yahoo (other sources: file, polygon, alpaca)"
             ),
         ),
     ],
@@ -92,6 +107,23 @@ def test_the_sample_is_advised_only_for_what_it_has(
     with pytest.raises(UnknownSymbol) as caught:
         stocked.data_ingestion.load_market_data(symbols)
     assert str(caught.value).endswith(f"To get them: {advice}")
+
+
+@pytest.mark.parametrize(
+    ("symbols", "meant"),
+    [
+        ("APPL", "APPL were ever ingested (did you mean AAPL?); there are: AAPL, IBM. To get them: wb."),
+        ("ibm", "ibm were ever ingested (did you mean IBM?); there"),
+        (["IBN", "AAPL", "APPL"], "IBN, APPL were ever ingested (did you mean IBM or AAPL?); there"),
+        ("NOPE", "NOPE were ever ingested; there"),
+    ],
+)
+def test_a_mistyped_symbol_is_answered_with_the_near_one(
+    stocked: Workbench, symbols: str | list[str], meant: str
+) -> None:
+    with pytest.raises(UnknownSymbol) as caught:
+        stocked.data_ingestion.load_market_data(symbols, source="yahoo")
+    assert str(caught.value).startswith(f"no bars of {meant}")
 
 
 def _without_bars(wb: Workbench) -> None:

@@ -76,7 +76,11 @@ def test_a_call_fills_in_defaults_and_hands_over_plain_values() -> None:
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"fats": 5}, "has no parameter 'fats'; it has fast, slow, band, kind, short, note"),
+        (
+            {"fats": 5},
+            r"has no parameter 'fats' \(did you mean fast\?\); it has fast, slow, band, kind, short, note",
+        ),
+        ({"window": 5}, "has no parameter 'window'; it has fast, slow, band, kind, short, note"),
         ({"fast": 1}, "fast=1 is not a whole number from 2 to 200"),
         ({"fast": 201}, "fast=201 is not"),
         ({"fast": 5.5}, "fast=5.5 is not a whole number"),
@@ -90,7 +94,7 @@ def test_a_call_fills_in_defaults_and_hands_over_plain_values() -> None:
         ({"short": 1}, "short=1 is not True or False"),
         ({"kind": "weighted"}, "kind='weighted' is not one of 'simple', 'exponential'"),
         ({"note": 5}, "note=5 is not text"),
-        ({"fast": 60}, "does not allow fast=60, slow=50, .* together"),
+        ({"fast": 60}, "does not allow fast=60, slow=50, .* together: it asks for fast < slow\\.$"),
     ],
 )
 def test_a_wrong_parameter_is_refused_by_name(parameters: dict[str, Any], message: str) -> None:

@@ -91,10 +91,24 @@ def test_nothing_is_expected_before_a_calendars_record_begins() -> None:
     assert gaps(utc("1950-01-03", "1951-01-03"), "XHKG") == []
 
 
-@pytest.mark.parametrize("name", ["XNYZ", "xnys", "New York", "../x"])
-def test_an_unknown_calendar_is_refused_with_names_there_are(name: str) -> None:
-    with pytest.raises(QueryError, match=r'no exchange calendar ".+"; there are .*XNYS'):
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("XNYZ", " (did you mean XNZE or XNYS?)"),
+        ("xnys", " (did you mean XNYS?)"),
+        ("US_FUTURES", " (did you mean us_futures?)"),
+        ("NOPE", ""),
+        ("New York", ""),
+        ("../x", ""),
+    ],
+)
+def test_an_unknown_calendar_is_refused_with_those_that_are_meant(name: str, meant: str) -> None:
+    with pytest.raises(QueryError) as caught:
         sessions(name, "2024-01-01", "2024-01-31")
+    assert str(caught.value) == (
+        f'there is no exchange calendar "{name}"{meant}; "XNYS" is the New York Stock Exchange\'s, "24/7" is '
+        "for coins, and exchange_calendars.get_calendar_names() lists them all"
+    )
     with pytest.raises(QueryError, match="no exchange calendar"):
         missing(utc(), name)
 

@@ -102,3 +102,5 @@ def test_sources_go_by_name_and_an_unknown_one_is_told_which_there_are() -> None
     assert source_class("sample") is SampleSource
     with pytest.raises(SourceError, match='no source "quandl"; there are: sample, file, yahoo'):
         source_class("quandl")
+    with pytest.raises(SourceError, match=r'no source "smaple" \(did you mean sample\?\); there are: sample'):
+        source_class("smaple")

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from workbench.backtest.parameter import Parameter, Range
 from workbench.backtest.strategy import Strategy
 from workbench.errors import StrategyError
+from workbench.spelling import did_you_mean, near_names
 
 __all__ = ["DTYPES", "Axis", "Listed", "Span", "constant", "make_axes", "make_axis", "range_of"]
 
@@ -129,7 +130,8 @@ def make_axes(strategy: Strategy, over: Mapping[str, Any]) -> tuple[Axis, ...]:
     for name in over:
         if name not in strategy.parameters:
             raise StrategyError(
-                f"{strategy.name} has no parameter {name!r} to search; "
+                f"{strategy.name} has no parameter {name!r} to search"
+                f"{did_you_mean(near_names(name, strategy.parameters))}; "
                 f"it has {', '.join(strategy.parameters) or 'none'}."
             )
     return tuple(make_axis(strategy.parameters[name], said, strategy.name) for name, said in over.items())

@@ -144,6 +144,7 @@ class TestGrid:
         ("values", "says"),
         [
             ({"quick": [1]}, "cross has no parameter 'quick' to search; it has fast, slow"),
+            ({"slwo": [1]}, r"cross has no parameter 'slwo' to search \(did you mean slow\?\); it has fast"),
             ({"fast": [5, 1]}, "cross: fast=1 is not a whole number from 2 to 200"),
             ({"fast": [5.5]}, "cross: fast=5.5 is not a whole number"),
             ({"fast": []}, "fast is given no value to try"),
