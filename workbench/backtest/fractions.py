@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from workbench.backtest.inputs import BarArrays
+from workbench.backtest.inputs import BarArrays, moment
 from workbench.backtest.sizing import Percent, Size
 from workbench.errors import BacktestError
 
@@ -53,7 +53,7 @@ def read_fractions(size: Size | None, market: BarArrays) -> npt.NDArray[np.float
     if (rows < 0).any():
         lacking_time = market.timestamps[int(np.argmin(rows))]
         raise BacktestError(
-            f"size: the fractions of Percent have no row for the bar at {lacking_time}; "
+            f"size: the fractions of Percent have no row for the bar at {moment(lacking_time)}; "
             "compute it on the panel of the same bars, and leave NaN where nothing is to be entered."
         )
     laid_out = given.to_numpy(dtype=np.float64)[rows][:, columns]

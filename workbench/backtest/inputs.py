@@ -16,6 +16,7 @@ __all__ = [
     "bars_sha256",
     "check_columns",
     "in_order",
+    "moment",
     "read_bars",
     "read_signals",
     "utc_index",
@@ -204,6 +205,11 @@ def utc_index(index: pd.Index, role: str) -> pd.DatetimeIndex:
     if index.tz is None:
         raise BacktestError(f"{role}: the timestamps have no time zone; {_LOCALISE}.")
     return index.tz_convert("UTC")
+
+
+def moment(time: pd.Timestamp) -> str:
+    """A bar's timestamp in a sentence: the date alone where it is midnight, as that of a daily bar is."""
+    return f"{time:%Y-%m-%d}" if time == time.normalize() else str(time)
 
 
 def check_columns(wide: pd.DataFrame, bars: BarArrays, role: str) -> None:

@@ -255,12 +255,15 @@ class BacktestResult:
         return values / self.equity.where(self.equity > 0.0)
 
     def __repr__(self) -> str:
+        from workbench.backtest.report.wording import percent, ratio, signed_percent, trades
+
         m = self.metrics
         return (
             f"<BacktestResult {self.name!r}: {', '.join(self.symbols[:5])}{', …' * (len(self.symbols) > 5)}, "
-            f"{self.start:%Y-%m-%d} to {self.end:%Y-%m-%d}, return {m['total_return']:+.2%}, "
-            f"Sharpe {m['sharpe_ratio']:.2f}, max drawdown {m['max_drawdown']:.2%}, "
-            f"{m['total_trades']:.0f} trades>"
+            f"{self.start:%Y-%m-%d} to {self.end:%Y-%m-%d}, "
+            f"return {signed_percent(m['total_return'])}, "
+            f"Sharpe {ratio(m['sharpe_ratio'])}, max drawdown {percent(m['max_drawdown'])}, "
+            f"trades {trades(m['total_trades'], m['open_trades'])}>"
         )
 
     def _repr_html_(self) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workbench.backtest.inputs import utc_index
+from workbench.backtest.inputs import moment, utc_index
 from workbench.errors import BacktestError
 
 __all__ = ["Fixed", "Percent", "Size", "VolatilityTarget"]
@@ -104,13 +104,19 @@ def _checked(given: pd.DataFrame | pd.Series[float]) -> pd.DataFrame | pd.Series
         row, column = (int(place[0]) for place in np.nonzero(wrong))
         whose = f" of {names[column]}" if names[column] else ""
         raise BacktestError(
-            f"Percent: the fraction{whose} at {index[row]} is {values[row, column]}; give fractions from 0 "
-            "to 1, as in frame.clip(0, 1). 0 and NaN enter nothing; whether an entry is long or short, the "
-            "signals say."
+            f"Percent: the fraction{whose} at {moment(index[row])} is {_short(values[row, column])}; give "
+            "fractions from 0 to 1, as in frame.clip(0, 1). 0 and NaN enter nothing; "
+            "whether an entry is long or short, the signals say."
         )
     if isinstance(given, pd.Series):
         return pd.Series(values[:, 0], index=index)
     return pd.DataFrame(values, index=index, columns=pd.Index(names))
+
+
+def _short(fraction: float) -> str:
+    """Four digits; all of them where four would read as a fraction that is allowed: 1.00001 is not 1."""
+    short = f"{fraction:.4g}"
+    return repr(float(fraction)) if 0.0 <= float(short) <= 1.0 else short
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,17 @@ def test_every_figure_is_drawn_and_fits_its_place(sheet: Path) -> None:
             assert page.evaluate("document.documentElement.scrollWidth") == width, "nothing sticks out"
 
 
+def test_no_button_lies_on_the_legend_of_the_prices(sheet: Path) -> None:
+    for width in (340, PHONE, WIDE):
+        with _opened(sheet, width) as page:
+            chart = page.locator(".chart[data-key^=price]:visible")
+            chart.locator(".plot").hover()
+            legend, buttons = (chart.locator(one).bounding_box() for one in (".legend", ".modebar"))
+            assert legend is not None
+            assert buttons is not None
+            assert legend["y"] >= buttons["y"] + buttons["height"], width
+
+
 def test_the_readers_scheme_colours_page_and_figures(sheet: Path) -> None:
     with _opened(sheet, WIDE) as page:
         for scheme, palette in (("light", LIGHT), ("dark", DARK), ("light", LIGHT)):

@@ -92,8 +92,11 @@ def test_what_the_bars_have_and_the_frame_lacks_is_refused() -> None:
 
 def test_what_is_no_fraction_is_refused_with_its_place() -> None:
     frame = pd.DataFrame({"A": [0.5, 0.5], "B": [0.5, 1.5]}, index=days(2))
-    assert "the fraction of B at 2020-01-02 00:00:00+00:00 is 1.5; give fractions from 0 to 1" in refused(
-        frame
+    assert "the fraction of B at 2020-01-02 is 1.5; give fractions from 0 to 1" in refused(frame)
+    assert "at 2020-01-02 is 1.3; give" in refused(frame.replace(1.5, 1.2998482399401283))
+    assert "at 2020-01-02 is 1.00001; give" in refused(frame.replace(1.5, 1.00001)), "1 would be allowed"
+    assert "at 2020-01-02 15:30:00+00:00 is 12.35; give" in refused(
+        frame.replace(1.5, 12.345678).shift(freq="930min")
     )
     assert "is -0.5" in refused(-frame.iloc[:1])
     assert "is inf" in refused(frame / 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.unit.backtest.sketches import run
 from workbench.backtest import BacktestResult, backtest
 from workbench.errors import BacktestError
 
@@ -27,7 +29,6 @@ def test_the_picture_shows_what_the_result_holds(result: BacktestResult) -> None
     np.testing.assert_array_equal(traces["drawdown"].y, result.drawdown)
     assert len(traces["buy"].x) + len(traces["sell"].x) == len(result.orders)
     assert traces["buy"].visible is True
-    assert f"{result.metrics['total_return']:+.1%}" in figure.layout.title.subtitle.text
     assert figure.layout.xaxis.matches == "x2", "one time axis for both"
     assert figure.layout.paper_bgcolor == "rgba(0,0,0,0)", "the page's own background, light or dark"
 
@@ -60,9 +61,27 @@ def test_the_table_names_the_figures_and_escapes_what_people_type(result: Backte
     html = result._repr_html_()
     assert "SMA &lt;20/100&gt;" in html
     assert "<20/100>" not in html
-    assert f"{result.metrics['total_return']:+.2%}" in html
     assert "http" not in html
     assert "nan" not in html.lower().replace("variant-numeric", "")
+
+
+@pytest.mark.parametrize(
+    ("last", "gain"), [(13.0, "+30.0%"), (2_000.0, "+19,900%"), (5.0, "−50.0%"), (10.0, "0.0%")]
+)
+def test_card_picture_page_and_short_form_word_a_figure_alike(last: float, gain: str) -> None:
+    """1,000 buy 100 units at 10, sold at 20 and bought again: 100 times the last price is left."""
+    result = run({"A": [10, 10, 20, 20, 20, last]}, {"A": "L.xL.."})
+    card = " ".join(re.sub(r"<[^>]+>", " ", result._repr_html_()).split())
+    picture = re.sub(r"<[^>]+>", "", result.plot().layout.title.subtitle.text)
+    assert f"Return {gain} Buy and hold {gain}" in card
+    assert "Trades 1 (+1 open)" in card
+    assert picture.startswith(f"return {gain} ")
+    assert picture.endswith(f"trades 1 (+1 open)   buy and hold {gain}")
+    assert f"return {gain}, " in repr(result)
+    assert repr(result).endswith("trades 1 (+1 open)>")
+    first = result.report().html.split('id="statistics"')[0]
+    assert f">{gain}<" in first
+    assert "100% won, +1 open" in first
 
 
 def test_importing_and_backtesting_loads_neither_vectorbt_nor_plotly() -> None:

@@ -234,6 +234,6 @@ def test_a_result_cannot_be_changed() -> None:
 def test_its_short_form_names_what_matters() -> None:
     text = repr(run([10, 10, 12], [10, 11, 13], "x..", "...", fees=0.0))
     assert text == (
-        "<BacktestResult 'backtest': X, 2020-01-01 to 2020-01-03, return +30.00%, Sharpe 16.38, "
-        "max drawdown 0.00%, 0 trades>"
+        "<BacktestResult 'backtest': X, 2020-01-01 to 2020-01-03, return +30.0%, Sharpe 16.38, "
+        "max drawdown 0.0%, trades 0 (+1 open)>"
     )

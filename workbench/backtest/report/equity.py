@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.backtest.report.charts import is_wide
-from workbench.backtest.report.wording import percent, ratio, span
+from workbench.backtest.report.wording import percent, ratio, signed_percent, span, trades
 from workbench.errors import BacktestError
 
 if TYPE_CHECKING:
@@ -119,10 +119,11 @@ def _fill_markers(result: BacktestResult, side: str, colour: str, symbol: str) -
 def _dress(figure: Figure, result: BacktestResult) -> None:
     m = result.metrics
     headline = (
-        f"return <b>{m['total_return']:+.1%}</b>   CAGR {percent(m['cagr'])}   "
+        f"return <b>{signed_percent(m['total_return'])}</b>   CAGR {percent(m['cagr'])}   "
         f"Sharpe {ratio(m['sharpe_ratio'])}   "
-        f"max drawdown {percent(m['max_drawdown'])}   trades {m['total_trades']:.0f}   "
-        f"buy and hold {m['benchmark_return']:+.1%}"
+        f"max drawdown {percent(m['max_drawdown'])}   "
+        f"trades {trades(m['total_trades'], m['open_trades'])}   "
+        f"buy and hold {signed_percent(m['benchmark_return'])}"
     )
     figure.update_layout(
         template="none",

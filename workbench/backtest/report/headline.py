@@ -26,7 +26,7 @@ def headline(result: BacktestResult) -> Facts:
     """The figures to be read first."""
     m = result.metrics
     won = [f"{percent(m['win_rate'], 0)} won"] if m["total_trades"] else []
-    still_open = [f"{count(m['open_trades'])} open"] if m["open_trades"] else []
+    still_open = [f"+{count(m['open_trades'])} open"] if m["open_trades"] else []
     return Facts(
         [
             Item(

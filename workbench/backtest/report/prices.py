@@ -24,6 +24,9 @@ __all__ = ["price_section"]
 MOST_SYMBOLS = 6
 MOST_MARKED = 400
 """Trades that are marked on a price; of more, the latest."""
+_HEIGHT = 440
+_BUTTONS = 28
+"""Pixels at the top edge where a figure's buttons appear."""
 
 
 def price_section(result: BacktestResult, bars: pd.DataFrame, clock: Clock) -> Section:
@@ -78,7 +81,7 @@ def _prices(market: BarArrays, symbol: str, result: BacktestResult) -> pd.Series
 
 def _price_chart(result: BacktestResult, symbol: str, close: pd.Series[float], clock: Clock) -> Chart:
     trades = result.trades[result.trades["symbol"] == symbol].tail(MOST_MARKED)
-    figure = chart(height=420)
+    figure = chart(height=_HEIGHT)
     rows = drawn_rows(close)
     times = clock.texts(pd.DatetimeIndex(close.index[rows]))
     line(
@@ -104,7 +107,9 @@ def _price_chart(result: BacktestResult, symbol: str, close: pd.Series[float], c
         mine = trades[trades["direction"] == direction]
         _entries(figure, mine, clock, direction, shape, colour)
     _exits(figure, closed, clock)
-    figure.update_layout(hovermode="closest")
+    # The buttons lie on the top edge, which a legend of several rows would reach on a phone.
+    below = {"yref": "container", "y": 1.0 - _BUTTONS / _HEIGHT, "yanchor": "top"}
+    figure.update_layout(hovermode="closest", legend=below)
     scales = "log" if is_wide(close) else None
     number_axis(figure, tickformat="~g")
     if scales:

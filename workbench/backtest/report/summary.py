@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from workbench.backtest.report.wording import money, percent, ratio, span
+from workbench.backtest.report.wording import money, percent, ratio, signed_percent, span, trades
 
 if TYPE_CHECKING:
     from workbench.backtest.result import BacktestResult
@@ -28,18 +28,15 @@ def summary_html(result: BacktestResult) -> str:
     """
     m = result.metrics
     cells = [
-        ("Return", f"{m['total_return']:+.2%}"),
-        ("Buy and hold", f"{m['benchmark_return']:+.2%}"),
+        ("Return", signed_percent(m["total_return"])),
+        ("Buy and hold", signed_percent(m["benchmark_return"])),
         ("CAGR", percent(m["cagr"])),
         ("Volatility", percent(m["volatility"])),
         ("Sharpe", ratio(m["sharpe_ratio"])),
         ("Sortino", ratio(m["sortino"])),
         ("Max drawdown", percent(m["max_drawdown"])),
         ("Calmar", ratio(m["calmar"])),
-        (
-            "Trades",
-            f"{m['total_trades']:.0f}" + (f" (+{m['open_trades']:.0f} open)" if m["open_trades"] else ""),
-        ),
+        ("Trades", trades(m["total_trades"], m["open_trades"])),
         ("Win rate", percent(m["win_rate"])),
         ("Exposure", percent(m["exposure"])),
         ("Fees paid", money(m["fees_paid"])),

@@ -22,6 +22,7 @@ __all__ = [
     "count",
     "dates",
     "listed",
+    "metric",
     "money",
     "percent",
     "ratio",
@@ -29,6 +30,7 @@ __all__ = [
     "signed_percent",
     "span",
     "tone",
+    "trades",
     "words",
 ]
 
@@ -37,6 +39,9 @@ NOTHING = "–"
 _MINUS = "−"
 _ENDLESS = "∞"
 _MANYFOLD = 10.0
+_SIGNED_PERCENT = {"total_return", "benchmark_return", "alpha"}
+_PERCENT = {"cagr", "volatility", "max_drawdown", "win_rate", "exposure", "turnover"}
+_COUNT = {"total_trades", "open_trades", "n_bars"}
 
 
 def percent(value: float, digits: int = 1) -> str:
@@ -76,6 +81,20 @@ def amount(value: float) -> str:
 def count(value: float) -> str:
     """A whole number, thousands grouped."""
     return _shown(value, ",.0f")
+
+
+def trades(closed: float, still_open: float) -> str:
+    """How many trades: "48", and with one that is still open "48 (+1 open)"."""
+    return count(closed) + (f" (+{count(still_open)} open)" if still_open else "")
+
+
+def metric(name: str, value: float) -> str:
+    """A metric of a variant as its name asks for: per cent, a count, or a ratio."""
+    if name in _SIGNED_PERCENT:
+        return signed_percent(value)
+    if name in _PERCENT:
+        return percent(value)
+    return count(value) if name in _COUNT else ratio(value)
 
 
 def bars_long(value: float) -> str:

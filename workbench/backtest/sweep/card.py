@@ -7,6 +7,9 @@ from collections.abc import Collection, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from workbench.backtest.report.wording import NOTHING, metric, ratio
+from workbench.backtest.sweep.store import METRICS
+
 if TYPE_CHECKING:
     from workbench.backtest.sweep.result import SweepResult
 
@@ -14,7 +17,6 @@ __all__ = ["card_html"]
 
 _LINE = "1px solid rgba(128,128,128,.3)"
 _CELL = f"padding:4px 14px;border-top:{_LINE};text-align:right;font-variant-numeric:tabular-nums"
-_PERCENT = {"total_return", "cagr", "volatility", "max_drawdown", "win_rate", "exposure"}
 
 
 def card_html(
@@ -53,7 +55,7 @@ def card_html(
     told = f"{result.said}; the best by {result.objective}"
     spread = math.sqrt(result.sharpe_variance * periods_per_year)
     if math.isfinite(spread):
-        told += f"; Sharpe ratios differ by {spread:.2f} (standard deviation)"
+        told += f"; Sharpe ratios differ by {ratio(spread)} (standard deviation)"
     return (
         f'<div style="display:inline-block;border:{_LINE};border-radius:8px;padding:10px 6px 4px;'
         'color:inherit">'
@@ -65,10 +67,9 @@ def card_html(
 
 
 def _shown(name: str, value: Any) -> str:
+    if name in METRICS:
+        return metric(name, value)
     if not isinstance(value, float):
         return str(value)
-    if math.isnan(value):
-        return "–"
-    if name == "total_trades":
-        return f"{value:,.0f}"
-    return f"{value:.1%}" if name in _PERCENT else f"{value:.4g}"
+    # A parameter reads as it is typed.
+    return NOTHING if math.isnan(value) else f"{value:.4g}"

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from workbench.backtest.report.wording import metric as written
 from workbench.errors import SweepError
 
 if TYPE_CHECKING:
@@ -24,9 +25,9 @@ __all__ = ["heatmap", "parallel_coordinates"]
 _TEXT, _GRID, _MARK = "#8b949e", "rgba(139, 148, 158, 0.22)", "#f2cc60"
 _HOVER = {"bgcolor": "rgba(32,38,46,0.94)", "font": {"color": "#f0f3f6"}, "bordercolor": _GRID}
 _CLEAR = "rgba(0,0,0,0)"
-_HALO = ", ".join(["0 0 2px #24292f"] * 4)
-_TICKS = {"color": "#f0f3f6", "size": 11, "shadow": _HALO}
-"""Light within dark, as subtitles have it: these numbers stand on lines of all colours, on any page."""
+_HALO = ", ".join(["0 0 3px #ffffff"] * 8)
+_TICKS = {"color": "#24292f", "size": 12, "weight": 600, "shadow": _HALO}
+"""Dark on a white patch: these numbers stand on lines of all colours, on light and dark pages."""
 _DIVERGING = [
     [0.0, "#b3261e"],
     [0.25, "#dd6b5e"],
@@ -36,6 +37,8 @@ _DIVERGING = [
 ]
 """Losses red, gains blue, which the colour-blind can tell apart; grey between them is not the page."""
 _SEQUENTIAL = [[0.0, "#a3a9b0"], [0.5, "#4f94e8"], [1.0, "#1553b6"]]
+_LOSSES = [[0.0, "#b3261e"], [0.5, "#dd6b5e"], [1.0, "#a3a9b0"]]
+"""The two halves of the diverging scale, for values that all lie on one side of zero."""
 _SIGNED = {
     "total_return",
     "cagr",
@@ -47,7 +50,7 @@ _SIGNED = {
     "expectancy",
     "sqn",
 }
-_PERCENT = {"total_return", "cagr", "volatility", "max_drawdown", "win_rate", "exposure"}
+_PERCENT = {"total_return", "cagr", "volatility", "max_drawdown", "win_rate", "exposure", "turnover"}
 _MOST_VALUES, _BINS = 60, 30
 """A parameter with more values than that is cut into so many bins."""
 _DASH = "\u2009–\u2009"
@@ -119,7 +122,7 @@ def heatmap(
         raise SweepError(f"No variant has a value of {metric}; choose another metric.")
     best = np.unravel_index(np.nanargmin(cells) if lowest else np.nanargmax(cells), cells.shape)
     across, up = [str(level) for level in grid.columns], [str(level) for level in grid.index]
-    form = _format(metric)
+    form, top = _format(metric), written(metric, float(cells[best]))
     figure = go.Figure()
     figure.add_trace(
         go.Heatmap(
@@ -142,7 +145,7 @@ def heatmap(
     undefined = np.argwhere((shared > 0) & ~np.isfinite(cells))
     for places, symbol, size, colour, says in (
         (undefined, "x-thin", 7, _TEXT, "not defined"),
-        (np.array([best]), "star", 15, _MARK, f"best: {cells[best]:{form}}"),
+        (np.array([best]), "star", 15, _MARK, f"best: {top}"),
     ):
         figure.add_trace(
             go.Scatter(
@@ -154,7 +157,7 @@ def heatmap(
                 showlegend=False,
             )
         )
-    told = [f"best <b>{cells[best]:{form}}</b> at {x} {across[best[1]]}, {y} {up[best[0]]}"]
+    told = [f"best <b>{top}</b> at {x} {across[best[1]]}, {y} {up[best[0]]}"]
     if shared.max() > 1:
         told.append(f"{aggregate} of up to {int(shared.max()):,} variants a cell")
     if neighbours:
@@ -336,11 +339,12 @@ def _dimension(values: pd.Series[Any]) -> dict[str, Any]:
 
 
 def _colours(values: npt.NDArray[np.float64], metric: str, prefix: str = "z") -> dict[str, Any]:
-    """The scale: red below zero and blue above for what has a sign, else from grey to blue."""
+    """The scale: red below zero and blue above, else one colour from the lowest to the highest value."""
     finite = values[np.isfinite(values)]
-    signed = metric in _SIGNED or (finite.min() < 0 < finite.max())
-    if not signed:
-        return {"colorscale": _SEQUENTIAL}
+    if not finite.min() < 0 < finite.max():
+        # About zero, values of one sign would hardly differ in colour. Losses stay red.
+        lost = metric in _SIGNED and finite.min() < 0
+        return {"colorscale": _LOSSES if lost else _SEQUENTIAL}
     # One runaway cell must not turn all the others grey.
     reach = float(np.quantile(np.abs(finite), 0.98)) or float(np.abs(finite).max()) or 1.0
     return {"colorscale": _DIVERGING, f"{prefix}min": -reach, f"{prefix}max": reach}

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from workbench.backtest.report.charts import is_wide
-from workbench.backtest.report.wording import percent, ratio
+from workbench.backtest.report.charts import is_wide, log_axis
+from workbench.backtest.report.wording import percent, ratio, signed_percent
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -208,7 +208,7 @@ def _dress(figure: Figure, result: ValidationResult, *, single: bool) -> None:
     m, objective = result.metrics, OBJECTIVE_NAMES[result.objective]
     times = result.paths.index
     headline = (
-        f"Sharpe <b>{ratio(m['sharpe_ratio'])}</b>   return {m['total_return']:+.1%}   "
+        f"Sharpe <b>{ratio(m['sharpe_ratio'])}</b>   return {signed_percent(m['total_return'])}   "
         f"CAGR {percent(m['cagr'])}   max drawdown {percent(m['max_drawdown'])}   "
         f"mean {objective} {ratio(m['in_sample'])} in, {ratio(m['out_of_sample'])} out of sample"
     )
@@ -241,9 +241,10 @@ def _dress(figure: Figure, result: ValidationResult, *, single: bool) -> None:
     if times[0] < times[-1]:
         figure.update_xaxes(range=[times[0], times[-1]], row=1, col=1)
     figure.update_yaxes(title={"text": "growth of 1", "standoff": 8}, row=1, col=1)
-    lowest, highest = result.equity.min(axis=None), result.equity.max(axis=None)
-    if is_wide(pd.Series([lowest, highest])):
-        figure.update_yaxes(type="log", dtick="D2", title={"text": "growth of 1 (log)"}, row=1, col=1)
+    reach = pd.Series([result.equity.min(axis=None), result.equity.max(axis=None)])
+    if is_wide(reach):
+        log_axis(figure, [reach], row=1)
+        figure.update_yaxes(tickformat="~g", title={"text": "growth of 1 (log)"}, row=1, col=1)
     zero = {"zeroline": True, "zerolinecolor": _TEXT, "zerolinewidth": 1}
     if single:
         figure.update_yaxes(title={"text": objective, "standoff": 8}, **zero, row=2, col=1)

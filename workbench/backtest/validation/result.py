@@ -154,13 +154,15 @@ class ValidationResult:
         return trades[trades["status"] == "closed"]
 
     def __repr__(self) -> str:
+        from workbench.backtest.report.wording import percent, ratio, signed_percent
+
         m = self.metrics
         paths = f"{self.paths.shape[1]} paths, median " if self.paths.shape[1] > 1 else ""
         return (
             f"<ValidationResult {self.strategy!r}, {self.kind}: {len(self.splits)} splits, "
             f"{self.returns.index[0]:%Y-%m-%d} to {self.returns.index[-1]:%Y-%m-%d}, out of sample: "
-            f"{paths}Sharpe {m['sharpe_ratio']:.2f}, return {m['total_return']:+.2%}, "
-            f"max drawdown {m['max_drawdown']:.2%}>"
+            f"{paths}Sharpe {ratio(m['sharpe_ratio'])}, return {signed_percent(m['total_return'])}, "
+            f"max drawdown {percent(m['max_drawdown'])}>"
         )
 
     def _repr_html_(self) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from workbench.backtest.report.wording import percent, ratio
+from workbench.backtest.report.wording import percent, ratio, signed_percent, trades
 from workbench.backtest.validation.figure import OBJECTIVE_NAMES, SCHEMES
 
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ def validation_html(result: ValidationResult) -> str:
     objective = OBJECTIVE_NAMES[result.objective]
     facts = [
         ("Sharpe", ratio(m["sharpe_ratio"])),
-        ("Return", f"{m['total_return']:+.1%}"),
+        ("Return", signed_percent(m["total_return"])),
         ("CAGR", percent(m["cagr"])),
         ("Max drawdown", percent(m["max_drawdown"])),
-        ("Trades", f"{m['total_trades'] + m['open_trades']:.0f}"),
+        ("Trades", trades(m["total_trades"], m["open_trades"])),
         (f"{objective}, in sample", ratio(m["in_sample"])),
         ("out of sample", ratio(m["out_of_sample"])),
         ("left of it", percent(m["degradation"], 0)),

@@ -101,6 +101,13 @@ def test_each_trade_stands_on_the_price_by_its_direction(sheet: Tearsheet, resul
     assert any("stop loss" in said for said in traces["exit"].customdata)
 
 
+def test_a_legend_of_many_rows_stays_below_the_figures_buttons(sheet: Tearsheet) -> None:
+    """Plotly draws the buttons within 27 pixels of the top edge; a phone's legend grows up to there."""
+    layout = sheet.figures["price IBM"].layout
+    assert (layout.legend.yref, layout.legend.yanchor) == ("container", "top")
+    assert layout.height * (1.0 - layout.legend.y) == pytest.approx(28.0)
+
+
 def test_headlines_and_costs_are_those_of_the_metrics(sheet: Tearsheet, result: BacktestResult) -> None:
     shown, m = _text(sheet), result.metrics
     assert f"{m['total_return']:+.1%}".replace("-", "−") in shown

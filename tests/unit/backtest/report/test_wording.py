@@ -12,12 +12,14 @@ from workbench.backtest.report.wording import (
     amount,
     bars_long,
     listed,
+    metric,
     money,
     percent,
     ratio,
     signed_money,
     signed_percent,
     tone,
+    trades,
 )
 
 
@@ -41,6 +43,12 @@ from workbench.backtest.report.wording import (
         (amount(552.7), "552.7"),
         (amount(1_234_567.0), "1,234,567"),
         (amount(-0.0), "0"),
+        (trades(48.0, 0.0), "48"),
+        (trades(1_200.0, 1.0), "1,200 (+1 open)"),
+        (metric("total_return", 72.4272), "+7,243%"),
+        (metric("max_drawdown", -0.401), "−40.1%"),
+        (metric("sharpe_ratio", -0.254), "−0.25"),
+        (metric("total_trades", 1_200.0), "1,200"),
         (bars_long(1.0), "1 bar"),
         (bars_long(1_059.0), "1,059 bars"),
     ],

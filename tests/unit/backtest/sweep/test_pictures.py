@@ -59,7 +59,7 @@ class TestHeatmap:
         assert "best <b>1.50</b> at fast 10, slow 50" in subtitle(figure)
         lowest = heatmap(frame, "fast", "slow", "total_return", lowest=True)
         assert (list(lowest.data[2].x), list(lowest.data[2].y)) == (["10"], ["100"])
-        assert "best <b>-10.0%</b>" in subtitle(lowest)
+        assert "best <b>−10.0%</b>" in subtitle(lowest)
 
     def test_crosses_out_what_is_not_defined_and_leaves_empty_what_was_not_tried(
         self, frame: pd.DataFrame
@@ -71,6 +71,19 @@ class TestHeatmap:
         cells = heatmap(frame, "fast", "slow").data[0]
         assert cells.zmin == -cells.zmax < 0
         assert heatmap(frame.assign(exposure=0.5), "fast", "slow", "exposure").data[0].zmin is None
+
+    @pytest.mark.parametrize(
+        ("sign", "best", "worst"), [(1.0, "#1553b6", "#a3a9b0"), (-1.0, "#a3a9b0", "#b3261e")]
+    )
+    def test_colours_what_has_one_sign_from_the_lowest_to_the_highest(
+        self, frame: pd.DataFrame, sign: float, best: str, worst: str
+    ) -> None:
+        """0.70 to 0.74 are five shades, where a scale about zero has one; losses are red."""
+        close = frame.assign(sharpe_ratio=[sign * value for value in (0.70, 0.71, 0.72, 0.73, NAN, 0.74)])
+        for scale in (heatmap(close, "fast", "slow").data[0], parallel_coordinates(close).data[0].line):
+            assert [colour for _, colour in scale.colorscale][:: len(scale.colorscale) - 1] == [worst, best]
+        assert heatmap(close, "fast", "slow").data[0].zmin is None
+        assert parallel_coordinates(close).data[0].line.cmin is None
 
     def test_can_show_each_cells_surroundings(self) -> None:
         # A single spike amid zeros is gone, a plateau stays.
@@ -138,6 +151,13 @@ class TestParallelCoordinates:
         assert list(lines.dimensions[2]["values"]) == [1, 0, 1, 1, 0]
         assert "5 of 6 variants" in subtitle(figure)
         assert "1 have no sharpe_ratio" in subtitle(figure)
+
+    def test_names_its_ticks_dark_on_white_whatever_lies_behind_them(self, frame: pd.DataFrame) -> None:
+        """Lines lie behind them; the many shadows are as good as a patch, which Plotly does not have here."""
+        font = parallel_coordinates(frame).data[0].tickfont
+        assert font.color == "#24292f"
+        assert (font.size, font.weight) == (12, 600)
+        assert font.shadow.count("0 0 3px #ffffff") == 8
 
     def test_keeps_the_best(self, frame: pd.DataFrame) -> None:
         figure = parallel_coordinates(frame, top=2)

@@ -116,7 +116,8 @@ def test_the_card_names_the_strategy_and_its_best_variants_on_any_background(fou
     assert "72 variants" in card
     best = found.best(1)
     assert f">{best['symbol'].iloc[0]}<" in card
-    assert f">{best['sharpe_ratio'].iloc[0]:.4g}<" in card
+    for name, form in (("sharpe_ratio", ",.2f"), ("total_return", "+,.1%"), ("max_drawdown", ",.1%")):
+        assert f">{best[name].iloc[0]:{form}}<".replace("-", "−") in card, "worded as on a backtest's card"
     # Colours are the page's own.
     assert "color:inherit" in card
     assert "#" not in card

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -132,6 +133,22 @@ def test_it_says_in_one_line_what_came_of_it(walked: ValidationResult, combined:
     assert "5 paths, median Sharpe" in repr(combined)
 
 
+@pytest.mark.parametrize(("last", "gain"), [(1.0, "+10.0%"), (21.0, "+1,110%"), (0.5, "−17.5%")])
+def test_card_picture_and_short_form_word_a_figure_alike(
+    walked: ValidationResult, last: float, gain: str
+) -> None:
+    """1 grows to 1.1, falls to 0.55 and ends at 1.1, 12.1 or 0.825; of 1,201 trades one is open."""
+    trades = pd.DataFrame({"status": ["closed"] * 1_200 + ["open"], "pnl": 1.0})
+    paths = walked.paths * 0.0
+    paths.iloc[:3, 0] = [0.1, -0.5, last]
+    made = dataclasses.replace(walked, paths=paths, trades=(trades,))
+    card = made._repr_html_()
+    assert f"Return</span> <b>{gain}</b>" in card
+    assert "Trades</span> <b>1,200 (+1 open)</b>" in card
+    assert f"return {gain} " in made.plot().layout.title.subtitle.text
+    assert f"return {gain}, max drawdown −50.0%" in repr(made)
+
+
 def test_the_picture_marks_the_spans_and_joins_both_objectives(walked: ValidationResult) -> None:
     figure = walked.plot()
     assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0,0,0,0)"
@@ -143,6 +160,16 @@ def test_the_picture_marks_the_spans_and_joins_both_objectives(walked: Validatio
     assert shaded == [
         (walked.table["test_start"].iloc[number], walked.table["test_end"].iloc[number]) for number in (1, 3)
     ]
+
+
+def test_the_axis_of_a_wide_picture_names_round_levels_in_full(walked: ValidationResult) -> None:
+    """0.55 to 12.1: Plotly alone writes 2, 5, 10, 2, the last of which is 20."""
+    paths = walked.paths * 0.0
+    paths.iloc[:3, 0] = [0.1, -0.5, 21.0]
+    axis = dataclasses.replace(walked, paths=paths).plot().layout.yaxis
+    assert axis.type == "log"
+    assert (axis.tickmode, axis.tickformat) == ("array", "~g")
+    np.testing.assert_allclose(axis.tickvals, [0.7, 1, 1.5, 2, 3, 5, 7, 10])
 
 
 def test_the_picture_of_several_paths_shows_them_all(combined: ValidationResult) -> None:
