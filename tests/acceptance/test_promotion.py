@@ -324,17 +324,21 @@ def test_what_is_not_fit_to_run_by_schedule_is_refused_with_advice_that_works(si
 
 
 def test_the_first_sight_of_prefects_pages_is_as_documented(site: Site) -> None:
+    """Nothing is in the way, but for one window of the older pages."""
     endpoints = Stack(site.settings).endpoints()
-    documented = " ".join((CLONE / "docs" / "running.md").read_text(encoding="utf-8").split())
-    noise = ("Oops. Something went wrong.", "Authentication failed.", "Prefect Cloud", "Join the Community")
-    with open_page(f"{endpoints.prefect_ui_url}/") as page:
-        page.get_by_role("button", name="Login").wait_for(timeout=30_000)
+    noise = (
+        "Oops. Something went wrong.",
+        "Authentication failed.",
+        "Prefect Cloud",
+        "Join the Community",
+        "Login",
+    )
+    with open_page(f"{endpoints.prefect_ui_url}/", login=str(endpoints.prefect_auth_string)) as page:
+        page.get_by_text("Event Feed").first.wait_for(timeout=30_000)
         page.wait_for_load_state("networkidle")
         seen = [words for words in noise if page.get_by_text(words).count()]
-    with signed_in(str(endpoints.prefect_ui_url), str(endpoints.prefect_auth_string)) as page:
-        seen += [words for words in noise if page.get_by_text(words).count()]
     if OLD_PAGES:
-        assert all(words in documented for words in seen)
+        assert set(seen) <= {"Join the Community", "Prefect Cloud"}
     else:
         assert seen == []
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -71,6 +73,9 @@ def prefect_environment(settings: Settings, endpoints: Endpoints) -> dict[str, s
         environment["PREFECT_API_URL"] = endpoints.prefect_api_url
     if endpoints.prefect_auth_string is not None:
         environment["PREFECT_API_AUTH_STRING"] = endpoints.prefect_auth_string
+        # Prefect's clients show the login over HTTP by themselves; over websockets only by this.
+        login = base64.b64encode(endpoints.prefect_auth_string.encode()).decode()
+        environment["PREFECT_CLIENT_CUSTOM_HEADERS"] = json.dumps({"Authorization": f"Basic {login}"})
     return environment
 
 
@@ -94,8 +99,9 @@ def prefect_server_environment(
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": _asyncpg(database_url),
         "PREFECT_SERVER_API_AUTH_STRING": auth_string,
         # By default every site that the browser visits may call the API.
-        "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": f"{base},http://localhost:{port}",
-        "PREFECT_SERVER_UI_API_URL": f"{base}/api",
+        "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": base,
+        # Wherever the page comes from: one on localhost may not call 127.0.0.1.
+        "PREFECT_SERVER_UI_API_URL": "/api",
         # Newer servers know it; older ones ask once, in the browser, for an e-mail address.
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         # By default the pages are unpacked into the installed package, which may not be ours to write.

@@ -110,8 +110,7 @@ class Services:
                 auth_string=self._auth_string(),
                 port=port,
             )
-            command = ["server", "start", "--host", LOOPBACK, "--port", str(port)]
-            return self._start(process, ["prefect", *command], environment)
+            return self._start(process, ["workbench.stack.prefect_server", "--port", str(port)], environment)
 
         def is_ready() -> bool:
             address = self.prefect()

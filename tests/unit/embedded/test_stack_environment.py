@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -65,9 +66,10 @@ def test_prefect_s_server_answers_its_own_pages_only_and_asks_for_a_password(set
         port=4242,
     )
     assert environment["PREFECT_SERVER_API_AUTH_STRING"] == "a:b"
-    assert environment["PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS"] == (
-        "http://127.0.0.1:4242,http://localhost:4242"
-    )
+    assert environment["PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS"] == "http://127.0.0.1:4242"
+    assert environment["PREFECT_SERVER_UI_API_URL"] == "/api"
+    # base64 of "a:b", by coreutils' base64
+    assert json.loads(environment["PREFECT_CLIENT_CUSTOM_HEADERS"]) == {"Authorization": "Basic YTpi"}
     # SQLAlchemy's asyncpg dialect takes `ssl`, not libpq's `sslmode` (SQLAlchemy, PostgreSQL dialects).
     assert environment["PREFECT_SERVER_DATABASE_CONNECTION_URL"] == (
         "postgresql+asyncpg://p:w@db:5432/prefect?ssl=require"
