@@ -237,7 +237,8 @@ def test_a_scheduled_run_shows_eight_figures_and_the_picture(site: Site, sma_cro
         pages = page.url.partition("/dashboard")[0]
         page.goto(f"{pages}/artifacts/artifact/{artifact['id']}")
         page.get_by_role("heading", name=SMA).wait_for(timeout=30_000)
-        table = page.locator("table").first
+        table = page.locator("table").filter(has_text="Sharpe").first
+        table.wait_for(timeout=30_000)
         # Those of README's demo, which is this strategy on these bars.
         for text in ("Return", "+637.6%", "Sharpe", "0.63", "Max drawdown", "−78.0%", "Trades", "31", "61%"):
             assert table.get_by_text(text, exact=True).count() == 1, text

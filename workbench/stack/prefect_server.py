@@ -23,7 +23,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="workbench.stack.prefect_server")
     parser.add_argument("--port", type=int, required=True)
     port = parser.parse_args().port
-    auth_string = os.environ.get(_AUTH)
+    # The guard alone asks for it: where Prefect knows of it, newer pages have everyone sign in a second time.
+    auth_string = os.environ.pop(_AUTH, None)
     if not auth_string:
         raise SystemExit(f"{_AUTH} is not set; Prefect's server is not started without a login")
 
