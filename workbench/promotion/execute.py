@@ -9,6 +9,7 @@ import asyncio
 import functools
 import json
 import logging
+import re
 import tempfile
 import threading
 import time
@@ -250,7 +251,9 @@ def _keep(
             # Papermill calls these completed when a kernel has died.
             cell["metadata"].get("papermill", {})["status"] = "pending"
         text = str(failure) or type(failure).__name__
-        banner = f"**This run failed**\n\n~~~~~~~~text\n{text}\n~~~~~~~~"
+        # No line of the text can end the fence, which is longer than any row of its character there.
+        fence = "~" * (3 + max(map(len, re.findall("~+", text)), default=0))
+        banner = f"**This run failed**\n\n{fence}text\n{text}\n{fence}"
         cell = {"cell_type": "markdown", "metadata": {"tags": [FAILURE_TAG]}, "source": banner}
         document["cells"].insert(0, cell | ({"id": "failure"} if document["nbformat_minor"] >= 5 else {}))
     try:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.display.pages import content_policy, safe_html
 from workbench.errors import NotebookError
 from workbench.promotion.parameters import NotebookParameters
 from workbench.runs.notebook import Cell, Notebook, is_run, read_notebook, replace_file
@@ -26,7 +27,7 @@ FAILURE_TAG = "papermill-error-cell-tag"
 
 _PAGE = Path(__file__).parent / "page"
 _PLOTLY = "application/vnd.plotly.v1+json"
-# What a network would be needed for (widgets' and mermaid's scripts) comes last: text says more than a gap.
+# What is a script, or needs a network's (widgets, mermaid), is not shown: text says more than a gap.
 _PRIORITY = [
     _PLOTLY,
     "text/html",
@@ -34,7 +35,6 @@ _PRIORITY = [
     "image/svg+xml",
     "image/png",
     "image/jpeg",
-    "application/javascript",
     "text/latex",
     "text/plain",
 ]
@@ -79,11 +79,13 @@ def _render(document: Notebook, notebook: Path, about: Sequence[tuple[str, str]]
 
     config = Config()
     config.NbConvertBase.display_data_priority = _PRIORITY
+    config.HTMLExporter.sanitize_html = True  # by our own filter
     config.CoalesceStreamsPreprocessor.enabled = False  # quadratic over long lines, and done by the run
     exporter = HTMLExporter(
         config=config, template_name=_PAGE.name, extra_template_basedirs=[str(_PAGE.parent)]
     )
     exporter.register_filter("figure_json", _script_json)
+    exporter.register_filter("clean_html", _clean_html)
     _make_valid(document, title=_heading(document) or notebook.stem)
     facts = _run_facts(document, notebook) | {"about": about}
     if facts["parameters"]:
@@ -165,6 +167,7 @@ def _parameters(document: Notebook, name: str, given: dict[str, Any]) -> list[di
 def _assets(document: Notebook, exporter: HTMLExporter) -> dict[str, str]:
     dark_css, _, _ = exporter.environment.loader.get_source(exporter.environment, "static/theme-dark.css")
     assets = {"css": _text("page.css"), "dark_css": dark_css, "plotly_js": "", "figures_js": ""}
+    assets["policy"] = content_policy([])
     if any(
         _PLOTLY in output.get("data", {}) for cell in document["cells"] for output in cell.get("outputs", [])
     ):
@@ -175,7 +178,12 @@ def _assets(document: Notebook, exporter: HTMLExporter) -> dict[str, str]:
         # In HTML a script ends at the first "</script", wherever it stands.
         assets["plotly_js"] = get_plotlyjs().replace("</script", "<\\/script")
         assets["figures_js"] = _text("figures.js").replace("DARK_TEMPLATE", _script_json(dark))
+        assets["policy"] = content_policy([assets["plotly_js"], assets["figures_js"]])
     return assets
+
+
+def _clean_html(html: str | bytes) -> str:
+    return safe_html(html.decode() if isinstance(html, bytes) else html)
 
 
 def _text(name: str) -> str:

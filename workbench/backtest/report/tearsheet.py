@@ -30,6 +30,7 @@ from workbench.backtest.report.surface import surface_section
 from workbench.backtest.report.trading import trades_section
 from workbench.backtest.report.wording import Clock, dates, listed
 from workbench.backtest.sweep.beside import require_same
+from workbench.display.pages import content_policy
 from workbench.errors import BacktestError
 from workbench.version import __version__
 
@@ -205,6 +206,10 @@ def _render(sheet: Tearsheet) -> str:
         loader=FileSystemLoader(_PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters["figure_json"] = _figure_json
+    # In HTML a script ends at the first "</script", wherever it stands.
+    plotly_js = get_plotlyjs().replace("</script", "<\\/script")
+    own_js = (_PAGE / "tearsheet.js").read_text(encoding="utf-8")
+    scripts = [plotly_js, f"const DARK_OF_LIGHT = {json.dumps(dark_of_light())};\n{own_js}"]
     return environment.get_template("tearsheet.html.j2").render(
         title=sheet.title,
         symbols=listed(sheet.result.symbols),
@@ -214,11 +219,9 @@ def _render(sheet: Tearsheet) -> str:
         footer=f"Made by workbench {__version__}. Past results, simulated: no promise of future ones.",
         light=style_variables(LIGHT),
         dark=style_variables(DARK),
-        dark_of_light=json.dumps(dark_of_light()),
         css=(_PAGE / "tearsheet.css").read_text(encoding="utf-8"),
-        js=(_PAGE / "tearsheet.js").read_text(encoding="utf-8"),
-        # In HTML a script ends at the first "</script", wherever it stands.
-        plotly_js=get_plotlyjs().replace("</script", "<\\/script"),
+        policy=content_policy(scripts),
+        scripts=scripts,
     )
 
 
