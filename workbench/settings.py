@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import ByteSize, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -79,7 +79,13 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="WORKBENCH_", env_ignore_empty=True, frozen=True, extra="ignore", populate_by_name=True
+        env_prefix="WORKBENCH_",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
+        populate_by_name=True,
+        # An error of pydantic's is the cause of ours, and would show a URL with its password.
+        hide_input_in_errors=True,
     )
 
     home: Path = PROJECT_ROOT / ".workbench"
@@ -159,11 +165,18 @@ class Settings(BaseSettings):
     def _blank_is_unset(cls, value: object) -> object:
         return None if isinstance(value, str) and not value.strip() else value
 
+    @field_validator("prefect_api_url", mode="after")
+    @classmethod
+    def _prefect_url(cls, value: str | None) -> str | None:
+        if value is not None and _parts(value).password:
+            raise ValueError("the URL holds a login; give it by PREFECT_API_AUTH_STRING=user:password")
+        return value
+
     @field_validator("yahoo_url", "polygon_url", "alpaca_url", mode="after")
     @classmethod
     def _vendor_url(cls, value: str | None) -> str | None:
         if value is not None:
-            parts = urlsplit(value)
+            parts = _parts(value)
             if parts.scheme not in {"http", "https"} or not parts.hostname:
                 raise ValueError(f"expected https://host (got the scheme {parts.scheme!r})")
         return value
@@ -172,7 +185,7 @@ class Settings(BaseSettings):
     @classmethod
     def _postgres_url(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
-            parts = urlsplit(value.get_secret_value())
+            parts = _parts(value.get_secret_value())
             if parts.scheme.partition("+")[0] not in {"postgresql", "postgres"} or not parts.hostname:
                 raise ValueError(
                     "expected postgresql://user:password@host:port/database "
@@ -186,7 +199,7 @@ class Settings(BaseSettings):
     @classmethod
     def _redis_url(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
-            scheme = urlsplit(value.get_secret_value()).scheme
+            scheme = _parts(value.get_secret_value()).scheme
             if scheme not in {"redis", "rediss", "unix"}:
                 raise ValueError(f"expected redis://host:port (got the scheme {scheme!r})")
         return value
@@ -220,3 +233,21 @@ class Settings(BaseSettings):
     def logs_folder(self) -> Path:
         """Where the servers' and the worker's logs are."""
         return self.home / "logs"
+
+
+def _parts(url: str) -> SplitResult:
+    """The parts of a URL, whose port is a port.
+
+    Raises
+    ------
+    ValueError
+        In words that repeat nothing of the URL: what looks like a port may be a part of a password.
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise ValueError(
+            "the port is no number from 0 to 65535; in a password write %2F for /, %3F for ?, %23 for #"
+        ) from None
+    return parts

@@ -151,7 +151,7 @@ class SchedulesFire:
         assert artifact["key"] == "run-once"
         assert f"- Run: `{record['run_id']}`" in artifact["data"]
         assert f"- Page: `{record['html_path']}`" in artifact["data"]
-        assert "Sharpe ratio" in artifact["data"]
+        assert "| Sharpe |" in artifact["data"]
         assert len(signals) > 50
         assert len(performance) == 3_270  # a day for each of AAPL's bars
         assert {

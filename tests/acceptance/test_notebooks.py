@@ -76,8 +76,9 @@ def lab(site: Site) -> Iterator[str]:
         assert address, log.read_text()
         yield address
     finally:
-        labs = psutil.Process(process.pid).children(recursive=True)
-        process.terminate()
+        labs = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+        if labs:  # else somebody has ended JupyterLab, and the command ends by itself
+            process.terminate()
         assert process.wait(60) == 0, log.read_text()
         _, left = psutil.wait_procs(labs, timeout=10)
         assert not left

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,29 @@ def test_a_wrong_variable_is_named_in_one_sentence(
     with pytest.raises(SettingsError, match=f"^{variable}: .*{said}") as caught:
         Settings.load()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("WORKBENCH_DATABASE_URL", "postgresql://u:Canary7/x@host:5432/db", "the port is no number.*%2F"),
+        ("WORKBENCH_DATABASE_URL", "postgresql://u:Canary7@host:port/db", "the port is no number"),
+        ("WORKBENCH_DATABASE_URL", "postgresql://u:Canary7@host:99999/db", "the port is no number"),
+        ("WORKBENCH_DATABASE_URL", "postgresql://u:Canary7#x@host/db", "the port is no number.*%23 for #"),
+        ("WORKBENCH_DATABASE_URL", "mysql://u:Canary7@host/db", "expected postgresql://"),
+        ("WORKBENCH_DATABASE_URL", "postgresql://u:Can[ary7@host/db", "the port is no number"),
+        ("WORKBENCH_REDIS_URL", "redis://:Canary7/x@host:6379", "the port is no number"),
+        ("PREFECT_API_URL", "http://u:Canary7@host:4200/api", "PREFECT_API_AUTH_STRING"),
+    ],
+)
+def test_no_part_of_a_password_is_in_an_error(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match=f"^{variable}: .*{said}") as caught:
+        Settings.load()
+    told = "".join(traceback.format_exception(caught.value))
+    assert "ary7" not in told
 
 
 @pytest.mark.parametrize("variable", ["WORKBENCH_DATABASE_URL", "WORKBENCH_REDIS_URL", "PREFECT_API_URL"])

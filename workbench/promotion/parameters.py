@@ -24,7 +24,10 @@ from workbench.spelling import did_you_mean, near_names
 
 __all__ = ["NotebookParameters", "Parameter"]
 
-_SECRET_WORDS = {"credential", "credentials", "passphrase", "passwd", "password", "pwd", "secret", "token"}
+_SECRET_WORDS = {
+    *("auth", "authorization", "bearer", "credential", "credentials", "dsn", "jwt", "login", "passcode"),
+    *("passphrase", "passwd", "password", "pat", "pwd", "secret", "token"),
+}
 _SECRET_PAIRS = {"accesskey", "apikey", "authstring", "privatekey", "secretkey"}
 # In the cell beside the assignments: nothing that could bind a name that we would not see.
 _HARMLESS = (ast.Import, ast.ImportFrom, ast.Expr, ast.Pass)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 __all__ = ["Endpoints", "Finding", "Progress", "ServiceStatus"]
@@ -14,7 +14,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Where the services answer; the URLs hold passwords and are not for printing.
+    """Where the services answer. What holds a password is not printed with it.
 
     Attributes
     ----------
@@ -28,10 +28,10 @@ class Endpoints:
         `user:password` for that API, where it wants one.
     """
 
-    database_url: str
-    redis_url: str
+    database_url: str = field(repr=False)
+    redis_url: str = field(repr=False)
     prefect_api_url: str | None
-    prefect_auth_string: str | None
+    prefect_auth_string: str | None = field(repr=False)
 
     @property
     def prefect_ui_url(self) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 from hashlib import sha256
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from workbench.embedded import EmbeddedPostgres, EmbeddedValkey
 from workbench.embedded.files import replace_file
 from workbench.embedded.locks import exclusive
+from workbench.embedded.secrets import Secrets
 from workbench.errors import ServerError, ServerUnreachable
 from workbench.paths import PROJECT_ROOT
 from workbench.settings import Settings
@@ -17,6 +19,7 @@ from workbench.stack.model import Progress
 __all__ = ["Servers", "redis_version"]
 
 _SETUP_PATIENCE = 600.0
+_STAMP = "stamp"
 
 
 class Servers:
@@ -67,17 +70,20 @@ class Servers:
             progress("Preparing the databases")
             create_databases(self._settings, database_url)
             upgrade(self._settings, database_url)
-            replace_file(self._stamp, self._what_is_set_up(database_url) + "\n")
+            stamp = self._what_is_set_up(database_url, Secrets(self._home).get(_STAMP))
+            replace_file(self._stamp, stamp + "\n", mode=0o600)
 
     def is_set_up(self, database_url: str) -> bool:
         """Whether `set_up` was done for this server and this version's migrations; asks no server.
 
         A database that was dropped since is not noticed; `set_up` makes it again.
         """
+        key = Secrets(self._home).peek(_STAMP)
         try:
-            return self._stamp.read_text(encoding="ascii").strip() == self._what_is_set_up(database_url)
+            stamp = self._stamp.read_text(encoding="ascii").strip()
         except FileNotFoundError:
             return False
+        return key is not None and hmac.compare_digest(stamp, self._what_is_set_up(database_url, key))
 
     def are_down(self) -> bool:
         """Whether an embedded server that should run does not."""
@@ -132,8 +138,9 @@ class Servers:
         finally:
             client.close()
 
-    def _what_is_set_up(self, database_url: str) -> str:
-        facts = sha256(f"{database_url}\n{self._settings.trading_database}".encode())
+    def _what_is_set_up(self, database_url: str, key: str) -> str:
+        # With a key: a plain hash of the URL would let its password be guessed.
+        facts = hmac.new(key.encode(), f"{database_url}\n{self._settings.trading_database}".encode(), sha256)
         for path in sorted((PROJECT_ROOT / "sql").rglob("*.sql")):
             facts.update(path.name.encode() + path.read_bytes())
         return facts.hexdigest()

@@ -181,6 +181,11 @@ def test_a_notebook_without_such_a_cell_has_no_parameters(make_notebook: MakeNot
         ("api_key = 'x'", "line 1: api_key: this looks like a secret.* read it from the environment"),
         ("dbPassword: str | None = None", "dbPassword: this looks like a secret"),
         ("token: str", "token: this looks like a secret"),
+        ("auth: str", "auth: this looks like a secret"),
+        ("bearer = 'x'", "bearer: this looks like a secret"),
+        ("github_pat = 'x'", "github_pat: this looks like a secret"),
+        ("dsn = 'x'", "dsn: this looks like a secret"),
+        ("brokerLogin: str", "brokerLogin: this looks like a secret"),
         ("a: Annotated[int, between(2, 9)] = 1", "line 1: a: must be int from 2 to 9, got 1"),
         ("a: Annotated[int, between(9, 2)] = 5", r"line 1: a: between\(9, 2\) is no range"),
         ("a: Annotated[int, between(2)] = 5", r"line 1: a: between\(2\) is no range"),
@@ -204,9 +209,9 @@ def test_a_line_that_is_no_parameter_is_refused_by_its_number(
 
 def test_a_number_with_a_secrets_name_is_none(make_notebook: MakeNotebook) -> None:
     read = NotebookParameters.from_notebook(
-        make_notebook("token_count = 5\nmax_tokens: int = 3\nsecretary = 'x'")
+        make_notebook("token_count = 5\nmax_tokens: int = 3\nsecretary = 'x'\nauthor = 'y'\npatience = 'z'")
     )
-    assert read.names == ("token_count", "max_tokens", "secretary")
+    assert read.names == ("token_count", "max_tokens", "secretary", "author", "patience")
 
 
 def test_two_such_cells_and_the_output_of_a_run_are_refused(make_notebook: MakeNotebook) -> None:
