@@ -144,12 +144,12 @@ def _race_on_dask(prices: Path, size: BenchmarkSize) -> dict[str, float]:
 
 @contextmanager
 def _cluster(workers: int) -> Iterator[Any]:
-    from distributed import Client, LocalCluster
+    from distributed import Client
+
+    from workbench.backtest.sweep.executors.dask_cluster import private_cluster
 
     with (
-        LocalCluster(
-            n_workers=workers, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0"
-        ) as cluster,
+        private_cluster(workers) as cluster,
         Client(cluster) as client,
     ):
         yield client

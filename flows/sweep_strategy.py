@@ -15,6 +15,7 @@ from prefect_dask import DaskTaskRunner
 from workbench import Workbench
 from workbench.backtest import Strategy
 from workbench.backtest.sweep import SweepResult, sweep
+from workbench.backtest.sweep.executors.dask_cluster import private_cluster
 from workbench.backtest.sweep.store import METRICS
 from workbench.errors import StrategyError
 
@@ -53,8 +54,9 @@ def sweep_strategy(
     best : int
         So many of the best variants are stored.
     scheduler : str, optional
-        The Dask scheduler's address, as in "tcp://10.0.0.5:8786". Default: a cluster of this machine, for as
-        long as the flow runs.
+        The Dask scheduler's address, as in "tls://10.0.0.5:8786", with the certificates of Dask's own
+        configuration; one by tcp:// takes code from everyone who reaches it. Default: a cluster of this
+        machine that nobody else can use, for as long as the flow runs.
     workers : int
         How many workers that cluster has.
 
@@ -96,15 +98,7 @@ def _find(strategy: str) -> Strategy:
 def _on_dask(scheduler: str | None, workers: int) -> DaskTaskRunner:
     if scheduler is not None:
         return DaskTaskRunner(address=scheduler)
-    # A worker is a process of one thread; nothing listens beyond this machine.
-    return DaskTaskRunner(
-        cluster_kwargs={
-            "n_workers": workers,
-            "threads_per_worker": 1,
-            "host": "127.0.0.1",
-            "dashboard_address": "127.0.0.1:0",
-        }
-    )
+    return DaskTaskRunner(cluster_class=private_cluster, cluster_kwargs={"workers": workers})
 
 
 def _figures(found: SweepResult, top: pd.DataFrame, bars: pd.DataFrame) -> pd.DataFrame:

@@ -50,6 +50,7 @@ def findings_of(settings: Settings) -> list[Finding]:
         lambda: _database(settings),
         lambda: _connections(settings),
         lambda: _events(settings),
+        lambda: _dask(settings),
         _prefect_profile,
     ]
     return [finding for check in checks for finding in check()]
@@ -271,6 +272,22 @@ def _events(settings: Settings) -> Iterator[Finding]:
             f"{last.event_id} ({last.type}): {last.sink} refused it {last.tries} times: {last.reason[:120]}",
             "Look: workbench events aside; try again: workbench events retry",
         )
+
+
+def _dask(settings: Settings) -> Iterator[Finding]:
+    """Schedulers of Dask that this environment or a deployment names, and that ask for no certificate."""
+    named = {os.environ.get("DASK_SCHEDULER_ADDRESS", ""): "DASK_SCHEDULER_ADDRESS"}
+    with contextlib.suppress(WorkbenchError):
+        scheduled = schedules_of(settings)
+        for deployment in scheduled.deployments if scheduled else ():
+            named[deployment.scheduler] = f"the deployment {deployment.name}"
+    for address, who in named.items():
+        if address.startswith(("tcp://", "ws://")):
+            yield Finding(
+                "warn",
+                f"{who} names a Dask scheduler without TLS ({address}): who reaches it runs code there",
+                "Start it with certificates and name it by tls://, see docs/research.md",
+            )
 
 
 def _fit(settings: Settings, budget: ConnectionBudget) -> str:

@@ -51,6 +51,8 @@ class ScheduledDeployment:
         How many runs wait although their moment has passed.
     problem : str
         Why it does not run as scheduled, in one sentence; empty where all is well.
+    scheduler : str
+        The address of the Dask scheduler that its parameters name; empty where they name none.
     """
 
     name: str
@@ -60,6 +62,7 @@ class ScheduledDeployment:
     next_run: datetime | None
     late: int
     problem: str
+    scheduler: str = ""
 
 
 @dataclass(frozen=True)
@@ -166,6 +169,7 @@ def _deployment(prefect: PrefectApi, facts: Mapping[str, Any], now: datetime) ->
         next_run=next_run,
         late=late,
         problem=problem,
+        scheduler=str((facts.get("parameters") or {}).get("scheduler") or ""),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from workbench.backtest.sweep.executors.executor import PER_WORKER, Executor, Payload, Result, Task
 from workbench.errors import SweepError
 
-__all__ = ["DaskExecutor"]
+__all__ = ["DaskExecutor", "private_cluster"]
 
 _SCHEDULER_SECONDS = 10
 _WORKER_SECONDS = 30
@@ -21,6 +21,39 @@ _COUNTED_EVERY = 32
 """After so many results the workers are counted anew: clusters grow and shrink."""
 _SHIPPED = 3
 """So often what every task needs is sent anew, after the last worker that had it is gone."""
+
+
+def private_cluster(workers: int) -> Any:
+    """Start a cluster on this machine that only its maker's client can use; it ends with its `with` block.
+
+    A scheduler runs any code that it is sent, also by another account of this machine: so everyone must show
+    a certificate that is made now and kept in memory. There is no dashboard, which asks for none.
+
+    Parameters
+    ----------
+    workers : int
+        Processes of one thread.
+
+    Returns
+    -------
+    distributed.LocalCluster
+    """
+    import dask
+    from distributed import LocalCluster
+    from distributed.security import Security
+
+    # Without a dashboard, too, scheduler and workers tell over HTTP what runs.
+    silent: dict[str, list[str]] = {
+        f"distributed.{part}.http.routes": [] for part in ("scheduler", "worker", "nanny")
+    }
+    with dask.config.set(silent):
+        return LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address=None,
+            security=Security.temporary(),
+        )
 
 
 @dataclass(frozen=True)
