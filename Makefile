@@ -2,7 +2,7 @@
 # PREFECT=latest takes the second lock, with the newest Prefect 3, in an environment of its own.
 
 PREFECT ?= 3.4.14
-LOCK    := requirements/prefect-$(PREFECT).txt
+LOCK    := requirements/prefect-$(PREFECT).hashes.txt
 VENV    := $(if $(filter 3.4.14,$(PREFECT)),.venv,.venv-prefect-$(PREFECT))
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
@@ -13,7 +13,7 @@ PYTHON  ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	echo $$python && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab up down bench lint format lock clean
+.PHONY: help demo test lab up down bench lint format lock audit clean
 
 help: ## What there is to type
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -62,13 +62,24 @@ format: $(READY) ## Put the code in order
 lock: ## Resolve every lock anew (needs uv)
 	@for lock in prefect-3.4.14 prefect-latest; do \
 		uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-annotate --upgrade \
-			--custom-compile-command "make lock" pyproject.toml requirements/$$lock.in -o requirements/$$lock.txt; done
-	@for lock in bench bench-arcticdb; do \
+			--custom-compile-command "make lock" pyproject.toml requirements/$$lock.in -o requirements/$$lock.txt; \
+		uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-annotate --generate-hashes \
+			--custom-compile-command "make lock" pyproject.toml requirements/$$lock.in \
+			-c requirements/$$lock.txt -o requirements/$$lock.hashes.txt; done
+	@for lock in bench bench-arcticdb audit; do \
 		uv pip compile --quiet --universal --python-version 3.11 --no-annotate --upgrade \
 			--custom-compile-command "make lock" requirements/$$lock.in -o requirements/$$lock.txt; done
 
+audit: .venv-audit/.ready ## Known weaknesses of what the locks hold (asks api.osv.dev)
+	@.venv-audit/bin/python requirements/audit.py $(ARGS)
+
+.venv-audit/.ready: requirements/audit.txt
+	@$(PYTHON) -m venv --clear .venv-audit
+	@.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check --prefer-binary -r requirements/audit.txt
+	@touch $@
+
 clean: ## Remove the environments and caches (data in .workbench/ stays)
-	@rm -rf .venv .venv-prefect-* .venv-bench-* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@rm -rf .venv .venv-prefect-* .venv-bench-* .venv-audit .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # Made anew when the lock changes; the marker is written last, so that a broken install is done again.
 $(READY): $(LOCK) pyproject.toml
@@ -76,7 +87,7 @@ $(READY): $(LOCK) pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "$(PYTHON) cannot make an environment; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@echo "Installing the tested set into $(VENV) (a few minutes the first time)" >&2
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --prefer-binary -r $(LOCK)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --prefer-binary --require-hashes -r $(LOCK)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@# The compiled loops are made now, or the first large load and the first sweep would wait for them.
 	@$(BIN)/python -c "from workbench.db import wire; wire.compile_all()"
