@@ -1,6 +1,6 @@
 """`make audit`: known weaknesses of what the locks hold, asked of the OSV database; needs that service.
 
-pip-audit ends with success also where it has looked at nothing: every package of a lock must be in its report.
+pip-audit ends with success also where it has looked at nothing: every package must be in its report.
 """
 
 from __future__ import annotations
