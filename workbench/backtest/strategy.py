@@ -231,9 +231,12 @@ def _make(
 
 
 def _code_of(function: Callable[..., Any]) -> bytes:
+    code = getattr(function, "__code__", None)
     try:
-        return inspect.getsource(function).encode()
+        # What `exec` has made goes by the name under which Python 3.13 keeps the text of `python -c`.
+        if code is None or code.co_filename != "<string>":
+            return inspect.getsource(function).encode()
     except (OSError, TypeError):
-        # Typed into a shell that keeps no source: the compiled code tells as well.
-        code = getattr(function, "__code__", None)
-        return repr((code.co_code, code.co_consts, code.co_names) if code else function).encode()
+        pass
+    # Typed into a shell that keeps no source: the compiled code tells as well.
+    return repr((code.co_code, code.co_consts, code.co_names) if code else function).encode()

@@ -349,19 +349,19 @@ def test_what_cannot_even_be_read_does_not_end_the_relay(
     admin: Connection,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """PostgreSQL takes JSON that is nested deeper than Python reads."""
+    """PostgreSQL takes JSON with a number of more digits than Python reads (4,300)."""
     monkeypatch.setattr(relay, "_PAUSE_SECONDS", 0.0)
     _publish(wb, 1)
     admin.execute(
-        "INSERT INTO workbench.events (type, service, data) VALUES ('deep.done', 'runs', "
-        "(repeat('{\"a\":', 3000) || '1' || repeat('}', 3000))::jsonb)"
+        "INSERT INTO workbench.events (type, service, data) VALUES ('long.done', 'runs', "
+        "('{\"n\": ' || repeat('9', 5000) || '}')::jsonb)"
     )
     assert run_relay(make_relay()).wait(30)
     _publish(wb, 1)
     wait_until_told(wb, 3)
     assert [event.type for event in wb.events.recent()][-1] == "event.put_aside"
     (aside,) = wb.events.put_aside()
-    assert (aside.type, aside.sink) == ("deep.done", "redis")
+    assert (aside.type, aside.sink) == ("long.done", "redis")
 
 
 def test_events_that_redis_has_had_for_long_are_deleted(wb: Workbench, admin: Connection) -> None:
