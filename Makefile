@@ -87,7 +87,8 @@ $(READY): $(LOCK) pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "$(PYTHON) cannot make an environment; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@echo "Installing the tested set into $(VENV) (a few minutes the first time)" >&2
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --prefer-binary --require-hashes -r $(LOCK)
+	@# Everything stands in the lock; pip, left to look for more, takes `name[extra]` for something without a hash.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --prefer-binary --no-deps --require-hashes -r $(LOCK)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@# The compiled loops are made now, or the first large load and the first sweep would wait for them.
 	@$(BIN)/python -c "from workbench.db import wire; wire.compile_all()"
