@@ -43,6 +43,8 @@ def site(home: Site) -> Site:
 @contextlib.contextmanager
 def a_long_look(site: Site) -> Iterator[subprocess.Popen[str]]:
     """`workbench events tail`, which has started the servers and goes on looking; ended with Ctrl-C."""
+    # Where the tests run in the background SIGINT may be ignored, and what they start would ignore it, too.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         [sys.executable, "-m", "workbench.cli", "events", "tail"],
         cwd=site.folder,
@@ -51,6 +53,7 @@ def a_long_look(site: Site) -> Iterator[subprocess.Popen[str]]:
         stdin=subprocess.DEVNULL,
         text=True,
     ) as look:
+        signal.signal(signal.SIGINT, before)
         assert look.stderr is not None
         assert SAID in look.stderr.readline()
         assert "events arrive while the relay runs" in look.stderr.readline()
