@@ -82,6 +82,11 @@ def test_it_listens_on_loopback_and_tells_nothing_over_http(cluster: Any) -> Non
             assert answer.status_code == 404, (address, path)
 
 
+def test_two_of_them_run_at_once(cluster: Any) -> None:
+    with private_cluster(1) as another:
+        assert another.scheduler_address != cluster.scheduler_address
+
+
 def test_doctor_warns_of_a_scheduler_without_tls(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(home=tmp_path)
     monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", "tcp://10.0.0.5:8786")

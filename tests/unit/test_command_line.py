@@ -157,4 +157,4 @@ def test_a_home_that_cannot_be_used_is_one_sentence(
     ],
 )
 def test_numbers_that_make_no_sense_are_told(say: Say, words: tuple[str, ...]) -> None:
-    assert "is not in the range" in _sentence(say(*words))
+    assert f"invalid value for '{words[-2]}'" in _sentence(say(*words))

@@ -51,7 +51,9 @@ def private_cluster(workers: int) -> Any:
             n_workers=workers,
             threads_per_worker=1,
             host="127.0.0.1",
-            dashboard_address=None,
+            # The port is taken also where nothing is served on it: a free one, since two clusters may run.
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
             security=Security.temporary(),
         )
 
