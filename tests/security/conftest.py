@@ -2,19 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from tests.acceptance.conftest import site
 
-import pytest
-
-from tests.acceptance.conftest import Site, end_site, make_site
-
-
-@pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
-    made = make_site()
-    try:
-        done = made.run("up", "--detach")
-        assert done.returncode == 0, done.stderr
-        yield made
-    finally:
-        end_site(made)
+__all__ = ["site"]

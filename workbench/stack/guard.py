@@ -7,6 +7,7 @@ before Prefect sees a request, and imports nothing of Prefect's.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hmac
@@ -220,8 +221,6 @@ def _from_here(scope: Scope, headers: _Headers) -> bool:
 
 
 def _slowed(receive: Receive) -> Receive:
-    import asyncio
-
     allowance = _Allowance(SOCKET_BYTES_PER_SECOND)
 
     async def slowed_receive() -> Message:

@@ -41,7 +41,7 @@ def status_of(settings: Settings) -> list[ServiceStatus]:
 def unkept_promotions(settings: Settings) -> str:
     """Why what was promoted here does not run: no Prefect server of ours does; empty where all is well."""
     services = Services(settings)
-    promoted = settings.home / "store"
+    promoted = settings.store_folder
     if services.prefect() is not None or not promoted.is_dir() or not any(promoted.iterdir()):
         return ""
     return "notebooks were promoted here, and nothing runs them while Prefect's server does not run"
