@@ -5,7 +5,6 @@ from __future__ import annotations
 from workbench.embedded.binaries import psql_binary
 from workbench.embedded.postgres import EmbeddedPostgres
 from workbench.embedded.process import ManagedProcess
-from workbench.embedded.secrets import Secrets
 from workbench.embedded.valkey import EmbeddedValkey
 
-__all__ = ["EmbeddedPostgres", "EmbeddedValkey", "ManagedProcess", "Secrets", "psql_binary"]
+__all__ = ["EmbeddedPostgres", "EmbeddedValkey", "ManagedProcess", "psql_binary"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from workbench.embedded.files import replace_file
+from workbench.home.files import replace_file
+from workbench.home.folders import private_folder
 
 __all__ = ["LOOPBACK", "RememberedPort", "free_port", "is_free"]
 
@@ -62,6 +63,6 @@ class RememberedPort:
     def renew(self) -> int:
         """Choose and remember another port."""
         port = free_port()
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(self._path.parent)
         replace_file(self._path, f"{port}\n")
         return port

@@ -13,12 +13,13 @@ import psutil
 
 from workbench.embedded.accounts import account_of, clean_environment
 from workbench.embedded.cluster import SUPERUSER, make_cluster, refuse_other_version
-from workbench.embedded.locks import exclusive
 from workbench.embedded.place import Place, existing_cluster, find_place, read_id
 from workbench.embedded.ports import LOOPBACK, RememberedPort
 from workbench.embedded.process import ManagedProcess, is_alive, stop_process, wait_until
-from workbench.embedded.secrets import Secrets
 from workbench.errors import ServerError
+from workbench.home.folders import make_home
+from workbench.home.locks import exclusive
+from workbench.home.secrets import Secrets
 from workbench.settings import Settings
 
 __all__ = ["EmbeddedPostgres", "Postmaster"]
@@ -94,7 +95,7 @@ class EmbeddedPostgres:
         """
         postmaster = self.running()
         if postmaster is None or not postmaster.ready or not self._is_ours():
-            self._home.mkdir(parents=True, exist_ok=True)
+            make_home(self._home, entered=os.geteuid() == 0)
             with exclusive(self._lock, patience=_START_PATIENCE, doing="starting or stopping the servers"):
                 postmaster = self._started(progress or (lambda _: None))
         return self.url(postmaster.port)

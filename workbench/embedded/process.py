@@ -14,8 +14,9 @@ from pathlib import Path
 import psutil
 
 from workbench.embedded.accounts import Account
-from workbench.embedded.files import replace_file
 from workbench.errors import ServerError
+from workbench.home.files import replace_file
+from workbench.home.folders import private_folder
 
 __all__ = ["MARK", "ManagedProcess", "is_alive", "marked", "stop_process", "wait_until"]
 
@@ -89,7 +90,7 @@ class ManagedProcess:
             The program cannot be started at all.
         """
         for folder_needed in (self.pid_file.parent, self.log_file.parent):
-            folder_needed.mkdir(parents=True, exist_ok=True)
+            private_folder(folder_needed)
         _rotate(self.log_file)
         with open(self.log_file, "ab") as log:
             self._log_start = log.tell()
@@ -128,7 +129,7 @@ class ManagedProcess:
         identity = _identity(pid)
         if identity is not None:
             record = {"pid": pid, "started": identity[0], "command": identity[1]}
-            self.pid_file.parent.mkdir(parents=True, exist_ok=True)
+            private_folder(self.pid_file.parent)
             replace_file(self.pid_file, json.dumps(record) + "\n")
 
     def stop(self, *, patience: float = 20.0, family: bool = True) -> bool:

@@ -13,12 +13,13 @@ import psutil
 
 from workbench.embedded.accounts import clean_environment
 from workbench.embedded.binaries import find_valkey
-from workbench.embedded.files import replace_file
-from workbench.embedded.locks import exclusive
 from workbench.embedded.ports import LOOPBACK, RememberedPort
 from workbench.embedded.process import ManagedProcess, is_alive, stop_process, wait_until
-from workbench.embedded.secrets import Secrets
 from workbench.errors import ServerError
+from workbench.home.files import replace_file
+from workbench.home.folders import private_folder
+from workbench.home.locks import exclusive
+from workbench.home.secrets import Secrets
 from workbench.settings import Settings
 
 __all__ = ["EmbeddedValkey", "RunningValkey"]
@@ -124,7 +125,7 @@ class EmbeddedValkey:
 
     def _launch(self) -> RunningValkey:
         program = find_valkey()
-        self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(self.data)
         for _ in range(_TRIES):
             replace_file(self._configuration, self._text(self._port.take()), mode=0o600)
             pid = self._process.start(

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from workbench.home.folders import private_folder
 from workbench.marketdata.cache_files import (
     CachedSeries,
     Damaged,
@@ -132,7 +133,7 @@ class BarCache:
         if size > self.limit:
             return
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            private_folder(path.parent)
             handle, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
             os.close(handle)
             try:

@@ -20,10 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import NotebookError
+from workbench.home.files import replace_file
+from workbench.home.folders import private_folder
 from workbench.promotion.html import FAILURE_TAG, write_html
 from workbench.promotion.parameters import NotebookParameters
 from workbench.promotion.supervision import CellError, Progress, Supervision
-from workbench.runs.notebook import read_notebook, replace_file
+from workbench.runs.notebook import read_notebook
 
 if TYPE_CHECKING:
     from workbench.promotion.kernel import RunKernel
@@ -112,7 +114,7 @@ def execute_notebook(
         declared.complete(parameters)  # refuses what is missing
         given = declared.validate(parameters)
         output, page = output_paths(notebook, output_folder)
-        output.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(output.parent)
         partial = output.with_name(f".{output.stem}.partial.ipynb")
         # Here, because jupyter_client and nbclient take a third of a second to import.
         from workbench.promotion.kernel import RunKernel

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.display.pages import content_policy, safe_html
 from workbench.errors import NotebookError
+from workbench.home.files import replace_file
 from workbench.promotion.parameters import NotebookParameters
-from workbench.runs.notebook import Cell, Notebook, is_run, read_notebook, replace_file
+from workbench.runs.notebook import Cell, Notebook, is_run, read_notebook
 
 if TYPE_CHECKING:
     from nbconvert import HTMLExporter

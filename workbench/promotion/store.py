@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.errors import NotebookError
-from workbench.runs.notebook import content_sha256, read_notebook, replace_file
+from workbench.home.files import replace_file
+from workbench.home.folders import private_folder
+from workbench.runs.notebook import content_sha256, read_notebook
 
 __all__ = ["NotebookStore", "StoredNotebook"]
 
@@ -56,7 +58,7 @@ class NotebookStore:
                     cell |= {"outputs": [], "execution_count": None}
             text = json.dumps(notebook, ensure_ascii=False, indent=1) + "\n"
             try:
-                replace_file(target, text.encode(), mode=0o444)
+                replace_file(private_folder(target.parent) / target.name, text.encode(), mode=0o444)
             except OSError as error:
                 raise NotebookError(f"{path.name} cannot be stored in {self.folder}: {error}.") from error
         return StoredNotebook(sha256, target)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from workbench.errors import NotebookError
 
-__all__ = ["cells_tagged", "content_sha256", "is_run", "notebook_sha256", "read_notebook", "replace_file"]
+__all__ = ["cells_tagged", "content_sha256", "is_run", "notebook_sha256", "read_notebook"]
 
 Notebook = dict[str, Any]
 Cell = dict[str, Any]
@@ -88,27 +86,6 @@ def is_run(cell: Cell) -> bool:
         and bool(cell["source"].strip())
         and "skip-execution" not in cell["metadata"]["tags"]
     )
-
-
-def replace_file(path: Path, content: bytes, *, mode: int = 0o644) -> None:
-    """Put `content` at `path`, whole: whoever reads, now or after a power cut, sees it or what was before."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=".", suffix=".partial", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _cell(path: Path, number: int, cell: Any) -> Cell:

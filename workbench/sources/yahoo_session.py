@@ -19,6 +19,7 @@ from curl_cffi.requests.exceptions import RequestException
 from yfinance.config import YfConfig
 from yfinance.data import YfData
 
+from workbench.home.folders import private_folder
 from workbench.sources.retry import NoReply, Patience, Reply
 
 __all__ = ["PatientSession", "keep_caches_in", "raising"]
@@ -67,7 +68,7 @@ class PatientSession(Session[Any]):
 def keep_caches_in(folder: Path | None) -> None:
     """Have yfinance keep its cookies and time zones in `folder`, and forget the replies it remembers."""
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
         yfinance.set_tz_cache_location(str(folder))
     # It would answer a range in the past from memory, without asking Yahoo.
     YfData.cache_get.cache_clear()

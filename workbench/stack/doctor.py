@@ -16,8 +16,8 @@ from workbench.embedded.accounts import server_account
 from workbench.embedded.binaries import find_postgres, find_valkey, wheel_version
 from workbench.embedded.place import existing_cluster
 from workbench.embedded.ports import RememberedPort, is_free
-from workbench.embedded.secrets import Secrets
 from workbench.errors import ServerError, SettingsError, WorkbenchError
+from workbench.home.secrets import Secrets
 from workbench.settings import Settings
 from workbench.stack.model import Finding, ServiceStatus
 from workbench.stack.schedules import in_zone

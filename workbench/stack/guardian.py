@@ -14,8 +14,8 @@ import threading
 from pathlib import Path
 from types import FrameType
 
-from workbench.embedded.locks import is_held
 from workbench.embedded.process import MARK, ManagedProcess
+from workbench.home.locks import is_held
 from workbench.stack.pauses import Pauses
 from workbench.stack.state import SUPERVISOR, StateFile, supervisor_lock
 

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from workbench.embedded.locks import exclusive, is_held, shared
 from workbench.embedded.process import wait_until
 from workbench.errors import ServerError
+from workbench.home.locks import exclusive, is_held, shared
 from workbench.stack.model import Progress
 from workbench.stack.servers import Servers
 from workbench.stack.supervisor import supervisor_lock

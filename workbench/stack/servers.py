@@ -8,10 +8,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from workbench.embedded import EmbeddedPostgres, EmbeddedValkey
-from workbench.embedded.files import replace_file
-from workbench.embedded.locks import exclusive
-from workbench.embedded.secrets import Secrets
 from workbench.errors import ServerError, ServerUnreachable
+from workbench.home.files import replace_file
+from workbench.home.locks import exclusive
+from workbench.home.secrets import Secrets
 from workbench.paths import PROJECT_ROOT
 from workbench.settings import Settings
 from workbench.stack.model import Progress

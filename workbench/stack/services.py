@@ -14,8 +14,9 @@ from pathlib import Path
 
 from workbench.embedded.ports import LOOPBACK, RememberedPort
 from workbench.embedded.process import ManagedProcess
-from workbench.embedded.secrets import Secrets
 from workbench.errors import ServerError
+from workbench.home.folders import private_folder
+from workbench.home.secrets import Secrets
 from workbench.settings import Settings
 from workbench.stack.environment import prefect_environment, prefect_server_environment, process_environment
 from workbench.stack.model import Endpoints
@@ -125,8 +126,7 @@ class Services:
             options = ["--pool", pool, "--type", "process", "--name", name]
             # Prefect keeps its runs' folders in <temporary folder>/runner_storage, one for everyone on the
             # machine: whoever comes second may not write there. So the worker has one of its own.
-            scratch = self._folder / "tmp"
-            scratch.mkdir(parents=True, exist_ok=True)
+            scratch = private_folder(self._folder / "tmp")
             environment = {**self._client(endpoints), "TMPDIR": str(scratch)}
             return self._start(process, ["prefect", "worker", "start", *options], environment)
 
@@ -162,7 +162,7 @@ class Services:
         return prefect_environment(self._settings, endpoints)
 
     def _start(self, process: ManagedProcess, arguments: list[str], extra: dict[str, str]) -> int:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        private_folder(self._folder)
         # Started in a folder of its own: Prefect reads settings from .env and pyproject.toml where it is.
         return process.start(
             [sys.executable, "-m", *arguments],

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from workbench.embedded.locks import exclusive, is_held
 from workbench.embedded.process import ManagedProcess, marked, stop_process, wait_until
 from workbench.errors import ServerError
+from workbench.home.folders import make_home
+from workbench.home.locks import exclusive, is_held
 from workbench.settings import Settings
 from workbench.stack.environment import process_environment
 from workbench.stack.guardian import GUARDIAN
@@ -242,7 +243,7 @@ class Stack:
 
     def _make_home(self) -> None:
         try:
-            (self._home / "run").mkdir(parents=True, exist_ok=True)
+            make_home(self._home, entered=self._servers.postgres is not None and os.geteuid() == 0)
         except OSError as error:
             raise ServerError(
                 f"WORKBENCH_HOME: {self._home} cannot be made or written ({error.strerror}); "

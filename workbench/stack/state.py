@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from workbench.embedded.files import replace_file
+from workbench.home.files import replace_file
+from workbench.home.folders import private_folder
 
 __all__ = ["SUPERVISOR", "StackState", "StateFile", "supervisor_lock"]
 
@@ -58,7 +59,7 @@ class StateFile:
 
     def write(self, state: StackState) -> None:
         """Replace what it says."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(self._path.parent)
         replace_file(self._path, json.dumps(asdict(state)) + "\n")
 
     def read(self) -> StackState | None:

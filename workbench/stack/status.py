@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 from workbench.embedded.accounts import account_of, run_as
 from workbench.embedded.binaries import find_postgres
-from workbench.embedded.locks import is_held
 from workbench.embedded.process import ManagedProcess
 from workbench.errors import ServerError, ServerUnreachable
+from workbench.home.locks import is_held
 from workbench.settings import Settings
 from workbench.stack.model import ServiceStatus
 from workbench.stack.prefect_api import PrefectApi

@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from workbench.embedded.locks import exclusive, is_held
 from workbench.embedded.process import ManagedProcess
 from workbench.errors import ServerError, WorkbenchError
+from workbench.home.locks import exclusive, is_held
 from workbench.settings import Settings
 from workbench.stack.environment import process_environment
 from workbench.stack.guardian import GUARDIAN

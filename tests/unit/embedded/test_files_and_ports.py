@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from workbench.embedded.files import replace_file
 from workbench.embedded.ports import LOOPBACK, RememberedPort, is_free
+from workbench.home.files import replace_file
 
 
 def test_a_file_is_replaced_whole_and_leaves_nothing_beside_it(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ import os
 import secrets
 from pathlib import Path
 
-from workbench.embedded.files import replace_file
-from workbench.embedded.locks import exclusive
 from workbench.errors import ServerError
+from workbench.home.files import replace_file
+from workbench.home.locks import exclusive
 
 __all__ = ["Secrets"]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from workbench.embedded.locks import exclusive, is_held
-from workbench.embedded.secrets import Secrets
 from workbench.errors import ServerError
+from workbench.home.locks import exclusive, is_held
+from workbench.home.secrets import Secrets
 
 
 def test_a_secret_is_random_long_and_kept(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_looking_makes_nothing(tmp_path: Path) -> None:
 
 def test_processes_that_ask_at_once_agree(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from workbench.embedded.secrets import Secrets;"
+        "import sys; from pathlib import Path; from workbench.home.secrets import Secrets;"
         "print([Secrets(Path(sys.argv[1])).get(f'name{n}') for n in range(10)])"
     )
     askers = [
@@ -81,7 +81,7 @@ def test_a_second_holder_is_told_what_holds_it_up(tmp_path: Path) -> None:
 def test_a_killed_holder_holds_no_lock(tmp_path: Path) -> None:
     lock = tmp_path / "lock"
     code = (
-        "import sys, time; from pathlib import Path; from workbench.embedded.locks import exclusive\n"
+        "import sys, time; from pathlib import Path; from workbench.home.locks import exclusive\n"
         "with exclusive(Path(sys.argv[1]), patience=1, doing='x'):\n"
         "    print('held', flush=True); time.sleep(60)"
     )

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from workbench.errors import ServerError
+from workbench.home.folders import private_folder
 
 __all__ = ["exclusive", "is_held", "shared"]
 
@@ -58,7 +59,7 @@ def is_held(path: Path) -> bool:
 
 @contextmanager
 def _held(path: Path, kind: int, patience: float, doing: str) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent)
     # Not inherited by the servers we start: Python opens files close-on-exec.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
