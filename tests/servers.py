@@ -131,7 +131,7 @@ class BarePostgres(Postgres):
             seconds=120,
         )
         assert done.returncode == 0, done.stdout
-        self._log = folder / "log"
+        self.log = folder / "log"
         super().__init__("")
 
     def start(self, *, max_connections: int = 200, port: int | None = None) -> None:
@@ -145,7 +145,7 @@ class BarePostgres(Postgres):
                 "max_connections": str(max_connections),
             }
             command = [str(self._programs / "postgres"), "-D", str(self._data), "-p", str(port)]
-            with self._log.open("ab") as output:
+            with self.log.open("ab") as output:
                 self._process = subprocess.Popen(
                     [*command, *(f"--{name}={value}" for name, value in options.items())],
                     stdin=subprocess.DEVNULL,
@@ -163,7 +163,7 @@ class BarePostgres(Postgres):
             if not self.has_ended():
                 return
             port = None
-        raise AssertionError(self._log.read_text())
+        raise AssertionError(self.log.read_text())
 
     def make_bare(self) -> None:
         """Drop every database and role that is not PostgreSQL's own."""

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 from pydantic import ByteSize, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from workbench.errors import SettingsError
 from workbench.paths import PROJECT_ROOT
+from workbench.secrets_file import SecretsFileSource
 
 __all__ = ["Settings"]
 
@@ -35,7 +36,8 @@ class Settings(BaseSettings):
     """What the environment says, frozen.
 
     Every field is read from `WORKBENCH_<FIELD>`, but for `prefect_api_url` and
-    `prefect_api_auth_string`, which go by Prefect's own names.
+    `prefect_api_auth_string`, which go by Prefect's own names. In a kernel that workbench starts, those that
+    are secret are read from a file instead (`workbench.secrets_file`).
 
     Attributes
     ----------
@@ -44,7 +46,8 @@ class Settings(BaseSettings):
         Default: `.workbench/` in the clone.
     database_url : SecretStr or None
         `postgresql://user:password@host:port[/database]` of a PostgreSQL of one's own (15 or newer),
-        for a login that may create databases and roles. None: the embedded one.
+        for a login that may create databases and roles; the password may also stand in `PGPASSWORD`.
+        None: the embedded one.
     redis_url : SecretStr or None
         `redis://[:password@]host:port[/db]` of a Redis 6.2 or newer, or Valkey. None: the embedded one.
     prefect_api_url : str or None
@@ -122,6 +125,18 @@ class Settings(BaseSettings):
                 yield name, value
 
     @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Where settings come from: what is given, then the environment, then a kernel's file of secrets."""
+        return init_settings, env_settings, SecretsFileSource(settings_cls)
+
+    @classmethod
     def load(cls) -> Settings:
         """The settings of this environment; a wrong variable is a `SettingsError` that names it."""
         try:
@@ -193,6 +208,11 @@ class Settings(BaseSettings):
                 )
             if not parts.username:
                 raise ValueError("the URL names no user; expected postgresql://user:password@host:port")
+            password = os.environ.get("PGPASSWORD")
+            if parts.password is None and password:
+                user, _, rest = parts.netloc.rpartition("@")
+                login = f"{user}:{quote(password, safe='')}@{rest}"
+                return SecretStr(urlunsplit(parts._replace(netloc=login)))
         return value
 
     @field_validator("redis_url", mode="after")

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +16,7 @@ import pytest
 
 from tests.acceptance.browser import open_page
 from tests.acceptance.conftest import CLONE, Site
+from tests.acceptance.lab import open_kernel, running_lab
 from workbench.stack import Stack
 
 pytestmark = [pytest.mark.timeout(600)]
@@ -56,32 +55,8 @@ def test_start_here_ends_in_rows_and_in_a_scheduled_twin(
 @pytest.fixture(scope="module")
 def lab(site: Site) -> Iterator[str]:
     """`workbench lab`, running; the address that it prints, with its token."""
-    log = site.folder / "lab.log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "workbench.cli", "lab", "--no-browser", "--port", "8937"],
-            cwd=site.folder,
-            env=site.environment(),
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-        )
-    try:
-        deadline = time.monotonic() + 90
-        address = ""
-        while not address and time.monotonic() < deadline and process.poll() is None:
-            lines = [line.strip() for line in log.read_text().splitlines() if "?token=" in line]
-            address = next((line[line.index("http") :] for line in lines if "127.0.0.1" in line), "")
-            time.sleep(0.2)
-        assert address, log.read_text()
+    with running_lab(site, 8937) as address:
         yield address
-    finally:
-        labs = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-        if labs:  # else somebody has ended JupyterLab, and the command ends by itself
-            process.terminate()
-        assert process.wait(60) == 0, log.read_text()
-        _, left = psutil.wait_procs(labs, timeout=10)
-        assert not left
 
 
 def test_lab_opens_the_start_page_on_loopback_and_wants_its_token(lab: str, tmp_path: Path) -> None:
@@ -97,12 +72,7 @@ def test_lab_opens_the_start_page_on_loopback_and_wants_its_token(lab: str, tmp_
 
 
 def test_down_names_jupyterlab_and_its_kernels_and_ends_them_when_told_so(lab: str, site: Site) -> None:
-    address, _, token = lab.partition("/lab/tree/00_start_here.ipynb?token=")
-    kernel = {"path": "00_start_here.ipynb", "type": "notebook", "name": "", "kernel": {"name": "python3"}}
-    asked = urllib.request.Request(
-        f"{address}/api/sessions", json.dumps(kernel).encode(), {"Authorization": f"token {token}"}
-    )
-    urllib.request.urlopen(asked, timeout=60)
+    open_kernel(lab)
     working = Stack(site.settings).labs()
     assert {one.what for one in working} == {"JupyterLab", "kernel of 00_start_here.ipynb"}
     # On a terminal it asks; who says no keeps them, and all the rest is stopped.

@@ -12,6 +12,7 @@ import typer
 
 from workbench.errors import NotebookFailed, ServerError
 from workbench.paths import PROJECT_ROOT
+from workbench.secrets_file import hand_over
 from workbench.settings import Settings
 from workbench.terminal import as_json, fail, note, step, steps, warn
 from workbench.workbench import Workbench
@@ -157,6 +158,7 @@ def lab(
 ) -> None:
     """Open JupyterLab at notebooks/, with everything running behind it."""
     from workbench.stack import Stack
+    from workbench.stack.environment import settings_environment
 
     settings = Settings.load()
     stack = Stack(settings)
@@ -179,14 +181,20 @@ def lab(
     ]
     # Answers, as a default that a user's own setting overrides, what JupyterLab would ask of each new user.
     config = str(PROJECT_ROOT / "workbench" / "jupyter" / "config")
-    environment = os.environ | {
-        "WORKBENCH_HOME": str(settings.home),
+    secrets = settings.home / "run" / f"lab-{os.getpid()}.secrets.json"
+    if not stack.labs():
+        # One that was killed could not remove its own.
+        for left in secrets.parent.glob("lab-*.secrets.json"):
+            left.unlink(missing_ok=True)
+    given = hand_over({**os.environ, **settings_environment(settings)}, secrets)
+    environment = given | {
         "PLOTLY_RENDERER": "plotly_mimetype",
         "JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, [config, os.environ.get("JUPYTER_CONFIG_PATH")])),
     }
     try:
         code = _attend(subprocess.Popen(command, env=environment))
     finally:
+        secrets.unlink(missing_ok=True)
         if was_up:
             step("the servers run on; stop them with: workbench down")
         else:

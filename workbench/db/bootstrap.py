@@ -53,7 +53,7 @@ def create_databases(settings: Settings, server: str) -> None:
         try:
             connection.execute("SELECT pg_advisory_lock(%s)", (_BOOTSTRAP_LOCK,))
             for role in all_roles():
-                _create_role(connection, server, role)
+                _create_role(connection, role, role_password(settings, server, role))
             _create_database(connection, settings.trading_database, owner=None)
             _create_database(connection, settings.prefect_database, owner=PREFECT_ROLE)
         except psycopg.errors.InsufficientPrivilege as error:
@@ -84,14 +84,16 @@ def _maintenance(server: str) -> Iterator[psycopg.Connection[tuple[object, ...]]
         yield connection
 
 
-def _create_role(connection: psycopg.Connection[tuple[object, ...]], server: str, role: str) -> None:
+def _create_role(connection: psycopg.Connection[tuple[object, ...]], role: str, password: str) -> None:
     exists = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone()
-    # The password is set again in either case: the administrator's may have changed since.
+    # What the server is sent is the password's SCRAM verifier: a log of its statements holds no password.
+    verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
+    # The password is set again in either case: what it follows from may have changed since.
     connection.execute(
         sql.SQL("{verb} ROLE {role} LOGIN PASSWORD {password}").format(
             verb=sql.SQL("ALTER" if exists else "CREATE"),
             role=sql.Identifier(role),
-            password=sql.Literal(role_password(server, role)),
+            password=sql.Literal(verifier.decode()),
         )
     )
 

@@ -1,18 +1,23 @@
 """The login roles, their passwords and their URLs; nothing here opens a connection.
 
-A role's password is derived from the server's own secret (the administrator's password), so that every
-machine that may administer the server reaches the same passwords and none has to be stored or passed on.
+On the embedded server a role's password is random, and kept in the home's secrets. On a server of one's own
+it is derived from the administrator's, slowly, so that every machine that may administer the server reaches
+the same passwords, and who knows one of them cannot try out many administrator's passwords a second.
 """
 
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import hmac
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy.engine import URL, make_url
+
+from workbench.home.secrets import Secrets
 
 if TYPE_CHECKING:
     from workbench.settings import Settings
@@ -26,6 +31,7 @@ __all__ = [
     "admin_url",
     "all_roles",
     "role_of",
+    "role_password",
     "role_url",
 ]
 
@@ -58,14 +64,29 @@ def admin_url(server: str, database: str) -> URL:
     return make_url(server).set(drivername="postgresql+psycopg", database=database)
 
 
-def role_password(server: str, role: str) -> str:
-    """The role's password on that server (43 characters, URL-safe)."""
-    secret = make_url(server).password or os.environ.get("PGPASSWORD", "")
-    digest = hmac.new(str(secret).encode(), f"workbench:{role}".encode(), hashlib.sha256).digest()
+def role_password(settings: Settings, server: str, role: str) -> str:
+    """The role's password on that server: letters, digits, `-` and `_`, at least 128 bits of them.
+
+    The first one that is asked for a server of one's own takes about 0.1 s in each process.
+    """
+    if settings.database_url is None:
+        return Secrets(Path(os.path.realpath(settings.home))).get(role)
+    secret = make_url(server).password or ""
+    digest = hmac.new(_stretched(str(secret)), role.encode(), hashlib.sha256).digest()
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 def role_url(settings: Settings, server: str, role: str) -> URL:
     """The URL with which `role` logs in to its database: Prefect's own, or ours."""
     database = settings.prefect_database if role == PREFECT_ROLE else settings.trading_database
-    return admin_url(server, database).set(username=role, password=role_password(server, role))
+    return admin_url(server, database).set(username=role, password=role_password(settings, server, role))
+
+
+@functools.cache
+def _stretched(secret: str) -> bytes:
+    """The key from which the roles' passwords follow: scrypt (RFC 7914) with 32 MB of memory a guess.
+
+    The salt is the same everywhere: machines name one server by different names, and have nothing else in
+    common but the secret.
+    """
+    return hashlib.scrypt(secret.encode(), salt=b"workbench roles", n=2**15, r=8, p=1, maxmem=2**26, dklen=32)

@@ -39,6 +39,7 @@ from workbench.promotion.outputs import (
     size_of,
     without_retractions,
 )
+from workbench.secrets_file import hand_over
 
 __all__ = ["BoundedOutputs", "RunKernel", "unheard"]
 
@@ -111,7 +112,8 @@ class RunKernel:
     scratch : Path
         A private folder: the connection's file and sockets, an empty IPython folder, the kernel's log.
     environment : Mapping[str, str]
-        Laid over this process's environment, in the kernel only.
+        Laid over this process's environment, in the kernel only; what is secret in either, the kernel gets by
+        a file in `scratch`.
     cwd : Path
         Where the kernel works; this process stays where it is.
     text_limit, total_limit : int
@@ -147,9 +149,10 @@ class RunKernel:
         self.manager.provisioner = self._process
         self._told_at: float | None = None
         inherited = {name: value for name, value in os.environ.items() if name != "PYTHONSTARTUP"}
+        given = hand_over({**inherited, **environment}, scratch / "secrets.json")
         self._start = {
             # An IPython folder of its own: nobody's start-up files, no history kept.
-            "env": {**inherited, **environment, "IPYTHONDIR": str(scratch / "ipython"), _MARK: mark},
+            "env": {**given, "IPYTHONDIR": str(scratch / "ipython"), _MARK: mark},
             "cwd": str(cwd),
         }
 

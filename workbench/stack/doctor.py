@@ -17,6 +17,7 @@ from workbench.embedded.binaries import find_postgres, find_valkey, wheel_versio
 from workbench.embedded.place import existing_cluster
 from workbench.embedded.ports import RememberedPort, is_free
 from workbench.errors import ServerError, SettingsError, WorkbenchError
+from workbench.home.folders import is_open_to_others
 from workbench.home.secrets import Secrets
 from workbench.settings import Settings
 from workbench.stack.model import Finding, ServiceStatus
@@ -82,6 +83,10 @@ def _home(home: Path) -> Iterator[Finding]:
         yield Finding("warn", what, "The disk is nearly full: make room.")
     else:
         yield Finding("ok", what)
+    if home.is_dir() and is_open_to_others(home):
+        # PostgreSQL, where it is run by another account, must be able to pass through.
+        shared = (home / "postgres").is_dir() and (home / "postgres").stat().st_uid != os.geteuid()
+        yield Finding("warn", f"{home} can be listed by others", f"chmod {711 if shared else 700} {home}")
     secrets = Secrets(home)
     if not secrets.is_private():
         yield Finding("warn", f"{secrets.path} can be read by others", f"chmod 600 {secrets.path}")
@@ -186,11 +191,11 @@ def _gravity(status: ServiceStatus) -> Literal["warn", "fail"]:
 
 def _database(settings: Settings) -> Iterator[Finding]:
     own = settings.database_url
-    if own and not make_url(own.get_secret_value()).password and not os.environ.get("PGPASSWORD"):
+    if own and not make_url(own.get_secret_value()).password:
         yield Finding(
             "warn",
             "The administrator's URL has no password, and the roles' passwords are derived from it: "
-            "anyone who may connect can guess them",
+            "anyone who may connect can work them out",
             "Harmless only where the server trusts every login; else put it into WORKBENCH_DATABASE_URL",
         )
     try:

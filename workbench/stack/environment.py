@@ -8,8 +8,11 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from workbench.embedded.process import MARK
 from workbench.paths import PROJECT_ROOT
+from workbench.secrets_file import SECRET_VARIABLES
 from workbench.settings import Settings
 from workbench.stack.model import Endpoints
 
@@ -18,13 +21,8 @@ __all__ = ["prefect_environment", "prefect_server_environment", "process_environ
 
 def settings_environment(settings: Settings) -> dict[str, str]:
     """The variables from which `Settings.load()` makes the same settings again."""
-    secret = {
-        "WORKBENCH_DATABASE_URL": settings.database_url,
-        "WORKBENCH_REDIS_URL": settings.redis_url,
-        "PREFECT_API_AUTH_STRING": settings.prefect_api_auth_string,
-        "WORKBENCH_POLYGON_API_KEY": settings.polygon_api_key,
-        "WORKBENCH_ALPACA_API_KEY": settings.alpaca_api_key,
-        "WORKBENCH_ALPACA_API_SECRET": settings.alpaca_api_secret,
+    secret: dict[str, SecretStr | None] = {
+        name: getattr(settings, field) for name, field in SECRET_VARIABLES.items()
     }
     plain = {
         "WORKBENCH_HOME": str(settings.home),

@@ -7,6 +7,7 @@ import os
 from hashlib import sha256
 from pathlib import Path
 
+from workbench.db.roles import all_roles, role_password
 from workbench.embedded import EmbeddedPostgres, EmbeddedValkey
 from workbench.errors import ServerError, ServerUnreachable
 from workbench.home.files import replace_file
@@ -141,6 +142,8 @@ class Servers:
     def _what_is_set_up(self, database_url: str, key: str) -> str:
         # With a key: a plain hash of the URL would let its password be guessed.
         facts = hmac.new(key.encode(), f"{database_url}\n{self._settings.trading_database}".encode(), sha256)
+        for role in all_roles():
+            facts.update(role_password(self._settings, database_url, role).encode())
         for path in sorted((PROJECT_ROOT / "sql").rglob("*.sql")):
             facts.update(path.name.encode() + path.read_bytes())
         return facts.hexdigest()

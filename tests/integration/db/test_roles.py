@@ -153,7 +153,7 @@ def test_the_role_of_prefect_cannot_connect_to_our_database(
     # The test's database is a clone, and who may connect is not cloned.
     create_databases(database_settings, database_url)
     url = make_url(database_url).set(
-        username=PREFECT_ROLE, password=role_password(database_url, PREFECT_ROLE)
+        username=PREFECT_ROLE, password=role_password(database_settings, database_url, PREFECT_ROLE)
     )
     assert url.database == database_settings.trading_database
     with pytest.raises(psycopg.OperationalError, match="permission denied for database"):

@@ -1,6 +1,9 @@
-"""Roles and pools: passwords come from the server's secret, and nothing is opened before it is used."""
+"""Roles and pools: where a role's password comes from, and that nothing is opened before it is used."""
 
 from __future__ import annotations
+
+import json
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
@@ -11,26 +14,52 @@ from workbench.db.roles import PREFECT_ROLE, all_roles, role_password, role_url
 from workbench.settings import Settings
 
 SERVER = "postgresql://admin:secret@db:5433/postgres"
+OWN = Settings(database_url=SecretStr(SERVER))
 
 
-def test_every_role_has_a_password_of_its_own_which_needs_no_escaping() -> None:
-    passwords = {role_password(SERVER, role) for role in all_roles()}
-    assert len(passwords) == len(all_roles())
-    assert all(len(password) == 43 and password.isascii() for password in passwords)
-    assert not any(set(password) & set("/+=@:%") for password in passwords)
+@pytest.fixture
+def embedded(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path / "home", database_url=None)
 
 
-def test_a_password_depends_on_the_servers_secret_and_on_nothing_else() -> None:
+def test_every_role_has_a_password_of_its_own_which_needs_no_escaping(embedded: Settings) -> None:
+    for settings in (OWN, embedded):
+        passwords = {role_password(settings, SERVER, role) for role in all_roles()}
+        assert len(passwords) == len(all_roles())
+        assert all(len(password) >= 32 and password.isascii() for password in passwords)
+        assert not any(set(password) & set("/+=@:%") for password in passwords)
+
+
+def test_on_a_server_of_ones_own_it_depends_on_the_servers_secret_and_on_nothing_else() -> None:
     role = all_roles()[0]
     elsewhere = "postgresql://admin:secret@other-name/any"
-    assert role_password(SERVER, role) == role_password(elsewhere, role)
-    assert role_password(SERVER, role) != role_password(SERVER.replace("secret", "secret2"), role)
+    assert role_password(OWN, SERVER, role) == role_password(OWN, elsewhere, role)
+    assert role_password(OWN, SERVER, role) != role_password(OWN, SERVER.replace("secret", "secret2"), role)
+
+
+def test_a_guess_at_the_administrators_password_is_slow() -> None:
+    """The rule itself is held, so that another version reaches the same passwords and a faster one is seen.
+
+    Expected: Python's hashlib.scrypt(b"secret", salt=b"workbench roles", n=32768, r=8, p=1), then HMAC.
+    """
+    assert role_password(OWN, SERVER, "workbench_runs") == "ll6t-c9dIM0AVW6kPjyUgJ5DO1etXsp_BzE6dDHD8Xk"
+
+
+def test_of_an_embedded_server_it_is_random_kept_and_tells_nothing_of_the_administrators(
+    embedded: Settings, tmp_path: Path
+) -> None:
+    role = all_roles()[0]
+    password = role_password(embedded, SERVER, role)
+    assert role_password(embedded, "postgresql://admin:other@db/postgres", role) == password
+    kept = json.loads((embedded.home / "secrets.json").read_text())
+    assert kept[role] == password
+    other = Settings(home=tmp_path / "other", database_url=None)
+    assert role_password(other, SERVER, role) != password
 
 
 def test_a_role_logs_in_to_its_own_database() -> None:
-    settings = Settings(database_url=SecretStr(SERVER))
     for role in all_roles():
-        url = role_url(settings, SERVER, role)
+        url = role_url(OWN, SERVER, role)
         assert (url.username, url.host, url.port) == (role, "db", 5433)
         assert url.database == ("prefect" if role == PREFECT_ROLE else "trading_system")
         assert url.drivername == "postgresql+psycopg"

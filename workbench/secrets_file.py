@@ -1,0 +1,98 @@
+"""The settings that are secret, handed to a kernel by a file that its owner alone reads.
+
+What a notebook's code can print, an output keeps: a kernel's environment holds no password.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic.fields import FieldInfo
+from pydantic_settings import PydanticBaseSettingsSource
+
+from workbench.errors import SettingsError
+from workbench.home.files import replace_file
+
+__all__ = ["SECRETS_FILE", "SECRET_VARIABLES", "SecretsFileSource", "hand_over"]
+
+SECRETS_FILE = "WORKBENCH_SECRETS_FILE"
+"""The environment variable that names the file: a JSON object of such variables and their values."""
+
+SECRET_VARIABLES = {
+    "WORKBENCH_DATABASE_URL": "database_url",
+    "WORKBENCH_REDIS_URL": "redis_url",
+    "PREFECT_API_AUTH_STRING": "prefect_api_auth_string",
+    "WORKBENCH_POLYGON_API_KEY": "polygon_api_key",
+    "WORKBENCH_ALPACA_API_KEY": "alpaca_api_key",
+    "WORKBENCH_ALPACA_API_SECRET": "alpaca_api_secret",
+}
+"""Each variable that may hold a secret, and the field of `Settings` that is read from it."""
+
+# They repeat a secret, for programs that a kernel does not need: flows, Prefect's server, libpq.
+_REPEAT = {
+    "PREFECT_CLIENT_CUSTOM_HEADERS",
+    "PREFECT_SERVER_API_AUTH_STRING",
+    "PREFECT_SERVER_DATABASE_CONNECTION_URL",
+}
+
+
+class SecretsFileSource(PydanticBaseSettingsSource):
+    """What the file says that the environment names; nothing where it names none."""
+
+    def __call__(self) -> dict[str, Any]:
+        """The fields that the file holds."""
+        held = _read(os.environ.get(SECRETS_FILE))
+        return {field: held[name] for name, field in SECRET_VARIABLES.items() if name in held}
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Nothing: `__call__` answers for all fields at once."""
+        del field
+        return None, field_name, False
+
+
+def hand_over(environment: Mapping[str, str], file: Path) -> dict[str, str]:
+    """The environment for a kernel: without the secrets, which are put into `file` (mode 0600).
+
+    Parameters
+    ----------
+    environment : mapping
+        What the kernel would have got. Where it names such a file itself, that one's secrets go along.
+    file : Path
+        To be removed when the kernel has ended. It is written only where there is a secret.
+
+    Raises
+    ------
+    SettingsError
+        The file that the environment names cannot be read.
+    """
+    secret = _read(environment.get(SECRETS_FILE))
+    secret |= {name.upper(): value for name, value in environment.items() if name.upper() in SECRET_VARIABLES}
+    left_out = {*SECRET_VARIABLES, *_REPEAT, SECRETS_FILE}
+    if "WORKBENCH_DATABASE_URL" in secret:
+        # Its password, where the URL has none: `Settings` has put it there.
+        left_out.add("PGPASSWORD")
+    plain = {name: value for name, value in environment.items() if name.upper() not in left_out}
+    if secret:
+        replace_file(file, json.dumps(secret, indent=2) + "\n", mode=0o600)
+        plain[SECRETS_FILE] = str(file)
+    return plain
+
+
+def _read(path: str | None) -> dict[str, str]:
+    if not path:
+        return {}
+    try:
+        held = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no JSON"
+        raise SettingsError(
+            f"{SECRETS_FILE}: {path} cannot be read ({reason}); the run or JupyterLab that made it has "
+            "ended: start the kernel again from a new one"
+        ) from error
+    if not isinstance(held, dict) or not all(isinstance(value, str) for value in held.values()):
+        raise SettingsError(f"{SECRETS_FILE}: {path} does not hold an object of texts")
+    return held
