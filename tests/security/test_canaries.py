@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -15,8 +16,10 @@ from tests.acceptance.conftest import Site
 from tests.acceptance.notebooks import write_notebook
 from workbench.db.roles import all_roles, role_url
 from workbench.embedded.process import marked
+from workbench.errors import WorkbenchError
 from workbench.stack import Stack
 from workbench.stack.environment import settings_environment
+from workbench.stack.prefect_api import PrefectApi
 
 pytestmark = [pytest.mark.timeout(600)]
 
@@ -82,6 +85,55 @@ def test_what_is_printed_of_the_stack_holds_none(used: Site, canaries: dict[str,
         things = [endpoints, stack, used.settings, wb, wb.runs, wb.events, wb.runs.pool, wb.data_ingestion]
         said = " ".join(f"{thing!r} {thing!s}" for thing in things)
     assert "127.0.0.1" in said
+    assert held(said, canaries) == set()
+
+
+def _ask(site: Site, statement: str) -> None:
+    with site.workbench() as wb:
+        wb.sql(statement)
+
+
+def _start(site: Site) -> None:
+    Stack(site.settings).start_servers()
+
+
+def _ask_prefect(site: Site) -> None:
+    endpoints = Stack(site.settings).endpoints()
+    PrefectApi(str(endpoints.prefect_api_url), endpoints.prefect_auth_string).version()
+
+
+@pytest.mark.parametrize(
+    ("fails", "act"),
+    [
+        (None, lambda site: _ask(site, "SELECT nonsense")),
+        ("workbench.stack.servers.Servers.is_set_up", lambda site: _ask(site, "SELECT 1")),
+        ("workbench.db.bootstrap._create_database", _start),
+        ("workbench.db.migrate._run_script", _start),
+        ("workbench.stack.prefect_api.PrefectApi.ask", _ask_prefect),
+    ],
+)
+def test_a_traceback_with_every_variable_holds_none(
+    used: Site,
+    canaries: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    fails: str | None,
+    act: Callable[[Site], None],
+) -> None:
+    """As IPython's `%xmode Verbose` shows it, wherever it fails before a driver is called."""
+    if fails is not None:
+
+        def fail(*_: object, **__: object) -> None:
+            raise RuntimeError("as if it could not be done")
+
+        monkeypatch.setattr(fails, fail)
+    try:
+        act(used)
+    except (RuntimeError, WorkbenchError) as error:
+        # Without this test's own frame, which holds them all.
+        error.__traceback__ = error.__traceback__.tb_next if error.__traceback__ else None
+        shown = traceback.TracebackException.from_exception(error, capture_locals=True)
+    said = "".join(shown.format())
+    assert "self = " in said
     assert held(said, canaries) == set()
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.engine import URL, make_url
 
-from workbench.home.secrets import Secrets
+from workbench.home.secrets import Secret, Secrets
 
 if TYPE_CHECKING:
     from workbench.settings import Settings
@@ -71,9 +71,9 @@ def role_password(settings: Settings, server: str, role: str) -> str:
     """
     if settings.database_url is None:
         return Secrets(Path(os.path.realpath(settings.home))).get(role)
-    secret = make_url(server).password or ""
-    digest = hmac.new(_stretched(str(secret)), role.encode(), hashlib.sha256).digest()
-    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+    secret = Secret(make_url(server).password or "")
+    digest = hmac.new(_stretched(secret), role.encode(), hashlib.sha256).digest()
+    return Secret(base64.urlsafe_b64encode(digest).decode().rstrip("="))
 
 
 def role_url(settings: Settings, server: str, role: str) -> URL:

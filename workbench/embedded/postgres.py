@@ -19,7 +19,7 @@ from workbench.embedded.process import ManagedProcess, is_alive, stop_process, w
 from workbench.errors import ServerError
 from workbench.home.folders import make_home
 from workbench.home.locks import exclusive
-from workbench.home.secrets import Secrets
+from workbench.home.secrets import Secret, Secrets
 from workbench.settings import Settings
 
 __all__ = ["EmbeddedPostgres", "Postmaster"]
@@ -73,7 +73,8 @@ class EmbeddedPostgres:
 
     def url(self, port: int) -> str:
         """The superuser's URL on that port, for the database `postgres`."""
-        return f"postgresql://{SUPERUSER}:{self._secrets.get('postgres')}@{LOOPBACK}:{port}/postgres"
+        password = self._secrets.get("postgres")
+        return Secret(f"postgresql://{SUPERUSER}:{password}@{LOOPBACK}:{port}/postgres")
 
     def ensure(self, progress: Callable[[str], None] | None = None) -> str:
         """Have the server run; start it if it does not, and make the cluster if there is none.

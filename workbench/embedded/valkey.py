@@ -19,7 +19,7 @@ from workbench.errors import ServerError
 from workbench.home.files import replace_file
 from workbench.home.folders import private_folder
 from workbench.home.locks import exclusive
-from workbench.home.secrets import Secrets
+from workbench.home.secrets import Secret, Secrets
 from workbench.settings import Settings
 
 __all__ = ["EmbeddedValkey", "RunningValkey"]
@@ -80,7 +80,7 @@ class EmbeddedValkey:
 
     def url(self, port: int) -> str:
         """The URL on that port, password included."""
-        return f"redis://:{self._secrets.get('valkey')}@{LOOPBACK}:{port}/0"
+        return Secret(f"redis://:{self._secrets.get('valkey')}@{LOOPBACK}:{port}/0")
 
     def ensure(self, progress: Callable[[str], None] | None = None) -> str:
         """Have the server run; start it if it does not.

@@ -1,4 +1,4 @@
-"""The passwords of the embedded servers: random, made when first asked for, in one file of mode 0600."""
+"""A home's passwords: random, made when first asked for, in one file of mode 0600."""
 
 from __future__ import annotations
 
@@ -11,7 +11,16 @@ from workbench.errors import ServerError
 from workbench.home.files import replace_file
 from workbench.home.locks import exclusive
 
-__all__ = ["Secrets"]
+__all__ = ["Secret", "Secrets"]
+
+
+class Secret(str):
+    """A text that is used as it is, and that `repr` does not show: in a dump or a verbose traceback."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'**********'"
 
 
 class Secrets:
@@ -32,7 +41,7 @@ class Secrets:
         self.path = home / "secrets.json"
         self._lock = home / "run" / "secrets.lock"
 
-    def get(self, name: str) -> str:
+    def get(self, name: str) -> Secret:
         """The secret of that name, made now if there is none.
 
         Raises
@@ -47,7 +56,7 @@ class Secrets:
                 if name not in known:
                     known[name] = secrets.token_hex(16)
                     replace_file(self.path, json.dumps(known, indent=2) + "\n", mode=0o600)
-        return known[name]
+        return Secret(known[name])
 
     def peek(self, name: str) -> str | None:
         """The secret of that name, or None; makes nothing."""

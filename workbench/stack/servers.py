@@ -12,7 +12,7 @@ from workbench.embedded import EmbeddedPostgres, EmbeddedValkey
 from workbench.errors import ServerError, ServerUnreachable
 from workbench.home.files import replace_file
 from workbench.home.locks import exclusive
-from workbench.home.secrets import Secrets
+from workbench.home.secrets import Secret, Secrets
 from workbench.paths import PROJECT_ROOT
 from workbench.settings import Settings
 from workbench.stack.model import Progress
@@ -159,11 +159,11 @@ class Servers:
 
     def _own_database(self) -> str:
         url = self._settings.database_url
-        return url.get_secret_value() if url else ""
+        return Secret(url.get_secret_value() if url else "")
 
     def _own_redis(self) -> str:
         url = self._settings.redis_url
-        return url.get_secret_value() if url else ""
+        return Secret(url.get_secret_value() if url else "")
 
 
 def redis_version(url: str) -> str:

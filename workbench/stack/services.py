@@ -16,7 +16,7 @@ from workbench.embedded.ports import LOOPBACK, RememberedPort
 from workbench.embedded.process import ManagedProcess
 from workbench.errors import ServerError
 from workbench.home.folders import private_folder
-from workbench.home.secrets import Secrets
+from workbench.home.secrets import Secret, Secrets
 from workbench.settings import Settings
 from workbench.stack.environment import prefect_environment, prefect_server_environment, process_environment
 from workbench.stack.model import Endpoints
@@ -85,7 +85,7 @@ class Services:
         """The API's URL and auth string: the user's own server, or ours if it runs; else None."""
         if self._settings.prefect_api_url:
             auth = self._settings.prefect_api_auth_string
-            return self._settings.prefect_api_url, auth.get_secret_value() if auth else None
+            return self._settings.prefect_api_url, Secret(auth.get_secret_value()) if auth else None
         port = self._port.read()
         if port is None or self.processes[PREFECT_SERVER].pid() is None:
             return None
@@ -96,7 +96,7 @@ class Services:
         return {PREFECT_SERVER: self._server, WORKER: self._worker, RELAY: self._relay}[name](endpoints)
 
     def _auth_string(self) -> str:
-        return f"admin:{self._secrets.get('prefect')}"
+        return Secret(f"admin:{self._secrets.get('prefect')}")
 
     def _server(self, endpoints: Endpoints) -> Service:
         process = self.processes[PREFECT_SERVER]
