@@ -26,9 +26,11 @@ __all__ = [
     "holding",
     "read_decisions",
     "read_flags",
+    "without_contradictions",
 ]
 
 Cell = TypeVar("Cell", bound=np.generic)
+Said = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,9 +158,29 @@ def read_flags(
             ("short_exits", short_exits),
         )
     )
-    long, leave_long = long & ~leave_long, leave_long & ~long
-    short, leave_short = short & ~leave_short, leave_short & ~short
+    long, leave_long, short, leave_short = without_contradictions(long, leave_long, short, leave_short)
     return Decisions(long.astype(np.int8) - short.astype(np.int8), leave_long, leave_short)
+
+
+def without_contradictions(
+    long: Said, leave_long: Said, short: Said | None = None, leave_short: Said | None = None
+) -> tuple[Said, Said, Said, Said]:
+    """Entries and exits of both sides, of which those that contradict each other are taken out.
+
+    Entry and exit of one side on one bar cancel each other; of what is left, a long and a short entry do.
+
+    Parameters
+    ----------
+    long, leave_long, short, leave_short : ndarray of bool, or of bits, of one shape
+        Without short entries there are no exits of short positions either: both come back empty.
+    """
+    long, leave_long = long & ~leave_long, leave_long & ~long
+    if short is None:
+        none = long[:0]
+        return long, leave_long, none, none
+    covered = np.zeros_like(short) if leave_short is None else leave_short
+    short, covered = short & ~covered, covered & ~short
+    return long & ~short, leave_long, short & ~long, covered
 
 
 def holding(market: BarArrays) -> Decisions:

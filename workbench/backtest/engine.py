@@ -1,25 +1,24 @@
-"""`backtest()`: signals or weights on bars, each order executed by vectorbt's Rust engine; its only import.
+"""`backtest()`: signals or weights on bars, filled by the compiled loop, and what became of the cash.
 
-`import vectorbt` takes several seconds (plotting, SciPy, Numba), and Numba then compiles for half a
-minute; vectorbt's whole-portfolio kernels need that import too. Its order execution does not: prices,
-fees, slippage and cash of each order are vectorbt's, from `vectorbt_rust`, which loads in milliseconds, and
-only the walk from decision to decision is ours. Tests hold the outcome to `vectorbt.Portfolio`.
+What is decided at each close (`decisions`), bars and rules as arrays (`layout`), the loop (`simulation`,
+`loop`), and what it wrote down as orders and trades (`ledger`). Tests hold the outcome to
+`vectorbt.Portfolio`, which is imported only to make one.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, Unpack, overload
 
 import numpy as np
 import pandas as pd
 
-from workbench.backtest.account import Broker
 from workbench.backtest.counting import count_backtest
 from workbench.backtest.decisions import Targets, decide
 from workbench.backtest.execution import Execution, Fill, Rules
 from workbench.backtest.inputs import read_bars
+from workbench.backtest.layout import lay_out
+from workbench.backtest.ledger import keep_ledger
 from workbench.backtest.outside import read_benchmark, read_dividends
 from workbench.backtest.pending import pending_signals
 from workbench.backtest.result import BacktestResult
@@ -27,14 +26,9 @@ from workbench.backtest.signals import Flags, Signals, Weights
 from workbench.backtest.simulation import buy_and_hold, settle_rules, simulate
 from workbench.backtest.sizing import Size
 from workbench.backtest.strategy import Strategy
-from workbench.backtest.walk import lay_floor
 from workbench.errors import BacktestError
 
 __all__ = ["backtest", "vectorbt_portfolio"]
-
-# vectorbt's enums (vectorbt.portfolio.enums), by value: importing them would import all of vectorbt.
-_BOTH_DIRECTIONS = 2
-_FILLED = 0
 
 
 class Options(Rules, total=False):
@@ -209,11 +203,11 @@ def backtest(
     decided, chosen = decide(bars, market, entries, flags, parameters, stopped=rules.has_stops)
     rules = settle_rules(rules, decided)
     paid = None if dividends is None else read_dividends(dividends, market)
-    floor = lay_floor(market, rules, paid, _broker(rules))
-    made = simulate(floor, decided)
-    balances, index = made.ledger.balances, market.timestamps
+    layout = lay_out(market, rules, paid)
+    made = simulate(layout, decided)
+    ledger, index = keep_ledger(layout, made.lines), market.timestamps
     if benchmark is None:
-        rival = pd.Series(buy_and_hold(floor), index=index, name="buy and hold")
+        rival = pd.Series(buy_and_hold(layout), index=index, name="buy and hold")
     else:
         rival = read_benchmark(benchmark, market, rules.cash)
     result = BacktestResult(
@@ -223,15 +217,15 @@ def backtest(
         fees=rules.fees,
         slippage=rules.slippage,
         periods_per_year=rules.periods_per_year,
-        equity=pd.Series(balances.equity, index=index, name="equity"),
-        cash=pd.Series(balances.cash, index=index, name="cash"),
-        positions=pd.DataFrame(balances.units, index=index, columns=pd.Index(market.symbols, name="symbol")),
-        orders=made.ledger.orders,
-        trades=made.ledger.trades,
-        pending=pending_signals(floor, made.accounts, decided),
+        equity=pd.Series(made.equity, index=index, name="equity"),
+        cash=pd.Series(made.cash, index=index, name="cash"),
+        positions=pd.DataFrame(made.units, index=index, columns=pd.Index(market.symbols, name="symbol")),
+        orders=ledger.orders,
+        trades=ledger.trades,
+        pending=pending_signals(layout, made, decided),
         benchmark=rival,
-        gross=pd.Series(balances.gross, index=index, name="gross"),
-        dividends=pd.Series(made.ledger.dividends, index=index, name="dividends"),
+        gross=pd.Series(made.gross, index=index, name="gross"),
+        dividends=pd.Series(ledger.dividends, index=index, name="dividends"),
         execution=rules,
         strategy=strategy.name if strategy else None,
         parameters=chosen,
@@ -293,48 +287,3 @@ def vectorbt_portfolio(result: BacktestResult, bars: pd.DataFrame) -> Any:
         ),
         shared,
     )
-
-
-def _broker(rules: Execution) -> Broker:
-    """Executes orders by these rules, each with vectorbt's compiled order function."""
-    from vectorbt_rust import portfolio as rust
-
-    fees, fixed_fees, slippage = rules.fees, rules.fixed_fees, rules.slippage
-
-    def execute(
-        cash: float, units: float, amount: float, price: float
-    ) -> tuple[float, float, float, float, float] | None:
-        purse, charged = cash, fixed_fees
-        if amount > 0.0:
-            # vectorbt lends nothing, but whoever sold short has to buy back, whatever it costs.
-            cost = amount * price * (1.0 + slippage) * (1.0 + fees) + fixed_fees
-            if cost > cash and not math.isclose(cost, cash, rel_tol=1e-9):
-                purse = cost
-        else:
-            purse = max(cash, 0.0)
-            if -amount * price * (1.0 - slippage) * (1.0 - fees) < fixed_fees:
-                # It refuses to sell for less than the fixed fee, which is then booked here.
-                charged = 0.0
-        order = rust.order_rs(
-            size=amount,
-            price=price,
-            direction=_BOTH_DIRECTIONS,
-            size_type=0,
-            fees=fees,
-            fixed_fees=charged,
-            slippage=slippage,
-        )
-        before = rust.ProcessOrderState(purse, units, 0.0, purse, price, purse + units * price, 0, 0)
-        after, fill = rust.execute_order_rs(before, order)
-        if fill.status != _FILLED:
-            return None
-        left = after.cash - (fixed_fees - charged)
-        return (
-            left + (cash - purse),
-            after.position,
-            fill.size,
-            fill.price,
-            fill.fees + (fixed_fees - charged),
-        )
-
-    return execute

@@ -1,16 +1,40 @@
-"""A share of equity for each bar and symbol (`Percent` of a frame), laid out as the bars are."""
+"""The share of equity of an entry where it differs by bar: `Percent` of a frame, `VolatilityTarget`."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from workbench.backtest.inputs import BarArrays, moment
-from workbench.backtest.sizing import Percent, Size
+from workbench.backtest.sizing import Percent, Size, VolatilityTarget
 from workbench.errors import BacktestError
 
-__all__ = ["read_fractions"]
+__all__ = ["fractions_of", "read_fractions"]
+
+
+def fractions_of(
+    size: Size | None, market: BarArrays, periods_per_year: float
+) -> npt.NDArray[np.float64] | None:
+    """The share of equity of an entry that each bar's close decides; None where all have the same.
+
+    Parameters
+    ----------
+    size : Size, optional
+    market : BarArrays
+    periods_per_year : float
+        For the volatility of a `VolatilityTarget`.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_bars, n_symbols), or None
+        NaN where it is not defined, and nothing is entered.
+    """
+    if isinstance(size, VolatilityTarget):
+        return _by_volatility(market, size, periods_per_year)
+    return read_fractions(size, market)
 
 
 def read_fractions(size: Size | None, market: BarArrays) -> npt.NDArray[np.float64] | None:
@@ -59,3 +83,23 @@ def read_fractions(size: Size | None, market: BarArrays) -> npt.NDArray[np.float
     laid_out = given.to_numpy(dtype=np.float64)[rows][:, columns]
     laid_out[~market.present] = np.nan
     return laid_out
+
+
+def _by_volatility(
+    market: BarArrays, size: VolatilityTarget, periods_per_year: float
+) -> npt.NDArray[np.float64]:
+    decided = np.full(market.close.shape, np.nan)
+    for column in range(len(market.symbols)):
+        # Rows without a bar are skipped: a return is from one of the symbol's closes to its next.
+        rows = np.flatnonzero(market.present[:, column])
+        closes = market.close[rows, column]
+        if len(closes) <= size.window:
+            continue
+        returns = closes[1:] / closes[:-1] - 1.0
+        windows = np.lib.stride_tricks.sliding_window_view(returns, size.window)
+        volatility = np.std(windows, axis=1, ddof=1) * math.sqrt(periods_per_year)
+        share = np.full(len(volatility), np.nan)
+        moved = volatility > 0.0
+        share[moved] = np.minimum(size.max_fraction, size.annual / volatility[moved])
+        decided[rows[size.window :], column] = share
+    return decided

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from workbench.backtest.account import Account
 from workbench.backtest.decisions import Decisions, Targets
-from workbench.backtest.entry import default_size, fraction_of
-from workbench.backtest.rebalance import amount_to
-from workbench.backtest.walk import Floor
+from workbench.backtest.layout import Layout
+from workbench.backtest.simulation import Simulation
 
 __all__ = ["pending_signals"]
 
+_DUST = 1e-12
+"""A change smaller than this share of the position is rounding, not an order."""
 
-def pending_signals(floor: Floor, accounts: Sequence[Account], decided: Decisions | Targets) -> pd.DataFrame:
+
+def pending_signals(layout: Layout, made: Simulation, decided: Decisions | Targets) -> pd.DataFrame:
     """What was decided at each symbol's last bar and would change its position.
 
     Parameters
     ----------
-    floor : Floor
-    accounts : sequence of Account
-        As they are after the last bar.
+    layout : Layout
+    made : Simulation
     decided : Decisions or Targets
         At the bars at whose close it was decided.
 
@@ -34,19 +33,18 @@ def pending_signals(floor: Floor, accounts: Sequence[Account], decided: Decision
         Columns as `BacktestResult.signals()`, in the symbols' order. Whether a weight buys or sells is
         judged at the last closes, and a stop that the bar to come may touch is not foreseen.
     """
-    market, found = floor.market, []
+    market, found = layout.market, []
     present = market.present[::-1]
     last_bars = len(present) - 1 - present.argmax(axis=0)
     # What is filled at the deciding close itself waits for nothing.
-    for account in accounts if floor.rules.fill != "same_close" else ():
-        for column in account.columns:
-            row = int(last_bars[column])
-            if isinstance(decided, Targets):
-                side, strength = _by_weight(floor, account, decided, row, column)
-            else:
-                side, strength = _by_signal(floor, account, decided, row, column), 1.0
-            if side:
-                found.append((column, row, "buy" if side > 0 else "sell", strength))
+    for column in range(len(market.symbols)) if layout.execution.fill != "same_close" else ():
+        row = int(last_bars[column])
+        if isinstance(decided, Targets):
+            side, strength = _by_weight(layout, made, decided, row, column)
+        else:
+            side, strength = _by_signal(layout, made, decided, row, column), 1.0
+        if side:
+            found.append((column, row, "buy" if side > 0 else "sell", strength))
     columns, rows, sides, strengths = zip(*found, strict=True) if found else ((), (), (), ())
     return pd.DataFrame(
         {
@@ -58,23 +56,27 @@ def pending_signals(floor: Floor, accounts: Sequence[Account], decided: Decision
     )
 
 
-def _by_signal(floor: Floor, account: Account, decided: Decisions, row: int, column: int) -> int:
+def _by_signal(layout: Layout, made: Simulation, decided: Decisions, row: int, column: int) -> int:
     """1 for a purchase, -1 for a sale, 0 for neither."""
-    units, wanted = account.units.get(column, 0.0), int(decided.enter[row, column])
+    units, wanted = float(made.units[-1, column]), int(decided.enter[row, column])
     if units > 0.0:
         return -1 if decided.leave_long[row, column] or wanted < 0 else 0
     if units < 0.0:
         return 1 if decided.leave_short[row, column] or wanted > 0 else 0
-    size = default_size(floor.rules, len(floor.market.symbols))
-    fraction = fraction_of(size, floor.market, column, row, floor.rules, floor.fractions)
-    return wanted if fraction > 0.0 and not account.ruined else 0
+    # NaN is not above zero either.
+    enters = layout.decided is None or layout.decided[row, column] > 0.0
+    return wanted if enters and not made.ruined[column] else 0
 
 
-def _by_weight(floor: Floor, account: Account, decided: Targets, row: int, column: int) -> tuple[int, float]:
+def _by_weight(
+    layout: Layout, made: Simulation, decided: Targets, row: int, column: int
+) -> tuple[int, float]:
     """Side and strength of the order that a weight would give at the last closes."""
-    weight, closes = float(decided.weights[row, column]), floor.closes[-1]
-    equity = account.equity(closes)
-    if math.isnan(weight) or account.ruined or equity <= 0.0:
+    weight, close = float(decided.weights[row, column]), float(layout.last_closes[-1, column])
+    equity, held = float(made.equity[-1]), float(made.units[-1, column])
+    if math.isnan(weight) or made.ruined[column] or equity <= 0.0:
         return 0, 0.0
-    amount = amount_to(weight * equity / float(closes[column]), account.units.get(column, 0.0))
-    return (amount > 0.0) - (amount < 0.0), min(abs(weight), 1.0)
+    target = weight * equity / close
+    if abs(target - held) <= _DUST * max(abs(target), abs(held)):
+        return 0, 0.0
+    return (1 if target > held else -1), min(abs(weight), 1.0)

@@ -14,7 +14,7 @@ import pandas as pd
 from workbench.backtest.inputs import moment, utc_index
 from workbench.errors import BacktestError
 
-__all__ = ["Fixed", "Percent", "Size", "VolatilityTarget"]
+__all__ = ["Fixed", "Percent", "Size", "VolatilityTarget", "default_size"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -174,3 +174,8 @@ class VolatilityTarget:
 
 Size = Percent | Fixed | VolatilityTarget
 """What `backtest(size=…)` takes."""
+
+
+def default_size(size: Size | None, n_symbols: int, *, shared: bool) -> Size:
+    """The size that was given; else all of an account of one's own, an equal share of a common one."""
+    return size or Percent(1.0 / n_symbols if shared else 1.0)

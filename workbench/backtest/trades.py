@@ -7,8 +7,8 @@ import numpy.typing as npt
 import pandas as pd
 from pandas.api.extensions import ExtensionArray
 
-from workbench.backtest.account import BUY, DIVIDEND, REASONS
 from workbench.backtest.inputs import BarArrays
+from workbench.backtest.lines import BUY, DIVIDEND, REASONS
 
 __all__ = ["round_trips", "sums", "text"]
 

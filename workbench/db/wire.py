@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from workbench.compiled import compiled
 
 __all__ = [
     "HARD",
@@ -59,15 +60,6 @@ Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 
-def _compiled(function: Any) -> Any:
-    """Compiled to run without the interpreter's lock, and kept on disk where there is a place for it."""
-    try:
-        return numba.njit(cache=True, nogil=True)(function)
-    except RuntimeError:
-        # Neither this folder nor the user's cache folder can be written: compile anew in each process.
-        return numba.njit(nogil=True)(function)
-
-
 class SymbolTable:
     """Which number each symbol has, as a hash table that compiled code can ask.
 
@@ -87,7 +79,7 @@ class SymbolTable:
         _fill_table(self.text, self.starts, self.slots)
 
 
-@_compiled
+@compiled
 def _hash(text: Bytes, start: int, end: int) -> Any:
     # FNV-1a, in 63 bits: the sign is not wanted.
     value = np.int64(1469598103934665603)
@@ -96,7 +88,7 @@ def _hash(text: Bytes, start: int, end: int) -> Any:
     return value
 
 
-@_compiled
+@compiled
 def _fill_table(text: Bytes, starts: Integers, slots: Integers) -> None:
     mask = len(slots) - 1
     for number in range(len(starts) - 1):
@@ -106,7 +98,7 @@ def _fill_table(text: Bytes, starts: Integers, slots: Integers) -> None:
         slots[slot] = number
 
 
-@_compiled
+@compiled
 def _same(one: Bytes, start: int, text: Bytes, text_start: int, length: int) -> Any:
     for position in range(length):  # noqa: SIM110  compiled: a loop is the plain way
         if one[start + position] != text[text_start + position]:
@@ -114,13 +106,13 @@ def _same(one: Bytes, start: int, text: Bytes, text_start: int, length: int) -> 
     return True
 
 
-@_compiled
+@compiled
 def _int16(data: Bytes, at: int) -> Any:
     value = (np.int64(data[at]) << 8) | np.int64(data[at + 1])
     return value - 65536 if value >= 32768 else value
 
 
-@_compiled
+@compiled
 def _int32(data: Bytes, at: int) -> Any:
     value = (
         (np.int64(data[at]) << 24)
@@ -131,7 +123,7 @@ def _int32(data: Bytes, at: int) -> Any:
     return value - 4294967296 if value >= 2147483648 else value
 
 
-@_compiled
+@compiled
 def _int64(data: Bytes, at: int) -> Any:
     value = np.int64(0)
     for position in range(at, at + 8):
@@ -139,7 +131,7 @@ def _int64(data: Bytes, at: int) -> Any:
     return value
 
 
-@_compiled
+@compiled
 def _number(data: Bytes, at: int) -> Any:
     """The numeric at that place, and whether it is exactly the nearest float64."""
     digits = _int16(data, at)
@@ -161,7 +153,7 @@ def _number(data: Bytes, at: int) -> Any:
     return (-value if sign == 16384 else value), True
 
 
-@_compiled
+@compiled
 def _row_end(data: Bytes, position: int) -> Any:
     """Above 0 where the row is all there; 0 where it is not, -2 where the trailer stands in its place."""
     size = len(data)
@@ -182,7 +174,7 @@ def _row_end(data: Bytes, position: int) -> Any:
     return at
 
 
-@_compiled
+@compiled
 def _number_of(
     data: Bytes, at: int, length: int, guess: int, text: Bytes, starts: Integers, slots: Integers
 ) -> Any:
@@ -201,7 +193,7 @@ def _number_of(
         slot = (slot + 1) & (len(slots) - 1)
 
 
-@_compiled
+@compiled
 def decode_bars(
     data: Bytes,
     position: int,
@@ -268,20 +260,20 @@ def encoded_size(symbol_bytes: int, source_bytes: int, rows: int) -> int:
     return symbol_bytes + rows * (2 + 3 * 4 + 8 + source_bytes + _VALUES * (4 + 8 + 2 * 6))
 
 
-@_compiled
+@compiled
 def _put16(data: Bytes, at: int, value: int) -> Any:
     data[at] = (value >> 8) & 255
     data[at + 1] = value & 255
     return at + 2
 
 
-@_compiled
+@compiled
 def _put32(data: Bytes, at: int, value: int) -> Any:
     _put16(data, at, value >> 16)
     return _put16(data, at + 2, value & 65535)
 
 
-@_compiled
+@compiled
 def _put_number(data: Bytes, at: int, value: float) -> Any:
     """A value of at most eight decimals, not negative, as numeric; return the place after it."""
     if value == np.floor(value):
@@ -320,7 +312,7 @@ def _put_number(data: Bytes, at: int, value: float) -> Any:
     return end
 
 
-@_compiled
+@compiled
 def encode_bars(
     data: Bytes,
     text: Bytes,

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from workbench.backtest.decisions import Decisions
+from workbench.backtest.decisions import Decisions, without_contradictions
 from workbench.backtest.signals import SignalArrays
 from workbench.backtest.sweep.bayesian import Bayesian
 from workbench.backtest.sweep.chunk import Plan, Variants, arrays_of, call_batch, decide, values_of
@@ -86,14 +86,15 @@ _SAID = {
 
 def _resolved(many: SignalArrays, position: int, present: npt.NDArray[np.bool_]) -> dict[str, Any]:
     """One variant's signals as `workbench.backtest.decisions` resolves them."""
-    enter, leave = many.entries[position] & present, many.exits[position] & present
-    long, leave_long = enter & ~leave, leave & ~enter
-    short = leave_short = np.zeros_like(long)
-    if many.short_entries is not None:
-        short = many.short_entries[position] & present
-    if many.short_exits is not None:
-        leave_short = many.short_exits[position] & present
-    short, leave_short = short & ~leave_short, leave_short & ~short
+    entries, exits, short_entries, short_exits = (
+        None if flags is None else flags[position] & present
+        for flags in (many.entries, many.exits, many.short_entries, many.short_exits)
+    )
+    assert entries is not None
+    assert exits is not None
+    long, leave_long, short, leave_short = without_contradictions(entries, exits, short_entries, short_exits)
+    if many.short_entries is None:
+        short = leave_short = np.zeros_like(long)
     return {
         "enter": long.astype(np.int8) - short.astype(np.int8),
         "leave_long": leave_long,

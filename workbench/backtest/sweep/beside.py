@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.backtest.entry import default_size
 from workbench.backtest.execution import Execution
 from workbench.backtest.result import BacktestResult
+from workbench.backtest.sizing import default_size
 from workbench.errors import SweepDiffers
 
 if TYPE_CHECKING:
@@ -79,7 +79,8 @@ def _in_effect(rules: Execution, result: BacktestResult) -> Execution:
     if result.of_weights:
         return replace(rules, cash_sharing=True if rules.cash_sharing is None else rules.cash_sharing)
     shared = bool(rules.cash_sharing) and len(result.symbols) > 1
-    return replace(rules, cash_sharing=shared, size=default_size(rules, len(result.symbols)))
+    size = default_size(rules.size, len(result.symbols), shared=shared)
+    return replace(rules, cash_sharing=shared, size=size)
 
 
 def _covers(symbols: Sequence[str], job: Job) -> bool:

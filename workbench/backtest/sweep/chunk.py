@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from workbench.backtest.decisions import Decisions, Targets, read_decisions
+from workbench.backtest.decisions import Decisions, Targets, read_decisions, without_contradictions
 from workbench.backtest.execution import Execution
 from workbench.backtest.inputs import BarArrays
 from workbench.backtest.signals import SignalArrays
@@ -201,19 +201,19 @@ def _trade_all(
 
 def _trade(plan: Plan, stage: Stage, decided: Decisions | Targets, metrics: Floats, curves: Floats) -> None:
     """Trade one variant's decisions."""
-    from workbench.backtest.sweep import kernels
+    from workbench.backtest import loop
 
     settle_rules(plan.execution, decided)
     if isinstance(decided, Targets):
         weights = _cut(stage, decided.weights[np.newaxis])
-        traded = stage.traded
-        kernels.run_weights(
+        layout, traded = stage.layout, stage.traded
+        loop.run_weights(
             traded.open,
             traded.close,
             traded.present,
-            stage.dividends,
+            layout.dividends,
             weights,
-            stage.rules,
+            layout.rules,
             metrics,
             curves,
         )
@@ -242,39 +242,28 @@ def trade_signals(
     curves : ndarray of float64, shape (n_variants, n_bars) or (0, 0)
         Filled with equity.
     """
-    from workbench.backtest.sweep import kernels
+    from workbench.backtest import loop
 
-    entries, exits, short_entries, short_exits = (
-        np.zeros((0, 0, 0), dtype=np.bool_) if of is None else _cut(stage, of) for of in flags
-    )
-    traded = stage.traded
-    if stage.plain and not short_entries.size:
-        enter, leave = _bits(entries), _bits(exits)
-        kernels.run_long_only(
-            traded.open.reshape(-1),
-            traded.close.reshape(-1),
-            enter & ~leave,
-            leave & ~enter,
-            stage.rules,
-            metrics,
-            curves,
+    entries, exits, short_entries, short_exits = (None if of is None else _cut(stage, of) for of in flags)
+    assert entries is not None
+    assert exits is not None
+    layout, traded = stage.layout, stage.traded
+    if layout.plain and short_entries is None:
+        enter, leave, *_ = without_contradictions(_bits(entries), _bits(exits))
+        loop.run_long_only(
+            traded.open.reshape(-1), traded.close.reshape(-1), enter, leave, layout.rules, metrics, curves
         )
         return
-    if short_entries.size and not short_exits.size:
-        short_exits = np.zeros_like(short_entries)
-    kernels.run_signals(
+    loop.run_signals(
         traded.open,
-        stage.high,
-        stage.low,
+        layout.high,
+        layout.low,
         traded.close,
         traded.present,
-        stage.dividends,
-        entries,
-        exits,
-        short_entries,
-        short_exits,
-        stage.fractions,
-        stage.rules,
+        layout.dividends,
+        *without_contradictions(entries, exits, short_entries, short_exits),
+        layout.fractions,
+        layout.rules,
         metrics,
         curves,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,22 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from workbench.backtest.decisions import at_fill
-from workbench.backtest.entry import default_size
 from workbench.backtest.execution import Execution
-from workbench.backtest.fractions import read_fractions
 from workbench.backtest.inputs import BarArrays, read_bars
+from workbench.backtest.layout import Layout, lay_out
 from workbench.backtest.outside import read_dividends
-from workbench.backtest.sizing import Fixed, Percent, VolatilityTarget
-from workbench.backtest.stops import paths
 from workbench.errors import SweepError
 
 __all__ = ["Cell", "Periods", "Stage", "dividends_of", "make_cells", "set_stage"]
 
 Periods = Sequence[tuple[Any, Any]] | Mapping[str, tuple[Any, Any]]
-Floats = npt.NDArray[np.float64]
-
-_FILLS = {"next_open": 0.0, "next_close": 1.0, "same_close": 2.0}
 
 
 @dataclass(frozen=True)
@@ -64,29 +56,20 @@ class Stage:
         The row of `market` at which the period begins.
     columns : ndarray of int64
         The symbols of `market` that have a bar in the period.
-    traded : BarArrays
-        What is traded: those rows and symbols.
-    high, low : ndarray of float64, shape (n_bars, n_symbols)
-        Of `traded`, without NaN where there is a bar.
-    dividends, fractions : ndarray of float64, shape (n_bars, n_symbols) or (0, 0)
-        Cash per unit by the bar that goes ex; the share of equity that a fill takes.
-    rules : ndarray of float64, shape (13,)
-        As `workbench.backtest.sweep.kernels` reads them; those of weights are the same but for the account.
-    plain : bool
-        Whether long-only signals can take the fastest loop.
+    layout : Layout
+        What is traded: those rows and symbols, as the compiled loop reads them.
     """
 
     bars: pd.DataFrame
     market: BarArrays
     first: int
     columns: npt.NDArray[np.int64]
-    traded: BarArrays
-    high: Floats
-    low: Floats
-    dividends: Floats
-    fractions: Floats
-    rules: Floats
-    plain: bool
+    layout: Layout
+
+    @property
+    def traded(self) -> BarArrays:
+        """The bars that are traded."""
+        return self.layout.market
 
     @property
     def is_whole(self) -> bool:
@@ -154,39 +137,9 @@ def set_stage(
     traded = market
     if first or len(columns) < len(market.symbols):
         traded = _part(market, first, columns)
-    paid = np.zeros((0, 0))
     mine = dividends_of(dividends, traded.symbols)
-    if mine is not None:
-        paid = read_dividends(mine, traded)
-        paid = paid if paid.any() else np.zeros((0, 0))
-    high, low = _ranges(traded) if execution.has_stops else (traded.close, traded.close)
-    size, rules = execution.size, _rules(execution, len(traded.symbols))
-    decided = read_fractions(size, traded)
-    if isinstance(size, VolatilityTarget):
-        decided = _by_volatility(traded, size, execution)
-    fractions = np.zeros((0, 0))
-    if decided is not None:
-        fractions = at_fill(traded, decided, execution.fill, np.float64(np.nan))
-    return Stage(
-        bars=seen,
-        market=market,
-        first=first,
-        columns=columns,
-        traded=traded,
-        high=high,
-        low=low,
-        dividends=paid,
-        fractions=fractions,
-        rules=rules,
-        plain=(
-            len(traded.symbols) == 1
-            and bool(traded.present.all())
-            and not (execution.has_stops or paid.size)
-            and execution.fill == "next_open"
-            and isinstance(size, Percent | None)
-            and decided is None
-        ),
-    )
+    paid = None if mine is None else read_dividends(mine, traded)
+    return Stage(seen, market, first, columns, lay_out(traded, execution, paid))
 
 
 def dividends_of(dividends: pd.Series[float] | None, symbols: Sequence[str]) -> pd.Series[float] | None:
@@ -242,55 +195,4 @@ def _part(market: BarArrays, first: int, columns: npt.NDArray[np.int64]) -> BarA
         close=of(market.close),
         volume=of(market.volume),
         present=of(market.present),
-    )
-
-
-def _ranges(market: BarArrays) -> tuple[Floats, Floats]:
-    """Highs and lows for the stops (`BacktestError` where the bars have none)."""
-    high, low = market.close.copy(), market.close.copy()
-    for column, path in enumerate(paths(market)):
-        high[path.rows, column], low[path.rows, column] = path.high, path.low
-    return high, low
-
-
-def _by_volatility(market: BarArrays, size: VolatilityTarget, execution: Execution) -> Floats:
-    """The share of equity that an entry takes, at the bar that decides it; NaN where it is not defined."""
-    decided = np.full(market.close.shape, np.nan)
-    for column in range(len(market.symbols)):
-        rows = np.flatnonzero(market.present[:, column])
-        closes = market.close[rows, column]
-        if len(closes) <= size.window:
-            continue
-        returns = closes[1:] / closes[:-1] - 1.0
-        windows = np.lib.stride_tricks.sliding_window_view(returns, size.window)
-        volatility = np.std(windows, axis=1, ddof=1) * math.sqrt(execution.periods_per_year)
-        share = np.full(len(volatility), np.nan)
-        moved = volatility > 0.0
-        share[moved] = np.minimum(size.max_fraction, size.annual / volatility[moved])
-        decided[rows[size.window :], column] = share
-    return decided
-
-
-def _rules(execution: Execution, n_symbols: int) -> Floats:
-    size = default_size(execution, n_symbols)
-    kind, amount = 2.0, 0.0
-    if isinstance(size, Fixed):
-        kind, amount = 1.0, size.units
-    elif isinstance(size, Percent) and isinstance(size.fraction, float):
-        kind, amount = 0.0, size.fraction
-    stops = (execution.stop_loss, execution.take_profit, execution.trailing_stop)
-    return np.array(
-        [
-            execution.cash,
-            execution.fees,
-            execution.fixed_fees,
-            execution.slippage,
-            _FILLS[execution.fill],
-            kind,
-            amount,
-            *(math.nan if stop is None else stop for stop in stops),
-            float(execution.whole_units),
-            execution.periods_per_year,
-            float(bool(execution.cash_sharing)),
-        ]
     )

@@ -1,4 +1,4 @@
-"""The compiled loops give what `backtest()`, which fills by vectorbt's Rust engine, gives: every figure."""
+"""A sweep's figures are those that a backtest has from its orders and trades, whichever loop made them."""
 
 from __future__ import annotations
 
@@ -231,10 +231,10 @@ def test_the_fastest_loop_gives_what_the_general_one_gives(
         fees=fees, fixed_fees=fixed_fees, slippage=0.001, size=Percent(fraction), whole_units=whole_units
     )
     stage = set_stage(bars, make_cells(read_bars(bars), "each", None)[0], rules, None)
-    assert stage.plain
+    assert stage.layout.plain
     flags = [rng.random((n_variants, n_bars, 1)) < often for _ in range(2)]
     found = []
-    for chosen in (stage, replace(stage, plain=False)):
+    for chosen in (stage, replace(stage, layout=replace(stage.layout, plain=False))):
         metrics, curves = np.empty((n_variants, len(METRICS))), np.empty((n_variants, n_bars))
         trade_signals(chosen, (*flags, None, None), metrics, curves)
         found.append((metrics, curves))

@@ -1,28 +1,41 @@
-"""Compiled loops: signals or weights to metrics, one pass per variant; no pandas, no files.
+"""The one compiled loop: from signals or weights to fills, and for sweeps to figures; no pandas, no files.
 
-It is one thing, and long for it: the walks over the bars and the figures that follow from them share their
-state, and Numba compiles and caches a module as a whole. The rules of filling are those of
-`workbench.backtest.backtest`, word for word; tests hold the two together. Importing this module imports
-Numba, so it is imported where a sweep runs.
+Every rule of filling stands here, once: `backtest()` runs this loop with its fills logged, `sweep()` without.
+The plain loop of the tests (`tests/unit/backtest/reference.py`) says the same rules in words that a reader
+can follow, and holds this one to them.
+
+It is one file, and long for it: Numba keeps what it compiled by the file of each function, and does not
+notice a change in another one. Importing it imports Numba, so it is imported where something is traded.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["compile_all", "run_long_only", "run_signals", "run_weights"]
+from workbench.compiled import compiled
 
+__all__ = [
+    "compile_all",
+    "log_signals",
+    "log_weights",
+    "price_paid",
+    "run_long_only",
+    "run_signals",
+    "run_weights",
+    "stopped_at",
+]
+
+Bool1 = npt.NDArray[np.bool_]
 Bool2 = npt.NDArray[np.bool_]
 Bool3 = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
 
-# What `rules` holds, by position; see `workbench.backtest.sweep.chunk`.
+# What `rules` holds, by position; see `workbench.backtest.layout`.
 _CASH, _FEES, _FIXED_FEES, _SLIPPAGE, _FILL, _SIZE_KIND, _SIZE = 0, 1, 2, 3, 4, 5, 6
 _STOP_LOSS, _TAKE_PROFIT, _TRAILING_STOP, _WHOLE_UNITS, _YEAR, _SHARED = 7, 8, 9, 10, 11, 12
 
@@ -36,8 +49,20 @@ _ROUNDING = 1e-9
 # So many bars are looked at together for the deepest drawdown.
 _BLOCK = 32
 
-# What `stats` counts: trades that were closed, those that won, what was won and what was lost.
-_CLOSED, _WINS, _WON, _LOST = 0, 1, 2, 3
+# What `stats` counts: trades that were closed, those that won, what was won, what was lost; lines.
+_CLOSED, _WINS, _WON, _LOST, _LINES = 0, 1, 2, 3, 4
+_STATS = 5
+
+# What a line says: see `workbench.backtest.lines`.
+_BUY, _SELL, _DIVIDEND = 0.0, 1.0, 2.0
+_BY_SIGNAL, _BY_STOP_LOSS, _BY_TRAILING_STOP, _BY_TARGET, _BY_REBALANCE, _BY_RUIN = (
+    0.0,
+    1.0,
+    2.0,
+    3.0,
+    4.0,
+    5.0,
+)
 
 # A decision, as bits.
 _ENTER_LONG, _EXIT_LONG, _ENTER_SHORT, _EXIT_SHORT = 1, 2, 4, 8
@@ -45,31 +70,66 @@ _ENTER_LONG, _EXIT_LONG, _ENTER_SHORT, _EXIT_SHORT = 1, 2, 4, 8
 _FRESH = 256
 
 
-def _compiled(function: Any, **options: Any) -> Any:
-    """Compiled to run without the interpreter's lock, and kept on disk where there is a place for it."""
-    # Division by zero gives inf, as in numpy: the check for it would keep loops from using vectors.
-    options = {"nogil": True, "error_model": "numpy", **options}
-    try:
-        return numba.njit(cache=True, **options)(function)
-    except RuntimeError:
-        # Neither this folder nor the user's cache folder can be written: compile anew in each process.
-        return numba.njit(**options)(function)
+def _compiled(function: Any) -> Any:
+    """Compiled; division by zero gives infinity, as in numpy: a check for it would slow loops down."""
+    return compiled(function, error_model="numpy")
 
 
 def _compiled_sums(function: Any) -> Any:
     """As `_compiled`, with sums in whatever order is fastest; NaN and infinity keep their meaning."""
-    return _compiled(function, fastmath={"reassoc", "contract"})
+    return compiled(function, error_model="numpy", fastmath={"reassoc", "contract"})
+
+
+# At which price an order is filled in a bar: these two, and the open or the close that a decision waits for.
+
+
+@_compiled
+def price_paid(price: float, buying: bool, slippage: float) -> Any:
+    """What a unit costs, or brings: the price, worse by the slippage."""
+    return price * (1.0 + slippage) if buying else price * (1.0 - slippage)
+
+
+@_compiled
+def stopped_at(
+    long: bool, fresh: bool, entry: float, best: float, stop_loss: float, take_profit: float,
+    trailing_stop: float, open_: float, high: float, low: float,
+) -> Any:  # fmt: skip
+    """The price at which a stop or the target closes the position in this bar, and which; else NaN.
+
+    A bar that opens beyond a level is left at its open. Within a bar the stop is taken to come before the
+    target, since nothing tells which came first.
+    """
+    # A short position's prices with their sign turned compare as a long one's.
+    sign = 1.0 if long else -1.0
+    stop, target, which = -np.inf, np.inf, _BY_STOP_LOSS
+    if not np.isnan(stop_loss):
+        stop = sign * entry * (1.0 - sign * stop_loss)
+    if not np.isnan(trailing_stop):
+        trailing = sign * best * (1.0 - sign * trailing_stop)
+        if trailing > stop:
+            stop, which = trailing, _BY_TRAILING_STOP
+    if not np.isnan(take_profit):
+        target = sign * entry * (1.0 + sign * take_profit)
+    if not fresh and sign * open_ <= stop:
+        return open_, which
+    if not fresh and sign * open_ >= target:
+        return open_, _BY_TARGET
+    if (low if long else -high) <= stop:
+        return sign * stop, which
+    if (high if long else -low) >= target:
+        return sign * target, _BY_TARGET
+    return np.nan, which
+
+
+@_compiled
+def _fee(units: float, paid: float, fees: float, fixed: float) -> Any:
+    """What an order costs: a fraction of its value, and a fixed amount."""
+    return fees * abs(units) * paid + fixed
 
 
 @_compiled
 def _said(enter: bool, leave: bool, short: bool, cover: bool) -> Any:
-    """What a bar's close says, as bits, with contradictions taken out."""
-    if enter and leave:
-        enter = leave = False
-    if short and cover:
-        short = cover = False
-    if enter and short:
-        enter = short = False
+    """What a bar's close says, as bits."""
     return (
         (_ENTER_LONG if enter else 0)
         | (_EXIT_LONG if leave else 0)
@@ -94,6 +154,20 @@ def _spendable(free: float, equity: float) -> Any:
 
 
 @_compiled
+def _log(
+    lines: Floats, stats: Floats, row: int, column: int, side: float, size: float, price: float, fees: float,
+    cash: float, units: float, reason: float, strength: float,
+) -> None:  # fmt: skip
+    """Count what happened, and write it down where there is room: with no room at all it is only counted."""
+    number = int(stats[_LINES])
+    stats[_LINES] += 1.0
+    if number < lines.shape[0]:
+        line = lines[number]
+        line[0], line[1], line[2], line[3], line[4] = row, column, side, size, price
+        line[5], line[6], line[7], line[8], line[9] = fees, cash, units, reason, strength
+
+
+@_compiled
 def _count(profit: float, stats: Floats) -> None:
     """Write down a trade that was closed."""
     stats[_CLOSED] += 1.0
@@ -102,30 +176,6 @@ def _count(profit: float, stats: Floats) -> None:
         stats[_WON] += profit
     else:
         stats[_LOST] -= profit
-
-
-@_compiled
-def _stopped_at(
-    long: bool, fresh: bool, entry: float, best: float, stop_loss: float, take_profit: float,
-    trailing_stop: float, open_: float, high: float, low: float,
-) -> Any:  # fmt: skip
-    """The price at which a stop or the target closes the position in this bar; NaN where none does."""
-    # A short position's prices with their sign turned compare as a long one's.
-    sign = 1.0 if long else -1.0
-    stop, target = -np.inf, np.inf
-    if not np.isnan(stop_loss):
-        stop = sign * entry * (1.0 - sign * stop_loss)
-    if not np.isnan(trailing_stop):
-        stop = max(stop, sign * best * (1.0 - sign * trailing_stop))
-    if not np.isnan(take_profit):
-        target = sign * entry * (1.0 + sign * take_profit)
-    if not fresh and (sign * open_ <= stop or sign * open_ >= target):
-        return open_
-    if (low if long else -high) <= stop:
-        return sign * stop
-    if (high if long else -low) >= target:
-        return sign * target
-    return np.nan
 
 
 @_compiled
@@ -168,8 +218,14 @@ def _walk_signals(  # noqa: C901 - see the docstring
     gross: Floats,
     traded: Floats,
     stats: Floats,
+    ruined: Bool1,
+    purse: Floats,
+    positions: Floats,
+    lines: Floats,
 ) -> None:
     """One account of the symbols `first` to `last`: what it is worth, holds and trades is added row by row.
+
+    `purse` (its cash by row), `positions` and `lines` are filled where they have room.
 
     One function, since to hand a dozen arrays to another one for each row would take longer than the row.
     """
@@ -194,9 +250,13 @@ def _walk_signals(  # noqa: C901 - see the docstring
         for column in range(first, last):
             if not present[row, column]:
                 continue
-            if paying:
+            if paying and held[column] != 0.0 and dividends[row, column] != 0.0:
                 cash += held[column] * dividends[row, column]
                 profit[column] += held[column] * dividends[row, column]
+                _log(
+                    lines, stats, row, column, _DIVIDEND, abs(held[column]), dividends[row, column], 0.0,
+                    cash, held[column], _BY_SIGNAL, 1.0,
+                )  # fmt: skip
             said = _said(
                 entries[variant, row, column],
                 exits[variant, row, column],
@@ -223,7 +283,7 @@ def _walk_signals(  # noqa: C901 - see the docstring
                 if not present[row, column]:
                     continue
                 units, said = held[column], due[column]
-                price = np.nan
+                price, reason = np.nan, _BY_SIGNAL
                 if step == filling:
                     if (units > 0.0 and said & (_EXIT_LONG | _ENTER_SHORT)) or (
                         units < 0.0 and said & (_EXIT_SHORT | _ENTER_LONG)
@@ -235,9 +295,9 @@ def _walk_signals(  # noqa: C901 - see the docstring
                     continue
                 elif step == ruining:
                     dead = True
-                    price = close[row, column]
+                    price, reason = close[row, column], _BY_RUIN
                 else:
-                    price = _stopped_at(
+                    price, reason = stopped_at(
                         units > 0.0, said & _FRESH != 0, entry[column], best[column], stop_loss, take_profit,
                         trailing, open_[row, column], high[row, column], low[row, column],
                     )  # fmt: skip
@@ -250,12 +310,14 @@ def _walk_signals(  # noqa: C901 - see the docstring
                 if np.isnan(price):
                     continue
                 units = held[column]
-                got = price * (1.0 - slippage) if units > 0.0 else price * (1.0 + slippage)
-                fee = fees * abs(units) * got + fixed
+                got = price_paid(price, units < 0.0, slippage)
+                fee = _fee(units, got, fees, fixed)
                 cash += units * got - fee
                 traded[row] += abs(units) * got
                 held[column] = 0.0
                 _count(profit[column] + (units * got - fee), stats)
+                side = _SELL if units > 0.0 else _BUY
+                _log(lines, stats, row, column, side, abs(units), got, fee, cash, 0.0, reason, 1.0)
             if not opening or dead:
                 continue
             worth = short = 0.0
@@ -274,7 +336,7 @@ def _walk_signals(  # noqa: C901 - see the docstring
                     continue
                 long = said & _ENTER_LONG != 0
                 price = open_[row, column] if at_open else close[row, column]
-                paid = price * (1.0 + slippage) if long else price * (1.0 - slippage)
+                paid = price_paid(price, long, slippage)
                 units = _bought(
                     long, paid, available, _spendable(cash - 2.0 * short, available), kind,
                     fractions[row, column] if kind == _FRACTIONS else size, fees, fixed, whole,
@@ -282,7 +344,7 @@ def _walk_signals(  # noqa: C901 - see the docstring
                 # NaN is not above zero either.
                 if not units > 0.0:
                     continue
-                fee = fees * units * paid + fixed
+                fee = _fee(units, paid, fees, fixed)
                 traded[row] += units * paid
                 entry[column] = best[column] = paid
                 due[column] |= _FRESH
@@ -292,6 +354,8 @@ def _walk_signals(  # noqa: C901 - see the docstring
                 held[column] = units
                 profit[column] = -(units * paid) - fee
                 cash = _sum(cash, -(units * paid + fee))
+                side = _BUY if long else _SELL
+                _log(lines, stats, row, column, side, abs(units), paid, fee, cash, units, _BY_SIGNAL, 1.0)
         if dead:
             worth = exposed = 0.0
             for column in range(first, last):
@@ -299,9 +363,14 @@ def _walk_signals(  # noqa: C901 - see the docstring
                 exposed += abs(held[column] * known[column])
         equity[row] += cash + worth
         gross[row] += exposed
+        if len(purse) > 0:
+            purse[row] += cash
         for column in range(first, last):
+            if positions.shape[0] > 0:
+                positions[row, column] = held[column]
             if present[row, column]:
                 due[column] = (due[column] >> 4) & 15
+    ruined[first:last] = dead
 
 
 @_compiled
@@ -370,14 +439,12 @@ def _walk_long_only(
         row = decided + 1
         if row >= bars:
             break
-        paid = open_[row] * (1.0 + slippage)
-        units = max(min(fraction * cash, cash) - fixed, 0.0) / (paid * (1.0 + fees))
-        if whole:
-            units = np.floor(units)
+        paid = price_paid(open_[row], True, slippage)
+        units = _bought(True, paid, cash, cash, _PERCENT, fraction, fees, fixed, whole)
         decided = row
         if not units > 0.0:
             continue
-        fee = fees * units * paid + fixed
+        fee = _fee(units, paid, fees, fixed)
         cash = _sum(cash, -(units * paid + fee))
         bought = row
         decided = _next(exits, begin + decided, end) - begin
@@ -390,8 +457,8 @@ def _walk_long_only(
         counted += row - bought
         if row >= bars:
             break
-        got = open_[row] * (1.0 - slippage)
-        leaving = fees * units * got + fixed
+        got = price_paid(open_[row], False, slippage)
+        leaving = _fee(units, got, fees, fixed)
         cash += units * got - leaving
         _count(units * got - leaving - (units * paid + fee), stats)
         # The bar of an exit is not that of an entry: the bar before it said only one of them.
@@ -421,6 +488,10 @@ def _walk_weights(  # noqa: C901 - see _walk_signals
     gross: Floats,
     traded: Floats,
     stats: Floats,
+    ruined: Bool1,
+    purse: Floats,
+    positions: Floats,
+    lines: Floats,
 ) -> None:
     """The common account of all symbols, brought to its target weights; see `_walk_signals`."""
     # A row of `state` for each: units held, the position's profit so far in cash, the weight that is due,
@@ -441,9 +512,13 @@ def _walk_weights(  # noqa: C901 - see _walk_signals
         for column in range(symbols):
             price = known[column]
             if present[row, column]:
-                if paying:
+                if paying and held[column] != 0.0 and dividends[row, column] != 0.0:
                     cash += held[column] * dividends[row, column]
                     profit[column] += held[column] * dividends[row, column]
+                    _log(
+                        lines, stats, row, column, _DIVIDEND, abs(held[column]), dividends[row, column], 0.0,
+                        cash, held[column], _BY_SIGNAL, 1.0,
+                    )  # fmt: skip
                 if same_bar:
                     due[column] = weights[variant, row, column]
                 ordered |= not np.isnan(due[column])
@@ -466,7 +541,7 @@ def _walk_weights(  # noqa: C901 - see _walk_signals
                     if amount == 0.0 or (amount > 0.0) != (buying == 1):
                         continue
                     price, before = price_of[row, column], held[column]
-                    paid = price * (1.0 + slippage) if buying else price * (1.0 - slippage)
+                    paid = price_paid(price, buying == 1, slippage)
                     if buying:
                         # All of a short position, which frees cash, and what cash then pays for.
                         owed = max(0.0, -before)
@@ -477,12 +552,16 @@ def _walk_weights(  # noqa: C901 - see _walk_signals
                         amount = np.floor(amount) if buying else -np.floor(-amount)
                     if amount == 0.0:
                         continue
-                    fee = fees * abs(amount) * paid + fixed
+                    fee = _fee(amount, paid, fees, fixed)
                     after = _sum(before, amount)
                     held[column] = after
                     cash = _sum(cash, -(amount * paid + fee))
                     short += (min(before, 0.0) - min(after, 0.0)) * price
                     traded[row] += abs(amount) * paid
+                    _log(
+                        lines, stats, row, column, _BUY if buying else _SELL, abs(amount), paid, fee, cash,
+                        after, _BY_REBALANCE, min(abs(due[column]), 1.0),
+                    )  # fmt: skip
                     if before * after < 0.0:
                         # From one side to the other: one trade ends and another begins, each with its fees.
                         ending = fee * abs(before) / abs(amount)
@@ -506,16 +585,23 @@ def _walk_weights(  # noqa: C901 - see _walk_signals
                 units = held[column]
                 if units != 0.0 and present[row, column]:
                     dead = True
-                    paid = close[row, column] * (1.0 - slippage if units > 0.0 else 1.0 + slippage)
-                    fee = fees * abs(units) * paid + fixed
+                    paid = price_paid(close[row, column], units < 0.0, slippage)
+                    fee = _fee(units, paid, fees, fixed)
                     cash += units * paid - fee
                     traded[row] += abs(units) * paid
                     _count(profit[column] + (units * paid - fee), stats)
                     held[column] = profit[column] = 0.0
+                    side = _SELL if units > 0.0 else _BUY
+                    _log(lines, stats, row, column, side, abs(units), paid, fee, cash, 0.0, _BY_RUIN, 1.0)
                 worth += held[column] * known[column]
                 exposed += abs(held[column] * known[column])
         equity[row] = cash + worth
         gross[row] = exposed
+        if len(purse) > 0:
+            purse[row] = cash
+        if positions.shape[0] > 0:
+            positions[row] = held
+    ruined[:] = dead
 
 
 @_compiled_sums
@@ -580,7 +666,7 @@ def _shares(gross: Floats, traded: Floats, equity: Floats) -> Any:
 
 def _compiled_extremes(function: Any) -> Any:
     """As `_compiled`, for loops that look for the least or the most of numbers none of which is NaN."""
-    return _compiled(function, fastmath={"reassoc", "nnan", "nsz"})
+    return compiled(function, error_model="numpy", fastmath={"reassoc", "nnan", "nsz"})
 
 
 @_compiled_extremes
@@ -674,7 +760,7 @@ def run_long_only(
         See `run_signals`.
     """
     bars = len(close)
-    equity, returns, stats = np.empty(bars), np.empty(bars), np.empty(4)
+    equity, returns, stats = np.empty(bars), np.empty(bars), np.empty(_STATS)
     curve = np.empty(0)
     for variant in range(out.shape[0]):
         stats[:] = 0.0
@@ -725,8 +811,9 @@ def run_signals(
     """
     bars, symbols = close.shape
     equity, gross, traded, returns = np.empty(bars), np.empty(bars), np.empty(bars), np.empty(bars)
-    stats = np.empty(4)
+    stats, ruined = np.empty(_STATS), np.empty(symbols, dtype=np.bool_)
     state, due = np.empty((5, symbols)), np.empty(symbols, dtype=np.int64)
+    nothing, none = np.empty(0), np.empty((0, 0))
     accounts = 1 if rules[_SHARED] != 0.0 else symbols
     for variant in range(entries.shape[0]):
         stats[:] = 0.0
@@ -737,7 +824,7 @@ def run_signals(
             _walk_signals(
                 variant, account, symbols if accounts == 1 else account + 1, rules[_CASH] / accounts,
                 open_, high, low, close, present, dividends, entries, exits, short_entries, short_exits,
-                fractions, rules, state, due, equity, gross, traded, stats,
+                fractions, rules, state, due, equity, gross, traded, stats, ruined, nothing, none, none,
             )  # fmt: skip
         held, turned = _shares(gross, traded, equity)
         _summarise(bars, equity, returns, held, turned, rules, stats, out[variant])
@@ -765,17 +852,94 @@ def run_weights(
     """
     bars, symbols = close.shape
     equity, gross, traded, returns = np.empty(bars), np.empty(bars), np.empty(bars), np.empty(bars)
-    stats, state = np.empty(4), np.empty((5, symbols))
+    stats, state, ruined = np.empty(_STATS), np.empty((5, symbols)), np.empty(symbols, dtype=np.bool_)
+    nothing, none = np.empty(0), np.empty((0, 0))
     for variant in range(weights.shape[0]):
         stats[:] = 0.0
         traded[:] = 0.0
         _walk_weights(
-            variant, open_, close, present, dividends, weights, rules, state, equity, gross, traded, stats
-        )
+            variant, open_, close, present, dividends, weights, rules, state, equity, gross, traded, stats,
+            ruined, nothing, none, none,
+        )  # fmt: skip
         held, turned = _shares(gross, traded, equity)
         _summarise(bars, equity, returns, held, turned, rules, stats, out[variant])
         if curves.shape[0] > 0:
             curves[variant] = equity
+
+
+@_compiled
+def log_signals(
+    open_: Floats,
+    high: Floats,
+    low: Floats,
+    close: Floats,
+    present: Bool2,
+    dividends: Floats,
+    entries: Bool3,
+    exits: Bool3,
+    short_entries: Bool3,
+    short_exits: Bool3,
+    fractions: Floats,
+    rules: Floats,
+    balances: Floats,
+    ruined: Bool1,
+    positions: Floats,
+    lines: Floats,
+) -> int:
+    """Trade the signals of one variant and write down all that happened; see `run_signals`.
+
+    Parameters
+    ----------
+    balances : ndarray of float64, shape (3, n_bars)
+        Filled: cash, equity, and the positions' value with short ones counted as long, of all accounts.
+    ruined : ndarray of bool, shape (n_symbols,)
+        Filled: whether the account of the symbol lost everything.
+    positions : ndarray of float64, shape (n_bars, n_symbols) or (0, 0)
+        Filled: units at each close.
+    lines : ndarray of float64, shape (n_lines, 10)
+        Filled, as far as there is room: see `workbench.backtest.lines`.
+
+    Returns
+    -------
+    int
+        How many lines there are, which may be more than `lines` has room for.
+    """
+    bars, symbols = close.shape
+    stats, traded = np.zeros(_STATS), np.zeros(bars)
+    state, due = np.empty((5, symbols)), np.empty(symbols, dtype=np.int64)
+    accounts = 1 if rules[_SHARED] != 0.0 else symbols
+    balances[:] = 0.0
+    for account in range(accounts):
+        _walk_signals(
+            0, account, symbols if accounts == 1 else account + 1, rules[_CASH] / accounts,
+            open_, high, low, close, present, dividends, entries, exits, short_entries, short_exits,
+            fractions, rules, state, due, balances[1], balances[2], traded, stats, ruined, balances[0],
+            positions, lines,
+        )  # fmt: skip
+    return int(stats[_LINES])
+
+
+@_compiled
+def log_weights(
+    open_: Floats,
+    close: Floats,
+    present: Bool2,
+    dividends: Floats,
+    weights: Floats,
+    rules: Floats,
+    balances: Floats,
+    ruined: Bool1,
+    positions: Floats,
+    lines: Floats,
+) -> int:
+    """Trade the target weights of one variant and write down all that happened; see `log_signals`."""
+    bars, symbols = close.shape
+    stats, traded, state = np.zeros(_STATS), np.zeros(bars), np.empty((5, symbols))
+    _walk_weights(
+        0, open_, close, present, dividends, weights, rules, state, balances[1], balances[2], traded, stats,
+        ruined, balances[0], positions, lines,
+    )  # fmt: skip
+    return int(stats[_LINES])
 
 
 def compile_all() -> None:
@@ -789,3 +953,23 @@ def compile_all() -> None:
     present = bars > 0.0
     run_signals(bars, bars, bars, bars, present, none, said, said, said, said, none, rules, out, none)
     run_weights(bars, bars, present, none, bars[np.newaxis].copy(), rules, out, none)
+    balances, ruined, lines = np.empty((3, 3)), np.empty(1, dtype=np.bool_), np.empty((1, 10))
+    log_signals(
+        bars,
+        bars,
+        bars,
+        bars,
+        present,
+        none,
+        said,
+        said,
+        said,
+        said,
+        none,
+        rules,
+        balances,
+        ruined,
+        bars,
+        lines,
+    )  # fmt: skip
+    log_weights(bars, bars, present, none, bars[np.newaxis].copy(), rules, balances, ruined, none, lines)

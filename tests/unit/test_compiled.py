@@ -1,0 +1,68 @@
+"""What Numba compiled is kept where it can be, and is never older than its source."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from numba.core.dispatcher import Dispatcher
+
+from workbench.backtest import loop
+from workbench.db import wire
+from workbench.paths import PROJECT_ROOT
+
+SQUARE = """
+from workbench.compiled import compiled
+
+def square(x):
+    return x * x
+
+square = compiled(square)
+"""
+
+
+@pytest.mark.parametrize("module", [loop, wire])
+def test_compiled_functions_call_only_those_of_their_own_file(module: ModuleType) -> None:
+    """Numba does not notice when one in another file has changed, and would go on with the old one."""
+    compiled = {name: one for name, one in vars(module).items() if isinstance(one, Dispatcher)}
+    assert len(compiled) > 3
+    for one in compiled.values():
+        function = one.py_func
+        assert function.__code__.co_filename == module.__file__
+        for name in function.__code__.co_names:
+            called = function.__globals__.get(name)
+            if isinstance(called, Dispatcher):
+                assert called.py_func.__code__.co_filename == module.__file__, (function, name)
+
+
+def test_where_neither_code_nor_user_has_room_it_is_kept_in_the_home(tmp_path: Path) -> None:
+    code, home = tmp_path / "code", tmp_path / "home"
+    code.mkdir()
+    (code / "squares.py").write_text(SQUARE)
+    # A file stands where each of the folders would have to be made.
+    (code / "__pycache__").write_text("")
+    (tmp_path / "cache").write_text("")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")}
+    done = subprocess.run(
+        [sys.executable, "-c", "import squares; print(squares.square(3))"],
+        cwd=tmp_path,
+        env={
+            **environment,
+            "XDG_CACHE_HOME": str(tmp_path / "cache"),
+            "WORKBENCH_HOME": str(home),
+            "PYTHONPATH": f"{code}:{PROJECT_ROOT}",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout == "9\n", done.stderr
+    kept = [path.name for path in (home / "cache" / "numba").rglob("*.nbi")]
+    assert kept
+    assert all(name.startswith("squares.square") for name in kept)
