@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workbench.backtest.engine import backtest, vectorbt_portfolio
+from workbench.backtest.engine import backtest
 from workbench.backtest.parameter import between
 from workbench.backtest.result import BacktestResult
 from workbench.backtest.rules_json import rules_from_json
@@ -10,6 +10,7 @@ from workbench.backtest.signals import Signals, Weights
 from workbench.backtest.sizing import Fixed, Percent, VolatilityTarget
 from workbench.backtest.strategy import Strategy, strategy
 from workbench.backtest.sweep import Bayesian, Grid, Random, SweepResult, sweep
+from workbench.backtest.vectorbt_portfolio import to_vectorbt as vectorbt_portfolio
 
 __all__ = [
     "BacktestResult",

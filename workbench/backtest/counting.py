@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
 from workbench.backtest import metrics as figures
-from workbench.backtest.decisions import Decisions, Targets, decided_sha256
 from workbench.backtest.inputs import BarArrays, bars_sha256
 from workbench.backtest.result import BacktestResult
 from workbench.backtest.strategy import Strategy
@@ -20,7 +20,7 @@ __all__ = ["count_backtest"]
 def count_backtest(
     strategy: Strategy | None,
     result: BacktestResult,
-    decided: Decisions | Targets,
+    fingerprint: Callable[[], str],
     market: BarArrays,
     dividends: npt.NDArray[np.float64] | None,
 ) -> None:
@@ -34,8 +34,8 @@ def count_backtest(
     ----------
     strategy : Strategy or None
     result : BacktestResult
-    decided : Decisions or Targets
-        What was traded.
+    fingerprint : callable
+        Gives what was traded in 64 hex digits; asked only where there is no strategy.
     market : BarArrays
         What it was traded on.
     dividends : ndarray of float64, shape (n_bars, n_symbols), optional
@@ -46,7 +46,7 @@ def count_backtest(
         facts = {"code": strategy.sha256, "start": result.start, "dividends": dividends is not None}
     else:
         paid = None if dividends is None else hashlib.sha256(dividends.tobytes()).hexdigest()
-        facts = {"code": decided_sha256(decided), "bars": bars_sha256(market), "dividends": paid}
+        facts = {"code": fingerprint(), "bars": bars_sha256(market), "dividends": paid}
     key = trial_key(
         strategy=counted_under,
         parameters=dict(result.parameters),

@@ -2,7 +2,7 @@
 
 What is decided at each close (`decisions`), bars and rules as arrays (`layout`), the loop (`simulation`,
 `loop`), and what it wrote down as orders and trades (`ledger`). Tests hold the outcome to
-`vectorbt.Portfolio`, which is imported only to make one.
+`vectorbt.Portfolio`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Unpack, overload
 
-import numpy as np
 import pandas as pd
 
 from workbench.backtest.counting import count_backtest
-from workbench.backtest.decisions import Targets, decide
+from workbench.backtest.decisions import Targets, decide, decided_sha256
 from workbench.backtest.execution import Execution, Fill, Rules
 from workbench.backtest.inputs import read_bars
 from workbench.backtest.layout import lay_out
@@ -26,9 +25,8 @@ from workbench.backtest.signals import Flags, Signals, Weights
 from workbench.backtest.simulation import buy_and_hold, settle_rules, simulate
 from workbench.backtest.sizing import Size
 from workbench.backtest.strategy import Strategy
-from workbench.errors import BacktestError
 
-__all__ = ["backtest", "vectorbt_portfolio"]
+__all__ = ["backtest"]
 
 
 class Options(Rules, total=False):
@@ -232,58 +230,5 @@ def backtest(
         of_weights=isinstance(decided, Targets),
     )
     if count_trial:
-        count_backtest(strategy, result, decided, market, paid)
+        count_backtest(strategy, result, lambda: decided_sha256(decided), market, paid)
     return result
-
-
-def vectorbt_portfolio(result: BacktestResult, bars: pd.DataFrame) -> Any:
-    """The same fills as a `vectorbt.Portfolio`, for vectorbt's own plots, records and statistics.
-
-    Parameters
-    ----------
-    result : BacktestResult
-        What was backtested.
-    bars : DataFrame
-        The bars that it was backtested on.
-
-    Returns
-    -------
-    vectorbt.Portfolio
-        A column a symbol, each with its equal share of the cash, or one group where they share it. Where
-        vectorbt's statistics differ from `result.metrics`, the conventions do: its drawdown, for one, leaves
-        out the starting capital. It knows no dividends: its cash is without them.
-
-    Raises
-    ------
-    BacktestError
-        The bars are not those of the result.
-    """
-    import vectorbt
-    from vectorbt.portfolio.enums import log_dt, order_dt
-
-    market = read_bars(bars)
-    if market.symbols != result.symbols or not market.timestamps.equals(result.equity.index):
-        raise BacktestError("these bars are not the ones of the backtest; pass those that it was run on")
-    close = pd.DataFrame(market.close, index=market.timestamps, columns=list(market.symbols)).ffill()
-    columns = pd.Index(market.symbols).get_indexer(pd.Index(result.orders["symbol"]))
-    order = np.argsort(columns, kind="stable")
-    fills = result.orders.iloc[order]
-    records = np.zeros(len(fills), dtype=order_dt)
-    records["id"] = np.arange(len(fills))
-    records["col"] = columns[order]
-    records["idx"] = market.timestamps.get_indexer(pd.DatetimeIndex(fills["time"]))
-    for field in ("size", "price", "fees"):
-        records[field] = fills[field]
-    records["side"] = fills["side"] == "sell"
-    shared = bool(result.execution.cash_sharing)
-    wrapper = vectorbt.ArrayWrapper.from_obj(close, freq="1D", group_by=True if shared else None)
-    return vectorbt.Portfolio(
-        wrapper,
-        close,
-        records,
-        np.zeros(0, dtype=log_dt),
-        np.full(
-            1 if shared else len(market.symbols), result.initial_cash / (1 if shared else len(market.symbols))
-        ),
-        shared,
-    )

@@ -11,7 +11,7 @@ from workbench.backtest.decisions import Decisions, Targets
 from workbench.backtest.layout import Layout
 from workbench.backtest.simulation import Simulation
 
-__all__ = ["pending_signals"]
+__all__ = ["nothing_pending", "pending_signals"]
 
 _DUST = 1e-12
 """A change smaller than this share of the position is rounding, not an order."""
@@ -46,11 +46,27 @@ def pending_signals(layout: Layout, made: Simulation, decided: Decisions | Targe
         if side:
             found.append((column, row, "buy" if side > 0 else "sell", strength))
     columns, rows, sides, strengths = zip(*found, strict=True) if found else ((), (), (), ())
+    return _frame(
+        [market.symbols[column] for column in columns],
+        market.timestamps[np.array(rows, dtype=np.int64)],
+        list(sides),
+        list(strengths),
+    )
+
+
+def nothing_pending() -> pd.DataFrame:
+    """The same where nothing waits for a bar."""
+    return _frame([], pd.DatetimeIndex([], tz="UTC"), [], [])
+
+
+def _frame(
+    symbols: list[str], times: pd.DatetimeIndex, sides: list[str], strengths: list[float]
+) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "symbol": pd.array([market.symbols[column] for column in columns], dtype="str"),
-            "timestamp": market.timestamps[np.array(rows, dtype=np.int64)],
-            "signal": pd.array(list(sides), dtype="str"),
+            "symbol": pd.array(symbols, dtype="str"),
+            "timestamp": times,
+            "signal": pd.array(sides, dtype="str"),
             "strength": np.array(strengths, dtype=np.float64),
         }
     )

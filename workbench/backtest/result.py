@@ -233,6 +233,19 @@ class BacktestResult:
 
         return tearsheet(self, bars=bars, honesty=honesty, sweep=sweep, title=title)
 
+    @classmethod
+    def from_vectorbt(cls, portfolio: Any, bars: pd.DataFrame, **options: Any) -> BacktestResult:
+        """A result of any `vectorbt.Portfolio`: `workbench.backtest.vectorbt_portfolio.from_vectorbt`."""
+        from workbench.backtest.vectorbt_portfolio import from_vectorbt
+
+        return from_vectorbt(portfolio, bars, **options)
+
+    def to_vectorbt(self, bars: pd.DataFrame) -> Any:
+        """The same fills as a `vectorbt.Portfolio`: `workbench.backtest.vectorbt_portfolio.to_vectorbt`."""
+        from workbench.backtest.vectorbt_portfolio import to_vectorbt
+
+        return to_vectorbt(self, bars)
+
     def save(self, wb: Shelf, strategy_id: str | None = None, **options: Any) -> dict[str, int]:
         """Store it: `wb.save_backtest(self, strategy_id=strategy_id, **options)`.
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workbench.backtest import Signals, Weights, backtest, vectorbt_portfolio
+from workbench.backtest import Signals, Weights, backtest
 from workbench.errors import BacktestError
 from workbench.marketdata import panel
 
@@ -23,7 +23,7 @@ def test_vectorbts_portfolio_has_the_same_equity_and_trades(stocks: pd.DataFrame
     with warnings.catch_warnings():
         # vectorbt's own imports warn of what they will have to change.
         warnings.simplefilter("ignore")
-        portfolio = vectorbt_portfolio(result, bars)
+        portfolio = result.to_vectorbt(bars)
         equity = portfolio.value().sum(axis=1)
         closed = int(portfolio.trades.closed.count().sum())
     np.testing.assert_allclose(equity.to_numpy(), result.equity.to_numpy(), rtol=1e-9)
@@ -57,7 +57,7 @@ def test_shorts_stops_and_shared_cash_are_in_vectorbts_portfolio_too(
     result = backtest(bars, decide(panel(bars, "close")), **options)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        portfolio = vectorbt_portfolio(result, bars)
+        portfolio = result.to_vectorbt(bars)
         value = portfolio.value()
         equity = value if value.ndim == 1 else value.sum(axis=1)
         positions = int(np.sum(portfolio.positions.count()))
@@ -71,4 +71,4 @@ def test_other_bars_are_refused(stocks: pd.DataFrame) -> None:
     closes = panel(bars, "close")
     result = backtest(bars, closes > 100, closes < 90)
     with pytest.raises(BacktestError, match="not the ones of the backtest"):
-        vectorbt_portfolio(result, stocks.loc[["IBM"]])
+        result.to_vectorbt(stocks.loc[["IBM"]])
