@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import psutil
 import psycopg
 import pytest
 from pydantic import SecretStr
@@ -416,11 +417,92 @@ def test_more_rows_than_allowed_are_refused_and_as_many_as_allowed_are_not(
     assert _active(owner) == 0
 
 
+# Each value, and how many bytes it has as PostgreSQL writes it; most are far smaller where they are stored.
+LARGE = [
+    ("repeat('x', 1000000)", 1_000_000),
+    ("repeat('é', 500000)", 1_000_000),
+    ("repeat('x', 1000000)::varchar(1000000)", 1_000_000),
+    ("convert_to(repeat('x', 500000), 'UTF8')", 1_000_000),
+    ("to_jsonb(repeat('x', 999998))", 1_000_000),
+    ("to_json(repeat('x', 999998))", 1_000_000),
+    ("array_fill(7, ARRAY[500000])", 1_000_001),
+    ("'1e-16000'::numeric", 16_002),
+    ("ROW(n % 2, repeat('x', 1000000))", 1_000_004),
+    ("int8range(n, n + 1)", 5),
+    ("n::numeric(10, 2)", 8),
+    ("n", 8),
+    ("now()", 8),
+    ("n % 2 = 0", 8),
+]
+
+
+@pytest.mark.parametrize(("value", "octets"), LARGE, ids=[value for value, _ in LARGE])
+def test_more_bytes_than_allowed_are_refused_and_as_many_as_allowed_are_not(
+    reader: Workbench, value: str, octets: int
+) -> None:
+    """Ten would be as many as allowed, and each is less than a quarter of it."""
+    allowed = 10 * octets
+    few = f"SELECT {value} AS x FROM generate_series(1, :rows) AS n"
+    assert reader.sql(few, rows=9, max_bytes=allowed).shape == (9, 1)
+    with pytest.raises(QueryError, match=rf"gives more than {allowed:,} bytes: .*max_bytes={2 * allowed:_}"):
+        reader.sql(few, rows=12, max_bytes=allowed)
+    with pytest.raises(QueryError, match=r"a row of the statement has .* \(a quarter of max_bytes"):
+        reader.sql(few, rows=1, max_bytes=4 * octets - 4)
+
+
+def test_a_row_that_is_too_large_does_not_reach_the_client(reader: Workbench, owner: Connection) -> None:
+    reader.sql("SELECT 1")
+    before = _memory()
+    with pytest.raises(QueryError) as caught:
+        reader.sql("SELECT 1 AS n, repeat('x', 200000000) AS x, ARRAY[repeat('y', 50000000)] AS y")
+    assert str(caught.value) == (
+        "a row of the statement has 250,000,010 bytes, and one row may have 125,000,000 (a quarter of "
+        "max_bytes): cut its values on the server, as in left(text, 1000), or allow more: "
+        "wb.sql(…, max_bytes=1_000_000_040), %%sql --max-bytes 1000000040"
+    )
+    assert _memory() - before < 50_000_000
+    assert _active(owner) == 0
+    # As advised.
+    assert reader.sql("SELECT length(x) AS n FROM repeat('x', 200000000) AS x").loc[0, "n"] == 200_000_000
+
+
+def test_many_rows_that_are_too_large_together_do_not_reach_the_client(reader: Workbench) -> None:
+    before = _memory()
+    with pytest.raises(QueryError, match="gives more than 20,000,000 bytes"):
+        reader.sql(
+            "SELECT n, repeat('x', 1000000) AS x FROM generate_series(1, 5000) AS n", max_bytes=20_000_000
+        )
+    assert _memory() - before < 150_000_000
+
+
+def _memory() -> int:
+    """The bytes of memory that this process has now."""
+    return psutil.Process().memory_info().rss
+
+
+def test_what_has_few_or_many_columns_or_odd_ones_is_answered(reader: Workbench) -> None:
+    assert reader.sql("SELECT FROM generate_series(1, 3)").shape == (3, 0)
+    assert reader.sql("SELECT WHERE false").shape == (0, 0)
+    wide = ", ".join(f"{n} AS c{n}" for n in range(1600))
+    assert reader.sql(f"SELECT {wide} FROM generate_series(1, 500)").iloc[-1].tolist() == [*range(1600)]
+    assert not reader.sql("SELECT * FROM pg_stats").empty
+    frame = reader.sql("SELECT c2, octets FROM (VALUES (1, 2)) AS counted (c2, octets)")
+    assert frame.to_dict("records") == [{"c2": 1, "octets": 2}]
+
+
+def test_rows_come_in_the_order_that_was_asked_for(reader: Workbench) -> None:
+    shuffled = "SELECT n FROM generate_series(1, 50000) AS n ORDER BY hashint4(n), n"
+    assert reader.sql(f"SELECT array_agg(n) AS n FROM ({shuffled}) AS s").loc[0, "n"] == (
+        reader.sql(shuffled)["n"].tolist()
+    )
+
+
 @pytest.mark.parametrize(
     "limits",
     [
         *({"timeout": seconds} for seconds in (0, float("nan"), float("inf"), "1", True)),
         *({"max_rows": rows} for rows in (0, 1.5)),
+        *({"max_bytes": octets} for octets in (0, 1.5, 10**18)),
     ],
 )
 def test_limits_that_are_none_are_refused(reader: Workbench, limits: dict[str, Any]) -> None:
