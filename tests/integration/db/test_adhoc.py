@@ -311,6 +311,8 @@ def test_an_interval_of_months_is_not_made_into_days(reader: Workbench) -> None:
         "SELECT set_config('role', 'workbench_logging', false)",
         "SELECT set_config('session_authorization', 'workbench_logging', false)",
         "SELECT pg_read_file('/etc/passwd')",
+        "SELECT pg_advisory_lock(42)",
+        "SELECT lo_create(0)",
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'workbench_logging'",
         "SELECT * FROM pg_authid",
         "SELECT workbench.require_live_run(gen_random_uuid())",
@@ -345,7 +347,10 @@ def test_nothing_of_one_statement_stays_for_the_next(reader: Workbench, owner: C
     reader.sql(
         "SELECT set_config('statement_timeout', '1', false), set_config('timezone', 'Asia/Tokyo', false)"
     )
+    # As where the administrator is no superuser, and could not take it from the role.
+    owner.execute("GRANT EXECUTE ON FUNCTION pg_advisory_lock(bigint) TO workbench_readonly")
     reader.sql("SELECT pg_advisory_lock(42)::text")
+    owner.execute("REVOKE EXECUTE ON FUNCTION pg_advisory_lock(bigint) FROM workbench_readonly")
     kept = reader.sql(
         "SELECT current_setting('statement_timeout') AS timeout, current_setting('timezone') AS zone"
     )
