@@ -55,7 +55,7 @@ class BoundedQuery:
             SELECT {listed} FROM (
                 SELECT *, sum(octets) OVER (ROWS UNBOUNDED PRECEDING) AS total FROM (
                     SELECT *, least({" + ".join(sizes)}, {_MOST})::int4 AS octets
-                    FROM (SELECT * FROM ({sent}\n) AS asked ({listed}) OFFSET 0) AS apart
+                    FROM (SELECT * FROM ({sent}\n) AS asked ({listed}) OFFSET 0) AS apart OFFSET 0
                 ) AS weighed
             ) AS counted
             WHERE CASE WHEN octets <= {max_bytes // ROWS_SHARE} AND total <= {max_bytes} THEN true
@@ -90,12 +90,8 @@ def _size(cursor: psycopg.Cursor[object], column: psycopg.Column, name: str) -> 
     written = kind.name if kind is not None and kind.array_oid != column.type_code else ""
     if column.internal_size is not None or (written == "numeric" and _is_short(column)):
         return str(_FIXED)
-    if written in _TEXTS:
-        size = f"octet_length({name})"
-    elif written == "bytea":
-        size = f"2 * octet_length({name})::int8"
-    else:
-        size = f"octet_length({name}::text)"
+    # A text's length is known without a look at it.
+    size = f"octet_length({name})" if written in _TEXTS else f"octet_length({name}::text)"
     return f"coalesce({size}, 0)::int8"
 
 

@@ -16,8 +16,8 @@ from workbench.settings import Settings
 
 __all__ = ["Door", "open_doors"]
 
-# A database that takes no connections, as template0, lets nobody in. One that was granted to our roles by name
-# is another environment's, which shares them.
+# A database that takes no connections, as template0, lets nobody in. One that was granted to our roles by
+# name is another environment's, which shares them.
 _DATABASES = """
     SELECT datname, quote_ident(datname), quote_ident(current_user) FROM pg_database
     WHERE datallowconn AND has_database_privilege('public', oid, 'CONNECT') AND datname <> ALL (%(own)s)

@@ -22,6 +22,7 @@ from tests.conftest import Connection
 from tests.integration.conftest import MakeBars
 from tests.servers import ServerPark, wait_for
 from workbench import Settings, Workbench
+from workbench.db.bounded import BoundedQuery
 from workbench.errors import DatabaseError, PermissionRefused, QueryError, ServerUnreachable
 
 BARS = "data_ingestion.market_data"
@@ -478,6 +479,18 @@ def test_many_rows_that_are_too_large_together_do_not_reach_the_client(reader: W
             "SELECT n, repeat('x', 1000000) AS x FROM generate_series(1, 5000) AS n", max_bytes=20_000_000
         )
     assert _memory() - before < 150_000_000
+
+
+def test_a_value_and_its_size_are_computed_once(reader: Workbench, owner: Connection) -> None:
+    sent = f"SELECT lpad(symbol, 1000000) AS x FROM {BARS}"
+    with psycopg.RawCursor(owner) as cursor:
+        columns = cursor.execute(f"{sent} LIMIT 0".encode()).description or []
+        bounded = BoundedQuery(cursor, sent, columns, 500_000_000)
+        plan = cursor.execute(f"EXPLAIN VERBOSE {bounded.text}".encode()).fetchall()
+    told = "\n".join(line for (line,) in plan)
+    assert "octet_length(apart.c1)" in told
+    # In brackets of its own stands what a step takes from the one below it.
+    assert "sum(((LEAST" in told
 
 
 def _memory() -> int:
