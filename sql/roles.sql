@@ -35,3 +35,32 @@ END $$;
 
 GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA workbench TO workbench_runs;
 GRANT EXECUTE ON FUNCTION workbench.require_live_run(uuid) TO workbench_runs;
+
+-- Every login of a server may take an advisory lock and make large objects, for these functions are PUBLIC's.
+-- Here only who writes may lock, as writers take turns, and nobody makes large objects. Only a superuser may say
+-- so of PostgreSQL's own functions; `workbench doctor` tells where it was none. Who owns our schemas, and is none,
+-- locks while it upgrades.
+DO $$
+DECLARE
+    lockers text[] := ARRAY['workbench_data_ingestion', 'workbench_strategy_engine', 'workbench_execution',
+                            'workbench_risk_management', 'workbench_analytics', 'workbench_notification',
+                            'workbench_logging', 'workbench_runs',
+                            (SELECT nspowner::regrole::text FROM pg_catalog.pg_namespace
+                             WHERE nspname = 'workbench')];
+    locker text;
+    routine regprocedure;
+BEGIN
+    IF NOT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user) THEN
+        RETURN;
+    END IF;
+    FOR routine IN
+        SELECT oid FROM pg_catalog.pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace
+        AND proname ~ '^(lo_.*|loread|lowrite|pg_(try_)?advisory_(xact_)?lock(_shared)?)$'
+    LOOP
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', routine);
+        CONTINUE WHEN routine::text NOT LIKE '%advisory%';
+        FOREACH locker IN ARRAY lockers LOOP
+            EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', routine, locker);
+        END LOOP;
+    END LOOP;
+END $$;

@@ -180,6 +180,8 @@ class BarePostgres(Postgres):
                 connection.execute(sql.SQL("DROP OWNED BY {} CASCADE").format(sql.Identifier(name)))
             for (name,) in roles:
                 connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+            connection.execute("GRANT CONNECT, TEMPORARY ON DATABASE postgres TO PUBLIC")
+            connection.execute("GRANT CONNECT ON DATABASE template1 TO PUBLIC")
 
     def stop(self) -> None:
         """A fast shutdown."""

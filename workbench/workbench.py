@@ -280,7 +280,14 @@ class Workbench:
         return ingest(self.data_ingestion, chosen, wanted, start, end, calendar=calendar, progress=progress)
 
     def sql(
-        self, statement: str, /, *, timeout: float = 60.0, max_rows: int = 1_000_000, **parameters: Any
+        self,
+        statement: str,
+        /,
+        *,
+        timeout: float = 60.0,
+        max_rows: int = 1_000_000,
+        max_bytes: int = 500_000_000,
+        **parameters: Any,
     ) -> pd.DataFrame:
         """Ask the database in SQL, as a role that may only read; a notebook has `%%sql` for the same.
 
@@ -293,6 +300,9 @@ class Workbench:
             Seconds after which the server cancels it.
         max_rows : int
             More rows than these are refused.
+        max_bytes : int
+            More bytes than these are refused, and one row that has more than a quarter of them, before they
+            are sent: text and JSON count as they are written, a number or a time counts 8.
         **parameters
             Numbers, text, times (without a time zone: UTC), None, lists (`= ANY(:symbols)`), dicts (jsonb).
 
@@ -307,7 +317,14 @@ class Workbench:
         """
         from workbench.db.adhoc import query
 
-        return query(self._pool("readonly"), statement, parameters, timeout=timeout, max_rows=max_rows)
+        return query(
+            self._pool("readonly"),
+            statement,
+            parameters,
+            timeout=timeout,
+            max_rows=max_rows,
+            max_bytes=max_bytes,
+        )
 
     def sweep(
         self, strategy: Strategy, bars: pd.DataFrame, grid: Any = None, /, **options: Any

@@ -138,6 +138,23 @@ def test_it_is_worked_with_afterwards_like_a_new_one(first_revision: Settings, p
         assert wb.strategy_engine.load_strategy_signals(run_id=RUN)["strength"].tolist() == [0.1]
 
 
+def test_old_events_stay_and_a_new_one_is_told_in_its_services_own_name(
+    first_revision: Settings, postgres: Postgres
+) -> None:
+    assert migrate.upgrade(first_revision, postgres.url, "0005") == ("0001", "0005")
+    forged = "INSERT INTO workbench.events (type, service) VALUES ('a.done', 'logging')"
+    with postgres.connect(DATABASE) as connection:
+        connection.execute("SET ROLE workbench_analytics")
+        connection.execute(forged)
+        connection.execute("RESET ROLE")
+        assert migrate.upgrade(first_revision, postgres.url) == ("0005", migrate.head())
+        stored = connection.execute("SELECT service FROM workbench.events ORDER BY event_id").fetchall()
+        assert stored == [("strategy_engine",), ("logging",)]
+        connection.execute("SET ROLE workbench_analytics")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="that is for workbench_logging"):
+            connection.execute(forged)
+
+
 def test_what_was_saved_before_waits_for_nothing_and_is_of_the_next_save_as_a_whole(
     first_revision: Settings, postgres: Postgres
 ) -> None:

@@ -1,11 +1,11 @@
-"""One statement of a person's own, as the read-only role: parameters bound, time and rows bounded."""
+"""One statement of a person's own, as the read-only role: parameters bound; time, rows and bytes bounded."""
 
 from __future__ import annotations
 
 import itertools
 import time
 import uuid
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import date, timedelta
 from datetime import time as clock
@@ -19,22 +19,30 @@ import sqlalchemy as sa
 from psycopg.types.json import Jsonb
 from psycopg.types.string import StrDumper
 
+from workbench.db.bounded import BoundedQuery
 from workbench.db.pool import ServiceConnectionPool
 from workbench.db.query_errors import explained, only_reads
-from workbench.db.results import empty_frame, frame_of, register_loaders
+from workbench.db.results import columns_of, frame_of, register_loaders
 from workbench.db.statement import Statement, parse
 from workbench.db.translate import translated
 from workbench.errors import QueryError
 
-__all__ = ["MAX_ROWS", "TIMEOUT_SECONDS", "query"]
+__all__ = ["MAX_BYTES", "MAX_ROWS", "TIMEOUT_SECONDS", "query"]
 
 TIMEOUT_SECONDS = 60.0
 MAX_ROWS = 1_000_000
+# A million rows of eight numbers and a symbol have 70 MB. While a frame is made, its values stand in memory
+# two or three times: with this much a laptop goes on working.
+MAX_BYTES = 500_000_000
 
-_READS = {"select", "with", "table", "values", "explain", "show"}
-_CHUNK = 10_000
+# The first ones may stand in brackets, within another statement.
+_QUERIES = {"select", "with", "table", "values"}
+_READS = _QUERIES | {"explain", "show"}
+# Rows that are received at once, and values in them: a row may have 1,600.
+_CHUNK, _CHUNK_VALUES = 10_000, 200_000
 # PostgreSQL counts milliseconds in 32 bits.
 _LONGEST = 2_000_000
+_MOST_BYTES = 10**15
 _PLAIN = (str, bool, int, float, Decimal, date, clock, timedelta, uuid.UUID, bytes)
 
 
@@ -54,6 +62,7 @@ def query(
     *,
     timeout: float = TIMEOUT_SECONDS,
     max_rows: int = MAX_ROWS,
+    max_bytes: int = MAX_BYTES,
 ) -> pd.DataFrame:
     """Run one statement that reads, in a read-only transaction that is rolled back.
 
@@ -70,6 +79,10 @@ def query(
         Seconds after which the server cancels it.
     max_rows : int
         More rows than these are refused.
+    max_bytes : int
+        More bytes than these are refused before they are sent, and so is a row that has more than a quarter
+        of them. Text counts with its bytes in UTF-8, as do JSON, arrays and what else has no fixed length,
+        bytes twice; a number, a time and a flag count 8. What EXPLAIN and SHOW say is not counted.
 
     Returns
     -------
@@ -82,13 +95,13 @@ def query(
     Raises
     ------
     QueryError
-        The statement or a parameter is wrong, or there are more rows; the place is marked.
+        The statement or a parameter is wrong, or there are more rows or bytes; the place is marked.
     PermissionRefused
         It would write, or may not be read.
     DatabaseError, ServerUnreachable
         It ran too long, or the server cannot answer.
     """
-    _check_limits(timeout, max_rows)
+    _check_limits(timeout, max_rows, max_bytes)
     statement = parse(text)
     if statement.first_word not in _READS:
         # The role and the transaction refuse it, too; this says what to do instead.
@@ -106,7 +119,7 @@ def query(
         started = time.monotonic()
         try:
             with _read_only(connection, timeout) as cursor:
-                return _fetched(cursor, statement, values, max_rows)
+                return _fetched(cursor, statement, list(values.values()), max_rows, max_bytes)
         except psycopg.Error as error:
             late = time.monotonic() - started >= timeout
             own = explained(error, statement, values, late=late, timeout=timeout)
@@ -117,11 +130,13 @@ def query(
             raise QueryError(f"the statement or a parameter is not valid Unicode: {error.reason}") from error
 
 
-def _check_limits(timeout: float, max_rows: int) -> None:
+def _check_limits(timeout: float, max_rows: int, max_bytes: int) -> None:
     if not (_is_number(timeout, int | float) and 0 < timeout <= _LONGEST):
         raise QueryError(f"timeout={timeout!r}: expected seconds, more than 0 and at most {_LONGEST:,}")
     if not (_is_number(max_rows, int) and max_rows >= 1):
         raise QueryError(f"max_rows={max_rows!r}: expected a number of rows, at least 1")
+    if not (_is_number(max_bytes, int) and 1 <= max_bytes <= _MOST_BYTES):
+        raise QueryError(f"max_bytes={max_bytes!r}: expected a number of bytes, 1 to {_MOST_BYTES:,}")
 
 
 def _is_number(value: object, kind: Any) -> bool:
@@ -150,23 +165,55 @@ def _read_only(connection: sa.Connection, timeout: float) -> Iterator[psycopg.Cu
 
 
 def _fetched(
-    cursor: psycopg.Cursor[Any], statement: Statement, values: Mapping[str, Any], max_rows: int
+    cursor: psycopg.Cursor[Any], statement: Statement, arguments: Sequence[Any], max_rows: int, max_bytes: int
 ) -> pd.DataFrame:
-    sent, arguments = statement.sent, [values[name] for name in statement.names]
-    size = _CHUNK if psycopg.capabilities.has_stream_chunked() else 1
-    stream = cast(Generator[Any, None, None], cursor.stream(sent.encode(), arguments, size=size))
-    with closing(stream) as rows:
-        frame = frame_of(cursor, _chunks(rows, max_rows))
-    if frame is None:
-        # A stream without rows does not tell its columns.
-        cursor.execute(f"SELECT * FROM ({sent}\n) AS nothing LIMIT 0".encode(), arguments, prepare=False)
-        frame = empty_frame(cursor)
-    return frame
+    if statement.first_word not in _QUERIES:
+        # The few lines of EXPLAIN and SHOW.
+        cursor.execute(statement.sent.encode(), arguments, prepare=False)
+        return frame_of(columns_of(cursor), _chunks(cursor, max_rows))
+    _describe(cursor, statement.sent, arguments)
+    columns, described = columns_of(cursor), cursor.description or []
+    if not described:
+        return frame_of(columns, _chunks(_stream(cursor, statement.sent, arguments), max_rows))
+    bounded = BoundedQuery(cursor, statement.sent, described, max_bytes)
+    chunk = max(1, min(_CHUNK, _CHUNK_VALUES // len(columns)))
+    try:
+        with closing(_stream(cursor, bounded.text, arguments, chunk)) as rows:
+            return frame_of(columns, _chunks(rows, max_rows, chunk))
+    except psycopg.DataError as error:
+        refusal = bounded.refusal(error)
+        if refusal is None:
+            raise
+        raise refusal from error
 
 
-def _chunks(rows: Iterator[tuple[Any, ...]], max_rows: int) -> Iterator[list[tuple[Any, ...]]]:
-    fetched = 0
-    while chunk := list(itertools.islice(rows, _CHUNK)):
+def _describe(cursor: psycopg.Cursor[Any], sent: str, arguments: Sequence[Any]) -> None:
+    """Have the cursor know the columns of a query, which is not run."""
+    cursor.execute("SAVEPOINT asked")
+    try:
+        cursor.execute(f"SELECT * FROM ({sent}\n) AS asked LIMIT 0".encode(), arguments, prepare=False)
+    except psycopg.OperationalError:
+        raise
+    except psycopg.Error:
+        # In brackets some words are other ones, and the place is: as it was written, it says what is wrong.
+        cursor.execute("ROLLBACK TO SAVEPOINT asked")
+        with closing(_stream(cursor, sent, arguments, 1)) as rows:
+            next(rows, None)
+        raise
+
+
+def _stream(
+    cursor: psycopg.Cursor[Any], sent: str, arguments: Sequence[Any], size: int = _CHUNK
+) -> Generator[Any, None, None]:
+    size = size if psycopg.capabilities.has_stream_chunked() else 1
+    return cast(Generator[Any, None, None], cursor.stream(sent.encode(), arguments, size=size))
+
+
+def _chunks(
+    rows: Iterable[tuple[Any, ...]], max_rows: int, size: int = _CHUNK
+) -> Iterator[list[tuple[Any, ...]]]:
+    fetched, left = 0, iter(rows)
+    while chunk := list(itertools.islice(left, size)):
         fetched += len(chunk)
         if fetched > max_rows:
             raise QueryError(

@@ -8,14 +8,35 @@ from contextlib import contextmanager
 import psycopg
 from psycopg import sql
 
-from workbench.db.roles import PREFECT_ROLE, admin_url, all_roles, role_password, role_url
+from workbench.db.roles import (
+    PREFECT_ROLE,
+    READONLY_ROLE,
+    SERVICES,
+    admin_url,
+    all_roles,
+    role_of,
+    role_password,
+    role_url,
+)
 from workbench.db.translate import translated
 from workbench.errors import DatabaseError, PermissionRefused, ServerUnreachable, SettingsError
 from workbench.settings import Settings
 
-__all__ = ["OLDEST_POSTGRES", "create_databases", "prefect_url"]
+__all__ = ["OLDEST_POSTGRES", "READER_SETTINGS", "create_databases", "prefect_url"]
 
 OLDEST_POSTGRES = 15
+READER_SETTINGS = {
+    "work_mem": "32MB",
+    "lock_timeout": "30s",
+    "statement_timeout": "10min",
+    "idle_in_transaction_session_timeout": "5min",
+    "temp_file_limit": "5GB",
+}
+"""What a session of the read-only role begins with, also one that psql opened.
+
+It may set all but the last otherwise, as `wb.sql(…, timeout=…)` does: they keep a forgotten statement from
+holding up others. `temp_file_limit` may be set by a superuser only, or by who was granted it.
+"""
 # Any number will do, as long as everyone takes the same: one bootstrap at a time per server.
 _BOOTSTRAP_LOCK = 0x776F726B
 
@@ -54,8 +75,12 @@ def create_databases(settings: Settings, server: str) -> None:
             connection.execute("SELECT pg_advisory_lock(%s)", (_BOOTSTRAP_LOCK,))
             for role in all_roles():
                 _create_role(connection, role, role_password(settings, server, role))
+            _set_up_reader(connection)
             _create_database(connection, settings.trading_database, owner=None)
             _create_database(connection, settings.prefect_database, owner=PREFECT_ROLE)
+            if settings.database_url is None:
+                # A server of our own: what others may do on a user's is for its administrator to say.
+                connection.execute("REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC")
         except psycopg.errors.InsufficientPrivilege as error:
             raise PermissionRefused(
                 f"the login {connection.info.user!r} may not create databases and roles; as an "
@@ -98,6 +123,20 @@ def _create_role(connection: psycopg.Connection[tuple[object, ...]], role: str, 
     )
 
 
+def _set_up_reader(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    """State with what settings the read-only role begins."""
+    for name, value in READER_SETTINGS.items():
+        statement = sql.SQL("ALTER ROLE {} SET {} = {}").format(
+            sql.Identifier(READONLY_ROLE), sql.Identifier(name), sql.Literal(value)
+        )
+        try:
+            connection.execute(statement)
+        except psycopg.errors.InsufficientPrivilege:
+            # `workbench doctor` says what to type.
+            if name != "temp_file_limit":
+                raise
+
+
 def _create_database(
     connection: psycopg.Connection[tuple[object, ...]], name: str, *, owner: str | None
 ) -> None:
@@ -110,12 +149,18 @@ def _create_database(
         # Ownership can be given only to a role that one is a member of; a superuser needs no membership.
         connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(owner)))
         connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(database, sql.Identifier(owner)))
-        roles = [owner]
+        roles = writers = [owner]
     else:
         roles = [role for role in all_roles() if role != PREFECT_ROLE]
-    connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
-    connection.execute(
-        sql.SQL("GRANT CONNECT, TEMPORARY ON DATABASE {} TO {}").format(
-            database, sql.SQL(", ").join(map(sql.Identifier, roles))
-        )
-    )
+        # A service's frame goes by way of a temporary table.
+        writers = [role_of(service) for service in SERVICES]
+    others = [sql.SQL("PUBLIC"), *(sql.Identifier(role) for role in all_roles() if role != owner)]
+    # At one moment, or somebody who connects just then is refused.
+    with connection.transaction():
+        for statement, who in (
+            # Also what an earlier version granted.
+            ("REVOKE ALL ON DATABASE {} FROM {}", others),
+            ("GRANT CONNECT ON DATABASE {} TO {}", map(sql.Identifier, roles)),
+            ("GRANT TEMPORARY ON DATABASE {} TO {}", map(sql.Identifier, writers)),
+        ):
+            connection.execute(sql.SQL(statement).format(database, sql.SQL(", ").join(who)))

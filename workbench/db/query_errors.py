@@ -67,6 +67,16 @@ def explained(
     state = error.sqlstate or ""
     if isinstance(error, pg.QueryCanceled):
         return DatabaseError(_cancelled(late, timeout))
+    if isinstance(error, pg.LockNotAvailable):
+        return DatabaseError(
+            "the statement waited too long for a table that somebody else changes, as an upgrade does; run "
+            "it again in a moment"
+        )
+    if isinstance(error, pg.ConfigurationLimitExceeded):
+        return DatabaseError(
+            f"the statement needs too much room for temporary files ({error.diag.message_primary}): sort or "
+            "join fewer rows or columns at once"
+        )
     if isinstance(error, psycopg.OperationalError) and (not state or state.startswith(_NOT_THE_STATEMENT)):
         return None
     said = _named(error.diag.message_primary or str(error).strip(), statement)

@@ -12,7 +12,7 @@ from psycopg.types.datetime import IntervalLoader
 from psycopg.types.numeric import FloatLoader
 from psycopg.types.string import TextLoader
 
-__all__ = ["empty_frame", "frame_of", "register_loaders"]
+__all__ = ["columns_of", "frame_of", "register_loaders"]
 
 _DTYPES = {
     "bool": "boolean",
@@ -58,20 +58,12 @@ def register_loaders(cursor: psycopg.Cursor[Any]) -> None:
     cursor.adapters.register_loader("interval", _ExactInterval)
 
 
-def frame_of(cursor: psycopg.Cursor[Any], chunks: Iterable[Sequence[tuple[Any, ...]]]) -> pd.DataFrame | None:
-    """The chunks' rows under the names that the cursor tells; None where there are no rows."""
-    frames = []
-    columns: list[Column] = []
-    for rows in chunks:
-        columns = columns or _columns(cursor)
-        frames.append(_frame(columns, zip(*rows, strict=True), len(rows)))
-    return pd.concat(frames, ignore_index=True) if len(frames) > 1 else (frames[0] if frames else None)
-
-
-def empty_frame(cursor: psycopg.Cursor[Any]) -> pd.DataFrame:
-    """A frame without rows, with the columns of the statement that the cursor executed."""
-    columns = _columns(cursor)
-    return _frame(columns, ([] for _ in columns), 0)
+def frame_of(columns: Sequence[Column], chunks: Iterable[Sequence[tuple[Any, ...]]]) -> pd.DataFrame:
+    """The chunks' rows in these columns; an empty frame where there are none."""
+    frames = [_frame(columns, zip(*rows, strict=True), len(rows)) for rows in chunks]
+    if not frames:
+        return _frame(columns, ([] for _ in columns), 0)
+    return pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
 
 
 def _frame(columns: Sequence[Column], values: Iterable[Sequence[Any]], rows: int) -> pd.DataFrame:
@@ -84,8 +76,8 @@ def _frame(columns: Sequence[Column], values: Iterable[Sequence[Any]], rows: int
     )
 
 
-def _columns(cursor: psycopg.Cursor[Any]) -> list[Column]:
-    """Names and dtypes; a name that stands there already gets a number: `symbol`, `symbol_1`."""
+def columns_of(cursor: psycopg.Cursor[Any]) -> list[Column]:
+    """The columns of what the cursor executed; a name that is there already gets a number: `symbol_1`."""
     taken: list[str] = []
     columns = []
     for column in cursor.description or ():

@@ -59,7 +59,8 @@ class DataSyncEventBus(Face):
         event_type : str
             "market_data.written"
         service : str
-            Who says so: "data_ingestion".
+            Who says so: "research". The name of one of the seven services, as "data_ingestion", only
+            together with a `connection` of that service's own.
         data : mapping
             JSON facts.
         key : str
@@ -72,6 +73,8 @@ class DataSyncEventBus(Face):
         EventError
             A type that is not lower-case words joined by dots, or data that is not JSON, is nested deeper
             than 100 levels or larger than a million bytes.
+        PermissionRefused
+            The event is in the name of a service, and the transaction is not that service's.
         """
         check_type(event_type)
         refuse_undeliverable(event_type, data)

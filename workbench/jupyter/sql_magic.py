@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SqlMagics"]
 
-_OPTION = re.compile(r"\s*--(?P<name>timeout|max-rows)(?:\s+|=)(?P<value>\S+)")
+_OPTION = re.compile(r"\s*--(?P<name>timeout|max-rows|max-bytes)(?:\s+|=)(?P<value>\S+)")
 _INTO = re.compile(r"\s*(?P<name>[^\W\d]\w*)\s*<<\s*")
 _NAME = re.compile(r"\s*(?P<name>[^\W\d]\w*)\s*")
 # A first line that is one word is a variable's name, unless a statement begins with it.
@@ -64,7 +64,8 @@ class SqlMagics(Magics):  # type: ignore[misc]
         the notebook's variable `symbol`: it is bound on the server, and never becomes part of the statement.
         A list goes with `= ANY(:symbols)`.
 
-        Options, before all else: `--timeout SECONDS` (60), `--max-rows ROWS` (1000000).
+        Options, before all else: `--timeout SECONDS` (60), `--max-rows ROWS` (1000000), `--max-bytes BYTES`
+        (500000000).
         """
         try:
             return self._run(line, cell, local_ns or {})
@@ -82,7 +83,7 @@ class SqlMagics(Magics):  # type: ignore[misc]
         statement = statement if statement.strip() else _TABLES
         variables = {**self.shell.user_ns, **local_ns}
         wanted = parse(statement).names
-        reserved = [one for one in wanted if one in {"timeout", "max_rows"}]
+        reserved = [one for one in wanted if one in {"timeout", "max_rows", "max_bytes"}]
         if reserved:
             raise QueryError(f"a parameter cannot be called :{reserved[0]}; give the variable another name")
         missing = [one for one in wanted if one not in variables]

@@ -49,6 +49,7 @@ def findings_of(settings: Settings) -> list[Finding]:
         lambda: _services(settings),
         lambda: _schedules(settings),
         lambda: _database(settings),
+        lambda: _doors(settings),
         lambda: _connections(settings),
         lambda: _events(settings),
         lambda: _dask(settings),
@@ -224,6 +225,19 @@ def _database(settings: Settings) -> Iterator[Finding]:
             f"The database {settings.trading_database} is at revision {stands}; this version needs {newest}",
             "workbench db upgrade",
         )
+
+
+def _doors(settings: Settings) -> Iterator[Finding]:
+    """What the login roles may do on a server where we may not forbid it."""
+    from workbench.db.doors import open_doors
+
+    try:
+        doors = open_doors(settings, Servers(settings).addresses()[0])
+    except WorkbenchError:
+        # What is wrong with the server or the database was told above.
+        return
+    for door in doors:
+        yield Finding("warn", door.what, door.advice)
 
 
 def _connections(settings: Settings) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import psutil
 import psycopg
 import pytest
 from pydantic import SecretStr
@@ -21,6 +22,7 @@ from tests.conftest import Connection
 from tests.integration.conftest import MakeBars
 from tests.servers import ServerPark, wait_for
 from workbench import Settings, Workbench
+from workbench.db.bounded import BoundedQuery
 from workbench.errors import DatabaseError, PermissionRefused, QueryError, ServerUnreachable
 
 BARS = "data_ingestion.market_data"
@@ -310,6 +312,8 @@ def test_an_interval_of_months_is_not_made_into_days(reader: Workbench) -> None:
         "SELECT set_config('role', 'workbench_logging', false)",
         "SELECT set_config('session_authorization', 'workbench_logging', false)",
         "SELECT pg_read_file('/etc/passwd')",
+        "SELECT pg_advisory_lock(42)",
+        "SELECT lo_create(0)",
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'workbench_logging'",
         "SELECT * FROM pg_authid",
         "SELECT workbench.require_live_run(gen_random_uuid())",
@@ -344,7 +348,10 @@ def test_nothing_of_one_statement_stays_for_the_next(reader: Workbench, owner: C
     reader.sql(
         "SELECT set_config('statement_timeout', '1', false), set_config('timezone', 'Asia/Tokyo', false)"
     )
+    # As where the administrator is no superuser, and could not take it from the role.
+    owner.execute("GRANT EXECUTE ON FUNCTION pg_advisory_lock(bigint) TO workbench_readonly")
     reader.sql("SELECT pg_advisory_lock(42)::text")
+    owner.execute("REVOKE EXECUTE ON FUNCTION pg_advisory_lock(bigint) FROM workbench_readonly")
     kept = reader.sql(
         "SELECT current_setting('statement_timeout') AS timeout, current_setting('timezone') AS zone"
     )
@@ -416,11 +423,104 @@ def test_more_rows_than_allowed_are_refused_and_as_many_as_allowed_are_not(
     assert _active(owner) == 0
 
 
+# Each value, and how many bytes it has as PostgreSQL writes it; most are far smaller where they are stored.
+LARGE = [
+    ("repeat('x', 1000000)", 1_000_000),
+    ("repeat('é', 500000)", 1_000_000),
+    ("repeat('x', 1000000)::varchar(1000000)", 1_000_000),
+    ("convert_to(repeat('x', 500000), 'UTF8')", 1_000_000),
+    ("to_jsonb(repeat('x', 999998))", 1_000_000),
+    ("to_json(repeat('x', 999998))", 1_000_000),
+    ("array_fill(7, ARRAY[500000])", 1_000_001),
+    ("'1e-16000'::numeric", 16_002),
+    ("ROW(n % 2, repeat('x', 1000000))", 1_000_004),
+    ("int8range(n, n + 1)", 5),
+    ("n::numeric(10, 2)", 8),
+    ("n", 8),
+    ("now()", 8),
+    ("n % 2 = 0", 8),
+]
+
+
+@pytest.mark.parametrize(("value", "octets"), LARGE, ids=[value for value, _ in LARGE])
+def test_more_bytes_than_allowed_are_refused_and_as_many_as_allowed_are_not(
+    reader: Workbench, value: str, octets: int
+) -> None:
+    """Ten would be as many as allowed, and each is less than a quarter of it."""
+    allowed = 10 * octets
+    few = f"SELECT {value} AS x FROM generate_series(1, :rows) AS n"
+    assert reader.sql(few, rows=9, max_bytes=allowed).shape == (9, 1)
+    with pytest.raises(QueryError, match=rf"gives more than {allowed:,} bytes: .*max_bytes={2 * allowed:_}"):
+        reader.sql(few, rows=12, max_bytes=allowed)
+    with pytest.raises(QueryError, match=r"a row of the statement has .* \(a quarter of max_bytes"):
+        reader.sql(few, rows=1, max_bytes=4 * octets - 4)
+
+
+def test_a_row_that_is_too_large_does_not_reach_the_client(reader: Workbench, owner: Connection) -> None:
+    reader.sql("SELECT 1")
+    before = _memory()
+    with pytest.raises(QueryError) as caught:
+        reader.sql("SELECT 1 AS n, repeat('x', 200000000) AS x, ARRAY[repeat('y', 50000000)] AS y")
+    assert str(caught.value) == (
+        "a row of the statement has 250,000,010 bytes, and one row may have 125,000,000 (a quarter of "
+        "max_bytes): cut its values on the server, as in left(text, 1000), or allow more: "
+        "wb.sql(…, max_bytes=1_000_000_040), %%sql --max-bytes 1000000040"
+    )
+    assert _memory() - before < 50_000_000
+    assert _active(owner) == 0
+    # As advised.
+    assert reader.sql("SELECT length(x) AS n FROM repeat('x', 200000000) AS x").loc[0, "n"] == 200_000_000
+
+
+def test_many_rows_that_are_too_large_together_do_not_reach_the_client(reader: Workbench) -> None:
+    before = _memory()
+    with pytest.raises(QueryError, match="gives more than 20,000,000 bytes"):
+        reader.sql(
+            "SELECT n, repeat('x', 1000000) AS x FROM generate_series(1, 5000) AS n", max_bytes=20_000_000
+        )
+    assert _memory() - before < 150_000_000
+
+
+def test_a_value_and_its_size_are_computed_once(reader: Workbench, owner: Connection) -> None:
+    sent = f"SELECT lpad(symbol, 1000000) AS x FROM {BARS}"
+    with psycopg.RawCursor(owner) as cursor:
+        columns = cursor.execute(f"{sent} LIMIT 0".encode()).description or []
+        bounded = BoundedQuery(cursor, sent, columns, 500_000_000)
+        plan = cursor.execute(f"EXPLAIN VERBOSE {bounded.text}".encode()).fetchall()
+    told = "\n".join(line for (line,) in plan)
+    assert "octet_length(apart.c1)" in told
+    # In brackets of its own stands what a step takes from the one below it.
+    assert "sum(((LEAST" in told
+
+
+def _memory() -> int:
+    """The bytes of memory that this process has now."""
+    return psutil.Process().memory_info().rss
+
+
+def test_what_has_few_or_many_columns_or_odd_ones_is_answered(reader: Workbench) -> None:
+    assert reader.sql("SELECT FROM generate_series(1, 3)").shape == (3, 0)
+    assert reader.sql("SELECT WHERE false").shape == (0, 0)
+    wide = ", ".join(f"{n} AS c{n}" for n in range(1600))
+    assert reader.sql(f"SELECT {wide} FROM generate_series(1, 500)").iloc[-1].tolist() == [*range(1600)]
+    assert not reader.sql("SELECT * FROM pg_stats").empty
+    frame = reader.sql("SELECT c2, octets FROM (VALUES (1, 2)) AS counted (c2, octets)")
+    assert frame.to_dict("records") == [{"c2": 1, "octets": 2}]
+
+
+def test_rows_come_in_the_order_that_was_asked_for(reader: Workbench) -> None:
+    shuffled = "SELECT n FROM generate_series(1, 50000) AS n ORDER BY hashint4(n), n"
+    assert reader.sql(f"SELECT array_agg(n) AS n FROM ({shuffled}) AS s").loc[0, "n"] == (
+        reader.sql(shuffled)["n"].tolist()
+    )
+
+
 @pytest.mark.parametrize(
     "limits",
     [
         *({"timeout": seconds} for seconds in (0, float("nan"), float("inf"), "1", True)),
         *({"max_rows": rows} for rows in (0, 1.5)),
+        *({"max_bytes": octets} for octets in (0, 1.5, 10**18)),
     ],
 )
 def test_limits_that_are_none_are_refused(reader: Workbench, limits: dict[str, Any]) -> None:

@@ -72,14 +72,14 @@ def test_an_event_in_a_transaction_that_is_rolled_back_never_happened(
 @pytest.mark.parametrize("kind", ["", "Market.Written", "market data", "a..b", ".a", "a.", "a\n", "ü"])
 def test_a_type_is_lower_case_words_joined_by_dots(wb: Workbench, kind: str, admin: Connection) -> None:
     with pytest.raises(EventError, match="lower-case words joined by dots"):
-        wb.events.publish_data_event(kind, "logging", {})
+        wb.events.publish_data_event(kind, "research", {})
     assert _outbox(admin) == []
 
 
 @pytest.mark.parametrize("data", [{"a": math.nan}, {"a": datetime.now(UTC)}, {"a": {1}}, {"a": "\x00"}])
 def test_data_is_json(wb: Workbench, data: dict[str, Any], admin: Connection) -> None:
     with pytest.raises((EventError, ValueRefused)):
-        wb.events.publish_data_event("thing.done", "logging", data)
+        wb.events.publish_data_event("thing.done", "research", data)
     assert _outbox(admin) == []
 
 
@@ -97,9 +97,9 @@ def test_what_not_everyone_could_be_told_is_refused(wb: Workbench, admin: Connec
         ({"text": "x" * 1_000_000}, "carries at most 1,000,000"),
     ):
         with pytest.raises(EventError, match=complaint):
-            wb.events.publish_data_event("thing.done", "logging", data)
+            wb.events.publish_data_event("thing.done", "research", data)
     with pytest.raises(EventError, match="at most 200 characters"):
-        wb.events.publish_data_event("x" * 201, "logging", {})
+        wb.events.publish_data_event("x" * 201, "research", {})
     assert _outbox(admin) == []
-    wb.events.publish_data_event("thing.done", "logging", _nested(100))
+    wb.events.publish_data_event("thing.done", "research", _nested(100))
     assert len(_outbox(admin)) == 1

@@ -1,0 +1,120 @@
+"""What our login roles may do beyond what they need, where our own login may not forbid it; looks only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+
+from workbench.db.bootstrap import READER_SETTINGS
+from workbench.db.roles import READONLY_ROLE, admin_url
+from workbench.db.translate import translated
+from workbench.paths import PROJECT_ROOT
+from workbench.settings import Settings
+
+__all__ = ["Door", "open_doors"]
+
+# A database that takes no connections, as template0, lets nobody in. One that was granted to our roles by
+# name is another environment's, which shares them.
+_DATABASES = """
+    SELECT datname, quote_ident(datname), quote_ident(current_user) FROM pg_database
+    WHERE datallowconn AND has_database_privilege('public', oid, 'CONNECT') AND datname <> ALL (%(own)s)
+    ORDER BY 1
+"""
+_SETTING = """
+    SELECT 1 FROM pg_db_role_setting AS s JOIN pg_roles AS r ON r.oid = s.setrole, unnest(s.setconfig) AS kept
+    WHERE s.setdatabase = 0 AND r.rolname = %(role)s AND kept LIKE 'temp_file_limit=%%'
+"""
+_FUNCTIONS = """
+    SELECT count(*) FILTER (WHERE proname LIKE '%%advisory%%'), count(*) FILTER (WHERE proname LIKE 'lo%%')
+    FROM pg_proc
+    WHERE pronamespace = 'pg_catalog'::regnamespace
+      AND proname ~ '^(lo_.*|loread|lowrite|pg_(try_)?advisory_(xact_)?lock(_shared)?)$'
+      AND has_function_privilege(%(role)s, oid, 'EXECUTE')
+"""
+
+
+@dataclass(frozen=True)
+class Door:
+    """Something that a role of ours may do and need not.
+
+    Attributes
+    ----------
+    what : str
+        Who may do what.
+    advice : str
+        The SQL that ends it, and who may type that.
+    """
+
+    what: str
+    advice: str
+
+
+def open_doors(settings: Settings, server: str) -> list[Door]:
+    """Everything of that kind on a server, whose databases and roles are made.
+
+    Parameters
+    ----------
+    settings : Settings
+    server : str
+        The administrator's URL.
+    """
+    url = admin_url(server, settings.trading_database)
+    engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args={"connect_timeout": 10})
+    with translated("looking what the roles may do"), engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, psycopg.Connection)
+        return [*_databases(driver, settings), *_temporary_files(driver), *_functions(driver, settings)]
+
+
+def _databases(connection: psycopg.Connection[tuple[Any, ...]], settings: Settings) -> list[Door]:
+    own = [settings.trading_database, settings.prefect_database]
+    found = connection.execute(_DATABASES, {"own": own}).fetchall()
+    if not found:
+        return []
+    names = ", ".join(name for name, _, _ in found)
+    quoted = ", ".join(name for _, name, _ in found)
+    ours = found[0][2]
+    return [
+        Door(
+            "Every login, and so each of workbench's, may connect to databases that are not its own: "
+            f"{names}",
+            # Our own login sets everything up by way of `postgres`.
+            f"As their owner, or as a superuser: REVOKE CONNECT, TEMPORARY ON DATABASE {quoted} FROM PUBLIC; "
+            f"GRANT CONNECT ON DATABASE {quoted} TO {ours}; and the same for other logins that need them",
+        )
+    ]
+
+
+def _temporary_files(connection: psycopg.Connection[tuple[Any, ...]]) -> list[Door]:
+    if connection.execute(_SETTING, {"role": READONLY_ROLE}).fetchone():
+        return []
+    limit = READER_SETTINGS["temp_file_limit"]
+    return [
+        Door(
+            f"A statement of {READONLY_ROLE} may fill the server's disk with temporary files: "
+            f"{connection.info.user} may not limit them",
+            f"As a superuser: ALTER ROLE {READONLY_ROLE} SET temp_file_limit = '{limit}'",
+        )
+    ]
+
+
+def _functions(connection: psycopg.Connection[tuple[Any, ...]], settings: Settings) -> list[Door]:
+    row = connection.execute(_FUNCTIONS, {"role": READONLY_ROLE}).fetchone()
+    locks, objects = row or (0, 0)
+    may = [
+        *(["take advisory locks, and so hold up writers,"] if locks else []),
+        *(["make large objects"] if objects else []),
+    ]
+    if not may:
+        return []
+    script = PROJECT_ROOT / "sql" / "roles.sql"
+    return [
+        Door(
+            f"By a direct login {READONLY_ROLE} may {' and '.join(may).rstrip(',')}: {connection.info.user} "
+            "may not forbid it",
+            f"As a superuser: psql -d {settings.trading_database} -f {script}",
+        )
+    ]
