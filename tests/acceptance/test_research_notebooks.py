@@ -14,8 +14,15 @@ from tests.acceptance.conftest import CLONE, Site
 pytestmark = [pytest.mark.timeout(600)]
 
 RESEARCH = CLONE / "notebooks" / "research"
-NAMES = ["01_explore", "02_develop", "03_sweep", "04_validate", "05_compare"]
-FIGURES = {"01_explore": 3, "02_develop": 1, "03_sweep": 3, "04_validate": 2, "05_compare": 2}
+NAMES = ["01_explore", "02_develop", "03_sweep", "04_validate", "05_compare", "06_vectorbt"]
+FIGURES = {
+    "01_explore": 3,
+    "02_develop": 1,
+    "03_sweep": 3,
+    "04_validate": 2,
+    "05_compare": 2,
+    "06_vectorbt": 1,
+}
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +55,7 @@ def test_it_runs_from_top_to_bottom_with_its_pictures(name: str, ran: dict[str, 
         ("03_sweep", "sma-cross-best"),
         ("04_validate", "sma-cross-walk-forward"),
         ("05_compare", "compare-sma_cross"),
+        ("06_vectorbt", "vectorbt-averages"),
     ],
 )
 def test_it_ends_in_rows_that_name_its_run(name: str, strategy: str, ran: dict[str, Any], site: Site) -> None:
