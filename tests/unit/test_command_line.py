@@ -11,6 +11,7 @@ import pytest
 
 from workbench.cli import app, main
 from workbench.cli.usage import command_of
+from workbench.version import __version__
 
 Say = Callable[..., tuple[int, str, str]]
 
@@ -158,3 +159,8 @@ def test_a_home_that_cannot_be_used_is_one_sentence(
 )
 def test_numbers_that_make_no_sense_are_told(say: Say, words: tuple[str, ...]) -> None:
     assert f"invalid value for '{words[-2]}'" in _sentence(say(*words))
+
+
+@pytest.mark.parametrize("option", ["--version", "-V"])
+def test_the_version_is_told_and_nothing_else_is_done(say: Say, option: str) -> None:
+    assert say(option) == (0, f"workbench {__version__}\n", "")

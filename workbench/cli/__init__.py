@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -14,7 +15,8 @@ from workbench.cli.runs import runs
 from workbench.cli.usage import UsageError, command_of, said_wrongly
 from workbench.errors import WorkbenchError
 from workbench.settings import Settings
-from workbench.terminal import fail
+from workbench.terminal import SAY, fail
+from workbench.version import __version__
 
 __all__ = ["app", "main"]
 
@@ -22,9 +24,23 @@ app = typer.Typer(
     name="workbench",
     help="Load prices, develop a strategy, backtest it, promote the notebook, trace every number.",
     add_completion=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", "-V", is_eager=True, help="Say which version this is, and end.")
+    ] = False,
+) -> None:
+    """What goes before any command."""
+    if version:
+        SAY.print(f"workbench {__version__}", highlight=False)
+        raise typer.Exit
+
 
 app.command("demo", rich_help_panel="Start here")(notebooks.demo)
 app.command("lab", rich_help_panel="Start here")(notebooks.lab)
