@@ -710,7 +710,7 @@ class Workbench:
         except ServerError:
             # Nothing runs yet: it is started below.
             pass
-        return self._stack.start_servers()
+        return self._stack.start_servers(_tell_what_lasts)
 
     def _count_trials(self) -> None:
         """From now on, whatever is tried in this process is counted in this database, until its end."""
@@ -750,3 +750,12 @@ class Workbench:
                 overflow=self.settings.pool_overflow,
             )
         return self._pools[service]
+
+
+def _tell_what_lasts(step: str) -> None:
+    """Of what a start does, tell what people must know later: what became of an earlier home's data."""
+    from workbench.embedded.place import EARLIER_HOME
+    from workbench.terminal import warn
+
+    if step.startswith(EARLIER_HOME):
+        warn(step)
