@@ -334,9 +334,11 @@ class Workbench:
         >>> found.heatmap("fast", "slow")
         """
         from workbench.backtest import sweep
+        from workbench.home.temporary import temporaries_in
 
         options.setdefault("store", self.settings.home / "sweeps")
-        found = sweep(strategy, bars, grid, **options)
+        with temporaries_in(self.settings.home):
+            found = sweep(strategy, bars, grid, **options)
         if "_endpoints" in self.__dict__:
             self.trials.store_or_warn()
         return found

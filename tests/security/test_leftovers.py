@@ -1,4 +1,4 @@
-"""Nothing is left behind: of homes that are deleted, of killed runs and sweeps, of tests and benchmarks."""
+"""Nothing is left behind of a home that is deleted, or emptied, while everything runs for it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,14 @@ def up(site: Site) -> list[psutil.Process]:
 
 
 def test_a_stack_whose_home_is_deleted_ends_within_seconds_and_makes_nothing_anew(place: Site) -> None:
+    killed = [place.home / "tmp" / "worker-deadbeef", place.home / "prefect" / "tmp"]
+    for left in killed:
+        (left / "runner_storage").mkdir(parents=True)
     processes = up(place)
+    # What killed workers left goes at the start, and the new one works in a folder of its own.
+    assert not any(left.exists() for left in killed)
+    (worker,) = [process for process in processes if "workbench.stack.worker" in process.cmdline()]
+    assert Path(worker.environ()["TMPDIR"]).parent == place.home / "tmp"
     delete(place.home)
     wait_for(lambda: not run_on(processes), "everything of the deleted home ends", 45)
     assert everything(place) == []

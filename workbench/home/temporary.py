@@ -20,7 +20,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
 
 from workbench.home.folders import private_folder
 from workbench.home.locks import is_held
@@ -59,8 +58,8 @@ class TemporaryFolder:
 
     Parameters
     ----------
-    kind : {"run", "sweep", "dask"}
-        What it is for: the beginning of its name.
+    kind : str
+        What it is for, in a word: the beginning of its name. In a home "run", "sweep" or "dask".
     home : Path, optional
         Default: the home of the block `temporaries_in`, else the system's temporary folder.
 
@@ -69,7 +68,7 @@ class TemporaryFolder:
     path : Path
     """
 
-    def __init__(self, kind: Literal["run", "sweep", "dask"], home: Path | None = None) -> None:
+    def __init__(self, kind: str, home: Path | None = None) -> None:
         home = home or _home.get()
         if home is None:
             above, prefix = Path(tempfile.gettempdir()), f"{PREFIX}{kind}-"
@@ -105,7 +104,7 @@ def sweep_folders(above: Path, prefix: str = "") -> list[Path]:
     """
     try:
         there = sorted(above.iterdir())
-    except FileNotFoundError:
+    except OSError:
         return []
     return [one for one in there if one.name.startswith(prefix) and _sweep(one, foreign=bool(prefix))]
 
