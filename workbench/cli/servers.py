@@ -125,18 +125,18 @@ def _purge(settings: Settings, stack: Stack, yes: bool) -> None:
 
 def clean(
     orphans: Annotated[
-        bool, typer.Option("--orphans", help="Also what homes that are gone left away from home (as root).")
+        bool, typer.Option("--orphans", help="Also what homes that are gone left in /var/lib/workbench.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove orphans without asking.")] = False,
 ) -> None:
-    """Remove what killed runs and sweeps left in this home, and what homes that are gone left elsewhere."""
+    """Remove what killed runs and sweeps left in this home; with --orphans, what homes that are gone left."""
     from workbench.embedded.orphans import find_orphans, find_unclaimed, remove_orphan
     from workbench.home.temporary import sweep_home
 
     swept = sweep_home(Settings.load().home.resolve())
     for path in swept:
         note(str(path))
-    step(f"removed {len(swept)} things that killed runs left" if swept else "no killed run left anything")
+    step(f"removed {len(swept)} that killed runs left" if swept else "killed runs left nothing here")
     if not orphans:
         return
     found = find_orphans()

@@ -227,7 +227,8 @@ def marked(home: Path) -> Iterator[psutil.Process]:
 def living_in(folder: Path) -> Iterator[psutil.Process]:
     """The living servers whose data are below that folder, also where it was deleted since.
 
-    PostgreSQL is known by its command line, Valkey and Redis by the folder that they work in.
+    PostgreSQL is known by its command line, Valkey and Redis by the folder that they work in. In a container,
+    the same path is another folder: servers that see other file systems than we do are not among them.
     """
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
@@ -240,7 +241,7 @@ def living_in(folder: Path) -> Iterator[psutil.Process]:
                 at = process.cwd().removesuffix(" (deleted)")
             else:
                 continue
-            if at and Path(at).is_relative_to(folder) and _runs(process):
+            if at and Path(at).is_relative_to(folder) and _sees_our_files(process) and _runs(process):
                 yield process
 
 
@@ -272,6 +273,14 @@ def _started(process: psutil.Process) -> str:
         return f"{boot}/{stat.rpartition(')')[2].split()[19]}"
     except (FileNotFoundError, PermissionError):
         return f"{process.create_time():.1f}"
+
+
+def _sees_our_files(process: psutil.Process) -> bool:
+    """Whether a path means the same to that process as to us; where the system cannot tell, it does."""
+    try:
+        return os.path.samestat(os.stat(f"/proc/{process.pid}/ns/mnt"), os.stat("/proc/self/ns/mnt"))
+    except FileNotFoundError:
+        return True
 
 
 def _runs(process: psutil.Process) -> bool:

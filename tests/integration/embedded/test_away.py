@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,10 +15,12 @@ import psutil
 import psycopg
 import pytest
 
+from tests.servers import wait_for
 from workbench.embedded import EmbeddedPostgres, place
 from workbench.embedded.away import read_record
 from workbench.embedded.binaries import copy_programs, find_postgres
 from workbench.embedded.orphans import Orphan, find_orphans, find_unclaimed, remove_orphan
+from workbench.embedded.process import living_in
 from workbench.settings import Settings
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="what root does can be seen as root only")
@@ -203,3 +207,22 @@ def test_a_copy_is_whole_or_not_there(folder: Path) -> None:
     copied = copy_programs(find_postgres(), folder)
     assert copied.root == folder / installed()
     assert Path(copied.program("postgres")).stat().st_mode & 0o005 == 0o005
+
+
+def test_a_container_s_server_at_the_same_path_is_not_ours(folder: Path) -> None:
+    """What a path means is another thing in each mount namespace."""
+    program = folder / "postgres"
+    program.write_text("#!/bin/sh\nsleep 60 & wait\n")
+    program.chmod(0o755)
+    words = [str(program), "-D", str(folder / "data")]
+    with (
+        subprocess.Popen(words, start_new_session=True) as ours,
+        subprocess.Popen(["unshare", "--mount", *words], start_new_session=True) as theirs,
+    ):
+        try:
+            wait_for(lambda: psutil.Process(theirs.pid).name() == "postgres", "both run")
+            wait_for(lambda: psutil.Process(ours.pid).name() == "postgres", "both run")
+            assert [process.pid for process in living_in(folder)] == [ours.pid]
+        finally:
+            for process in (ours, theirs):
+                os.killpg(process.pid, signal.SIGKILL)
