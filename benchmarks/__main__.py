@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import BenchmarkSize, Report, WrongResult
+from benchmarks.session import session_folder
 from benchmarks.turns import CandidateFailed, say
 from workbench.version import __version__
 
@@ -116,4 +117,5 @@ def _end(*_: object) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, _end)
-    sys.exit(main())
+    with session_folder("bench"):
+        sys.exit(main())

@@ -6,6 +6,7 @@ import argparse
 import importlib
 import json
 import math
+from pathlib import Path
 from typing import Any, cast
 
 import pandas as pd
@@ -18,6 +19,8 @@ from workbench.backtest.sweep import SweepResult, sweep
 from workbench.backtest.sweep.executors.dask_cluster import private_cluster
 from workbench.backtest.sweep.store import METRICS
 from workbench.errors import StrategyError
+from workbench.home.temporary import temporaries_in
+from workbench.settings import Settings
 
 
 @flow(name="sweep-strategy", flow_run_name="{strategy}")
@@ -67,7 +70,8 @@ def sweep_strategy(
     """
     tried = _find(strategy)
     logger = get_run_logger()
-    with Workbench() as wb, _on_dask(scheduler, workers) as dask:
+    home = Settings.load().home
+    with Workbench() as wb, temporaries_in(home), _on_dask(scheduler, workers, home) as dask:
         bars = wb.data_ingestion.load_market_data(symbols, start, end, source=source)
         found = sweep(tried, bars, grid, cluster=dask.client, store=store, progress=False, **(rules or {}))
         logger.info("%s", found)
@@ -95,10 +99,10 @@ def _find(strategy: str) -> Strategy:
     return found
 
 
-def _on_dask(scheduler: str | None, workers: int) -> DaskTaskRunner:
+def _on_dask(scheduler: str | None, workers: int, home: Path) -> DaskTaskRunner:
     if scheduler is not None:
         return DaskTaskRunner(address=scheduler)
-    return DaskTaskRunner(cluster_class=private_cluster, cluster_kwargs={"workers": workers})
+    return DaskTaskRunner(cluster_class=private_cluster, cluster_kwargs={"workers": workers, "home": home})
 
 
 def _figures(found: SweepResult, top: pd.DataFrame, bars: pd.DataFrame) -> pd.DataFrame:

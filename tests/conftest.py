@@ -13,9 +13,12 @@ import pytest
 from pydantic import SecretStr
 
 from tests.servers import Postgres, ServerPark, server_park
+from tests.session import pytest_configure, pytest_unconfigure
 from workbench import Workbench
 from workbench.db.roles import role_url
 from workbench.settings import Settings
+
+__all__ = ["pytest_configure", "pytest_unconfigure"]
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

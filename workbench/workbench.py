@@ -351,9 +351,11 @@ class Workbench:
         >>> found.heatmap("fast", "slow")
         """
         from workbench.backtest import sweep
+        from workbench.home.temporary import temporaries_in
 
         options.setdefault("store", self.settings.home / "sweeps")
-        found = sweep(strategy, bars, grid, **options)
+        with temporaries_in(self.settings.home):
+            found = sweep(strategy, bars, grid, **options)
         if "_endpoints" in self.__dict__:
             self.trials.store_or_warn()
         return found
@@ -727,7 +729,7 @@ class Workbench:
         except ServerError:
             # Nothing runs yet: it is started below.
             pass
-        return self._stack.start_servers()
+        return self._stack.start_servers(_tell_what_lasts)
 
     def _count_trials(self) -> None:
         """From now on, whatever is tried in this process is counted in this database, until its end."""
@@ -767,3 +769,12 @@ class Workbench:
                 overflow=self.settings.pool_overflow,
             )
         return self._pools[service]
+
+
+def _tell_what_lasts(step: str) -> None:
+    """Of what a start does, tell what people must know later: what became of an earlier home's data."""
+    from workbench.embedded.place import EARLIER_HOME
+    from workbench.terminal import warn
+
+    if step.startswith(EARLIER_HOME):
+        warn(step)

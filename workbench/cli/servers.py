@@ -1,4 +1,4 @@
-"""The commands about servers: up, down, status, doctor, db."""
+"""The commands about servers: up, down, clean, status, doctor, db."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from rich.table import Table
 from workbench.db.roles import READONLY_ROLE, admin_url, role_url
 from workbench.errors import ServerError
 from workbench.settings import Settings
-from workbench.terminal import SAY, TELL, as_json, fail, note, step, steps
+from workbench.terminal import SAY, TELL, as_json, fail, note, step, steps, warn
 
 if TYPE_CHECKING:
-    from workbench.stack import ServiceStatus
+    from workbench.stack import ServiceStatus, Stack
     from workbench.stack.schedules import Schedules
 
-__all__ = ["db", "doctor", "down", "status", "up"]
+__all__ = ["clean", "db", "doctor", "down", "status", "up"]
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
@@ -34,6 +34,7 @@ def up(
     ] = False,
 ) -> None:
     """Start PostgreSQL, Valkey, Prefect, a worker and the event relay; keep them running."""
+    from workbench.embedded.place import EARLIER_HOME
     from workbench.stack import Stack
 
     stack = Stack(Settings.load())
@@ -41,8 +42,17 @@ def up(
         step("Starting; Ctrl-C stops everything")
         stack.supervise(progress=step)
         return
+    told: list[str] = []
     with steps("Starting") as tell:
-        endpoints = stack.up(tell)
+
+        def note_step(text: str) -> None:
+            tell(text)
+            told.append(text)
+
+        endpoints = stack.up(note_step)
+    for text in told:
+        if text.startswith(EARLIER_HOME) and TELL.is_terminal:
+            warn(text)  # the spinner is gone, and with it what it showed
     step(f"Prefect's pages: {endpoints.prefect_ui_url}")
     if endpoints.prefect_auth_string:
         step(f"sign in there with: {endpoints.prefect_auth_string}")
@@ -50,14 +60,21 @@ def up(
 
 
 def down(
+    purge: Annotated[
+        bool, typer.Option("--purge", help="Then remove the home, with all data in it, for good.")
+    ] = False,
     yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="End JupyterLab and its kernels without asking.")
+        bool, typer.Option("--yes", "-y", help="End JupyterLab and its kernels, and purge, without asking.")
     ] = False,
 ) -> None:
     """Stop everything that runs for this home, JupyterLab and its kernels included."""
     from workbench.stack import Stack
 
-    stack = Stack(Settings.load())
+    settings = Settings.load()
+    stack = Stack(settings)
+    if purge:
+        _purge(settings, stack, yes)
+        return
     labs = stack.labs()
     if labs:
         step("on this home work:")
@@ -75,6 +92,80 @@ def down(
             stack.end_labs(labs)
         stopped = [lab.what for lab in labs] + stack.down(tell)
     step(f"stopped {', '.join(stopped)}" if stopped else "nothing was running")
+
+
+def _purge(settings: Settings, stack: Stack, yes: bool) -> None:
+    from workbench.stack.purge import look_at_home
+
+    doomed = look_at_home(settings.home)
+    labs = stack.labs()
+    if doomed.folders:
+        warn("this removes for good, with every row, run and promoted notebook in it:")
+        for folder, size in doomed.folders.items():
+            note(f"{folder} ({size / 1e6:,.0f} MB)")
+        for link in doomed.links:
+            note(f"{link} is a link; what it leads to, {link.readlink()}, is left")
+        if settings.database_url is not None:
+            note("the databases and roles on your own server are left")
+        for lab in labs:
+            note(f"ended: {lab}")
+        _ask(yes, "Remove it?", "removes a home for good")
+    with steps("Removing") as tell:
+        if labs:
+            tell("JupyterLab and its kernels")
+            stack.end_labs(labs)
+        stopped = [lab.what for lab in labs] + stack.purge(tell)
+    if stopped:
+        step(f"stopped {', '.join(stopped)}")
+    if doomed.folders:
+        step(f"removed {sum(doomed.folders.values()) / 1e6:,.0f} MB")
+    else:
+        step(f"there is no home {settings.home}")
+
+
+def clean(
+    orphans: Annotated[
+        bool, typer.Option("--orphans", help="Also what homes that are gone left in /var/lib/workbench.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove orphans without asking.")] = False,
+) -> None:
+    """Remove what killed runs and sweeps left in this home; with --orphans, what homes that are gone left."""
+    from workbench.embedded.orphans import find_orphans, find_unclaimed, remove_orphan
+    from workbench.home.temporary import sweep_home
+
+    swept = sweep_home(Settings.load().home.resolve())
+    for path in swept:
+        note(str(path))
+    step(f"removed {len(swept)} that killed runs left" if swept else "killed runs left nothing here")
+    if not orphans:
+        return
+    found = find_orphans()
+    for folder in find_unclaimed():
+        warn(f"{folder} is left: it does not say whose it is; its home's next start notes that")
+    if not found:
+        step("there are no orphans")
+        return
+    warn("no home needs these:")
+    for orphan in found:
+        note(str(orphan))
+    _ask(yes, f"Remove {'it' if len(found) == 1 else 'them'}?", "removes data for good")
+    removed = []
+    with steps("Removing") as tell:
+        for orphan in found:
+            tell(str(orphan.path))
+            if remove_orphan(orphan):
+                removed.append(orphan.size)
+    step(f"removed {sum(removed) / 1e6:,.0f} MB")
+
+
+def _ask(yes: bool, question: str, what: str) -> None:
+    """Have a person agree; where nobody can be asked, `--yes` must have been said."""
+    if yes:
+        return
+    if not (sys.stdin.isatty() and TELL.is_terminal):
+        raise ServerError(f"this {what} and nobody can be asked here; nothing was removed. Say so with --yes")
+    if not typer.confirm(question, err=True):
+        raise ServerError("nothing was removed")
 
 
 def status(json: Json = False) -> None:

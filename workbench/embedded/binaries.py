@@ -115,8 +115,7 @@ def wheel_version(distribution: str) -> str:
 def copy_programs(programs: PostgresPrograms, place: Path) -> PostgresPrograms:
     """A copy of PostgreSQL below `place` that every account can read and run; an earlier one is used again.
 
-    Copies of other versions are removed; nothing runs from them, since only the holder of the start lock
-    comes here, with the server down.
+    To be called by one process at a time; copies that others left half made are not looked at.
 
     Raises
     ------
@@ -129,8 +128,6 @@ def copy_programs(programs: PostgresPrograms, place: Path) -> PostgresPrograms:
         return copied
     fresh = place / f"postgresql.new-{secrets.token_hex(4)}"
     try:
-        for old in place.glob("postgresql[.-]*"):
-            shutil.rmtree(old, ignore_errors=True)
         target = PostgresPrograms(fresh, programs.wheel)
         for source, destination in zip(programs.folders(), target.folders(), strict=True):
             # The headers and static libraries are for compilers.

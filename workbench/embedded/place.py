@@ -7,8 +7,8 @@ import hashlib
 import os
 import secrets
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from workbench.embedded.accounts import (
@@ -20,16 +20,20 @@ from workbench.embedded.accounts import (
     run_as,
     server_account,
 )
-from workbench.embedded.binaries import PostgresPrograms, copy_programs, find_postgres
+from workbench.embedded.away import let_go, set_aside, shared_programs
+from workbench.embedded.binaries import PostgresPrograms, find_postgres
 from workbench.errors import ServerError
 
-__all__ = ["AWAY", "CLUSTER_ID", "Place", "away_folder", "existing_cluster", "find_place"]
+__all__ = ["AWAY", "CLUSTER_ID", "EARLIER_HOME", "Place", "away_folder", "existing_cluster", "find_place"]
 
 AWAY = Path("/var/lib/workbench")
 """Where the clusters of homes are that PostgreSQL's account cannot reach, a folder for each home."""
 
 CLUSTER_ID = "workbench.id"
 """A file in each cluster with the id that its home's secrets hold, too."""
+
+EARLIER_HOME = "An earlier home"
+"""How a step begins that is to be read, and not only seen pass by."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +71,14 @@ def existing_cluster(home: Path) -> Path | None:
     return None
 
 
-def find_place(home: Path, postgres_user: str | None, cluster_id: str) -> Place:
+def find_place(
+    home: Path, postgres_user: str | None, cluster_id: str, tell: Callable[[str], None] = lambda _: None
+) -> Place:
     """Where the cluster is, or where a new one can be; folders for a new one are made.
 
     As root, the cluster stays in the home if PostgreSQL's account can really use the home and the wheel;
-    else it goes, with a copy of the programs, to `/var/lib/workbench/<12 digits of the home's hash>`.
-    No existing folder's permissions are changed.
+    else it goes to `/var/lib/workbench/<12 digits of the home's hash>`, and runs from a copy of the programs
+    that all such homes share. No existing folder's permissions are changed.
 
     Parameters
     ----------
@@ -82,22 +88,23 @@ def find_place(home: Path, postgres_user: str | None, cluster_id: str) -> Place:
         `Settings.postgres_user`.
     cluster_id : str
         The id in the home's secrets: a cluster away from home with another id was an earlier home's.
+    tell : callable, optional
+        Told where the data of an earlier home go.
     """
     programs = find_postgres()
     data = existing_cluster(home)
     away = away_folder(home)
     if data is not None and data.parent == away and read_id(data) != cluster_id:
-        _set_aside(away)
+        _tell_aside(*set_aside(away, home), home, tell)
         data = None
     if data is not None:
-        return _place_of(data, away, programs)
+        return _place_of(data, home, programs)
     in_home = home / "postgres"
     _refuse_foreign(in_home)
     account = server_account(postgres_user)
     if account is None or (can_run(account, programs) and _can_use(account, home)):
         return Place(in_home, account, programs)
-    _make_away(away)
-    return Place(away / "postgres", account, _copied(programs, away, account))
+    return Place(away / "postgres", account, _copied(programs, home, account))
 
 
 def read_id(data: Path) -> str | None:
@@ -114,7 +121,7 @@ def can_run(account: Account, programs: PostgresPrograms) -> bool:
     return all(done.returncode == 0 for done in starts) and are_readable(account, programs.folders())
 
 
-def _place_of(data: Path, away: Path, programs: PostgresPrograms) -> Place:
+def _place_of(data: Path, home: Path, programs: PostgresPrograms) -> Place:
     """An existing cluster is run by whoever owns it: PostgreSQL insists."""
     owner = account_of(data)
     if os.geteuid() != 0:
@@ -133,10 +140,13 @@ def _place_of(data: Path, away: Path, programs: PostgresPrograms) -> Place:
             f"The account {owner.name}, which runs PostgreSQL, can no longer reach {data}; give it back the "
             "permission to enter the folders above it, or move the cluster's folder."
         )
+    away = away_folder(home)
     if data.parent != away and can_run(owner, programs):
+        if away.is_dir():
+            # From a time when the account could not reach the wheel's own programs.
+            let_go(away)
         return Place(data, owner, programs)
-    _make_away(away)
-    return Place(data, owner, _copied(programs, away, owner))
+    return Place(data, owner, _copied(programs, home, owner))
 
 
 def _can_use(account: Account, folder: Path) -> bool:
@@ -166,8 +176,10 @@ def _make_away(away: Path) -> None:
         ) from error
 
 
-def _copied(programs: PostgresPrograms, away: Path, account: Account) -> PostgresPrograms:
-    copied = copy_programs(programs, away)
+def _copied(programs: PostgresPrograms, home: Path, account: Account) -> PostgresPrograms:
+    away = away_folder(home)
+    _make_away(away)
+    copied = shared_programs(programs, away, home)
     if not can_run(account, copied):
         raise ServerError(
             f"The account {account.name} cannot run PostgreSQL's programs in {copied.root}, either; set "
@@ -176,9 +188,12 @@ def _copied(programs: PostgresPrograms, away: Path, account: Account) -> Postgre
     return copied
 
 
-def _set_aside(away: Path) -> None:
-    """Keep the data of an earlier home of the same path: it is not ours to delete, and not ours to open."""
-    os.rename(away, away.with_name(f"{away.name}.old-{datetime.now(UTC):%Y%m%dT%H%M%S}"))
+def _tell_aside(aside: Path, older: list[Path], home: Path, tell: Callable[[str], None]) -> None:
+    gone = f"; {len(older)} older ones were removed" if older else ""
+    tell(
+        f"{EARLIER_HOME} at {home} was deleted: its PostgreSQL data are kept in {aside} "
+        f"(workbench clean --orphans removes them){gone}"
+    )
 
 
 def _refuse_foreign(data: Path) -> None:

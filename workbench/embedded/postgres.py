@@ -13,9 +13,9 @@ import psutil
 
 from workbench.embedded.accounts import account_of, clean_environment
 from workbench.embedded.cluster import SUPERUSER, make_cluster, refuse_other_version
-from workbench.embedded.place import Place, existing_cluster, find_place, read_id
+from workbench.embedded.place import Place, away_folder, existing_cluster, find_place, read_id
 from workbench.embedded.ports import LOOPBACK, RememberedPort
-from workbench.embedded.process import ManagedProcess, is_alive, stop_process, wait_until
+from workbench.embedded.process import ManagedProcess, is_alive, living_in, stop_process, wait_until
 from workbench.errors import ServerError
 from workbench.home.folders import make_home
 from workbench.home.locks import exclusive
@@ -28,6 +28,8 @@ _TRIES = 5
 # After a crash the server first replays its log, which can take minutes on a slow disk.
 _START_PATIENCE = 600.0
 _STOP_PATIENCE = 120.0
+# A server whose data were deleted cannot write them; one away from home has seconds, and recovers later.
+_STRAY_PATIENCE = 20.0
 
 
 @dataclass(frozen=True)
@@ -108,14 +110,26 @@ class EmbeddedPostgres:
         two minutes is ended by force; it then recovers at the next start.
         """
         if not self._home.is_dir():
-            return False
+            # Nothing is made where there is no home, not even a lock.
+            return self._stop_strays()
         with exclusive(self._lock, patience=_START_PATIENCE, doing="starting or stopping the servers"):
             postmaster = self.running()
             pid = postmaster.pid if postmaster else self._process.pid()
             if pid is not None:
                 stop_process(pid, first=signal.SIGINT, patience=_STOP_PATIENCE)
             self._process.pid_file.unlink(missing_ok=True)
-            return pid is not None
+            return self._stop_strays() or pid is not None
+
+    def _stop_strays(self) -> bool:
+        """End servers on our data folders that no file of the home tells of: it was deleted meanwhile."""
+        strays = [
+            process
+            for folder in (self._home / "postgres", away_folder(self._home) / "postgres")
+            for process in living_in(folder)
+        ]
+        for process in strays:
+            stop_process(process.pid, first=signal.SIGINT, patience=_STRAY_PATIENCE)
+        return bool(strays)
 
     def _is_ours(self) -> bool:
         """Whether the cluster was made with the secrets that the home has now."""
@@ -126,13 +140,15 @@ class EmbeddedPostgres:
         if existing_cluster(self._home) is not None and not self._is_ours():
             self._refuse_or_stop_strange()
         postmaster = self.running()
+        if postmaster is None:
+            self._stop_strays()
         if postmaster is not None and not postmaster.ready:
             progress("Waiting for PostgreSQL, which is starting")
             postmaster = self._settle(postmaster.pid)
         if postmaster is not None:
             return postmaster
         cluster_id = self._secrets.get("cluster")
-        place = find_place(self._home, self._postgres_user, cluster_id)
+        place = find_place(self._home, self._postgres_user, cluster_id, progress)
         if not place.data.exists():
             progress(f"Making a PostgreSQL cluster in {place.data}")
             make_cluster(place, self._secrets.get("postgres"), cluster_id)

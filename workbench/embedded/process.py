@@ -18,7 +18,7 @@ from workbench.errors import ServerError
 from workbench.home.files import replace_file
 from workbench.home.folders import private_folder
 
-__all__ = ["MARK", "ManagedProcess", "is_alive", "marked", "stop_process", "wait_until"]
+__all__ = ["MARK", "ManagedProcess", "is_alive", "living_in", "marked", "stop_process", "wait_until"]
 
 MARK = "WORKBENCH_STACK"
 """The environment variable by which processes of one home are known; it holds the home."""
@@ -224,6 +224,27 @@ def marked(home: Path) -> Iterator[psutil.Process]:
             continue
 
 
+def living_in(folder: Path) -> Iterator[psutil.Process]:
+    """The living servers whose data are below that folder, also where it was deleted since.
+
+    PostgreSQL is known by its command line, Valkey and Redis by the folder that they work in. In a container,
+    the same path is another folder: servers that see other file systems than we do are not among them.
+    """
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            name = process.name()
+            if name == "postgres":
+                # Its children write what they do where their command line was, and have no such words.
+                words = process.cmdline()
+                at = words[words.index("-D") + 1] if "-D" in words[:-1] else ""
+            elif name in {"valkey-server", "redis-server"}:
+                at = process.cwd().removesuffix(" (deleted)")
+            else:
+                continue
+            if at and Path(at).is_relative_to(folder) and _sees_our_files(process) and _runs(process):
+                yield process
+
+
 def wait_until(condition: Callable[[], bool], seconds: float, *, every: float = 0.05) -> bool:
     """Ask again and again until `condition()` is true; False if that took more than `seconds`."""
     deadline = time.monotonic() + seconds
@@ -252,6 +273,14 @@ def _started(process: psutil.Process) -> str:
         return f"{boot}/{stat.rpartition(')')[2].split()[19]}"
     except (FileNotFoundError, PermissionError):
         return f"{process.create_time():.1f}"
+
+
+def _sees_our_files(process: psutil.Process) -> bool:
+    """Whether a path means the same to that process as to us; where the system cannot tell, it does."""
+    try:
+        return os.path.samestat(os.stat(f"/proc/{process.pid}/ns/mnt"), os.stat("/proc/self/ns/mnt"))
+    except FileNotFoundError:
+        return True
 
 
 def _runs(process: psutil.Process) -> bool:

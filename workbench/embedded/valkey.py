@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from workbench.embedded.accounts import clean_environment
 from workbench.embedded.binaries import find_valkey
 from workbench.embedded.ports import LOOPBACK, RememberedPort
-from workbench.embedded.process import ManagedProcess, is_alive, stop_process, wait_until
+from workbench.embedded.process import ManagedProcess, is_alive, living_in, stop_process, wait_until
 from workbench.errors import ServerError
 from workbench.home.files import replace_file
 from workbench.home.folders import private_folder
@@ -104,7 +101,11 @@ class EmbeddedValkey:
     def stop(self) -> bool:
         """Stop the server, its data written; True if it was running."""
         if not self._home.is_dir():
-            return False
+            # Nothing is made where there is no home, not even a lock.
+            strays = [process.pid for process in living_in(self.data)]
+            for pid in strays:
+                stop_process(pid, patience=_STOP_PATIENCE)
+            return bool(strays)
         with exclusive(self._lock, patience=_START_PATIENCE, doing="starting or stopping Valkey"):
             pids = set(self._pids())
             for pid in pids:
@@ -172,13 +173,7 @@ class EmbeddedValkey:
         known = self._process.pid()
         if known is not None:
             yield known
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error, OSError):
-                if process.pid == known or process.name() != "valkey-server":
-                    continue
-                # A folder that was deleted since is shown with a remark.
-                if process.cwd().removesuffix(" (deleted)") == str(self.data) and is_alive(process.pid):
-                    yield process.pid
+        yield from (process.pid for process in living_in(self.data) if process.pid != known)
 
 
 def _info(port: int, password: str) -> dict[str, str] | None:

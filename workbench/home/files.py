@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 from pathlib import Path
@@ -28,11 +29,13 @@ def replace_file(path: Path, content: str | bytes, *, mode: int = 0o644) -> None
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode & 0o600)
     try:
         with os.fdopen(descriptor, "wb") as stream:
+            # Held while it is written, so that `workbench.home.temporary` sees which ones were abandoned.
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             stream.write(data)
             stream.flush()
             os.fchmod(stream.fileno(), mode)
             os.fsync(stream.fileno())
-        os.replace(fresh, path)
+            os.replace(fresh, path)
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise

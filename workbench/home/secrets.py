@@ -62,6 +62,10 @@ class Secrets:
         """The secret of that name, or None; makes nothing."""
         return self._read().get(name)
 
+    def all(self) -> dict[str, str]:
+        """Every secret by its name; empty where there is no file."""
+        return self._read()
+
     def exists(self) -> bool:
         """Whether any secret was made yet."""
         return self.path.exists()

@@ -10,7 +10,6 @@ import functools
 import json
 import logging
 import re
-import tempfile
 import threading
 import time
 import warnings
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import NotebookError
 from workbench.home.files import replace_file
 from workbench.home.folders import private_folder
+from workbench.home.temporary import TemporaryFolder
 from workbench.promotion.html import FAILURE_TAG, write_html
 from workbench.promotion.parameters import NotebookParameters
 from workbench.promotion.supervision import CellError, Progress, Supervision
@@ -70,6 +70,7 @@ def execute_notebook(
     timeout_seconds: float | None = None,
     progress: Progress | None = None,
     about: Callable[[], Sequence[tuple[str, str]]] = tuple,
+    home: Path | None = None,
 ) -> ExecutedNotebook:
     """Run `notebook` from a clean kernel of this Python; keep its output and an HTML page of it.
 
@@ -91,6 +92,9 @@ def execute_notebook(
         Called in this thread as `progress(code cells done, code cells in all, what runs now)`.
     about : callable, optional
         Asked after the run what the page is to say of it, as `write_html` takes it.
+    home : Path, optional
+        Where the run's temporary folder is made, which goes with it or, if it is killed, at the next start.
+        Default: the system's temporary folder.
 
     Raises
     ------
@@ -105,8 +109,7 @@ def execute_notebook(
     cwd = notebook.parent if cwd is None else Path(cwd).absolute()
     if not cwd.is_dir():
         raise NotebookError(f"{notebook.name} cannot run in {cwd}: there is no such folder.")
-    with tempfile.TemporaryDirectory(prefix="workbench-", ignore_cleanup_errors=True) as folder:
-        scratch = Path(folder)
+    with TemporaryFolder("run", home) as scratch:
         source = scratch / notebook.name
         document = read_notebook(notebook)
         source.write_text(json.dumps(document), encoding="utf-8")
@@ -115,7 +118,7 @@ def execute_notebook(
         given = declared.validate(parameters)
         output, page = output_paths(notebook, output_folder)
         private_folder(output.parent)
-        partial = output.with_name(f".{output.stem}.partial.ipynb")
+        partial = scratch / f".{notebook.name}"
         # Here, because jupyter_client and nbclient take a third of a second to import.
         from workbench.promotion.kernel import RunKernel
 

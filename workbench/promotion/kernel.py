@@ -138,7 +138,7 @@ class RunKernel:
             client_factory=_Client,
             connection_file=str(scratch / "kernel.json"),
             # Sockets in a private folder: no ports that a neighbour could take in between. The system
-            # allows their names 107 bytes, so below a very long TMPDIR it has to be ports.
+            # allows their names 107 bytes, so in a home whose path has more than 77 it has to be ports.
             transport="ipc" if len(os.fsencode(scratch / "kernel-ipc-1")) <= 107 else "tcp",
             log=unheard(),
         )

@@ -146,6 +146,7 @@ def run_notebook(
             timeout_seconds=timeout_seconds,
             progress=progress,
             about=lambda: _about(runs, run_id),
+            home=settings.home,
         )
     except BaseException as error:
         _record_failure(runs, run_id, error, *output_paths(path, output_folder))

@@ -14,6 +14,7 @@ from sqlalchemy.engine import make_url
 
 from workbench.embedded.accounts import server_account
 from workbench.embedded.binaries import find_postgres, find_valkey, wheel_version
+from workbench.embedded.orphans import find_orphans, find_unclaimed, folder_size
 from workbench.embedded.place import existing_cluster
 from workbench.embedded.ports import RememberedPort, is_free
 from workbench.errors import ServerError, SettingsError, WorkbenchError
@@ -53,6 +54,7 @@ def findings_of(settings: Settings) -> list[Finding]:
         lambda: _connections(settings),
         lambda: _events(settings),
         lambda: _dask(settings),
+        _orphans,
         _prefect_profile,
     ]
     return [finding for check in checks for finding in check()]
@@ -123,7 +125,25 @@ def _account(settings: Settings, home: Path) -> Iterator[Finding]:
         yield Finding(
             "ok",
             f"PostgreSQL's data are in {data.parent}: the account that runs it cannot reach {home}",
-            "Deleting the home does not delete that folder.",
+            "workbench down --purge removes both; deleting the home does not delete that folder.",
+        )
+
+
+def _orphans() -> Iterator[Finding]:
+    if os.geteuid() != 0:
+        return  # clusters lie away from home only where root starts them
+    orphans = find_orphans()
+    if orphans:
+        total = sum(orphan.size for orphan in orphans) / 1e6
+        several = "; ".join(map(str, orphans))
+        yield Finding(
+            "warn", f"{total:,.0f} MB that no home needs: {several}", "workbench clean --orphans removes it."
+        )
+    for folder in find_unclaimed():
+        yield Finding(
+            "warn",
+            f"{folder} ({folder_size(folder) / 1e6:,.0f} MB) does not say whose it is",
+            "An earlier version made it: the next start of its home notes that. If there is none, delete it.",
         )
 
 

@@ -15,7 +15,9 @@ from pathlib import Path
 from types import FrameType
 
 from workbench.embedded.process import MARK, ManagedProcess
+from workbench.errors import ServerError
 from workbench.home.locks import is_held
+from workbench.home.presence import Presence
 from workbench.stack.pauses import Pauses
 from workbench.stack.state import SUPERVISOR, StateFile, supervisor_lock
 
@@ -40,8 +42,16 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, told)
     state, pauses = StateFile(home), Pauses()
+    try:
+        presence = Presence(home)
+    except ServerError as error:
+        logger.warning("%s", error)
+        return 0
     while not end.wait(_LOOK_EVERY):
         try:
+            if presence.is_gone():
+                logger.warning("the home %s is gone, or another one is there now: ending", home)
+                return 0
             found = state.read()
             if found is None or found.phase in {"stopping", "failed"}:
                 return 0

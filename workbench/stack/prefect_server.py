@@ -10,6 +10,7 @@ import argparse
 import os
 
 from workbench.embedded.ports import LOOPBACK
+from workbench.stack.gone import end_with_home
 from workbench.stack.guard import Guard
 
 __all__ = ["main"]
@@ -28,6 +29,7 @@ def main() -> None:
     if not auth_string:
         raise SystemExit(f"{_AUTH} is not set; Prefect's server is not started without a login")
 
+    end_with_home()
     import uvicorn
     from prefect.server.api.server import create_app
 

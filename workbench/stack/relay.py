@@ -9,6 +9,7 @@ import sys
 
 from workbench.errors import WorkbenchError
 from workbench.settings import Settings
+from workbench.stack.gone import end_with_home
 from workbench.stack.stack import Stack
 
 
@@ -23,6 +24,7 @@ def main() -> int:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logger = logging.getLogger("workbench.relay")
     try:
+        end_with_home()
         settings = Settings.load()
         endpoints = Stack(settings).endpoints()
     except WorkbenchError as error:

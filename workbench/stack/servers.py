@@ -94,6 +94,21 @@ class Servers:
         """Whether anything can be stored: False before the first start of an embedded PostgreSQL."""
         return self.postgres is None or self.postgres.data() is not None
 
+    def pids(self) -> dict[str, int | None]:
+        """The embedded ones' processes by name, as they stop; None for what does not run."""
+        postgres = self.postgres.running() if self.postgres else None
+        valkey = self.valkey.running() if self.valkey else None
+        return {
+            "Valkey": valkey.pid if valkey else None,
+            "PostgreSQL": postgres.pid if postgres else None,
+        }
+
+    def data_folders(self) -> list[Path]:
+        """Where the embedded ones keep their data, as far as there are any."""
+        postgres = self.postgres.data() if self.postgres else None
+        valkey = self.valkey.data if self.valkey else None
+        return [folder for folder in (postgres, valkey) if folder is not None]
+
     def connections(self) -> int:
         """How many clients the embedded ones have at this moment, but for the one that asks."""
         return self._postgres_clients() + self._valkey_clients()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,8 +15,10 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
+import psutil
+
 from workbench.embedded.ports import LOOPBACK, RememberedPort
-from workbench.embedded.process import ManagedProcess
+from workbench.embedded.process import ManagedProcess, marked
 from workbench.errors import ServerError
 from workbench.home.folders import private_folder
 from workbench.home.secrets import Secret, Secrets
@@ -126,9 +131,8 @@ class Services:
             options = ["--pool", pool, "--type", "process", "--name", name]
             # Prefect keeps its runs' folders in <temporary folder>/runner_storage, one for everyone on the
             # machine: whoever comes second may not write there. So the worker has one of its own.
-            scratch = private_folder(self._folder / "tmp")
-            environment = {**self._client(endpoints), "TMPDIR": str(scratch)}
-            return self._start(process, ["prefect", "worker", "start", *options], environment)
+            environment = {**self._client(endpoints), "TMPDIR": str(self._scratch())}
+            return self._start(process, ["workbench.stack.worker", *options], environment)
 
         def is_ready() -> bool:
             if endpoints.prefect_api_url is None:
@@ -143,6 +147,19 @@ class Services:
             return any(w.last_heartbeat is not None and w.last_heartbeat >= since for w in seen)
 
         return Service(process, start, is_ready, patience=120.0)
+
+    def _scratch(self) -> Path:
+        """A new temporary folder for a worker; those of earlier ones go, once no flow run works in them."""
+        above = private_folder(self._home / "tmp")
+        used = set()
+        for process in marked(self._home):
+            with contextlib.suppress(psutil.Error, OSError):
+                used.add(process.environ().get("TMPDIR"))
+        # An earlier version had them in Prefect's folder.
+        for old in (*above.glob("worker-????????"), self._folder / "tmp"):
+            if str(old) not in used and not old.is_symlink():
+                shutil.rmtree(old, ignore_errors=True)
+        return Path(tempfile.mkdtemp(prefix="worker-", dir=above))
 
     def _relay(self, endpoints: Endpoints) -> Service:
         process = self.processes[RELAY]

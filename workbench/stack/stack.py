@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from workbench.embedded.process import ManagedProcess, marked, stop_process, wait_until
+from workbench.embedded.process import ManagedProcess, is_alive, marked, stop_process, wait_until
 from workbench.errors import ServerError
 from workbench.home.folders import make_home
 from workbench.home.locks import exclusive, is_held
+from workbench.home.presence import Presence
 from workbench.settings import Settings
 from workbench.stack.environment import process_environment
+from workbench.stack.gone import role_of_process
 from workbench.stack.guardian import GUARDIAN
 from workbench.stack.look import claim, looking
 from workbench.stack.model import Endpoints, Finding, Progress, ServiceStatus
@@ -144,7 +146,13 @@ class Stack:
         """
         tell = progress or _quiet
         self._make_home()
-        with exclusive(self._home / "run" / "up.lock", patience=_UP_PATIENCE, doing="starting the stack"):
+        with (
+            contextlib.closing(Presence(self._home)) as presence,
+            exclusive(self._home / "run" / "up.lock", patience=_UP_PATIENCE, doing="starting the stack"),
+        ):
+            if presence.is_gone():
+                # Whoever held the lock removed the home.
+                raise ServerError(f"The home {self._home} was removed meanwhile; start it once more.")
             if not self.is_up():
                 self._await_supervisor(tell)
         return self.endpoints()
@@ -166,7 +174,8 @@ class Stack:
         ServerError
             It runs already, or something cannot be started.
         """
-        self._make_home()
+        if not again:
+            self._make_home()
         Supervisor(
             self._settings, self.start_servers, progress or logger.info, guarded=guarded, again=again
         ).run()
@@ -186,30 +195,75 @@ class Stack:
     def down(self, progress: Progress | None = None) -> list[str]:
         """Stop everything that runs for this home, whoever started it; return the names of what ran.
 
-        All but JupyterLab and its kernels: see `labs`.
+        All but JupyterLab and its kernels: see `labs`. Also what runs for a home that was deleted meanwhile.
         """
         tell = progress or _quiet
         if not self._home.is_dir():
-            return []
+            return self._end_remains(tell)
         with exclusive(self._home / "run" / "up.lock", patience=_UP_PATIENCE, doing="starting or stopping"):
-            ran = self._running()
-            # First, and once more: a supervisor that still runs may have started another one meanwhile.
-            self._guardian.stop()
-            # What it started is stopped below, each with its own patience.
-            if self._supervisor.stop(patience=_DOWN_PATIENCE, family=False):
-                tell("Stopped supervisor")
-            self._guardian.stop()
-            for name in reversed(self._services.names()):
-                if self._services.processes[name].stop():
-                    tell(f"Stopped {name}")
-            for process in list(marked(self._home)):
-                # Such as a flow run whose worker was killed.
-                stop_process(process.pid, patience=10.0)
-                ran.append(f"process {process.pid}")
-            ran += [name for name in self._servers.stop(tell) if name not in ran]
-            self._state.clear()
-            self.claim()
+            return self._stop_all(tell)
+
+    def purge(self, progress: Progress | None = None) -> list[str]:
+        """Stop everything of this home and remove it whole, also its folder away from home.
+
+        Returns
+        -------
+        list of str
+            The names of what ran.
+
+        Raises
+        ------
+        ServerError
+            It is not a home of ours, something else lies in it, or something cannot be removed.
+        """
+        from workbench.stack.purge import look_at_home, remove_home
+
+        tell = progress or _quiet
+        look_at_home(self._settings.home)
+        with contextlib.ExitStack() as held:
+            if (self._home / "run").is_dir():
+                # Whoever wants to start it meanwhile waits, and finds the home removed.
+                lock = self._home / "run" / "up.lock"
+                held.enter_context(exclusive(lock, patience=_UP_PATIENCE, doing="removing the home"))
+                ran = self._stop_all(tell)
+            else:
+                ran = self._end_remains(tell)
+            remove_home(self._settings.home, tell)
         return ran
+
+    def _stop_all(self, tell: Progress) -> list[str]:
+        ran = self._running()
+        # First, and once more: a supervisor that still runs may have started another one meanwhile.
+        self._guardian.stop()
+        # What it started is stopped below, each with its own patience.
+        if self._supervisor.stop(patience=_DOWN_PATIENCE, family=False):
+            tell("Stopped supervisor")
+        self._guardian.stop()
+        for name in reversed(self._services.names()):
+            if self._services.processes[name].stop():
+                tell(f"Stopped {name}")
+        # Such as a flow run whose worker was killed.
+        ran += self._end_marked()
+        ran += [name for name in self._servers.stop(tell) if name not in ran]
+        self._state.clear()
+        self.claim()
+        return ran
+
+    def _end_marked(self) -> list[str]:
+        """End what carries this home's mark in its environment, whatever its files say."""
+        ended = []
+        for process in list(marked(self._home)):
+            if is_alive(process.pid):
+                ended.append(role_of_process(process))
+                stop_process(process.pid, patience=10.0)
+        return ended
+
+    def _end_remains(self, tell: Progress) -> list[str]:
+        """End what runs for a home whose folder is gone; makes nothing."""
+        ended = self._end_marked()
+        for name in ended:
+            tell(f"Stopped {name}")
+        return ended + self._servers.stop(tell)
 
     def status(self) -> list[ServiceStatus]:
         """How each service is, in plain words; starts nothing and changes nothing."""

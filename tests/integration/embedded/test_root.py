@@ -35,6 +35,11 @@ def away(settings: Settings) -> Path:
     return place.away_folder(settings.home)
 
 
+def shared_copy() -> Path:
+    """The one copy of the programs for every home, of the version that is installed."""
+    return place.AWAY / f"postgresql-{find_postgres().wheel}"
+
+
 def modes(folder: Path) -> dict[str, int]:
     return {str(path): stat.S_IMODE(path.stat().st_mode) for path in [folder, *folder.parents]}
 
@@ -68,7 +73,7 @@ def test_a_closed_clone_is_left_closed_and_the_cluster_goes_elsewhere(
     for folder in (place.AWAY, away(settings)):
         assert folder.stat().st_uid == 0
         assert stat.S_IMODE(folder.stat().st_mode) == 0o755
-    assert Path(runner(postgres).exe()).is_relative_to(away(settings))
+    assert Path(runner(postgres).exe()).is_relative_to(shared_copy())
     assert not (settings.home / "postgres").exists()
     postgres.stop()
     assert postgres.ensure() == url
@@ -87,7 +92,7 @@ def test_programs_that_it_cannot_read_are_copied(
     monkeypatch.setattr(place, "find_postgres", lambda: closed)
     postgres = EmbeddedPostgres(settings)
     postgres.ensure()
-    assert Path(runner(postgres).exe()).is_relative_to(away(settings))
+    assert Path(runner(postgres).exe()).is_relative_to(shared_copy())
     assert stat.S_IMODE(hidden.stat().st_mode) == 0o600
 
 
@@ -98,11 +103,11 @@ def test_a_cluster_in_the_home_stays_there_when_only_the_programs_get_closed(
     with psycopg.connect(url) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
     postgres.stop()
-    monkeypatch.setattr(place, "can_run", lambda account, programs: away(settings) in programs.root.parents)
+    monkeypatch.setattr(place, "can_run", lambda account, programs: place.AWAY in programs.root.parents)
     with psycopg.connect(postgres.ensure()) as connection:
         assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
     assert postgres.data() == settings.home / "postgres"
-    assert Path(runner(postgres).exe()).is_relative_to(away(settings))
+    assert Path(runner(postgres).exe()).is_relative_to(shared_copy())
 
 
 def test_a_home_that_was_closed_since_is_told(postgres: EmbeddedPostgres, settings: Settings) -> None:

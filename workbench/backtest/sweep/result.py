@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -26,6 +24,7 @@ from workbench.backtest.sweep.stage import Stage, dividends_of
 from workbench.backtest.sweep.store import METRICS, PartStore
 from workbench.backtest.sweep.totals import Totals
 from workbench.errors import SweepError
+from workbench.home.temporary import TemporaryFolder
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -68,7 +67,7 @@ class SweepResult:
         estimate: Estimate | None,
         *,
         seconds: float,
-        temporary: bool,
+        temporary: TemporaryFolder | None,
     ) -> None:
         self._job, self._store, self._totals = job, store, totals
         self.strategy = job.plan.strategy.name
@@ -77,8 +76,7 @@ class SweepResult:
         self.estimate, self.seconds = estimate, seconds
         self.n_variants, self.n_failed = totals.rows, totals.failed
         self.sharpe_variance = totals.sharpe_variance
-        if temporary:
-            weakref.finalize(self, shutil.rmtree, store.folder, ignore_errors=True)
+        self._temporary = temporary  # goes with this object
 
     def __len__(self) -> int:
         return self.n_variants

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from os import PathLike
@@ -29,6 +27,7 @@ from workbench.backtest.sweep.stage import Periods
 from workbench.backtest.sweep.store import Part, PartStore, PartWriter, gaps
 from workbench.backtest.sweep.totals import count_sweep, total_up
 from workbench.errors import StrategyError
+from workbench.home.temporary import TemporaryFolder
 
 __all__ = ["SweepInterrupted", "estimate_sweep", "sweep"]
 
@@ -126,7 +125,8 @@ def sweep(
         strategy, bars, grid, symbols=symbols, periods=periods, dividends=dividends, seed=seed,
         objective=objective, execution=Execution(**rules),
     )  # fmt: skip
-    folder = Path(tempfile.mkdtemp(prefix="workbench-sweep-")) if store is None else Path(store) / _name(job)
+    temporary = TemporaryFolder("sweep") if store is None else None
+    folder = temporary.path if temporary else Path(store or "") / _name(job)
     try:
         parts = PartStore(folder)
         parts.describe(job.facts)
@@ -136,14 +136,15 @@ def sweep(
             _raise_first(job)
         count_sweep(job, totals)
     except KeyboardInterrupt:
-        raise SweepInterrupted(_advice(job, folder, stored=store is not None)) from None
+        advice = _advice(job, None if temporary else folder)
+        if temporary:
+            temporary.remove()
+        raise SweepInterrupted(advice) from None
     except BaseException:
-        if store is None:
-            shutil.rmtree(folder, ignore_errors=True)
+        if temporary:
+            temporary.remove()
         raise
-    return SweepResult(
-        job, parts, totals, made, seconds=time.perf_counter() - started, temporary=store is None
-    )
+    return SweepResult(job, parts, totals, made, seconds=time.perf_counter() - started, temporary=temporary)
 
 
 def estimate_sweep(
@@ -251,10 +252,9 @@ def _name(job: Job) -> str:
     return f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', job.plan.strategy.name)[:60]}-{job.key[:16]}"
 
 
-def _advice(job: Job, folder: Path, *, stored: bool) -> str:
+def _advice(job: Job, folder: Path | None) -> str:
     name = job.plan.strategy.name
-    if not stored:
-        shutil.rmtree(folder, ignore_errors=True)
+    if folder is None:
         return f"The sweep of {name} was interrupted; give store='a folder' to be able to go on with it."
     done = sum(part.stop - part.start - part.skip for part in PartStore(folder).parts())
     return (

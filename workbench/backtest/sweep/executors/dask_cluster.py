@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count, islice
+from pathlib import Path
 from typing import Any, ClassVar
 
 from workbench.backtest.sweep.executors.executor import PER_WORKER, Executor, Payload, Result, Task
 from workbench.errors import SweepError
+from workbench.home.temporary import TemporaryFolder
 
 __all__ = ["DaskExecutor", "private_cluster"]
 
@@ -23,7 +25,7 @@ _SHIPPED = 3
 """So often what every task needs is sent anew, after the last worker that had it is gone."""
 
 
-def private_cluster(workers: int) -> Any:
+def private_cluster(workers: int, home: Path | None = None) -> Any:
     """Start a cluster on this machine that only its maker's client can use; it ends with its `with` block.
 
     A scheduler runs any code that it is sent, also by another account of this machine: so everyone must show
@@ -33,6 +35,9 @@ def private_cluster(workers: int) -> Any:
     ----------
     workers : int
         Processes of one thread.
+    home : Path, optional
+        Where the workers' temporary folder is made; it goes with the cluster. Default: the system's temporary
+        folder.
 
     Returns
     -------
@@ -43,11 +48,13 @@ def private_cluster(workers: int) -> Any:
     from distributed.security import Security
 
     # Without a dashboard, too, scheduler and workers tell over HTTP what runs.
-    silent: dict[str, list[str]] = {
+    silent: dict[str, Any] = {
         f"distributed.{part}.http.routes": [] for part in ("scheduler", "worker", "nanny")
     }
-    with dask.config.set(silent):
-        return LocalCluster(
+    folder = TemporaryFolder("dask", home)
+    with dask.config.set({**silent, "temporary-directory": str(folder.path)}):
+        cluster = LocalCluster(
+            local_directory=str(folder.path),
             n_workers=workers,
             threads_per_worker=1,
             host="127.0.0.1",
@@ -56,6 +63,8 @@ def private_cluster(workers: int) -> Any:
             scheduler_kwargs={"dashboard": False},
             security=Security.temporary(),
         )
+    cluster.temporary_folder = folder
+    return cluster
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ import functools
 import mmap
 import pickle
 import struct
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from workbench.home.temporary import TemporaryFolder
 
 __all__ = ["open_shipment", "shipment"]
 
@@ -36,8 +37,8 @@ def shipment(content: Any) -> Iterator[str]:
     head = cloudpickle.dumps(content, protocol=5, buffer_callback=buffers.append)
     raws = [buffer.raw() for buffer in buffers]
     sizes = struct.pack(f"<{len(raws) + 2}Q", len(raws), len(head), *(raw.nbytes for raw in raws))
-    with tempfile.TemporaryDirectory(prefix="workbench-sweep-") as folder:
-        path = Path(folder) / "shipment"
+    with TemporaryFolder("sweep") as folder:
+        path = folder / "shipment"
         with path.open("wb") as file:
             for part in (sizes, head, *raws):
                 file.write(b"\0" * (-file.tell() % _ALIGNED))
