@@ -22,8 +22,8 @@ _FEES, _CASH = 0.001, 100_000.0
 @contextlib.contextmanager
 def workbench_averages(task: Task) -> Iterator[Timed]:
     """`sweep` of the library's `sma_cross`, as one writes it in a notebook."""
-    from workbench.backtest import sweep
     from workbench.strategies import sma_cross
+    from workbench.sweep import sweep
 
     bars, windows = read_prices(task["prices"]), windows_of(task["windows"])
 
@@ -62,7 +62,7 @@ def vectorbt_at_once(task: Task, *, engine: str) -> Iterator[Timed]:
 @contextlib.contextmanager
 def workbench_python(task: Task) -> Iterator[Timed]:
     """`sweep` of a strategy in plain pandas."""
-    from workbench.backtest import sweep
+    from workbench.sweep import sweep
 
     bars, variants = read_prices(task["prices"]), task["variants"]
 

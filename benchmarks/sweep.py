@@ -36,7 +36,7 @@ _MEMORY = """
 import re, sys
 from pathlib import Path
 from benchmarks.swept import momentum, read_prices
-from workbench.backtest import Random, sweep
+from workbench.sweep import Random, sweep
 
 found = sweep(momentum, read_prices(sys.argv[1]), Random(int(sys.argv[2]), seed=1), progress=False)
 assert len(found) == int(sys.argv[2]) and len(found.best(3)) == 3
@@ -125,7 +125,7 @@ def _peak(prices: Path, variants: int) -> float:
 def _race_on_dask(prices: Path, size: BenchmarkSize) -> dict[str, float]:
     """Median seconds of the same sweep on a local cluster of one worker process, and of two."""
     from benchmarks.swept import channel, read_prices
-    from workbench.backtest import sweep
+    from workbench.sweep import sweep
 
     bars = read_prices(str(prices))
     grid = {"window": range(2, 2 + size.swept_on_dask)}
@@ -146,7 +146,7 @@ def _race_on_dask(prices: Path, size: BenchmarkSize) -> dict[str, float]:
 def _cluster(workers: int) -> Iterator[Any]:
     from distributed import Client
 
-    from workbench.backtest.sweep.executors.dask_cluster import private_cluster
+    from workbench.sweep.executors.dask_cluster import private_cluster
 
     with (
         private_cluster(workers) as cluster,

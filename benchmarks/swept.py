@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from workbench.backtest import Signals, between, strategy
-from workbench.backtest.inputs import BarArrays
-from workbench.backtest.signals import SignalArrays
+from workbench.signals.inputs import BarArrays
+from workbench.signals.signals import SignalArrays
 
 __all__ = ["METRICS", "channel", "make_prices", "momentum", "pairs", "read_prices", "windows_of"]
 

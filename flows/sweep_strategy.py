@@ -15,12 +15,12 @@ from prefect_dask import DaskTaskRunner
 
 from workbench import Workbench
 from workbench.backtest import Strategy
-from workbench.backtest.sweep import SweepResult, sweep
-from workbench.backtest.sweep.executors.dask_cluster import private_cluster
-from workbench.backtest.sweep.store import METRICS
 from workbench.errors import StrategyError
 from workbench.home.temporary import temporaries_in
 from workbench.settings import Settings
+from workbench.sweep import SweepResult, sweep
+from workbench.sweep.executors.dask_cluster import private_cluster
+from workbench.sweep.store import METRICS
 
 
 @flow(name="sweep-strategy", flow_run_name="{strategy}")

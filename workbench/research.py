@@ -16,13 +16,13 @@ from workbench.errors import BacktestError
 
 if TYPE_CHECKING:
     from workbench.backtest import BacktestResult
-    from workbench.backtest.overfitting import Honesty
-    from workbench.backtest.report import Tearsheet
-    from workbench.backtest.sweep import SweepResult
-    from workbench.backtest.validation import ValidationResult
+    from workbench.overfitting import Honesty
+    from workbench.report import Tearsheet
     from workbench.runs.trials import TrialCount
     from workbench.services.analytics import AnalyticsService
     from workbench.services.strategy_engine import StrategyEngineService
+    from workbench.sweep import SweepResult
+    from workbench.validation import ValidationResult
 
 __all__ = [
     "as_json",
@@ -55,7 +55,7 @@ def honesty_of(
     pbo, spa : float, optional
         What other tests said; they join the sentence.
     """
-    from workbench.backtest.overfitting import judge
+    from workbench.overfitting import judge
 
     return judge(
         result.returns,

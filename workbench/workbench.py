@@ -21,15 +21,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from workbench.backtest import BacktestResult, Strategy
-    from workbench.backtest.overfitting import Honesty
-    from workbench.backtest.report import Tearsheet
-    from workbench.backtest.sweep import SweepResult
-    from workbench.backtest.validation import ValidationResult
     from workbench.events import DataSyncEventBus
     from workbench.ingestion import IngestedSeries
+    from workbench.overfitting import Honesty
     from workbench.promotion.deploy import Deployment, FlowRun
     from workbench.promotion.execute import Progress
     from workbench.promotion.run import NotebookRunResult, Origin
+    from workbench.report import Tearsheet
     from workbench.runs import InteractiveRun, NotebookRun, RunStore
     from workbench.runs.scope import NoRun
     from workbench.runs.trials import TrialStore
@@ -43,6 +41,8 @@ if TYPE_CHECKING:
     from workbench.services.strategy_engine import StrategyEngineService
     from workbench.settings import Settings
     from workbench.stack import Endpoints, Stack
+    from workbench.sweep import SweepResult
+    from workbench.validation import ValidationResult
 
 __all__ = ["Workbench"]
 
@@ -329,7 +329,7 @@ class Workbench:
     def sweep(
         self, strategy: Strategy, bars: pd.DataFrame, grid: Any = None, /, **options: Any
     ) -> SweepResult:
-        """Backtest many variants of a strategy, resumable: `workbench.backtest.sweep` with this home's store.
+        """Backtest many variants of a strategy, resumable: `workbench.sweep` with this home's store.
 
         What was finished before a kill is kept below the home; the same call goes on from there. Every
         variant counts as a trial of the strategy.
@@ -342,7 +342,7 @@ class Workbench:
         grid : mapping, Grid, Random or Bayesian
             What to search: ``{"fast": range(5, 50, 5), "slow": [100, 200]}``.
         **options
-            Whatever `workbench.backtest.sweep` takes: symbols, periods, fees, cluster, seed, … The rules of a
+            Whatever `workbench.sweep` takes: symbols, periods, fees, cluster, seed, … The rules of a
             backtest are ``**result.rules``; without them the sweep has rules of its own.
 
         Examples
@@ -350,8 +350,8 @@ class Workbench:
         >>> found = wb.sweep(sma_cross, bars, {"fast": range(5, 50, 5), "slow": range(60, 210, 10)})
         >>> found.heatmap("fast", "slow")
         """
-        from workbench.backtest import sweep
         from workbench.home.temporary import temporaries_in
+        from workbench.sweep import sweep
 
         options.setdefault("store", self.settings.home / "sweeps")
         with temporaries_in(self.settings.home):
@@ -448,12 +448,11 @@ class Workbench:
         dict
             Rows inserted or updated, by table.
         """
-        from workbench.backtest.sweep.beside import require_same
         from workbench.research import as_json, chosen_id, save_backtest, strategy_id_of
 
         stored_under = chosen_id(strategy_id, lambda: strategy_id_of(result))
         if sweep is not None:
-            require_same(result, sweep)
+            sweep.require_same(result)
         written = save_backtest(
             self.strategy_engine,
             self.analytics,

@@ -11,10 +11,10 @@ import pytest
 
 from workbench import Workbench
 from workbench.backtest import Percent, Signals, Strategy, backtest, between, strategy
-from workbench.backtest.validation import validate, walk_forward
 from workbench.errors import BacktestError, RunFenced, SweepDiffers
 from workbench.runs.scope import NotebookRun
 from workbench.settings import Settings
+from workbench.validation import validate, walk_forward
 
 # What PostgreSQL 15 may do differently lies beneath this, and is tested there.
 pytestmark = pytest.mark.parametrize("postgres", ["postgresql-18"], indirect=True)

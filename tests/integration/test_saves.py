@@ -17,10 +17,10 @@ from tests.conftest import Connection
 from tests.servers import wait_for
 from workbench import Workbench
 from workbench.backtest import BacktestResult, VolatilityTarget, backtest, rules_from_json
-from workbench.backtest.validation import validate, walk_forward
 from workbench.errors import RunFenced, WorkbenchError
 from workbench.settings import Settings
 from workbench.strategies import LIBRARY, donchian_breakout, sma_cross
+from workbench.validation import validate, walk_forward
 
 Kernels = Callable[[], tuple[str, Workbench]]
 

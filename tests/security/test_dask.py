@@ -13,9 +13,9 @@ import pytest
 from distributed import Client
 from distributed.security import Security
 
-from workbench.backtest.sweep.executors.dask_cluster import private_cluster
 from workbench.settings import Settings
 from workbench.stack import doctor
+from workbench.sweep.executors.dask_cluster import private_cluster
 
 LISTENS = psutil.CONN_LISTEN
 

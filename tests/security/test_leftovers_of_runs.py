@@ -87,7 +87,7 @@ def test_a_cluster_of_dask_works_in_its_home_and_leaves_nothing(tmp_path: Path) 
     program = """
 import sys, tempfile
 from pathlib import Path
-from workbench.backtest.sweep.executors.dask_cluster import private_cluster
+from workbench.sweep.executors.dask_cluster import private_cluster
 if __name__ == "__main__":
     home = Path(sys.argv[1])
     with private_cluster(1, home) as cluster:

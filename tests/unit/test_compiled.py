@@ -11,8 +11,8 @@ from types import ModuleType
 import pytest
 from numba.core.dispatcher import Dispatcher
 
-from workbench.backtest import loop
 from workbench.db import wire
+from workbench.fills import loop
 from workbench.paths import PROJECT_ROOT
 
 SQUARE = """

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from workbench.backtest.engine import backtest
-from workbench.backtest.parameter import between
 from workbench.backtest.result import BacktestResult
 from workbench.backtest.rules_json import rules_from_json
-from workbench.backtest.signals import Signals, Weights
-from workbench.backtest.sizing import Fixed, Percent, VolatilityTarget
-from workbench.backtest.strategy import Strategy, strategy
-from workbench.backtest.sweep import Bayesian, Grid, Random, SweepResult, sweep
 from workbench.backtest.vectorbt_portfolio import to_vectorbt as vectorbt_portfolio
+from workbench.fills.sizing import Fixed, Percent, VolatilityTarget
+from workbench.moved import find_moved
+from workbench.signals.inputs import BarArrays
+from workbench.signals.parameter import between
+from workbench.signals.signals import SignalArrays, Signals, Weights
+from workbench.signals.strategy import Strategy, strategy
+
+if TYPE_CHECKING:
+    from workbench.sweep import Bayesian, Grid, Random, SweepResult, sweep
 
 __all__ = [
     "BacktestResult",
+    "BarArrays",
     "Bayesian",
     "Fixed",
     "Grid",
     "Percent",
     "Random",
+    "SignalArrays",
     "Signals",
     "Strategy",
     "SweepResult",
@@ -31,6 +40,17 @@ __all__ = [
     "sweep",
     "vectorbt_portfolio",
 ]
+
+find_moved()
+
+# One import for a notebook, though sweeps are made of backtests and stand above them.
+_OF_SWEEPS = {"Bayesian", "Grid", "Random", "SweepResult", "sweep"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _OF_SWEEPS:
+        return getattr(importlib.import_module("workbench.sweep"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

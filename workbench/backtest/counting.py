@@ -8,18 +8,18 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from workbench.backtest import metrics as figures
-from workbench.backtest.inputs import BarArrays, bars_sha256
-from workbench.backtest.result import BacktestResult
-from workbench.backtest.strategy import Strategy
+from workbench import metrics as figures
 from workbench.backtest.trials import JOURNAL, TrialBatch, sharpe_moments, trial_key
+from workbench.fills.record import BacktestRecord
+from workbench.signals.inputs import BarArrays, bars_sha256
+from workbench.signals.strategy import Strategy
 
 __all__ = ["count_backtest"]
 
 
 def count_backtest(
     strategy: Strategy | None,
-    result: BacktestResult,
+    result: BacktestRecord,
     fingerprint: Callable[[], str],
     market: BarArrays,
     dividends: npt.NDArray[np.float64] | None,
@@ -33,7 +33,7 @@ def count_backtest(
     Parameters
     ----------
     strategy : Strategy or None
-    result : BacktestResult
+    result : BacktestRecord
     fingerprint : callable
         Gives what was traded in 64 hex digits; asked only where there is no strategy.
     market : BarArrays

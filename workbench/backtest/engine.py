@@ -13,18 +13,18 @@ from typing import Any, Unpack, overload
 import pandas as pd
 
 from workbench.backtest.counting import count_backtest
-from workbench.backtest.decisions import Targets, decide, decided_sha256
-from workbench.backtest.execution import Execution, Fill, Rules
-from workbench.backtest.inputs import read_bars
-from workbench.backtest.layout import lay_out
-from workbench.backtest.ledger import keep_ledger
-from workbench.backtest.outside import read_benchmark, read_dividends
-from workbench.backtest.pending import pending_signals
 from workbench.backtest.result import BacktestResult
-from workbench.backtest.signals import Flags, Signals, Weights
-from workbench.backtest.simulation import buy_and_hold, settle_rules, simulate
-from workbench.backtest.sizing import Size
-from workbench.backtest.strategy import Strategy
+from workbench.fills.execution import Execution, Rules
+from workbench.fills.layout import lay_out
+from workbench.fills.ledger import keep_ledger
+from workbench.fills.outside import read_benchmark, read_dividends
+from workbench.fills.pending import pending_signals
+from workbench.fills.simulation import buy_and_hold, settle_rules, simulate
+from workbench.fills.sizing import Size
+from workbench.signals.decisions import Fill, Targets, decide, decided_sha256
+from workbench.signals.inputs import read_bars
+from workbench.signals.signals import Flags, Signals, Weights
+from workbench.signals.strategy import Strategy
 
 __all__ = ["backtest"]
 

@@ -1,25 +1,20 @@
-"""`BacktestResult`: what a backtest found, and the figures that follow from it; no simulation."""
+"""`BacktestResult`: a record of a backtest that can plot, report and save itself; no simulation."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
 import pandas as pd
 
-from workbench.backtest import metrics as figures
-from workbench.backtest.execution import Execution, Rules
-from workbench.backtest.summary import all_figures, by_date
+from workbench.fills.record import BacktestRecord
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-    from workbench.backtest.overfitting import Honesty
-    from workbench.backtest.report.tearsheet import Tearsheet
-    from workbench.backtest.sweep import SweepResult
+    from workbench.overfitting import Honesty
+    from workbench.report.surface import SweptSurface
+    from workbench.report.tearsheet import Tearsheet
 
 __all__ = ["BacktestResult"]
 
@@ -35,188 +30,12 @@ class Shelf(Protocol):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class BacktestResult:
-    """What became of the cash.
-
-    Money is in the currency of the bars, timestamps are UTC, fractions are fractions (0.01 is 1 %).
-
-    Attributes
-    ----------
-    name : str
-        What this backtest is called.
-    symbols : tuple of str
-        What was traded, in ascending order.
-    initial_cash : float
-        Starting capital.
-    fees, slippage : float
-        Costs of a fill, as fractions of its value and of its price.
-    periods_per_year : float
-        Bars in a year, for annualised figures.
-    equity : Series of float64, shape (n_bars,)
-        Cash and positions at each bar's close; of a short position what buying it back would cost is taken
-        off, so that it can fall below zero.
-    cash : Series of float64, shape (n_bars,)
-        Cash at each bar's close, proceeds of short sales included.
-    positions : DataFrame of float64, shape (n_bars, n_symbols)
-        Units held at each bar's close; negative for short positions, 0 where none.
-    orders : DataFrame
-        One row a fill, by time: symbol, signal_time (the bar whose close decided it; of a stop, a target
-        and a ruin the bar itself), time (the bar that filled it), side ("buy" or "sell"), size (units),
-        price (with slippage), fees, reason ("signal", "stop_loss", "trailing_stop", "take_profit",
-        "rebalance" or "ruin"), strength (of a rebalance the weight's size, at most 1, else 1).
-    trades : DataFrame
-        One row a round trip, from nothing held to nothing held, by entry_time: symbol, direction ("long" or
-        "short"), entry_time, exit_time, entry_price, exit_price (with slippage; means by units where there
-        were several fills), size (units, all fills that added to it), pnl (after fees, with dividends),
-        return (pnl by the value entered), fees, dividends (received, or paid where negative), status
-        ("closed" or "open"), exit_reason (as in orders; "" while open). An open trade has neither exit_time
-        nor exit_price (NaT, NaN), and its pnl is what it was worth at the last close.
-    pending : DataFrame
-        Decisions of each symbol's last bar that no bar has filled yet; columns as `signals()`.
-    benchmark : Series of float64, shape (n_bars,)
-        What the cash would have become in the benchmark: by default by buying and holding the same symbols,
-        with the same costs and fills.
-    gross : Series of float64, shape (n_bars,)
-        Value of the positions at each bar's close, short ones counted like long ones.
-    dividends : Series of float64, shape (n_bars,)
-        Dividends received in each bar, less those paid on short positions.
-    execution : Execution
-        The rules of filling.
-    strategy : str or None
-        The strategy's name; None where signals were given by themselves.
-    parameters : mapping
-        What the strategy was run with, defaults included.
-    of_weights : bool
-        Whether weights were traded, and not signals.
-    """
-
-    name: str
-    symbols: tuple[str, ...]
-    initial_cash: float
-    fees: float
-    slippage: float
-    periods_per_year: float
-    equity: pd.Series[float]
-    cash: pd.Series[float]
-    positions: pd.DataFrame
-    orders: pd.DataFrame
-    trades: pd.DataFrame
-    pending: pd.DataFrame
-    benchmark: pd.Series[float]
-    gross: pd.Series[float]
-    dividends: pd.Series[float]
-    execution: Execution
-    strategy: str | None = None
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    of_weights: bool = False
-
-    @property
-    def start(self) -> pd.Timestamp:
-        """The first bar, UTC."""
-        return pd.Timestamp(self.equity.index[0])
-
-    @property
-    def end(self) -> pd.Timestamp:
-        """The last bar, UTC."""
-        return pd.Timestamp(self.equity.index[-1])
-
-    @property
-    def rules(self) -> Rules:
-        """The rules of filling, as keyword arguments: ``wb.sweep(strategy, bars, grid, **result.rules)``.
-
-        A new dict each time; `workbench.backtest.rules.rules_as_json(result.execution)` gives them as JSON.
-        """
-        return cast(Rules, dict(vars(self.execution)))
-
-    @cached_property
-    def returns(self) -> pd.Series[float]:
-        """Simple return of each bar, the first against the starting capital: float64, shape (n_bars,).
-
-        0 where there was no equity before it.
-        """
-        return _changes(self.equity, self.initial_cash).rename("returns")
-
-    @cached_property
-    def benchmark_returns(self) -> pd.Series[float]:
-        """Simple return of the benchmark in each bar: float64, shape (n_bars,)."""
-        return _changes(self.benchmark, self.initial_cash).rename("benchmark_returns")
-
-    @cached_property
-    def drawdown(self) -> pd.Series[float]:
-        """Equity below its highest so far, starting capital included: fractions in [-1, 0], (n_bars,)."""
-        return figures.drawdown(self.returns)
-
-    @cached_property
-    def exposure(self) -> pd.Series[float]:
-        """Gross exposure: the positions' value by equity at each close, 0 or more; NaN without equity."""
-        return self._share(self.gross).rename("exposure")
-
-    @cached_property
-    def net_exposure(self) -> pd.Series[float]:
-        """Net exposure: long less short positions by equity at each close; NaN without equity."""
-        return self._share(self.equity - self.cash).rename("net_exposure")
-
-    @cached_property
-    def turnover(self) -> pd.Series[float]:
-        """The value of each bar's fills by its equity at the close, 0 or more; NaN without equity."""
-        bars = self.equity.index.get_indexer(pd.DatetimeIndex(self.orders["time"]))
-        value = self.orders["size"].to_numpy() * self.orders["price"].to_numpy()
-        traded = np.bincount(bars, weights=value, minlength=len(self.equity)).astype(np.float64)
-        return self._share(pd.Series(traded, index=self.equity.index)).rename("turnover")
-
-    @cached_property
-    def metrics(self) -> dict[str, float]:
-        """Figures by name; conventions in `workbench.backtest.metrics`, undefined ones NaN.
-
-        Of returns: total_return, cagr, volatility, sharpe_ratio, sortino, calmar, omega, stability,
-        max_drawdown (≤ 0), max_drawdown_length (bars), value_at_risk, conditional_value_at_risk,
-        tail_ratio, skewness, kurtosis. Against the benchmark: benchmark_return (its whole return), alpha,
-        beta, information_ratio, up_capture, down_capture. Of trades: total_trades (closed), open_trades,
-        and of closed ones win_rate, profit_factor, expectancy (currency), sqn. Of what was held: exposure
-        (gross, mean over the bars), turnover (a year: bought and sold, by equity). Money: fees_paid,
-        slippage_paid, final_equity.
-        """
-        return all_figures(self)
-
-    def signals(self, *, pending: bool = False) -> pd.DataFrame:
-        """The signals that changed a position.
-
-        Parameters
-        ----------
-        pending : bool
-            Also those that the next bar will fill: what a live strategy acts on.
-
-        Returns
-        -------
-        DataFrame
-            symbol, timestamp (of the bar whose close gave the signal, UTC), signal ("buy" or "sell"),
-            strength (in [0, 1]; of a rebalance the weight's size, else 1); by timestamp, then symbol, and
-            one a symbol and bar: the last. To enter a short position is to sell. A stop, a target or a
-            ruin stands at the bar in which it closed the position.
-        """
-        acted = self.orders[["symbol", "signal_time", "side", "strength"]].set_axis(
-            ["symbol", "timestamp", "signal", "strength"], axis=1
-        )
-        if pending:
-            acted = pd.concat([acted, self.pending], ignore_index=True)
-        acted = acted.drop_duplicates(["symbol", "timestamp"], keep="last")
-        return acted.sort_values(["timestamp", "symbol"], kind="stable", ignore_index=True)
-
-    def performance(self) -> pd.DataFrame:
-        """The figures as they stood at the end of each date; the last row is `metrics`.
-
-        Returns
-        -------
-        DataFrame
-            One row a date (UTC; of several bars on one date, the last): date (`datetime.date`), returns
-            (of that date), sharpe_ratio (of all bars so far; NaN before two), max_drawdown (so far),
-            total_trades (closed so far, int64), win_rate (so far; NaN before the first closed trade).
-        """
-        return by_date(self.returns, self.trades, periods_per_year=self.periods_per_year)
+class BacktestResult(BacktestRecord):
+    """What became of the cash: a `BacktestRecord`, with pictures, the report and the way to the database."""
 
     def plot(self, benchmark: pd.Series[float] | None = None) -> Figure:
-        """Equity and drawdown as an interactive picture: `workbench.backtest.report.equity_figure`."""
-        from workbench.backtest.report import equity_figure
+        """Equity and drawdown as an interactive picture: `workbench.report.equity_figure`."""
+        from workbench.report import equity_figure
 
         return equity_figure(self, benchmark)
 
@@ -225,11 +44,11 @@ class BacktestResult:
         *,
         bars: pd.DataFrame | None = None,
         honesty: Honesty | None = None,
-        sweep: SweepResult | None = None,
+        sweep: SweptSurface | None = None,
         title: str | None = None,
     ) -> Tearsheet:
-        """The whole report: `workbench.backtest.report.tearsheet.tearsheet`."""
-        from workbench.backtest.report.tearsheet import tearsheet
+        """The whole report: `workbench.report.tearsheet.tearsheet`."""
+        from workbench.report.tearsheet import tearsheet
 
         return tearsheet(self, bars=bars, honesty=honesty, sweep=sweep, title=title)
 
@@ -238,7 +57,7 @@ class BacktestResult:
         """A result of any `vectorbt.Portfolio`: `workbench.backtest.vectorbt_portfolio.from_vectorbt`."""
         from workbench.backtest.vectorbt_portfolio import from_vectorbt
 
-        return from_vectorbt(portfolio, bars, **options)
+        return from_vectorbt(cls, portfolio, bars, **options)
 
     def to_vectorbt(self, bars: pd.DataFrame) -> Any:
         """The same fills as a `vectorbt.Portfolio`: `workbench.backtest.vectorbt_portfolio.to_vectorbt`."""
@@ -264,11 +83,8 @@ class BacktestResult:
         """
         return wb.save_backtest(self, strategy_id=strategy_id, **options)
 
-    def _share(self, values: pd.Series[float]) -> pd.Series[float]:
-        return values / self.equity.where(self.equity > 0.0)
-
     def __repr__(self) -> str:
-        from workbench.backtest.report.wording import percent, ratio, signed_percent, trades
+        from workbench.drawing.wording import percent, ratio, signed_percent, trades
 
         m = self.metrics
         return (
@@ -280,14 +96,6 @@ class BacktestResult:
         )
 
     def _repr_html_(self) -> str:
-        from workbench.backtest.report import summary_html
+        from workbench.report import summary_html
 
         return summary_html(self)
-
-
-def _changes(values: pd.Series[float], start: float) -> pd.Series[float]:
-    after = values.to_numpy()
-    before = np.concatenate(([start], after[:-1]))
-    # Where nothing was left, nothing is earned or lost any more.
-    whole = np.where(before > 0.0, before, np.inf)
-    return pd.Series(np.where(before > 0.0, after / whole - 1.0, 0.0), index=values.index)

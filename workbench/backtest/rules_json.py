@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any, cast, get_args
 
-from workbench.backtest.execution import Execution, Rules
-from workbench.backtest.sizing import Size
+import numpy as np
+import pandas as pd
+
 from workbench.errors import BacktestError
+from workbench.fills.execution import Execution, Rules
+from workbench.fills.sizing import Percent, Size
 
 __all__ = ["rules_from_json", "rules_to_json"]
 
@@ -18,14 +21,11 @@ _SIZES = {kind.__name__: kind for kind in get_args(Size)}
 def rules_to_json(execution: Execution) -> dict[str, Any]:
     """All the rules by the names that `backtest` has for them, defaults included; JSON.
 
-    A size is its kind with its own numbers: ``{"kind": "Percent", "fraction": 0.5}``; null is the default. No
-    rule is left out, and there is none that JSON cannot say.
+    A size is its kind with its own numbers: ``{"kind": "Percent", "fraction": 0.5}``; null is the default.
+    Of a frame of fractions it is what that is known by: ``{"kind": "Percent", "per_bar": {"sha256": …}}``.
     """
     said = {name: _plain(value) for name, value in vars(execution).items()}
-    if execution.size is not None:
-        numbers = {name: _plain(value) for name, value in vars(execution.size).items()}
-        said["size"] = {"kind": type(execution.size).__name__, **numbers}
-    return said
+    return {**said, "size": None if execution.size is None else _size_as_json(execution.size)}
 
 
 def rules_from_json(stored: Mapping[str, Any]) -> Rules:
@@ -40,7 +40,8 @@ def rules_from_json(stored: Mapping[str, Any]) -> Rules:
     Raises
     ------
     BacktestError
-        There is a rule, a size or a value that this version does not know.
+        There is a rule, a size or a value that this version does not know; or the size was a frame, which is
+        not kept.
 
     Examples
     --------
@@ -61,8 +62,32 @@ def rules_from_json(stored: Mapping[str, Any]) -> Rules:
     return cast(Rules, made)
 
 
+def _size_as_json(size: Size) -> dict[str, Any]:
+    kind = type(size).__name__
+    if not isinstance(size, Percent) or isinstance(size.fraction, float):
+        return {"kind": kind, **{name: _plain(value) for name, value in asdict(size).items()}}
+    given = size.fraction
+    values = given.to_numpy()
+    known = values[~np.isnan(values)]
+    return {
+        "kind": kind,
+        "per_bar": {
+            "sha256": size.sha256,
+            "rows": len(given),
+            "symbols": list(given.columns) if isinstance(given, pd.DataFrame) else [],
+            "least": float(known.min()) if len(known) else None,
+            "most": float(known.max()) if len(known) else None,
+        },
+    }
+
+
 def _size(said: Any) -> Size:
     numbers = dict(said) if isinstance(said, Mapping) else {}
+    if "per_bar" in numbers:
+        raise BacktestError(
+            "rules: this size was a frame of fractions, of which only a fingerprint is kept; make the frame "
+            "again, and pass it: {**rules, 'size': Percent(frame)}."
+        )
     kind = _SIZES.get(str(numbers.pop("kind", None)))
     try:
         if kind is not None:

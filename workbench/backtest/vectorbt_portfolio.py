@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from workbench.backtest.counting import count_backtest
-from workbench.backtest.execution import Execution
-from workbench.backtest.inputs import BarArrays, read_bars
-from workbench.backtest.layout import lay_out
-from workbench.backtest.ledger import keep_ledger
-from workbench.backtest.lines import BUY, LINE, REASONS, SELL
-from workbench.backtest.outside import read_benchmark
-from workbench.backtest.pending import nothing_pending
-from workbench.backtest.result import BacktestResult
-from workbench.backtest.simulation import buy_and_hold
 from workbench.errors import BacktestError
+from workbench.fills.execution import Execution
+from workbench.fills.layout import lay_out
+from workbench.fills.ledger import keep_ledger
+from workbench.fills.lines import BUY, LINE, REASONS, SELL
+from workbench.fills.outside import read_benchmark
+from workbench.fills.pending import nothing_pending
+from workbench.fills.record import BacktestRecord
+from workbench.fills.simulation import buy_and_hold
+from workbench.signals.inputs import BarArrays, read_bars
 
 if TYPE_CHECKING:
     import vectorbt
@@ -27,12 +27,14 @@ if TYPE_CHECKING:
 __all__ = ["from_vectorbt", "to_vectorbt"]
 
 Floats = npt.NDArray[np.float64]
+Record = TypeVar("Record", bound=BacktestRecord)
 
 # So small a share of what was traded is what rounding leaves of a position that was closed.
 _ROUNDING = 1e-9
 
 
 def from_vectorbt(
+    kind: type[Record],
     portfolio: vectorbt.Portfolio,
     bars: pd.DataFrame,
     *,
@@ -40,11 +42,13 @@ def from_vectorbt(
     benchmark: pd.Series[float] | None = None,
     periods_per_year: float = 252.0,
     count_trial: bool = True,
-) -> BacktestResult:
+) -> Record:
     """What became of the cash of a `vectorbt.Portfolio`, with the figures, reports and records of a backtest.
 
     Parameters
     ----------
+    kind : type
+        Of the record to make: `BacktestResult`, whose `from_vectorbt` this is.
     portfolio : vectorbt.Portfolio
         However it was made (`from_signals`, `from_orders`, `from_order_func`): with one column or many, in
         one group or several, sharing cash or not. Each column is a symbol of the bars, by its name or by the
@@ -63,7 +67,7 @@ def from_vectorbt(
 
     Returns
     -------
-    BacktestResult
+    BacktestRecord of that kind
         On the portfolio's timestamps. Its `fees` are the mean of what the orders paid, as a fraction of their
         value; its `slippage` is 0, since vectorbt's prices hold it and do not tell it. Each order's
         `signal_time` is the bar that filled it, for a portfolio does not know when it was decided; nothing is
@@ -108,7 +112,7 @@ def from_vectorbt(
         rival = pd.Series(buy_and_hold(layout), index=index, name="buy and hold")
     else:
         rival = read_benchmark(benchmark, market, rules.cash)
-    result = BacktestResult(
+    result = kind(
         name=name,
         symbols=market.symbols,
         initial_cash=rules.cash,
@@ -132,12 +136,12 @@ def from_vectorbt(
     return result
 
 
-def to_vectorbt(result: BacktestResult, bars: pd.DataFrame) -> vectorbt.Portfolio:
+def to_vectorbt(result: BacktestRecord, bars: pd.DataFrame) -> vectorbt.Portfolio:
     """The same fills as a `vectorbt.Portfolio`, for vectorbt's own plots, records and statistics.
 
     Parameters
     ----------
-    result : BacktestResult
+    result : BacktestRecord
         What was backtested.
     bars : DataFrame
         The bars that it was backtested on.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -12,42 +11,17 @@ import psycopg
 import sqlalchemy as sa
 from psycopg import sql
 
+from workbench.db.bar_range import BarRange, conditions
 from workbench.marketdata.series import SeriesBars
 
-__all__ = ["READERS", "BarRange", "conditions", "read_bars"]
-
-READERS = 3
-"""How many connections, beside the caller's own, one large load opens and closes."""
+__all__ = ["read_bars"]
 
 # Below this many bars the query is done before the compiled code is imported; less once it has been.
 _MANY, _MANY_WHEN_LOADED = 250_000, 20_000
 # What one answer may hold in memory at once, where the compiled code cannot be used.
 _AT_ONCE = 500_000
 _EPOCH = 946_684_800_000_000
-_YEAR_1, _YEAR_10000 = -62_135_596_800_000_000, 253_402_300_800_000_000
 _VALUES = ("open", "high", "low", "close", "volume")
-
-
-@dataclass(frozen=True)
-class BarRange:
-    """Which bars of one symbol to read.
-
-    Attributes
-    ----------
-    symbol : str
-    start, end : int
-        Microseconds since 1970, UTC: `[start, end)`.
-    likely : int
-        About how many bars there are in it.
-    room : int
-        How many there is to be room for; where more come, they are read another way.
-    """
-
-    symbol: str
-    start: int
-    end: int
-    likely: int
-    room: int
 
 
 def read_bars(connection: sa.Connection, source: str, ranges: Sequence[BarRange]) -> dict[str, SeriesBars]:
@@ -79,20 +53,6 @@ def read_bars(connection: sa.Connection, source: str, ranges: Sequence[BarRange]
     for part in _portions(left):
         found.update(_read_arrays(connection, source, part))
     return found
-
-
-def conditions(source: str, symbols: Iterable[str], start: int, end: int) -> sql.Composed:
-    """The WHERE of a query of bars, with its values in it: COPY takes no parameters."""
-    return sql.SQL("data_source = {} AND symbol = ANY({}) AND timestamp >= {} AND timestamp < {}").format(
-        sql.Literal(source), sql.Literal(list(symbols)), _moment(start), _moment(end)
-    )
-
-
-def _moment(microseconds: int) -> sql.Literal:
-    # A constant, or the planner would look into the partitions of every year.
-    if not _YEAR_1 <= microseconds < _YEAR_10000:
-        return sql.Literal("-infinity" if microseconds < 0 else "infinity")
-    return sql.Literal(f"{np.datetime64(microseconds, 'us')}+00")
 
 
 def _portions(ranges: Sequence[BarRange]) -> Iterable[list[BarRange]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from workbench.db.bars import READERS
+from workbench.db.bar_range import READERS
 from workbench.db.roles import SERVICES, admin_url
 from workbench.db.translate import translated
 from workbench.settings import Settings

@@ -14,7 +14,7 @@ import psycopg
 import sqlalchemy as sa
 
 from workbench.db import wire
-from workbench.db.bars import READERS, BarRange, conditions
+from workbench.db.bar_range import READERS, BarRange, conditions
 from workbench.db.pool import application_name
 from workbench.errors import DatabaseError
 from workbench.marketdata.series import SeriesBars

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.backtest.report.wording import (
+from workbench.drawing.wording import (
     NOTHING,
     amount,
     bars_long,

@@ -309,7 +309,7 @@ def _ranged(node: ast.expr, kind: ParameterType, remarks: list[ast.expr]) -> Par
             "or float, also within a list: list[Annotated[int, between(2, 200)]]"
         )
     # Here, because it brings pandas, and most cells have no range.
-    from workbench.backtest.parameter import between
+    from workbench.signals.parameter import between
 
     try:
         limits = between(

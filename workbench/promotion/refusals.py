@@ -16,7 +16,7 @@ from workbench.promotion.code_cells import CodeCell, code_cells, imported_names
 from workbench.runs.notebook import Notebook
 
 if TYPE_CHECKING:
-    from workbench.backtest.strategy import Strategy
+    from workbench.signals.strategy import Strategy
 
 __all__ = ["refused_by_strategies"]
 
@@ -163,7 +163,7 @@ def _value(node: ast.expr, known: Mapping[str, Any]) -> Any:
 def _strategy(module: str, name: str) -> Strategy | None:
     if module != _HOME and not module.startswith(f"{_HOME}."):
         return None
-    from workbench.backtest.strategy import Strategy
+    from workbench.signals.strategy import Strategy
 
     try:
         found = getattr(importlib.import_module(module), name, None)

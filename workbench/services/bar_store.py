@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import sqlalchemy as sa
 
-from workbench.db.bars import BarRange, read_bars
+from workbench.db.bar_range import BarRange
+from workbench.db.bars import read_bars
 from workbench.marketdata.cache import BarCache
 from workbench.marketdata.cache_files import CachedSeries
 from workbench.marketdata.series import Assembled, SeriesBars, assemble

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workbench.backtest.strategy import Strategy
+from workbench.signals.strategy import Strategy
 from workbench.strategies.mean_reversion import bollinger_reversal, rsi_reversal
 from workbench.strategies.momentum import cross_sectional_momentum
 from workbench.strategies.pairs import pairs_zscore

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import pandas as pd
 
-from workbench.backtest.parameter import between
-from workbench.backtest.signals import Signals
-from workbench.backtest.strategy import strategy
+from workbench.signals.parameter import between
+from workbench.signals.signals import Signals
+from workbench.signals.strategy import strategy
 from workbench.strategies.indicators import rsi, sma, zscore
 from workbench.strategies.prices import closes
 

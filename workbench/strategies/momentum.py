@@ -7,9 +7,9 @@ from typing import Annotated
 import numpy as np
 import pandas as pd
 
-from workbench.backtest.parameter import between
-from workbench.backtest.signals import Weights
-from workbench.backtest.strategy import strategy
+from workbench.signals.parameter import between
+from workbench.signals.signals import Weights
+from workbench.signals.strategy import strategy
 from workbench.strategies.indicators import past_return
 from workbench.strategies.prices import closes, rebalanced
 

@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 import numpy as np
 import pandas as pd
 
-from workbench.backtest.parameter import between
-from workbench.backtest.signals import Weights
-from workbench.backtest.strategy import strategy
 from workbench.errors import StrategyError
+from workbench.signals.parameter import between
+from workbench.signals.signals import Weights
+from workbench.signals.strategy import strategy
 from workbench.strategies.prices import closes
 
 __all__ = ["pairs_zscore"]

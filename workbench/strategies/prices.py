@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from workbench.backtest.signals import Weights
 from workbench.marketdata import panel
+from workbench.signals.signals import Weights
 
 __all__ = ["closes", "month_starts", "rebalanced", "traded"]
 

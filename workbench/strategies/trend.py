@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from workbench.backtest.inputs import BarArrays
-from workbench.backtest.parameter import between
-from workbench.backtest.signals import SignalArrays, Signals, Weights
-from workbench.backtest.strategy import strategy
+from workbench.signals.inputs import BarArrays
+from workbench.signals.parameter import between
+from workbench.signals.signals import SignalArrays, Signals, Weights
+from workbench.signals.strategy import strategy
 from workbench.strategies.indicators import (
     ema,
     ewm_volatility,

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.unit.backtest.conftest import aapl, stocks
+from tests.unit.conftest import aapl, stocks
 
 __all__ = ["aapl", "stocks"]

@@ -14,8 +14,8 @@ from playwright.sync_api import Page
 
 from tests.acceptance.browser import open_page
 from workbench.backtest import backtest
-from workbench.backtest.overfitting import judge
-from workbench.backtest.report.colours import DARK, LIGHT
+from workbench.drawing.colours import DARK, LIGHT
+from workbench.overfitting import judge
 
 WIDE, PHONE = 1_400, 420
 

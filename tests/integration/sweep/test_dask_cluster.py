@@ -18,10 +18,10 @@ import pytest
 from tests.integration.sweep.conftest import OpenCluster
 from tests.servers import wait_for
 from workbench.backtest import Signals, between, strategy
-from workbench.backtest.sweep import Bayesian, sweep
-from workbench.backtest.sweep.executors import Executor, dask_cluster, open_executor
-from workbench.backtest.sweep.executors.executor import PER_WORKER
 from workbench.errors import SweepError
+from workbench.sweep import Bayesian, sweep
+from workbench.sweep.executors import Executor, dask_cluster, open_executor
+from workbench.sweep.executors.executor import PER_WORKER
 
 SCHEDULER = """
 import sys

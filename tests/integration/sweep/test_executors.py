@@ -18,9 +18,10 @@ import pytest
 from joblib.externals.loky import get_reusable_executor
 
 from tests.servers import wait_for
-from workbench.backtest.sweep.executors import Executor, open_executor
-from workbench.backtest.sweep.executors.executor import PER_WORKER, available_cpus
 from workbench.errors import SweepError
+from workbench.sweep.executors import Executor, open_executor
+from workbench.sweep.executors.executor import PER_WORKER
+from workbench.sweep.executors.opening import available_cpus
 
 KINDS = ["threads", "processes", "one thread"]
 
@@ -208,7 +209,7 @@ class TestProcesses:
         script.write_text(
             "import os, sys, threading\n"
             "from pathlib import Path\n"
-            "from workbench.backtest.sweep.executors import open_executor\n"
+            "from workbench.sweep.executors import open_executor\n"
             "def wait_long(folder, task):\n"
             "    (Path(folder) / str(os.getpid())).touch()\n"
             "    threading.Event().wait(100)\n"
@@ -226,7 +227,7 @@ class TestProcesses:
         # What a notebook defines lives in __main__, which no worker can import.
         script = tmp_path / "script.py"
         script.write_text(
-            "from workbench.backtest.sweep.executors import open_executor\n"
+            "from workbench.sweep.executors import open_executor\n"
             "class Payload:\n"
             "    factor = 3\n"
             "def multiply(payload, task):\n"

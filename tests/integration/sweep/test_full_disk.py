@@ -10,7 +10,7 @@ SCRIPT = """
 import resource, sys
 import numpy as np, pandas as pd
 from workbench.backtest import Signals, strategy
-from workbench.backtest.sweep import store, sweep
+from workbench.sweep import store, sweep
 from workbench.errors import SweepError
 
 times = pd.date_range("2020-01-01", periods=200, tz="UTC")

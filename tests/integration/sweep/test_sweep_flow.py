@@ -13,10 +13,10 @@ import pytest
 
 from tests.servers import Postgres, ServerPark
 from workbench import Workbench
-from workbench.backtest.sweep import sweep
 from workbench.settings import Settings
 from workbench.stack.environment import settings_environment
 from workbench.strategies import sma_cross
+from workbench.sweep import sweep
 
 CLONE = Path(__file__).resolve().parents[3]
 GRID = {"fast": [5, 10, 20], "slow": [20, 50, 100]}

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from workbench.backtest import Signals, between, strategy
-from workbench.backtest.sweep import sweep
+from workbench.sweep import sweep
 
 FAST, SLOW = [5, 10, 20, 50], [60, 100, 200]
 COSTS: dict[str, Any] = {"fees": 0.001, "slippage": 0.0005}

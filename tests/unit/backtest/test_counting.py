@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.unit.backtest.sketches import bars, days
+from tests.unit.signals.sketches import bars, days
 from workbench.backtest import BacktestResult, Fixed, Signals, Weights, backtest, between, counting, strategy
-from workbench.backtest.inputs import bars_sha256, read_bars
 from workbench.backtest.trials import TrialBatch, TrialJournal
 from workbench.errors import BacktestError, StrategyError
+from workbench.signals.inputs import bars_sha256, read_bars
 
 PRICES = bars(X=[10, 11, 12, 11, 13, 12, 14, 15])
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.unit.backtest.sketches import run
+from tests.unit.signals.sketches import run
 from workbench.backtest import BacktestResult, backtest
 from workbench.errors import BacktestError
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from workbench.backtest import Fixed, Percent, VolatilityTarget, rules_from_json
-from workbench.backtest.execution import Execution
+from workbench.backtest import Fixed, Percent, Signals, VolatilityTarget, backtest, rules_from_json
 from workbench.backtest.rules_json import rules_to_json
-from workbench.backtest.sizing import Size
 from workbench.errors import BacktestError
+from workbench.fills.execution import Execution
+from workbench.fills.sizing import Size
 
 
 @pytest.mark.parametrize(
@@ -59,3 +61,36 @@ def test_a_size_is_told_by_its_kind() -> None:
 def test_what_this_version_does_not_know_is_refused(stored: dict[str, object], said: str) -> None:
     with pytest.raises(BacktestError, match=said):
         rules_from_json(stored)
+
+
+ODD: dict[str, Any] = {
+    "fees": 0.002,
+    "fixed_fees": 1.5,
+    "slippage": 0.0005,
+    "cash": 12_345.0,
+    "fill": "next_close",
+    "stop_loss": 0.07,
+    "take_profit": 0.2,
+    "trailing_stop": 0.1,
+    "whole_units": True,
+    "periods_per_year": 260.0,
+}
+
+
+def _above(bars: pd.DataFrame) -> Signals:
+    close = bars["close"].unstack("symbol")
+    above = close > close.rolling(20).mean()
+    return Signals(above, ~above)
+
+
+@pytest.mark.parametrize("size", [None, Percent(0.4), Fixed(3.0), VolatilityTarget(0.2, 10, 0.9)])
+def test_a_backtest_can_be_made_again_of_its_rules_and_of_their_json(stocks: pd.DataFrame, size: Any) -> None:
+    bars = stocks.loc[["AAPL", "IBM"]]
+    result = backtest(bars, _above(bars), size=size, cash_sharing=True, **ODD)
+    again = backtest(bars, _above(bars), **result.rules)
+    pd.testing.assert_frame_equal(again.orders, result.orders)
+    stored = json.loads(json.dumps(rules_to_json(result.execution), allow_nan=False))
+    assert stored["size"] == rules_to_json(Execution(size=size))["size"]
+    read = backtest(bars, _above(bars), **rules_from_json(stored))
+    assert read.execution == result.execution
+    pd.testing.assert_frame_equal(read.orders, result.orders)

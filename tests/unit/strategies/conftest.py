@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.unit.backtest.conftest import stocks
+from tests.unit.conftest import stocks
 
 __all__ = ["quotes", "stocks"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.strategies.handmade import bars_of, rows_where
-from workbench.backtest.signals import Signals
 from workbench.errors import StrategyError
+from workbench.signals.signals import Signals
 from workbench.strategies import bollinger_reversal, rsi_reversal
 
 

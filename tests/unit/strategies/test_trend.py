@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from tests.unit.strategies.handmade import bars_of, rows_where
-from workbench.backtest.inputs import read_bars, read_signals
-from workbench.backtest.signals import Signals, Weights
 from workbench.errors import QueryError, StrategyError
+from workbench.signals.inputs import read_bars, read_signals
+from workbench.signals.signals import Signals, Weights
 from workbench.strategies import donchian_breakout, macd_cross, sma_cross, time_series_momentum
 from workbench.strategies.indicators import ema
 

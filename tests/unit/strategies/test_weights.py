@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from tests.unit.strategies.handmade import bars_of
-from workbench.backtest.signals import Signals, Weights
 from workbench.errors import StrategyError
+from workbench.signals.signals import Signals, Weights
 from workbench.strategies import cross_sectional_momentum, pairs_zscore, volatility_target
 from workbench.strategies.prices import month_starts
 

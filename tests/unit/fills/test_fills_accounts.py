@@ -1,0 +1,69 @@
+"""Accounts by hand: what symbols share, what short positions tie up, and what ruins an account."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.signals.sketches import run
+from workbench.backtest import BacktestResult, Percent
+
+
+def test_a_shared_account_gives_each_symbol_its_share_of_the_equity_after_the_exits() -> None:
+    """A doubles to 1,000 and is sold; B and C then get a third of 1,500 each."""
+    prices = {"A": [10, 10, 20, 20], "B": [10, 10, 10, 10], "C": [10, 10, 10, 10]}
+    result = run(prices, {"A": "Lx..", "B": ".L..", "C": ".L.."}, cash_sharing=True, cash=1_500.0)
+    assert result.orders["size"].tolist() == pytest.approx([50, 50, 200 / 3, 200 / 3])
+    assert result.execution.cash_sharing is True
+    alone = run(prices, {"A": "Lx..", "B": ".L..", "C": ".L.."}, cash=1_500.0)
+    assert alone.orders["size"].tolist() == pytest.approx([50, 50, 50, 50])
+
+
+def test_proceeds_of_a_short_sale_are_not_spent_in_a_shared_account() -> None:
+    """B's entry would take all of the equity, but half of it secures A's short position."""
+    prices = {"A": [10, 10, 10, 10], "B": [10, 10, 10, 10]}
+    result = run(prices, {"A": "S...", "B": ".L.."}, cash_sharing=True, size=Percent(0.5))
+    assert result.orders["size"].tolist() == [50, 50]
+    result = run(prices, {"A": "S...", "B": ".L.."}, cash_sharing=True, size=Percent(1.0))
+    assert result.orders["size"].tolist() == [100], "cash is 2,000, and none of it is free"
+
+
+def test_all_cash_in_one_position_leaves_no_dust_for_the_next() -> None:
+    prices = {"A": [3.0, 7.0, 7.0], "B": [3.0, 11.0, 11.0]}
+    result = run(prices, {"A": "L..", "B": "L.."}, cash_sharing=True, size=Percent(1.0), fees=0.003)
+    assert result.orders["symbol"].tolist() == ["A"]
+
+
+def ruined(**options: Any) -> BacktestResult:
+    return run({"X": [10, 10, 100, 100, 100, 90]}, {"X": "S..SL."}, **options)
+
+
+def test_a_short_position_that_a_tenfold_price_ruins_is_closed_at_the_close_for_good() -> None:
+    """100 short at 10, bought back at 100: 2,000 less 10,000, and 1 % of that in fees."""
+    result = ruined(fees=0.01)
+    owed = 1_000 / (10 * 1.01)
+    left = 1_000 + owed * 10 * 0.99 - owed * 100 * 1.01
+    assert result.orders["reason"].tolist() == ["signal", "ruin"]
+    assert result.orders["size"].tolist() == pytest.approx([owed, owed])
+    assert result.equity.tolist() == pytest.approx([1_000, 1_000 + owed * 10 * 0.99 - owed * 10, *[left] * 4])
+    assert result.returns.tolist()[3:] == [0, 0, 0]
+    assert result.metrics["cagr"] == -1.0
+    assert result.metrics["max_drawdown"] < -1.0
+    assert result.exposure.isna().tolist() == [False, False, True, True, True, True]
+    assert result.trades["exit_reason"].tolist() == ["ruin"]
+
+
+def test_the_ruin_of_one_account_leaves_the_others_alone() -> None:
+    prices: dict[str, list[float]] = {"X": [10, 10, 100, 100], "Y": [10, 10, 10, 20]}
+    result = run(prices, {"X": "S...", "Y": "L..."}, cash=2_000.0)
+    assert result.equity.iloc[-1] == pytest.approx((2_000 - 10_000) + 2_000)
+    shared = run(prices, {"X": "S...", "Y": "L..."}, cash=2_000.0, cash_sharing=True)
+    assert shared.positions.iloc[-1].tolist() == [0, 0]
+    assert shared.orders["reason"].tolist() == ["signal", "signal", "ruin", "ruin"]
+
+
+def test_ruin_is_seen_at_a_close_between_two_events() -> None:
+    prices = [10.0] * 100 + [25.0] + [10.0] * 100
+    result = run({"X": prices}, {"X": "S" + "." * 200})
+    assert result.orders["time"].tolist() == [result.equity.index[1], result.equity.index[100]]

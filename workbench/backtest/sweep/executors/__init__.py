@@ -1,7 +1,0 @@
-"""Where a sweep's chunks are computed: in threads, in processes of this machine, or on a Dask cluster."""
-
-from __future__ import annotations
-
-from workbench.backtest.sweep.executors.executor import Executor, open_executor
-
-__all__ = ["Executor", "open_executor"]

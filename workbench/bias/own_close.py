@@ -1,0 +1,71 @@
+"""Signals that use the close at which they are filled: seen when single bars close elsewhere."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.bias.cuts import Rows
+from workbench.bias.evidence import WEIGHT_TOLERANCE
+from workbench.bias.findings import LookaheadFinding
+from workbench.bias.slices import BarSlices
+from workbench.bias.subject import SignalTable, Subject, differing
+
+__all__ = ["own_close_findings"]
+
+_CLOSE_FACTOR = 3.0
+"""Up and down by so much: the close then lies on the other side of any average."""
+
+
+def own_close_findings(
+    subject: Subject, slices: BarSlices, full: SignalTable, cuts: Rows
+) -> list[LookaheadFinding]:
+    """Signals that change at a bar when only that bar's high, low, close and volume do.
+
+    Parameters
+    ----------
+    subject : Subject
+    slices : BarSlices
+    full : SignalTable
+        The signals on all bars.
+    cuts : ndarray of int64
+        How many bars are known each time; the last of them is the one that is replaced.
+
+    Returns
+    -------
+    list of LookaheadFinding
+        One a signal.
+    """
+    market = slices.market
+    seen: dict[str, npt.NDArray[np.bool_]] = {}
+    for end in cuts.tolist():
+        true = subject.on_window(0, end)
+        for factor in (_CLOSE_FACTOR, 1.0 / _CLOSE_FACTOR):
+            other = subject.on(slices.with_other_close(end - 1, factor), 0, end)
+            if true is None or other is None:
+                continue
+            for signal, cells in differing(
+                true, other, 0, end, market.present[:end], WEIGHT_TOLERANCE
+            ).items():
+                seen.setdefault(signal, np.zeros_like(market.present))[end - 1] |= cells[-1]
+    findings = []
+    for signal in full:
+        if signal not in seen or not seen[signal].any():
+            continue
+        row, column = (int(place) for place in np.argwhere(seen[signal])[0])
+        findings.append(
+            LookaheadFinding(
+                signal=signal,
+                timestamp=market.timestamps[row],
+                symbol=market.symbols[column],
+                symbols=tuple(market.symbols[place] for place in np.flatnonzero(seen[signal].any(axis=0))),
+                shown_by=f"another close of {market.timestamps[row]:%Y-%m-%d %H:%M}".removesuffix(" 00:00"),
+                horizon=0,
+                pattern="own close",
+                sources=(),
+                bars=int(seen[signal].any(axis=1).sum()),
+                cells=int(seen[signal].sum()),
+                hint="Shift the signals by one bar, or fill at the next open: nobody knows a close in time.",
+            )
+        )
+    return findings

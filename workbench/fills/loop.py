@@ -1,0 +1,975 @@
+"""The one compiled loop: from signals or weights to fills, and for sweeps to figures; no pandas, no files.
+
+Every rule of filling stands here, once: `backtest()` runs this loop with its fills logged, `sweep()` without.
+The plain loop of the tests (`tests/unit/fills/reference.py`) says the same rules in words that a reader
+can follow, and holds this one to them.
+
+It is one file, and long for it: Numba keeps what it compiled by the file of each function, and does not
+notice a change in another one. Importing it imports Numba, so it is imported where something is traded.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.compiled import compiled
+
+__all__ = [
+    "compile_all",
+    "log_signals",
+    "log_weights",
+    "price_paid",
+    "run_long_only",
+    "run_signals",
+    "run_weights",
+    "stopped_at",
+]
+
+Bool1 = npt.NDArray[np.bool_]
+Bool2 = npt.NDArray[np.bool_]
+Bool3 = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+Words = npt.NDArray[np.uint64]
+
+# What `rules` holds, by position; see `workbench.fills.layout`.
+_CASH, _FEES, _FIXED_FEES, _SLIPPAGE, _FILL, _SIZE_KIND, _SIZE = 0, 1, 2, 3, 4, 5, 6
+_STOP_LOSS, _TAKE_PROFIT, _TRAILING_STOP, _WHOLE_UNITS, _YEAR, _SHARED = 7, 8, 9, 10, 11, 12
+
+# rules[_FILL]
+_NEXT_OPEN, _NEXT_CLOSE, _SAME_CLOSE = 0, 1, 2
+# rules[_SIZE_KIND]: a share of equity, a number of units, or a share that differs by bar and symbol.
+_PERCENT, _FIXED, _FRACTIONS = 0, 1, 2
+
+# So small a share of equity is what rounding leaves of it.
+_ROUNDING = 1e-9
+# So many bars are looked at together for the deepest drawdown.
+_BLOCK = 32
+
+# What `stats` counts: trades that were closed, those that won, what was won, what was lost; lines.
+_CLOSED, _WINS, _WON, _LOST, _LINES = 0, 1, 2, 3, 4
+_STATS = 5
+
+# What a line says: see `workbench.fills.lines`.
+_BUY, _SELL, _DIVIDEND = 0.0, 1.0, 2.0
+_BY_SIGNAL, _BY_STOP_LOSS, _BY_TRAILING_STOP, _BY_TARGET, _BY_REBALANCE, _BY_RUIN = (
+    0.0,
+    1.0,
+    2.0,
+    3.0,
+    4.0,
+    5.0,
+)
+
+# A decision, as bits.
+_ENTER_LONG, _EXIT_LONG, _ENTER_SHORT, _EXIT_SHORT = 1, 2, 4, 8
+# In `due`, above two decisions: the position was entered in this row.
+_FRESH = 256
+
+
+def _compiled(function: Any) -> Any:
+    """Compiled; division by zero gives infinity, as in numpy: a check for it would slow loops down."""
+    return compiled(function, error_model="numpy")
+
+
+def _compiled_sums(function: Any) -> Any:
+    """As `_compiled`, with sums in whatever order is fastest; NaN and infinity keep their meaning."""
+    return compiled(function, error_model="numpy", fastmath={"reassoc", "contract"})
+
+
+# At which price an order is filled in a bar: these two, and the open or the close that a decision waits for.
+
+
+@_compiled
+def price_paid(price: float, buying: bool, slippage: float) -> Any:
+    """What a unit costs, or brings: the price, worse by the slippage."""
+    return price * (1.0 + slippage) if buying else price * (1.0 - slippage)
+
+
+@_compiled
+def stopped_at(
+    long: bool, fresh: bool, entry: float, best: float, stop_loss: float, take_profit: float,
+    trailing_stop: float, open_: float, high: float, low: float,
+) -> Any:  # fmt: skip
+    """The price at which a stop or the target closes the position in this bar, and which; else NaN.
+
+    A bar that opens beyond a level is left at its open. Within a bar the stop is taken to come before the
+    target, since nothing tells which came first.
+    """
+    # A short position's prices with their sign turned compare as a long one's.
+    sign = 1.0 if long else -1.0
+    stop, target, which = -np.inf, np.inf, _BY_STOP_LOSS
+    if not np.isnan(stop_loss):
+        stop = sign * entry * (1.0 - sign * stop_loss)
+    if not np.isnan(trailing_stop):
+        trailing = sign * best * (1.0 - sign * trailing_stop)
+        if trailing > stop:
+            stop, which = trailing, _BY_TRAILING_STOP
+    if not np.isnan(take_profit):
+        target = sign * entry * (1.0 + sign * take_profit)
+    if not fresh and sign * open_ <= stop:
+        return open_, which
+    if not fresh and sign * open_ >= target:
+        return open_, _BY_TARGET
+    if (low if long else -high) <= stop:
+        return sign * stop, which
+    if (high if long else -low) >= target:
+        return sign * target, _BY_TARGET
+    return np.nan, which
+
+
+@_compiled
+def _fee(units: float, paid: float, fees: float, fixed: float) -> Any:
+    """What an order costs: a fraction of its value, and a fixed amount."""
+    return fees * abs(units) * paid + fixed
+
+
+@_compiled
+def _said(enter: bool, leave: bool, short: bool, cover: bool) -> Any:
+    """What a bar's close says, as bits."""
+    return (
+        (_ENTER_LONG if enter else 0)
+        | (_EXIT_LONG if leave else 0)
+        | (_ENTER_SHORT if short else 0)
+        | (_EXIT_SHORT if cover else 0)
+    )
+
+
+@_compiled
+def _sum(one: float, other: float) -> Any:
+    """Their sum, 0 where it is nothing but rounding: as vectorbt does it, so that all spent is all spent."""
+    total = one + other
+    if one * other < 0.0 and abs(total) <= max(1e-9 * max(abs(one), abs(other)), 1e-12):
+        return 0.0
+    return total
+
+
+@_compiled
+def _spendable(free: float, equity: float) -> Any:
+    """Free cash without what rounding leaves of equity that is all put in, and never below zero."""
+    return free if free > _ROUNDING * equity else 0.0
+
+
+@_compiled
+def _log(
+    lines: Floats, stats: Floats, row: int, column: int, side: float, size: float, price: float, fees: float,
+    cash: float, units: float, reason: float, strength: float,
+) -> None:  # fmt: skip
+    """Count what happened, and write it down where there is room: with no room at all it is only counted."""
+    number = int(stats[_LINES])
+    stats[_LINES] += 1.0
+    if number < lines.shape[0]:
+        line = lines[number]
+        line[0], line[1], line[2], line[3], line[4] = row, column, side, size, price
+        line[5], line[6], line[7], line[8], line[9] = fees, cash, units, reason, strength
+
+
+@_compiled
+def _count(profit: float, stats: Floats) -> None:
+    """Write down a trade that was closed."""
+    stats[_CLOSED] += 1.0
+    if profit > 0.0:
+        stats[_WINS] += 1.0
+        stats[_WON] += profit
+    else:
+        stats[_LOST] -= profit
+
+
+@_compiled
+def _bought(
+    long: bool, paid: float, equity: float, free: float, kind: int, size: float, fees: float, fixed: float,
+    whole: bool,
+) -> Any:  # fmt: skip
+    """How many units an entry is for."""
+    if kind == _FIXED:
+        units = size
+        if long:
+            units = min(units, max(free - fixed, 0.0) / (paid * (1.0 + fees)))
+    else:
+        budget = min(size * equity, free) if long else size * equity
+        units = max(budget - fixed, 0.0) / (paid * (1.0 + fees))
+    return np.floor(units) if whole else units
+
+
+@_compiled
+def _walk_signals(  # noqa: C901 - see the docstring
+    variant: int,
+    first: int,
+    last: int,
+    cash: float,
+    open_: Floats,
+    high: Floats,
+    low: Floats,
+    close: Floats,
+    present: Bool2,
+    dividends: Floats,
+    entries: Bool3,
+    exits: Bool3,
+    short_entries: Bool3,
+    short_exits: Bool3,
+    fractions: Floats,
+    rules: Floats,
+    state: Floats,
+    due: Integers,
+    equity: Floats,
+    gross: Floats,
+    traded: Floats,
+    stats: Floats,
+    ruined: Bool1,
+    purse: Floats,
+    positions: Floats,
+    lines: Floats,
+) -> None:
+    """One account of the symbols `first` to `last`: what it is worth, holds and trades is added row by row.
+
+    `purse` (its cash by row), `positions` and `lines` are filled where they have room.
+
+    One function, since to hand a dozen arrays to another one for each row would take longer than the row.
+    """
+    # A row of `state` for each: units held; the position's entry price, its profit so far in cash, and its
+    # best price; the last close.
+    held, entry, profit, best, known = state[0], state[1], state[2], state[3], state[4]
+    fees, fixed, slippage, size = rules[_FEES], rules[_FIXED_FEES], rules[_SLIPPAGE], rules[_SIZE]
+    stop_loss, take_profit, trailing = rules[_STOP_LOSS], rules[_TAKE_PROFIT], rules[_TRAILING_STOP]
+    kind, whole = int(rules[_SIZE_KIND]), rules[_WHOLE_UNITS] != 0.0
+    at_open, same_bar = rules[_FILL] == _NEXT_OPEN, rules[_FILL] == _SAME_CLOSE
+    stops = not (np.isnan(stop_loss) and np.isnan(take_profit) and np.isnan(trailing))
+    shorts, paying = short_entries.shape[0] > 0, dividends.shape[0] > 0
+    # Signals are filled before the stops of a bar where they are filled at its open, after them otherwise.
+    filling, stopping, ruining = (0, 1, 2) if at_open else (1, 0, 2)
+    dead = False
+    for column in range(first, last):
+        held[column] = entry[column] = profit[column] = best[column] = known[column] = 0.0
+        due[column] = 0
+    for row in range(close.shape[0]):
+        worth = 0.0
+        exposed = 0.0
+        for column in range(first, last):
+            if not present[row, column]:
+                continue
+            if paying and held[column] != 0.0 and dividends[row, column] != 0.0:
+                cash += held[column] * dividends[row, column]
+                profit[column] += held[column] * dividends[row, column]
+                _log(
+                    lines, stats, row, column, _DIVIDEND, abs(held[column]), dividends[row, column], 0.0,
+                    cash, held[column], _BY_SIGNAL, 1.0,
+                )  # fmt: skip
+            said = _said(
+                entries[variant, row, column],
+                exits[variant, row, column],
+                shorts and short_entries[variant, row, column],
+                shorts and short_exits[variant, row, column],
+            )
+            # `due` holds what the symbol's bar before said, and above it what this one says.
+            due[column] = 17 * said if same_bar else due[column] | 16 * said
+        for step in range(3):
+            if step == stopping and not stops:
+                continue
+            if step == ruining:
+                worth = 0.0
+                exposed = 0.0
+                for column in range(first, last):
+                    if present[row, column]:
+                        known[column] = close[row, column]
+                    worth += held[column] * known[column]
+                    exposed += abs(held[column] * known[column])
+                if exposed == 0.0 or cash + worth > 0.0:
+                    break
+            opening = False
+            for column in range(first, last):
+                if not present[row, column]:
+                    continue
+                units, said = held[column], due[column]
+                price, reason = np.nan, _BY_SIGNAL
+                if step == filling:
+                    if (units > 0.0 and said & (_EXIT_LONG | _ENTER_SHORT)) or (
+                        units < 0.0 and said & (_EXIT_SHORT | _ENTER_LONG)
+                    ):
+                        price = open_[row, column] if at_open else close[row, column]
+                        units = 0.0
+                    opening |= units == 0.0 and said & (_ENTER_LONG | _ENTER_SHORT) != 0
+                elif units == 0.0:
+                    continue
+                elif step == ruining:
+                    dead = True
+                    price, reason = close[row, column], _BY_RUIN
+                else:
+                    price, reason = stopped_at(
+                        units > 0.0, said & _FRESH != 0, entry[column], best[column], stop_loss, take_profit,
+                        trailing, open_[row, column], high[row, column], low[row, column],
+                    )  # fmt: skip
+                    if np.isnan(price):
+                        best[column] = (
+                            max(best[column], high[row, column])
+                            if units > 0.0
+                            else min(best[column], low[row, column])
+                        )
+                if np.isnan(price):
+                    continue
+                units = held[column]
+                got = price_paid(price, units < 0.0, slippage)
+                fee = _fee(units, got, fees, fixed)
+                cash += units * got - fee
+                traded[row] += abs(units) * got
+                held[column] = 0.0
+                _count(profit[column] + (units * got - fee), stats)
+                side = _SELL if units > 0.0 else _BUY
+                _log(lines, stats, row, column, side, abs(units), got, fee, cash, 0.0, reason, 1.0)
+            if not opening or dead:
+                continue
+            worth = short = 0.0
+            for column in range(first, last):
+                price = known[column]
+                if present[row, column]:
+                    price = open_[row, column] if at_open else close[row, column]
+                worth += held[column] * price
+                short -= min(held[column], 0.0) * price
+            if not cash + worth > 0.0:
+                continue
+            available = cash + worth
+            for column in range(first, last):
+                said = due[column]
+                if not present[row, column] or held[column] != 0.0 or not said & (_ENTER_LONG | _ENTER_SHORT):
+                    continue
+                long = said & _ENTER_LONG != 0
+                price = open_[row, column] if at_open else close[row, column]
+                paid = price_paid(price, long, slippage)
+                units = _bought(
+                    long, paid, available, _spendable(cash - 2.0 * short, available), kind,
+                    fractions[row, column] if kind == _FRACTIONS else size, fees, fixed, whole,
+                )  # fmt: skip
+                # NaN is not above zero either.
+                if not units > 0.0:
+                    continue
+                fee = _fee(units, paid, fees, fixed)
+                traded[row] += units * paid
+                entry[column] = best[column] = paid
+                due[column] |= _FRESH
+                if not long:
+                    units = -units
+                    short -= units * price
+                held[column] = units
+                profit[column] = -(units * paid) - fee
+                cash = _sum(cash, -(units * paid + fee))
+                side = _BUY if long else _SELL
+                _log(lines, stats, row, column, side, abs(units), paid, fee, cash, units, _BY_SIGNAL, 1.0)
+        if dead:
+            worth = exposed = 0.0
+            for column in range(first, last):
+                worth += held[column] * known[column]
+                exposed += abs(held[column] * known[column])
+        equity[row] += cash + worth
+        gross[row] += exposed
+        if len(purse) > 0:
+            purse[row] += cash
+        for column in range(first, last):
+            if positions.shape[0] > 0:
+                positions[row, column] = held[column]
+            if present[row, column]:
+                due[column] = (due[column] >> 4) & 15
+    ruined[first:last] = dead
+
+
+@_compiled
+def _next(bits: Words, start: int, end: int) -> Any:
+    """The place of the first bit that is set from `start` to before `end`; `end` where none is."""
+    if start >= end:
+        return end
+    place = start
+    word = bits[start >> 6] >> np.uint64(start & 63)
+    if word == 0:
+        number, last = (start >> 6) + 1, (end - 1) >> 6
+        while number <= last and bits[number] == 0:
+            number += 1
+        if number > last:
+            return end
+        place, word = number << 6, bits[number]
+    # How many zeros come before it, by halves.
+    for zeros in (32, 16, 8, 4, 2, 1):
+        if word & ((np.uint64(1) << np.uint64(zeros)) - np.uint64(1)) == 0:
+            word >>= np.uint64(zeros)
+            place += zeros
+    return min(place, end)
+
+
+@_compiled_sums
+def _hold(units: float, cash: float, close: Floats, equity: Floats) -> Any:
+    """Value a position bar by bar; the sum of its shares of equity."""
+    held = 0.0
+    for bar in range(len(close)):
+        value = units * close[bar]
+        equity[bar] = cash + value
+        held += value / (cash + value)
+    return held
+
+
+@_compiled
+def _walk_long_only(
+    open_: Floats,
+    close: Floats,
+    entries: Words,
+    exits: Words,
+    begin: int,
+    rules: Floats,
+    equity: Floats,
+    curve: Floats,
+    stats: Floats,
+) -> Any:
+    """`_walk_signals` for the plainest case: one symbol without gaps, long only, filled at the next open.
+
+    Its signals begin at the bit `begin`. It walks from one to the next, values the bars of a position in a
+    loop that uses vectors, and leaves out those between positions, in which equity stands still; only
+    `curve` has all bars, where it has any. Returns how many bars it valued, and what `_shares` does.
+    """
+    bars = len(close)
+    # What the last bar says is not filled.
+    end = begin + bars - 1
+    cash, fees, fixed, slippage = rules[_CASH], rules[_FEES], rules[_FIXED_FEES], rules[_SLIPPAGE]
+    fraction, whole = rules[_SIZE], rules[_WHOLE_UNITS] != 0.0
+    held = turned = 0.0
+    counted = valued = decided = row = 0
+    while True:
+        decided = _next(entries, begin + decided, end) - begin
+        counted += decided + 1 - row if cash > 0.0 else 0
+        if len(curve) > 0:
+            curve[row : decided + 1] = cash
+        row = decided + 1
+        if row >= bars:
+            break
+        paid = price_paid(open_[row], True, slippage)
+        units = _bought(True, paid, cash, cash, _PERCENT, fraction, fees, fixed, whole)
+        decided = row
+        if not units > 0.0:
+            continue
+        fee = _fee(units, paid, fees, fixed)
+        cash = _sum(cash, -(units * paid + fee))
+        bought = row
+        decided = _next(exits, begin + decided, end) - begin
+        row = decided + 1
+        held += _hold(units, cash, close[bought:row], equity[valued : valued + row - bought])
+        turned += units * paid / equity[valued]
+        if len(curve) > 0:
+            curve[bought:row] = equity[valued : valued + row - bought]
+        valued += row - bought
+        counted += row - bought
+        if row >= bars:
+            break
+        got = price_paid(open_[row], False, slippage)
+        leaving = _fee(units, got, fees, fixed)
+        cash += units * got - leaving
+        _count(units * got - leaving - (units * paid + fee), stats)
+        # The bar of an exit is not that of an entry: the bar before it said only one of them.
+        equity[valued] = cash
+        if len(curve) > 0:
+            curve[row] = cash
+        valued += 1
+        if cash > 0.0:
+            turned += units * got / cash
+            counted += 1
+        decided = row
+        row += 1
+    return valued, (held / counted if counted > 0 else np.nan), (turned / counted if counted > 0 else np.nan)
+
+
+@_compiled
+def _walk_weights(  # noqa: C901 - see _walk_signals
+    variant: int,
+    open_: Floats,
+    close: Floats,
+    present: Bool2,
+    dividends: Floats,
+    weights: Floats,
+    rules: Floats,
+    state: Floats,
+    equity: Floats,
+    gross: Floats,
+    traded: Floats,
+    stats: Floats,
+    ruined: Bool1,
+    purse: Floats,
+    positions: Floats,
+    lines: Floats,
+) -> None:
+    """The common account of all symbols, brought to its target weights; see `_walk_signals`."""
+    # A row of `state` for each: units held, the position's profit so far in cash, the weight that is due,
+    # units to buy, the last close.
+    held, profit, due, amounts, known = state[0], state[1], state[2], state[3], state[4]
+    symbols = close.shape[1]
+    cash, fees, fixed, slippage = rules[_CASH], rules[_FEES], rules[_FIXED_FEES], rules[_SLIPPAGE]
+    whole, at_open = rules[_WHOLE_UNITS] != 0.0, rules[_FILL] == _NEXT_OPEN
+    same_bar, paying = rules[_FILL] == _SAME_CLOSE, dividends.shape[0] > 0
+    price_of = open_ if at_open else close
+    dead = False
+    for column in range(symbols):
+        held[column] = profit[column] = known[column] = 0.0
+        due[column] = np.nan
+    for row in range(close.shape[0]):
+        worth = short = 0.0
+        ordered = False
+        for column in range(symbols):
+            price = known[column]
+            if present[row, column]:
+                if paying and held[column] != 0.0 and dividends[row, column] != 0.0:
+                    cash += held[column] * dividends[row, column]
+                    profit[column] += held[column] * dividends[row, column]
+                    _log(
+                        lines, stats, row, column, _DIVIDEND, abs(held[column]), dividends[row, column], 0.0,
+                        cash, held[column], _BY_SIGNAL, 1.0,
+                    )  # fmt: skip
+                if same_bar:
+                    due[column] = weights[variant, row, column]
+                ordered |= not np.isnan(due[column])
+                price = price_of[row, column]
+            worth += held[column] * price
+            short -= min(held[column], 0.0) * price
+        if ordered and not dead and cash + worth > 0.0:
+            available = cash + worth
+            for column in range(symbols):
+                amounts[column] = 0.0
+                if present[row, column] and not np.isnan(due[column]):
+                    target = due[column] * available / price_of[row, column]
+                    amount = target - held[column]
+                    # A smaller change is rounding, not an order.
+                    if abs(amount) > 1e-12 * max(abs(target), abs(held[column])):
+                        amounts[column] = amount
+            for buying in range(2):
+                for column in range(symbols):
+                    amount = amounts[column]
+                    if amount == 0.0 or (amount > 0.0) != (buying == 1):
+                        continue
+                    price, before = price_of[row, column], held[column]
+                    paid = price_paid(price, buying == 1, slippage)
+                    if buying:
+                        # All of a short position, which frees cash, and what cash then pays for.
+                        owed = max(0.0, -before)
+                        free = cash - 2.0 * short + owed * (2.0 * price - paid * (1.0 + fees))
+                        free = _spendable(free, available)
+                        amount = min(amount, owed + max(0.0, free - fixed) / (paid * (1.0 + fees)))
+                    if whole:
+                        amount = np.floor(amount) if buying else -np.floor(-amount)
+                    if amount == 0.0:
+                        continue
+                    fee = _fee(amount, paid, fees, fixed)
+                    after = _sum(before, amount)
+                    held[column] = after
+                    cash = _sum(cash, -(amount * paid + fee))
+                    short += (min(before, 0.0) - min(after, 0.0)) * price
+                    traded[row] += abs(amount) * paid
+                    _log(
+                        lines, stats, row, column, _BUY if buying else _SELL, abs(amount), paid, fee, cash,
+                        after, _BY_REBALANCE, min(abs(due[column]), 1.0),
+                    )  # fmt: skip
+                    if before * after < 0.0:
+                        # From one side to the other: one trade ends and another begins, each with its fees.
+                        ending = fee * abs(before) / abs(amount)
+                        _count(profit[column] + before * paid - ending, stats)
+                        profit[column] = -(after * paid) - (fee - ending)
+                    elif after == 0.0:
+                        _count(profit[column] - amount * paid - fee, stats)
+                        profit[column] = 0.0
+                    else:
+                        profit[column] -= amount * paid + fee
+        worth = exposed = 0.0
+        for column in range(symbols):
+            if present[row, column]:
+                known[column] = close[row, column]
+                due[column] = weights[variant, row, column]
+            worth += held[column] * known[column]
+            exposed += abs(held[column] * known[column])
+        if exposed > 0.0 and not cash + worth > 0.0:
+            worth = exposed = 0.0
+            for column in range(symbols):
+                units = held[column]
+                if units != 0.0 and present[row, column]:
+                    dead = True
+                    paid = price_paid(close[row, column], units < 0.0, slippage)
+                    fee = _fee(units, paid, fees, fixed)
+                    cash += units * paid - fee
+                    traded[row] += abs(units) * paid
+                    _count(profit[column] + (units * paid - fee), stats)
+                    held[column] = profit[column] = 0.0
+                    side = _SELL if units > 0.0 else _BUY
+                    _log(lines, stats, row, column, side, abs(units), paid, fee, cash, 0.0, _BY_RUIN, 1.0)
+                worth += held[column] * known[column]
+                exposed += abs(held[column] * known[column])
+        equity[row] = cash + worth
+        gross[row] = exposed
+        if len(purse) > 0:
+            purse[row] = cash
+        if positions.shape[0] > 0:
+            positions[row] = held
+    ruined[:] = dead
+
+
+@_compiled_sums
+def _returns(equity: Floats, cash: float, returns: Floats) -> Any:
+    """The return at each value of equity; before how many of them nothing was left."""
+    ruined = 0
+    if len(equity) > 0:
+        returns[0] = equity[0] / cash - 1.0
+    for row in range(1, len(equity)):
+        before = equity[row - 1]
+        returns[row] = equity[row] / before - 1.0
+        ruined += 1 if before <= 0.0 else 0
+    return ruined
+
+
+@_compiled_sums
+def _moments(returns: Floats, still: int) -> Any:
+    """Mean, sums of the second to fourth powers about it, of the squares below zero, and how many differ.
+
+    Of the returns, and of `still` more that are 0.
+    """
+    bars = len(returns) + still
+    total = 0.0
+    for row in range(len(returns)):
+        total += returns[row]
+    mean = total / bars
+    second = still * mean**2
+    third = -second * mean
+    fourth = second * mean**2
+    below = 0.0
+    different = 0
+    first = 0.0 if still > 0 else returns[0]
+    for row in range(len(returns)):
+        value = returns[row]
+        deviation = value - mean
+        square = deviation * deviation
+        second += square
+        third += square * deviation
+        fourth += square * square
+        # Not min(): that one also looks for NaN, and the loop would not use vectors.
+        loss = 0.0
+        if value < 0.0:
+            loss = value
+        below += loss * loss
+        different += 1 if value != first else 0
+    return mean, second, third, fourth, below, different
+
+
+@_compiled_sums
+def _shares(gross: Floats, traded: Floats, equity: Floats) -> Any:
+    """Means over the bars with equity of what was held and what was traded, by that equity."""
+    held = 0.0
+    turned = 0.0
+    counted = 0
+    for row in range(len(equity)):
+        there = equity[row] > 0.0
+        held += gross[row] / equity[row] if there else 0.0
+        turned += traded[row] / equity[row] if there else 0.0
+        counted += 1 if there else 0
+    return (held / counted, turned / counted) if counted > 0 else (np.nan, np.nan)
+
+
+def _compiled_extremes(function: Any) -> Any:
+    """As `_compiled`, for loops that look for the least or the most of numbers none of which is NaN."""
+    return compiled(function, error_model="numpy", fastmath={"reassoc", "nnan", "nsz"})
+
+
+@_compiled_extremes
+def _deepest(equity: Floats, cash: float) -> Any:
+    """The lowest equity by the highest before it, the starting capital included."""
+    peak = cash
+    lowest = 1.0
+    for start in range(0, len(equity), _BLOCK):
+        block = equity[start : start + _BLOCK]
+        most, least = -np.inf, np.inf
+        for place in range(len(block)):
+            most = max(most, block[place])
+            least = min(least, block[place])
+        if most <= peak:
+            lowest = min(lowest, least / peak)
+        elif least < lowest * most:
+            # Only here it matters which came first.
+            for place in range(len(block)):
+                peak = max(peak, block[place])
+                lowest = min(lowest, block[place] / peak)
+        else:
+            peak = most
+    return lowest
+
+
+@_compiled
+def _summarise(
+    bars: int,
+    equity: Floats,
+    returns: Floats,
+    held: float,
+    turned: float,
+    rules: Floats,
+    stats: Floats,
+    out: Floats,
+) -> None:
+    """The figures of one variant, in the order of `workbench.sweep.store.METRICS`.
+
+    `equity` may leave out bars in which it stood still; `returns` is room for as many values.
+    """
+    valued, cash, year = len(equity), rules[_CASH], rules[_YEAR]
+    growth = peak = lowest = 1.0
+    if _returns(equity, cash, returns) == 0:
+        if valued > 0:
+            growth = equity[valued - 1] / cash
+            lowest = _deepest(equity, cash)
+    else:
+        # Where nothing is left, wealth stands still, whatever becomes of what is owed.
+        for row in range(valued):
+            if row > 0 and equity[row - 1] <= 0.0:
+                returns[row] = 0.0
+            growth *= 1.0 + returns[row]
+            peak = max(peak, growth)
+            lowest = min(lowest, growth / peak)
+    mean, second, third, fourth, below, different = _moments(returns, bars - valued)
+    deviation = np.nan
+    if bars > 1:
+        # Equal returns have no deviation, whatever their mean's rounding says.
+        deviation = np.sqrt(second / (bars - 1)) if different > 0 else 0.0
+    cagr = growth ** (year / bars) - 1.0 if growth > 0.0 else -1.0
+    out[0] = growth - 1.0
+    out[1] = cagr
+    out[2] = deviation * np.sqrt(year)
+    out[3] = mean / deviation * np.sqrt(year) if deviation > 0.0 else np.nan
+    out[4] = mean / np.sqrt(below / bars) * np.sqrt(year) if below > 0.0 else np.nan
+    out[5] = cagr / (1.0 - lowest) if lowest < 1.0 else np.nan
+    out[6] = lowest - 1.0
+    out[7] = stats[_CLOSED]
+    out[8] = stats[_WINS] / stats[_CLOSED] if stats[_CLOSED] > 0.0 else np.nan
+    out[9] = stats[_WON] / stats[_LOST] if stats[_LOST] > 0.0 else np.nan
+    out[10] = held
+    out[11] = turned * year
+    variance = second / bars
+    out[12] = third / bars / variance**1.5 if different > 0 else np.nan
+    out[13] = fourth / bars / variance**2 if different > 0 else np.nan
+    out[14] = bars
+
+
+@_compiled
+def run_long_only(
+    open_: Floats, close: Floats, entries: Words, exits: Words, rules: Floats, out: Floats, curves: Floats
+) -> None:
+    """`run_signals` for one symbol without gaps, long only, a share of equity, filled at the next open.
+
+    Parameters
+    ----------
+    open_, close : ndarray of float64, shape (n_bars,)
+    entries, exits : ndarray of uint64
+        A bit for each of n_variants × n_bars signals, the lowest first; never both set.
+    rules, out, curves : ndarray of float64
+        See `run_signals`.
+    """
+    bars = len(close)
+    equity, returns, stats = np.empty(bars), np.empty(bars), np.empty(_STATS)
+    curve = np.empty(0)
+    for variant in range(out.shape[0]):
+        stats[:] = 0.0
+        if curves.shape[0] > 0:
+            curve = curves[variant]
+        valued, held, turned = _walk_long_only(
+            open_, close, entries, exits, variant * bars, rules, equity, curve, stats
+        )
+        _summarise(bars, equity[:valued], returns[:valued], held, turned, rules, stats, out[variant])
+
+
+@_compiled
+def run_signals(
+    open_: Floats,
+    high: Floats,
+    low: Floats,
+    close: Floats,
+    present: Bool2,
+    dividends: Floats,
+    entries: Bool3,
+    exits: Bool3,
+    short_entries: Bool3,
+    short_exits: Bool3,
+    fractions: Floats,
+    rules: Floats,
+    out: Floats,
+    curves: Floats,
+) -> None:
+    """Trade the signals of many variants and write down their figures.
+
+    Parameters
+    ----------
+    open_, high, low, close : ndarray of float64, shape (n_bars, n_symbols)
+        High and low are looked at where there are stops, and are never NaN where there is a bar.
+    present : ndarray of bool, shape (n_bars, n_symbols)
+        Where there is a bar.
+    dividends : ndarray of float64, shape (n_bars, n_symbols) or (0, 0)
+        Cash per unit, on bars only.
+    entries, exits : ndarray of bool, shape (n_variants, n_bars, n_symbols)
+    short_entries, short_exits : ndarray of bool, of the same shape or (0, 0, 0)
+    fractions : ndarray of float64, shape (n_bars, n_symbols) or (0, 0)
+        The share of equity that a fill in this row takes, where it differs; NaN enters nothing.
+    rules : ndarray of float64, shape (13,)
+    out : ndarray of float64, shape (n_variants, 15)
+        Filled.
+    curves : ndarray of float64, shape (n_variants, n_bars) or (0, 0)
+        Filled with equity.
+    """
+    bars, symbols = close.shape
+    equity, gross, traded, returns = np.empty(bars), np.empty(bars), np.empty(bars), np.empty(bars)
+    stats, ruined = np.empty(_STATS), np.empty(symbols, dtype=np.bool_)
+    state, due = np.empty((5, symbols)), np.empty(symbols, dtype=np.int64)
+    nothing, none = np.empty(0), np.empty((0, 0))
+    accounts = 1 if rules[_SHARED] != 0.0 else symbols
+    for variant in range(entries.shape[0]):
+        stats[:] = 0.0
+        equity[:] = 0.0
+        gross[:] = 0.0
+        traded[:] = 0.0
+        for account in range(accounts):
+            _walk_signals(
+                variant, account, symbols if accounts == 1 else account + 1, rules[_CASH] / accounts,
+                open_, high, low, close, present, dividends, entries, exits, short_entries, short_exits,
+                fractions, rules, state, due, equity, gross, traded, stats, ruined, nothing, none, none,
+            )  # fmt: skip
+        held, turned = _shares(gross, traded, equity)
+        _summarise(bars, equity, returns, held, turned, rules, stats, out[variant])
+        if curves.shape[0] > 0:
+            curves[variant] = equity
+
+
+@_compiled
+def run_weights(
+    open_: Floats,
+    close: Floats,
+    present: Bool2,
+    dividends: Floats,
+    weights: Floats,
+    rules: Floats,
+    out: Floats,
+    curves: Floats,
+) -> None:
+    """Trade the target weights of many variants in one account each; see `run_signals`.
+
+    Parameters
+    ----------
+    weights : ndarray of float64, shape (n_variants, n_bars, n_symbols)
+        Fractions of equity, decided at each close; NaN where nothing is ordered.
+    """
+    bars, symbols = close.shape
+    equity, gross, traded, returns = np.empty(bars), np.empty(bars), np.empty(bars), np.empty(bars)
+    stats, state, ruined = np.empty(_STATS), np.empty((5, symbols)), np.empty(symbols, dtype=np.bool_)
+    nothing, none = np.empty(0), np.empty((0, 0))
+    for variant in range(weights.shape[0]):
+        stats[:] = 0.0
+        traded[:] = 0.0
+        _walk_weights(
+            variant, open_, close, present, dividends, weights, rules, state, equity, gross, traded, stats,
+            ruined, nothing, none, none,
+        )  # fmt: skip
+        held, turned = _shares(gross, traded, equity)
+        _summarise(bars, equity, returns, held, turned, rules, stats, out[variant])
+        if curves.shape[0] > 0:
+            curves[variant] = equity
+
+
+@_compiled
+def log_signals(
+    open_: Floats,
+    high: Floats,
+    low: Floats,
+    close: Floats,
+    present: Bool2,
+    dividends: Floats,
+    entries: Bool3,
+    exits: Bool3,
+    short_entries: Bool3,
+    short_exits: Bool3,
+    fractions: Floats,
+    rules: Floats,
+    balances: Floats,
+    ruined: Bool1,
+    positions: Floats,
+    lines: Floats,
+) -> int:
+    """Trade the signals of one variant and write down all that happened; see `run_signals`.
+
+    Parameters
+    ----------
+    balances : ndarray of float64, shape (3, n_bars)
+        Filled: cash, equity, and the positions' value with short ones counted as long, of all accounts.
+    ruined : ndarray of bool, shape (n_symbols,)
+        Filled: whether the account of the symbol lost everything.
+    positions : ndarray of float64, shape (n_bars, n_symbols) or (0, 0)
+        Filled: units at each close.
+    lines : ndarray of float64, shape (n_lines, 10)
+        Filled, as far as there is room: see `workbench.fills.lines`.
+
+    Returns
+    -------
+    int
+        How many lines there are, which may be more than `lines` has room for.
+    """
+    bars, symbols = close.shape
+    stats, traded = np.zeros(_STATS), np.zeros(bars)
+    state, due = np.empty((5, symbols)), np.empty(symbols, dtype=np.int64)
+    accounts = 1 if rules[_SHARED] != 0.0 else symbols
+    balances[:] = 0.0
+    for account in range(accounts):
+        _walk_signals(
+            0, account, symbols if accounts == 1 else account + 1, rules[_CASH] / accounts,
+            open_, high, low, close, present, dividends, entries, exits, short_entries, short_exits,
+            fractions, rules, state, due, balances[1], balances[2], traded, stats, ruined, balances[0],
+            positions, lines,
+        )  # fmt: skip
+    return int(stats[_LINES])
+
+
+@_compiled
+def log_weights(
+    open_: Floats,
+    close: Floats,
+    present: Bool2,
+    dividends: Floats,
+    weights: Floats,
+    rules: Floats,
+    balances: Floats,
+    ruined: Bool1,
+    positions: Floats,
+    lines: Floats,
+) -> int:
+    """Trade the target weights of one variant and write down all that happened; see `log_signals`."""
+    bars, symbols = close.shape
+    stats, traded, state = np.zeros(_STATS), np.zeros(bars), np.empty((5, symbols))
+    _walk_weights(
+        0, open_, close, present, dividends, weights, rules, state, balances[1], balances[2], traded, stats,
+        ruined, balances[0], positions, lines,
+    )  # fmt: skip
+    return int(stats[_LINES])
+
+
+def compile_all() -> None:
+    """Compile the loops, and keep them on disk, so that the first sweep need not wait for it."""
+    bars = np.ones((3, 1))
+    said, none = np.zeros((1, 3, 1), dtype=np.bool_), np.zeros((0, 0))
+    rules = np.array([1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, np.nan, np.nan, np.nan, 0.0, 252.0, 0.0])
+    out = np.empty((1, 15))
+    bits = np.zeros(1, dtype=np.uint64)
+    run_long_only(bars[:, 0].copy(), bars[:, 0].copy(), bits, bits, rules, out, none)
+    present = bars > 0.0
+    run_signals(bars, bars, bars, bars, present, none, said, said, said, said, none, rules, out, none)
+    run_weights(bars, bars, present, none, bars[np.newaxis].copy(), rules, out, none)
+    balances, ruined, lines = np.empty((3, 3)), np.empty(1, dtype=np.bool_), np.empty((1, 10))
+    log_signals(
+        bars,
+        bars,
+        bars,
+        bars,
+        present,
+        none,
+        said,
+        said,
+        said,
+        said,
+        none,
+        rules,
+        balances,
+        ruined,
+        bars,
+        lines,
+    )  # fmt: skip
+    log_weights(bars, bars, present, none, bars[np.newaxis].copy(), rules, balances, ruined, none, lines)

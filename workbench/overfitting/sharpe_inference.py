@@ -1,0 +1,274 @@
+"""What a Sharpe ratio is worth as an estimate: after its error, and after the trials that led to it.
+
+Every Sharpe ratio here is per bar, not annualised: mean by standard deviation (ddof=1). Skewness and
+kurtosis are population moments, kurtosis 3 for the normal distribution, as in `workbench.metrics`.
+
+Two conventions for the error of a Sharpe ratio have been published. Here it is the one of 2012 and 2014:
+the variance is taken at the *observed* ratio and divided by n - 1,
+``(1 - skewness * SR + (kurtosis - 1) / 4 * SR²) / (n - 1)``. A. Lipton, M. López de Prado and V. Zoonekynd
+(2025) take it at the ratio under the null hypothesis, divided by n.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import pandas as pd
+
+from workbench import metrics
+from workbench.errors import BacktestError
+
+__all__ = [
+    "TrackRecord",
+    "deflated_sharpe",
+    "expected_maximum_sharpe",
+    "minimum_track_record_length",
+    "probabilistic_sharpe",
+    "probabilistic_sharpe_of",
+    "track_record",
+]
+
+_EULER_MASCHERONI = 0.5772156649015329
+
+
+class TrackRecord(NamedTuple):
+    """What the inference needs to know of a series of returns.
+
+    Attributes
+    ----------
+    sharpe : float
+        Sharpe ratio per bar; NaN with fewer than two returns or without volatility.
+    n : int
+        How many returns were observed.
+    skewness, kurtosis : float
+        Population moments; NaN without volatility.
+    """
+
+    sharpe: float
+    n: int
+    skewness: float
+    kurtosis: float
+
+
+def track_record(returns: pd.Series[float]) -> TrackRecord:
+    """Sharpe ratio per bar, number, skewness and kurtosis of returns: the arguments of what follows.
+
+    ``probabilistic_sharpe(*track_record(returns))``.
+
+    Parameters
+    ----------
+    returns : Series of float64, shape (n_bars,)
+        Simple returns as fractions; NaN ones are left out and not counted.
+
+    Returns
+    -------
+    TrackRecord
+    """
+    return TrackRecord(
+        sharpe=metrics.sharpe(returns, periods_per_year=1.0),
+        n=int(returns.notna().sum()),
+        skewness=metrics.skewness(returns),
+        kurtosis=metrics.kurtosis(returns),
+    )
+
+
+def probabilistic_sharpe(
+    sharpe: float, n: int, skewness: float = 0.0, kurtosis: float = 3.0, benchmark: float = 0.0
+) -> float:
+    """Probability that the true Sharpe ratio lies above a benchmark (PSR).
+
+    ``Φ((SR - SR*) * sqrt(n - 1) / sqrt(1 - skewness * SR + (kurtosis - 1) / 4 * SR²))``: D. H. Bailey and
+    M. López de Prado, "The Sharpe Ratio Efficient Frontier", Journal of Risk 15(2), 2012, eq. 11; the
+    variance at the observed SR, with n - 1. It holds for many bars and returns that do not depend on each
+    other; autocorrelation makes it too sure.
+
+    Parameters
+    ----------
+    sharpe : float
+        The observed Sharpe ratio per bar.
+    n : int
+        How many returns it comes from.
+    skewness, kurtosis : float
+        Population moments of the returns; default: those of the normal distribution.
+    benchmark : float
+        The Sharpe ratio per bar to be above, SR*.
+
+    Returns
+    -------
+    float
+        In [0, 1]; NaN where an argument is, with fewer than two returns, or where the variance is not
+        positive (moments that no returns have).
+    """
+    variance = _variance(sharpe, skewness, kurtosis)
+    if n < 2 or math.isnan(variance):
+        return math.nan
+    return _normal_cdf((sharpe - benchmark) * math.sqrt((n - 1) / variance))
+
+
+def probabilistic_sharpe_of(returns: pd.Series[float], *, benchmark: float = 0.0) -> float:
+    """`probabilistic_sharpe` of returns.
+
+    Parameters
+    ----------
+    returns : Series of float64, shape (n_bars,)
+        Simple returns as fractions; NaN ones are left out.
+    benchmark : float
+        The Sharpe ratio per bar to be above.
+
+    Returns
+    -------
+    float
+        In [0, 1]; NaN with fewer than two returns or without volatility.
+    """
+    return probabilistic_sharpe(*track_record(returns), benchmark=benchmark)
+
+
+def minimum_track_record_length(
+    sharpe: float,
+    skewness: float = 0.0,
+    kurtosis: float = 3.0,
+    benchmark: float = 0.0,
+    confidence: float = 0.95,
+) -> float:
+    """How many bars it takes until `probabilistic_sharpe` reaches a confidence (MinTRL).
+
+    ``1 + (1 - skewness * SR + (kurtosis - 1) / 4 * SR²) * (Φ⁻¹(confidence) / (SR - SR*))²``: Bailey and
+    López de Prado, 2012, eq. 13; the variance at the observed SR, with n - 1. One-sided.
+
+    Parameters
+    ----------
+    sharpe : float
+        The observed Sharpe ratio per bar.
+    skewness, kurtosis : float
+        Population moments of the returns; default: those of the normal distribution.
+    benchmark : float
+        The Sharpe ratio per bar to be above.
+    confidence : float
+        The probability to be reached, from 0.5 to below 1.
+
+    Returns
+    -------
+    float
+        Bars, not rounded; NaN where the Sharpe ratio is not above the benchmark, since then no number of
+        bars will do, or is not defined.
+
+    Raises
+    ------
+    BacktestError
+        When the confidence is not from 0.5 to below 1.
+    """
+    from scipy.special import ndtri
+
+    if not 0.5 <= confidence < 1.0:
+        raise BacktestError(f"confidence: {confidence} cannot be reached; give one such as 0.95.")
+    variance = _variance(sharpe, skewness, kurtosis)
+    if math.isnan(variance) or not sharpe > benchmark:
+        return math.nan
+    return 1.0 + variance * (float(ndtri(confidence)) / (sharpe - benchmark)) ** 2
+
+
+def expected_maximum_sharpe(n_trials: float, sharpe_variance: float, sharpe_mean: float = 0.0) -> float:
+    """The best Sharpe ratio that so many trials may be expected to reach by luck alone.
+
+    ``mean + sqrt(variance) * ((1 - γ) * Φ⁻¹(1 - 1 / N) + γ * Φ⁻¹(1 - 1 / (N * e)))``, γ being the
+    Euler–Mascheroni constant: the False Strategy theorem, D. H. Bailey and M. López de Prado, "The Deflated
+    Sharpe Ratio", Journal of Portfolio Management 40(5), 2014, appendix A.1, for many independent trials.
+    For one trial it is the mean.
+
+    Trials that resemble each other, as neighbours in a sweep do, are fewer than they look: counted one by
+    one they put the bar too high, so a strategy that passes it passes all the more (and one that fails
+    narrowly may be better than it looks). The paper counts clusters of like trials instead; give that
+    number where you have it, it need not be whole.
+
+    Parameters
+    ----------
+    n_trials : float
+        How many independent trials, 1 or more.
+    sharpe_variance : float
+        Variance of the trials' Sharpe ratios; with those per bar the result is per bar, too.
+    sharpe_mean : float
+        Their mean where none has any merit.
+
+    Returns
+    -------
+    float
+        A Sharpe ratio in the trials' unit, never below the mean; NaN where the variance is (of one trial
+        it does not matter).
+
+    Raises
+    ------
+    BacktestError
+        When there are fewer trials than one, or the variance is negative.
+    """
+    from scipy.special import ndtri
+
+    if not n_trials >= 1:
+        raise BacktestError(f"n_trials: {n_trials} is no number of trials; what is judged is one itself.")
+    if sharpe_variance < 0.0:
+        raise BacktestError(f"sharpe_variance: {sharpe_variance} is no variance; give 0 or more.")
+    if n_trials == 1:
+        return sharpe_mean
+    quantile = (1.0 - _EULER_MASCHERONI) * ndtri(1.0 - 1.0 / n_trials) + _EULER_MASCHERONI * ndtri(
+        1.0 - 1.0 / (n_trials * math.e)
+    )
+    # The theorem is for many trials; of fewer than 1.3 or so, clusters counted in part, it goes below 0.
+    return sharpe_mean + math.sqrt(sharpe_variance) * max(float(quantile), 0.0)
+
+
+def deflated_sharpe(
+    sharpe: float,
+    n: int,
+    skewness: float = 0.0,
+    kurtosis: float = 3.0,
+    *,
+    n_trials: float,
+    sharpe_variance: float,
+    sharpe_mean: float = 0.0,
+) -> float:
+    """Probability that the true Sharpe ratio lies above what luck reaches in so many trials (DSR).
+
+    `probabilistic_sharpe` with `expected_maximum_sharpe` as the benchmark: Bailey and López de Prado,
+    2014, eq. 2; the variance of the estimate at the observed SR, with n - 1.
+
+    Parameters
+    ----------
+    sharpe : float
+        The observed Sharpe ratio per bar, of the variant that was chosen.
+    n : int
+        How many returns it comes from.
+    skewness, kurtosis : float
+        Population moments of those returns.
+    n_trials : float
+        How many variants were tried, the chosen one included; see `expected_maximum_sharpe` for variants
+        that resemble each other.
+    sharpe_variance : float
+        Variance of the Sharpe ratios per bar of all that were tried. An annualised one is divided by the
+        bars in a year.
+    sharpe_mean : float
+        Mean Sharpe ratio per bar where no variant has any merit.
+
+    Returns
+    -------
+    float
+        In [0, 1]; NaN where `probabilistic_sharpe` is.
+
+    Raises
+    ------
+    BacktestError
+        When there are fewer trials than one, or the variance is negative.
+    """
+    luck = expected_maximum_sharpe(n_trials, sharpe_variance, sharpe_mean)
+    return probabilistic_sharpe(sharpe, n, skewness, kurtosis, benchmark=luck)
+
+
+def _variance(sharpe: float, skewness: float, kurtosis: float) -> float:
+    """Variance of the estimate times n - 1; NaN where it is not positive."""
+    variance = 1.0 - skewness * sharpe + (kurtosis - 1.0) / 4.0 * sharpe**2
+    return variance if variance > 0.0 else math.nan
+
+
+def _normal_cdf(value: float) -> float:
+    from scipy.special import ndtr
+
+    return float(ndtr(value))

@@ -1,0 +1,59 @@
+"""`summary_html`: the headline figures as a notebook shows them; no figure is computed here."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from workbench.drawing.wording import money, percent, ratio, signed_percent, span, trades
+
+if TYPE_CHECKING:
+    from workbench.fills.record import BacktestRecord
+
+__all__ = ["summary_html"]
+
+
+def summary_html(result: BacktestRecord) -> str:
+    """The headline figures as a small HTML card without external parts, for light and dark pages.
+
+    Parameters
+    ----------
+    result : BacktestRecord
+        What to show.
+
+    Returns
+    -------
+    str
+        One `<div>`.
+    """
+    m = result.metrics
+    cells = [
+        ("Return", signed_percent(m["total_return"])),
+        ("Buy and hold", signed_percent(m["benchmark_return"])),
+        ("CAGR", percent(m["cagr"])),
+        ("Volatility", percent(m["volatility"])),
+        ("Sharpe", ratio(m["sharpe_ratio"])),
+        ("Sortino", ratio(m["sortino"])),
+        ("Max drawdown", percent(m["max_drawdown"])),
+        ("Calmar", ratio(m["calmar"])),
+        ("Trades", trades(m["total_trades"], m["open_trades"])),
+        ("Win rate", percent(m["win_rate"])),
+        ("Exposure", percent(m["exposure"])),
+        ("Fees paid", money(m["fees_paid"])),
+    ]
+    line = "1px solid rgba(128,128,128,.3)"
+    pairs = "".join(
+        f'<div style="display:flex;justify-content:space-between;gap:12px;padding:4px 10px;'
+        f'border-top:{line};white-space:nowrap"><span style="opacity:.7">{label}</span>'
+        f'<span style="font-variant-numeric:tabular-nums;font-weight:600">{value}</span></div>'
+        for label, value in cells
+    )
+    return (
+        f'<div style="max-width:32em;box-sizing:border-box;border:{line};border-radius:8px;'
+        'padding:10px 6px 4px;color:inherit">'
+        f'<div style="padding:0 10px 2px;font-weight:600">{escape(result.name)}</div>'
+        f'<div style="padding:0 10px 8px;opacity:.7;font-size:.9em">{escape(span(result))}</div>'
+        # Side by side where there is room for two.
+        f'<div style="display:grid;grid-template-columns:repeat(auto-fit,minmax(14em,1fr))">{pairs}</div>'
+        "</div>"
+    )

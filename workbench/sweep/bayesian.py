@@ -1,0 +1,247 @@
+"""`Bayesian`: variants chosen in batches by what the earlier ones gave; this module alone imports Optuna."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from workbench.errors import SweepError
+from workbench.signals.strategy import Strategy
+from workbench.sweep.allowed import judge
+from workbench.sweep.axes import Axis, Listed
+from workbench.sweep.space import RandomSpace, searched_axes
+
+__all__ = ["Bayesian", "BayesianSearch"]
+
+_PATIENCE = 40
+"""So often the sampler may propose what is refused or was tried; then the next variant is drawn at random."""
+_RANDOM_BLOCKS = 8
+"""So many blocks of random draws without a new variant mean that there is none left."""
+
+
+@dataclass(frozen=True)
+class Bayesian:
+    """Variants that look promising after those before, by Optuna's tree-structured Parzen estimator.
+
+    The variants of a batch are chosen together, each as though those still running had turned out poor
+    (Optuna's "constant liar"), so that they differ and all workers have something to do. A small batch
+    learns sooner, a large one keeps more workers busy. The first ten or so are drawn at random.
+
+    The best of many guided trials is as much a product of chance as the best of many random ones, and their
+    Sharpe ratios are no fair sample: read the deflated Sharpe ratio of what is found.
+
+    Parameters
+    ----------
+    n : int
+        How many variants to try. Fewer where there are not so many.
+    seed : int
+        The same seed, batch and outcomes give the same variants.
+    objective : str
+        The metric to improve.
+    over : mapping of str to sequence or between(…), optional
+        What to choose from, as for `Random`.
+    batch : int
+        How many variants are chosen together.
+    maximise : bool
+        False for a metric of which less is better.
+
+    Examples
+    --------
+    >>> Bayesian(300, objective="sortino", over={"fast": between(2, 50)})    # doctest: +SKIP
+    """
+
+    n: int
+    seed: int = 0
+    objective: str = "sharpe_ratio"
+    over: Mapping[str, Any] | None = None
+    batch: int = 16
+    maximise: bool = True
+
+    def resolve(self, strategy: Strategy) -> BayesianSearch:
+        """A search of its own for one strategy, at its beginning.
+
+        Raises
+        ------
+        StrategyError
+            A name is no parameter, a value none that the parameter may have, or nothing is there to search.
+        SweepError
+            `n` or `batch` is not a positive number, or `seed` is negative.
+        """
+        if self.n < 1 or self.batch < 1 or self.seed < 0:
+            raise SweepError(
+                f"Bayesian(n={self.n}, seed={self.seed}, batch={self.batch}): n and batch are at least 1, "
+                "and seed at least 0."
+            )
+        return BayesianSearch(self, strategy)
+
+
+class BayesianSearch:
+    """A search that is under way: asked for variants, told what they gave.
+
+    Attributes
+    ----------
+    size : int
+        How many variants it proposes at most.
+    batch : int
+        How many to ask for at once.
+    names : tuple of str
+        The parameters that are searched.
+    objective : str
+        The metric to tell.
+    """
+
+    def __init__(self, wanted: Bayesian, strategy: Strategy) -> None:
+        import optuna
+
+        self.size = wanted.n
+        self.batch = wanted.batch
+        self.objective = wanted.objective
+        self._wanted = wanted
+        self._strategy = strategy
+        self._axes = searched_axes(strategy, wanted.over)
+        self.names = tuple(axis.name for axis in self._axes)
+        self._distributions = {axis.name: _distribution(axis) for axis in self._axes}
+        self._trials: dict[tuple[Any, ...], Any] = {}
+        self._random = RandomSpace(wanted.n, wanted.seed, self._axes, dict(strategy.parameters))
+        self._next_block = 0
+        spoken = optuna.logging.get_verbosity()
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        try:
+            with warnings.catch_warnings():
+                # Optuna 4 calls the constant liar experimental.
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                sampler = optuna.samplers.TPESampler(seed=wanted.seed, constant_liar=True)
+            self._study = optuna.create_study(
+                sampler=sampler, direction="maximize" if wanted.maximise else "minimize"
+            )
+        finally:
+            optuna.logging.set_verbosity(spoken)
+
+    def ask(self, n: int) -> list[dict[str, Any]]:
+        """Up to `n` variants, none of which was asked before: every parameter of the strategy.
+
+        Fewer where `size` is reached or where there are no more; none at all means that the search is over.
+        """
+        proposed: list[dict[str, Any]] = []
+        while len(proposed) < min(n, self.size) and len(self._trials) < self.size:
+            variant = self._propose()
+            if variant is None:
+                break
+            proposed.append(variant)
+        return proposed
+
+    def tell(self, variants: Sequence[Mapping[str, Any]], outcomes: Sequence[float]) -> None:
+        """What variants gave that were asked; NaN or infinite counts as worse than all that have a figure.
+
+        Raises
+        ------
+        SweepError
+            A variant was never asked, or was told before.
+        """
+        from optuna.trial import TrialState
+
+        for variant, outcome in zip(variants, outcomes, strict=True):
+            trial = self._trials.get(self._key(variant))
+            if trial is None:
+                raise SweepError(
+                    f"{self._strategy.name}: {dict(variant)} is not waiting for an outcome; "
+                    "tell each variant that ask() gave, once."
+                )
+            self._trials[self._key(variant)] = None
+            if math.isfinite(outcome):
+                self._study.tell(trial, float(outcome))
+            else:
+                # Pruned ones rank below all that completed, and so drive the search away.
+                self._study.tell(trial, state=TrialState.PRUNED)
+
+    def spec(self) -> dict[str, Any]:
+        """What decides the variants beside their outcomes, as JSON has it."""
+        return {
+            "kind": "bayesian",
+            "n": self.size,
+            "seed": self._wanted.seed,
+            "objective": self.objective,
+            "maximise": self._wanted.maximise,
+            "batch": self.batch,
+            "over": {axis.name: axis.spec() for axis in self._axes},
+        }
+
+    def _propose(self) -> dict[str, Any] | None:
+        """One new variant that is allowed: the sampler's, else a random one; None where there is none."""
+        from optuna.trial import TrialState
+
+        for _ in range(_PATIENCE):
+            trial = self._study.ask(self._distributions)
+            variant = self._variant({axis.name: _value(axis, trial.params[axis.name]) for axis in self._axes})
+            if self._key(variant) in self._trials:
+                # A failed trial teaches nothing: its twin may be the best there is.
+                self._study.tell(trial, state=TrialState.FAIL)
+            elif not self._strategy.allows(variant):
+                self._study.tell(trial, state=TrialState.PRUNED)
+            else:
+                self._trials[self._key(variant)] = trial
+                return variant
+        return self._draw()
+
+    def _draw(self) -> dict[str, Any] | None:
+        for _ in range(_RANDOM_BLOCKS):
+            block = self._random.block(self._next_block)
+            allowed = np.flatnonzero(judge(self._strategy, block)).tolist()
+            for position in allowed:
+                variant = {name: values[position].item() for name, values in block.items()}
+                if self._key(variant) not in self._trials:
+                    self._study.enqueue_trial(
+                        {axis.name: _proposed(axis, variant[axis.name]) for axis in self._axes}
+                    )
+                    self._trials[self._key(variant)] = self._study.ask(self._distributions)
+                    return variant
+            self._next_block += 1
+        return None
+
+    def _variant(self, searched: Mapping[str, Any]) -> dict[str, Any]:
+        return {**self._strategy.defaults, **searched}
+
+    def _key(self, variant: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple(variant[name] for name in self.names)
+
+
+def _distribution(axis: Axis) -> Any:
+    """What Optuna searches: numbers in order by their position, so that neighbours are neighbours."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if isinstance(axis, Listed):
+        if axis.values.dtype.kind in "if" and np.all(np.diff(axis.values) > 0):
+            return IntDistribution(0, axis.count - 1)
+        return CategoricalDistribution(axis.values.tolist())
+    if axis.count is None:
+        return FloatDistribution(axis.low, axis.high, log=axis.log)
+    if axis.log:
+        return IntDistribution(int(axis.low), int(axis.high), log=True)
+    return IntDistribution(0, axis.count - 1)
+
+
+def _value(axis: Axis, proposed: Any) -> Any:
+    """The parameter's value for what Optuna proposes."""
+    if _by_position(axis):
+        return axis.at(np.array([proposed])).item()
+    return proposed
+
+
+def _proposed(axis: Axis, value: Any) -> Any:
+    """What Optuna would propose for a value."""
+    if not _by_position(axis):
+        return value
+    if isinstance(axis, Listed):
+        return int(np.searchsorted(axis.values, value))
+    return round((value - axis.low) / axis.step) if axis.step else value
+
+
+def _by_position(axis: Axis) -> bool:
+    if isinstance(axis, Listed):
+        return axis.values.dtype.kind in "if" and bool(np.all(np.diff(axis.values) > 0))
+    return axis.count is not None and not axis.log

@@ -1,0 +1,147 @@
+"""`Job`: a sweep that is laid out: what is tried on what, and the key that it is known by; nothing runs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from workbench.backtest.trials import trial_key
+from workbench.errors import StrategyError, SweepError
+from workbench.fills.execution import Execution
+from workbench.fills.fractions import read_fractions
+from workbench.fills.outside import read_dividends
+from workbench.signals.inputs import BarArrays, bars_sha256, read_bars
+from workbench.signals.strategy import Strategy
+from workbench.sweep.bayesian import Bayesian
+from workbench.sweep.chunk import Plan
+from workbench.sweep.space import Grid, Random
+from workbench.sweep.stage import Periods, make_cells
+from workbench.sweep.store import ERROR, METRICS, VERSION
+
+__all__ = ["Job", "Search", "lay_out"]
+
+Search = Mapping[str, Any] | Grid | Random | Bayesian
+"""What `sweep` takes as its grid."""
+
+_BARS = {"open", "high", "low", "close", "volume"}
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One sweep, laid out.
+
+    Attributes
+    ----------
+    plan : Plan
+    search : Grid, Random or Bayesian
+    market : BarArrays
+        All the bars.
+    facts : mapping
+        What decides every row: JSON.
+    key : str
+        Their hash: 32 hex digits.
+    objective : str
+        The metric by which variants are ranked.
+    names : tuple of str
+        The parameters that are searched.
+    """
+
+    plan: Plan
+    search: Grid | Random | Bayesian
+    market: BarArrays
+    facts: Mapping[str, Any]
+    key: str
+    objective: str
+    names: tuple[str, ...]
+
+    @property
+    def rows(self) -> int:
+        """How many rows there will be: variants × symbols × periods; of an adaptive search at most."""
+        return self.plan.size * len(self.plan.cells)
+
+    @property
+    def trial_key(self) -> str:
+        """The key of its trials: as `key`, but with the same bars and one more they are no new ones."""
+        cells = [[cell.symbol, cell.period, str(cell.start)] for cell in self.plan.cells]
+        known = {name: self.facts[name] for name in ("strategy", "code", "search", "execution")}
+        paying = self.plan.dividends is not None
+        return trial_key(**known, symbols=self.market.symbols, cells=cells, dividends=paying)
+
+
+def lay_out(
+    strategy: Strategy,
+    bars: pd.DataFrame,
+    grid: Search | None,
+    *,
+    symbols: str,
+    periods: Periods | None,
+    dividends: pd.Series[float] | None,
+    seed: int | None,
+    objective: str | None,
+    execution: Execution,
+) -> Job:
+    """Check what a sweep is given; `sweep` explains it.
+
+    Raises
+    ------
+    BacktestError
+        The bars or the dividends cannot be used.
+    StrategyError
+        There is no strategy, one of its parameters is called as a column of the sweep's frame is, or the
+        grid does not fit it.
+    SweepError
+        The search, the objective, the symbols or the periods cannot be used.
+    """
+    if not isinstance(strategy, Strategy):
+        raise StrategyError(
+            f"A sweep needs a strategy, not a {type(strategy).__name__}; put @strategy above the function."
+        )
+    for name in strategy.parameters:
+        if name in ("symbol", "period", ERROR, *METRICS):
+            raise StrategyError(
+                f"{strategy.name}: a sweep's rows have a column {name!r} of their own; give that parameter "
+                "another name."
+            )
+    search = grid if isinstance(grid, Grid | Random | Bayesian) else Grid(dict(grid or {}))
+    if seed is not None and not isinstance(search, Grid):
+        search = replace(search, seed=seed)
+    wanted = objective or (search.objective if isinstance(search, Bayesian) else "sharpe_ratio")
+    for name in (wanted, search.objective if isinstance(search, Bayesian) else wanted):
+        if name not in METRICS:
+            raise SweepError(f"objective: {name!r} is no metric of a sweep; there are {', '.join(METRICS)}.")
+    market = read_bars(bars)
+    if dividends is not None:
+        read_dividends(dividends, market)
+    read_fractions(execution.size, market)
+    space = search.resolve(strategy)
+    spec = space.spec()
+    plan = Plan(
+        strategy=strategy,
+        space=None if isinstance(search, Bayesian) else space,  # type: ignore[arg-type]
+        size=space.size,
+        bars=bars,
+        cells=tuple(make_cells(market, symbols, periods)),
+        execution=execution,
+        dividends=dividends,
+        batched=strategy.batched is not None,
+    )
+    others = [column for column in bars.columns if column not in _BARS]
+    facts = {
+        "strategy": strategy.name,
+        "code": strategy.sha256,
+        "search": spec,
+        "bars": bars_sha256(market),
+        "other_columns": _sha256(bars[others]) if others else None,
+        "dividends": None if dividends is None else _sha256(dividends),
+        "execution": repr(execution),
+        "cells": [[cell.symbol, cell.period, str(cell.start), str(cell.end)] for cell in plan.cells],
+    }
+    return Job(plan, search, market, facts, trial_key(**facts, version=VERSION), wanted, space.names)
+
+
+def _sha256(values: pd.Series[Any] | pd.DataFrame) -> str:
+    return hashlib.sha256(pd.util.hash_pandas_object(values).to_numpy().tobytes()).hexdigest()

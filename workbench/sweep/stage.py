@@ -1,0 +1,198 @@
+"""`Cell` and `Stage`: which bars a variant is tried on, and those bars laid out for the compiled loops."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from workbench.errors import SweepError
+from workbench.fills.execution import Execution
+from workbench.fills.layout import Layout, lay_out
+from workbench.fills.outside import read_dividends
+from workbench.signals.inputs import BarArrays, read_bars
+
+__all__ = ["Cell", "Periods", "Stage", "dividends_of", "make_cells", "set_stage"]
+
+Periods = Sequence[tuple[Any, Any]] | Mapping[str, tuple[Any, Any]]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Where every variant is tried once: one symbol, or all of them, in one period.
+
+    Attributes
+    ----------
+    symbol : str, optional
+        None: all the symbols together.
+    period : str, optional
+        What the period is called; None: all the bars.
+    start, end : Timestamp
+        The first and the last bar that is traded.
+    """
+
+    symbol: str | None
+    period: str | None
+    start: pd.Timestamp
+    end: pd.Timestamp
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """The bars of one cell.
+
+    Attributes
+    ----------
+    bars : DataFrame
+        What the strategy sees: the period's bars and all before them, so that averages are known when it
+        begins; nothing after it.
+    market : BarArrays
+        The same, laid out.
+    first : int
+        The row of `market` at which the period begins.
+    columns : ndarray of int64
+        The symbols of `market` that have a bar in the period.
+    layout : Layout
+        What is traded: those rows and symbols, as the compiled loop reads them.
+    """
+
+    bars: pd.DataFrame
+    market: BarArrays
+    first: int
+    columns: npt.NDArray[np.int64]
+    layout: Layout
+
+    @property
+    def traded(self) -> BarArrays:
+        """The bars that are traded."""
+        return self.layout.market
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that the strategy sees is traded."""
+        return self.first == 0 and len(self.columns) == len(self.market.symbols)
+
+
+def make_cells(market: BarArrays, symbols: str, periods: Periods | None) -> list[Cell]:
+    """Every cell that has bars, by symbol and then by period.
+
+    Parameters
+    ----------
+    market : BarArrays
+        All the bars.
+    symbols : str
+        "each" or "together".
+    periods : sequence or mapping, optional
+        (start, end) of each, both included; None for either is the first or the last bar. A list's periods
+        are called after their dates.
+
+    Raises
+    ------
+    SweepError
+        `symbols` is something else, or a period holds no bar.
+    """
+    if symbols not in ("each", "together"):
+        raise SweepError(f"symbols: {symbols!r} is neither 'each' nor 'together'.")
+    names = list(market.symbols) if symbols == "each" and len(market.symbols) > 1 else [None]
+    spans = [(None, slice(0, len(market.timestamps)))] if periods is None else _spans(market, periods)
+    cells = []
+    for name in names:
+        column = slice(None) if name is None else market.symbols.index(name)
+        there = np.any(market.present[:, column].reshape(len(market.timestamps), -1), axis=1)
+        for period, span in spans:
+            rows = np.flatnonzero(np.atleast_1d(there)[span]) + span.start
+            if len(rows):
+                cells.append(
+                    Cell(name, period, market.timestamps[int(rows[0])], market.timestamps[int(rows[-1])])
+                )
+    return cells
+
+
+def set_stage(
+    bars: pd.DataFrame, cell: Cell, execution: Execution, dividends: pd.Series[float] | None
+) -> Stage:
+    """Lay out one cell's bars.
+
+    Parameters
+    ----------
+    bars : DataFrame
+        All the bars, tidy.
+    cell : Cell
+    execution : Execution
+    dividends : Series of float64, optional
+        Cash per unit, indexed (symbol, ex-date).
+    """
+    seen = bars
+    if cell.symbol is not None:
+        seen = seen[np.asarray(seen.index.get_level_values(0).astype(str) == cell.symbol)]
+    if cell.period is not None:
+        seen = seen[np.asarray(seen.index.get_level_values(1) <= cell.end)]
+    market = read_bars(seen)
+    first = int(market.timestamps.searchsorted(cell.start)) if cell.period is not None else 0
+    columns = np.flatnonzero(market.present[first:].any(axis=0))
+    traded = market
+    if first or len(columns) < len(market.symbols):
+        traded = _part(market, first, columns)
+    mine = dividends_of(dividends, traded.symbols)
+    paid = None if mine is None else read_dividends(mine, traded)
+    return Stage(seen, market, first, columns, lay_out(traded, execution, paid))
+
+
+def dividends_of(dividends: pd.Series[float] | None, symbols: Sequence[str]) -> pd.Series[float] | None:
+    """Those of these symbols; None where there are none."""
+    if dividends is None:
+        return None
+    mine = dividends[np.asarray(dividends.index.get_level_values(0).astype(str).isin(symbols))]
+    return mine if len(mine) else None
+
+
+def _spans(market: BarArrays, periods: Periods) -> list[tuple[str, slice]]:
+    """The rows of each period, by its name."""
+    named = list(periods.items()) if isinstance(periods, Mapping) else [(None, span) for span in periods]
+    spans = []
+    for name, (start, end) in named:
+        try:
+            rows = market.timestamps.slice_indexer(_bound(start), _bound(end))
+        except (TypeError, ValueError, KeyError) as error:
+            raise SweepError(
+                f"periods: ({start!r}, {end!r}) is no span of time ({error}); give dates, or timestamps with "
+                "a time zone."
+            ) from error
+        if rows.stop <= rows.start:
+            raise SweepError(
+                f"periods: there is no bar from {start} to {end}; load more bars, or leave it out."
+            )
+        first, last = market.timestamps[rows.start], market.timestamps[rows.stop - 1]
+        spans.append((name or f"{first:%Y-%m-%d} to {last:%Y-%m-%d}", rows))
+    if len(dict(spans)) < len(spans) or not spans:
+        raise SweepError(
+            "periods: two have the same name, or there is none; name them, as in {'crisis': (…, …)}."
+        )
+    return spans
+
+
+def _bound(moment: Any) -> Any:
+    # A date given as text means all of that day; pandas knows that of text only.
+    return moment if moment is None or isinstance(moment, str) else pd.Timestamp(moment)
+
+
+def _part(market: BarArrays, first: int, columns: npt.NDArray[np.int64]) -> BarArrays:
+    """The rows from `first` on, of some of the symbols."""
+
+    def of(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return np.ascontiguousarray(values[first:, columns])
+
+    return BarArrays(
+        timestamps=market.timestamps[first:],
+        symbols=tuple(market.symbols[column] for column in columns),
+        open=of(market.open),
+        high=of(market.high),
+        low=of(market.low),
+        close=of(market.close),
+        volume=of(market.volume),
+        present=of(market.present),
+    )

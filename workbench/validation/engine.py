@@ -1,0 +1,243 @@
+"""`validate()`: choose parameters on some bars, trade them on others, and put the records together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Unpack
+
+import numpy as np
+import pandas as pd
+
+from workbench.backtest.trials import JOURNAL, TrialBatch, sharpe_moments
+from workbench.errors import BacktestError
+from workbench.fills.execution import Execution, Rules
+from workbench.fills.outside import read_dividends
+from workbench.signals.strategy import Strategy
+from workbench.sweep.chunk import values_of
+from workbench.sweep.job import Job, lay_out
+from workbench.sweep.space import Grid, Random
+from workbench.validation.objectives import check_objective, objective_of
+from workbench.validation.record import joined, ratio_of
+from workbench.validation.result import ValidationResult
+from workbench.validation.search import Search, Searched, search_by_sweep, search_on_rows
+from workbench.validation.spans import BarSpans, Traded, dividends_of
+from workbench.validation.splits import Split, Splits
+
+__all__ = ["validate"]
+
+
+def validate(
+    strategy: Strategy,
+    bars: pd.DataFrame,
+    grid: Mapping[str, Any] | Grid | Random,
+    splits: Splits,
+    *,
+    objective: str = "sharpe_ratio",
+    search: Search = search_by_sweep,
+    dividends: pd.Series[float] | None = None,
+    **rules: Unpack[Rules],
+) -> ValidationResult:
+    """Choose a strategy's parameters on each split's training bars, and trade them on its test bars.
+
+    The rules:
+
+    - **Training.** Of all combinations in `grid` that the strategy's `where` allows, the one with the highest
+      objective is chosen, the first of equals. Where every split trains on one span before its test (as
+      `walk_forward` does), the variants see and trade that span alone, as if nothing were before it.
+      Otherwise each variant is run over all bars once, and judged by its returns in the training rows: it
+      trades through the test, too, and what it holds may reach across a border; purge and embargo take the
+      rows around it out.
+    - **Testing.** The strategy sees all bars up to the test span's last one, so its averages are warm, and
+      never a bar after it. It trades within the span only: it begins with cash, a decision is made on a bar
+      of the span, and what it holds at the end is worth its last close, without the costs of a sale. Weights
+      that were in force when the span began are taken up at its first bar.
+    - **Records.** Returns of the test spans are put together by time, one record a path. Of several paths,
+      the one with the median Sharpe ratio stands for all.
+    - **Trials.** Every training search is written to the journal of trials; what is traded out of sample is
+      not, since nothing is chosen by it.
+
+    Parameters
+    ----------
+    strategy : Strategy
+    bars : DataFrame
+        Tidy bars, as for `backtest`.
+    grid : mapping of str to sequence, Grid or Random
+        What to search, as for `sweep`.
+    splits : Splits
+        From `walk_forward`, `purged_kfold` or `combinatorial_purged`, on the same bars.
+    objective : str
+        sharpe_ratio, sortino, calmar, cagr, total_return or max_drawdown; the higher is the better.
+    search : Search
+        How one training span is searched, where every split trains on one span before its test. Default: a
+        sweep; `search_by_backtests` gives the same, slowly.
+    dividends : Series of float64, optional
+        As for `backtest`.
+    **rules
+        Costs, sizes, stops and fills, with the names and defaults of `backtest`.
+
+    Returns
+    -------
+    ValidationResult
+
+    Raises
+    ------
+    BacktestError
+        The splits are of other bars, the rules are none, or no variant has the objective on the training
+        bars of a split.
+    StrategyError
+        The grid does not fit the strategy, or what the strategy raised for every variant.
+
+    Examples
+    --------
+    >>> splits = walk_forward(bars, train=756, test=126)                     # doctest: +SKIP
+    >>> grid = {"fast": range(5, 50, 5), "slow": range(50, 200, 10)}         # doctest: +SKIP
+    >>> validate(sma_cross, bars, grid, splits)                              # doctest: +SKIP
+    """
+    check_objective(objective)
+    if not isinstance(grid, Mapping | Grid | Random):
+        raise BacktestError(
+            f"grid: a {type(grid).__name__} is not searched here; give lists of values, Grid or Random."
+        )
+    execution = Execution(**rules)
+    spans = BarSpans(bars)
+    if splits.n_bars != len(spans):
+        raise BacktestError(
+            f"these splits are of {splits.n_bars} bars, and there are {len(spans)}; "
+            "make them of the same bars, as in walk_forward(bars, …)."
+        )
+    if dividends is not None:
+        read_dividends(dividends, spans.market)
+
+    def lay(bars: pd.DataFrame) -> Job:
+        return lay_out(
+            strategy,
+            bars,
+            grid,
+            symbols="together",
+            periods=None,
+            dividends=dividends_of(dividends, bars),
+            seed=None,
+            objective=objective,
+            execution=execution,
+        )
+
+    if splits.forward:
+        found = _searched_forward(lay, spans, splits, search)
+    else:
+        found = _searched_around(lay(bars), splits)
+    traded: dict[tuple[Any, range], Traded] = {}
+    rows: list[dict[str, Any]] = []
+    tested: list[list[Traded]] = []
+    for split, choice in zip(splits, found, strict=True):
+        made = []
+        for span in split.test:
+            known = (tuple(choice.parameters.items()), span)
+            if known not in traded:
+                traded[known] = spans.trade(
+                    strategy, choice.parameters, span, execution=execution, dividends=dividends
+                )
+            made.append(traded[known])
+        tested.append(made)
+        rows.append(_row(split, choice, made, spans.market.timestamps, objective, execution))
+    records = [[tested[split][place] for split, place in path] for path in splits.paths]
+    return ValidationResult(
+        strategy=strategy.name,
+        kind=splits.scheme,
+        objective=objective,
+        splits=splits,
+        table=pd.DataFrame(rows).rename_axis("split"),
+        paths=pd.DataFrame(
+            {path: pd.concat([part.returns for part in parts]) for path, parts in enumerate(records)}
+        ).rename_axis("timestamp"),
+        trades=tuple(joined([part.trades for part in parts]) for parts in records),
+        variants=len(found[0].sharpes),
+        periods_per_year=execution.periods_per_year,
+        symbols=spans.market.symbols,
+        execution=execution,
+    )
+
+
+def _searched_forward(
+    lay: Callable[[pd.DataFrame], Job], spans: BarSpans, splits: Splits, search: Search
+) -> list[Searched]:
+    """What was chosen on each split's training bars, which are all that there is to each search."""
+    found = []
+    for number, split in enumerate(splits):
+        job = lay(spans.cut(split.train[0]))
+        searched = search(job)
+        _record("walk_forward", job, searched)
+        found.append(_chosen(job, searched, number))
+    return found
+
+
+def _searched_around(job: Job, splits: Splits) -> list[Searched]:
+    """What was chosen by the training rows of each split, of variants that ran over all bars."""
+    everything = np.arange(len(job.market.timestamps))
+    whole, *found = search_on_rows(job, [everything, *(split.train_rows for split in splits)])
+    # Each variant was run once, whatever the number of splits: it is one trial.
+    _record("cross_validation", job, whole)
+    return [_chosen(job, searched, number) for number, searched in enumerate(found)]
+
+
+def _chosen(job: Job, searched: Searched, number: int) -> Searched:
+    if searched.parameters:
+        return searched
+    first, last = job.market.timestamps[[0, -1]]
+    # Where it was the strategy that failed, it says itself what is wrong.
+    job.plan.strategy(job.plan.bars, **values_of(job.plan.variants(0, 1), 0))
+    raise BacktestError(
+        f"split {number}: none of the {len(searched.sharpes):,} variants has a {job.objective} on the "
+        f"training bars (of {first:%Y-%m-%d} to {last:%Y-%m-%d}), so none can be chosen: most likely "
+        "none traded; train on more bars, or search shorter windows."
+    )
+
+
+def _row(
+    split: Split,
+    choice: Searched,
+    made: list[Traded],
+    timestamps: pd.DatetimeIndex,
+    objective: str,
+    execution: Execution,
+) -> dict[str, Any]:
+    """One row of `ValidationResult.table`."""
+    returns = pd.concat([part.returns for part in made])
+    outside = objective_of(objective, returns, execution.periods_per_year)
+    facts: dict[str, Any] = {
+        "train_start": timestamps[split.train[0].start],
+        "train_end": timestamps[split.train[-1].stop - 1],
+        "train_bars": sum(map(len, split.train)),
+        "test_start": timestamps[split.test[0].start],
+        "test_end": timestamps[split.test[-1].stop - 1],
+        "test_bars": len(returns),
+        "in_sample": choice.objective,
+        "out_of_sample": outside,
+        "degradation": ratio_of(outside, choice.objective),
+        "trades": sum(len(part.trades) for part in made),
+    }
+    # A parameter of the same name as one of these keeps its own column.
+    named = {f"{name}_" if name in facts else name: value for name, value in choice.parameters.items()}
+    spans = {name: facts.pop(name) for name in list(facts)[:6]}
+    return {**spans, **named, **facts}
+
+
+def _record(kind: str, job: Job, searched: Searched) -> None:
+    """Write a search down under the key of a sweep of the same variants on the same bars: it is no other."""
+    mean, squares, count, best = sharpe_moments(searched.sharpes)
+    JOURNAL.record(
+        TrialBatch(
+            strategy=job.plan.strategy.name,
+            kind=kind,
+            key=job.trial_key,
+            variants=len(searched.sharpes),
+            sharpe_mean=mean,
+            sharpe_m2=squares,
+            sharpe_count=count,
+            best_sharpe=best,
+            n_bars=len(job.market.timestamps),
+            symbols=job.market.symbols,
+            start=job.market.timestamps[0],
+            end=job.market.timestamps[-1],
+            parameters={"search": job.facts["search"]},
+        )
+    )
