@@ -16,7 +16,7 @@ import pytest
 from tests.conftest import Connection
 from tests.servers import wait_for
 from workbench import Workbench
-from workbench.backtest import BacktestResult, VolatilityTarget, backtest, rules_from_json
+from workbench.backtest import BacktestResult, Percent, VolatilityTarget, backtest, rules_from_json
 from workbench.errors import RunFenced, WorkbenchError
 from workbench.settings import Settings
 from workbench.strategies import LIBRARY, donchian_breakout, sma_cross
@@ -287,3 +287,16 @@ def _written(admin: Connection) -> set[tuple[str, int]]:
         "SELECT data ->> 'table', count(*) FROM workbench.events WHERE type LIKE '%.written' GROUP BY 1"
     ).fetchall()
     return {(str(table), int(count)) for table, count in rows}
+
+
+@only_18
+def test_a_size_that_is_a_frame_is_stored_by_what_it_is_known_by(wb: Workbench, bars: pd.DataFrame) -> None:
+    close = bars["close"].unstack("symbol")
+    size = Percent((0.1 / close.pct_change().rolling(20).std() / 16).clip(0, 1))
+    result = backtest(bars, donchian_breakout, size=size)
+    wb.save_backtest(result, strategy_id=ID, report=False)
+    stored = wb.strategy_engine.load_strategies(ID).loc[0, "rules"]["size"]
+    assert stored["kind"] == "Percent"
+    assert stored["per_bar"]["sha256"] == size.sha256
+    with pytest.raises(WorkbenchError, match="only a fingerprint is kept"):
+        rules_from_json({"size": stored})
