@@ -40,4 +40,5 @@ class _Moved(MetaPathFinder, Loader):
 def find_moved() -> None:
     """Have imports of the old names find the modules; twice changes nothing."""
     if not any(isinstance(finder, _Moved) for finder in sys.meta_path):
-        sys.meta_path.append(_Moved())
+        # Before all others: the folders of before may be there still, with what Python compiled in them.
+        sys.meta_path.insert(0, _Moved())

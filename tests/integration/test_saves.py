@@ -295,7 +295,8 @@ def test_a_size_that_is_a_frame_is_stored_by_what_it_is_known_by(wb: Workbench, 
     size = Percent((0.1 / close.pct_change().rolling(20).std() / 16).clip(0, 1))
     result = backtest(bars, donchian_breakout, size=size)
     wb.save_backtest(result, strategy_id=ID, report=False)
-    stored = wb.strategy_engine.load_strategies(ID).loc[0, "rules"]["size"]
+    rules: Any = wb.strategy_engine.load_strategies(ID)["rules"].iloc[0]
+    stored = rules["size"]
     assert stored["kind"] == "Percent"
     assert stored["per_bar"]["sha256"] == size.sha256
     with pytest.raises(WorkbenchError, match="only a fingerprint is kept"):

@@ -8,7 +8,9 @@ from pathlib import Path
 from workbench.paths import PROJECT_ROOT
 
 # One import for a notebook: these two names of sweeps are offered where backtests are, and loaded when asked.
-FACES = {("workbench.backtest", "workbench.sweep")}
+FACES = {
+    ("workbench.backtest", f"workbench.sweep.{module}") for module in ("bayesian", "result", "space", "sweep")
+}
 
 
 def modules() -> dict[str, Path]:

@@ -17,7 +17,10 @@ from workbench.signals.signals import SignalArrays, Signals, Weights
 from workbench.signals.strategy import Strategy, strategy
 
 if TYPE_CHECKING:
-    from workbench.sweep import Bayesian, Grid, Random, SweepResult, sweep
+    from workbench.sweep.bayesian import Bayesian
+    from workbench.sweep.result import SweepResult
+    from workbench.sweep.space import Grid, Random
+    from workbench.sweep.sweep import sweep
 
 __all__ = [
     "BacktestResult",

@@ -1,0 +1,1 @@
+"""What all pictures and pages share: words, colours, blocks and charts; of backtests nothing is known."""
