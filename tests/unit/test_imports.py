@@ -7,7 +7,7 @@ from pathlib import Path
 
 from workbench.paths import PROJECT_ROOT
 
-# One import for a notebook: these two names of sweeps are offered where backtests are, and loaded when asked.
+# One import for a notebook: names of sweeps are offered where backtests are, and loaded when asked for.
 FACES = {
     ("workbench.backtest", f"workbench.sweep.{module}") for module in ("bayesian", "result", "space", "sweep")
 }
