@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from workbench.display.card import HAIRLINE, frame_html, table_html
+from workbench.drawing.dress import GAIN, LOSS
+
 __all__ = ["panel_html"]
 
-# Both read on white and on JupyterLab's dark grey.
-_GOOD, _BAD = "#2da44e", "#e5534b"
 _SHORT = 24
-_LINE = "1px solid rgba(128,128,128,.3)"
 
 
 def panel_html(
@@ -36,27 +36,18 @@ def panel_html(
     verdict, note : str
         Shown where there is no table; and below everything.
     """
-    cell = f"text-align:left;vertical-align:top;padding:4px 10px;border-top:{_LINE}"
+    cell = f"text-align:left;vertical-align:top;padding:4px 10px;border-top:{HAIRLINE}"
     table = "".join(
         "<tr>" + "".join(f'<td style="{cell}{_wrap(value)}">{escape(value)}</td>' for value in row) + "</tr>"
         for row in rows
     )
-    title = "text-align:left;white-space:nowrap;padding:4px 10px;opacity:.7;font-weight:400"
-    head = "".join(f'<th style="{title}">{escape(name)}</th>' for name in heads)
-    body = (
-        '<table style="border-collapse:collapse;border:none;margin:0;color:inherit;background:transparent">'
-        f"<thead><tr>{head}</tr></thead><tbody>{table}</tbody></table>"
-        if rows
-        else f'<div style="padding:2px 10px 6px">{escape(verdict)}</div>'
-    )
-    return (
-        f'<div style="display:inline-block;max-width:72em;border:{_LINE};border-radius:8px;'
-        'padding:10px 6px 6px;color:inherit">'
-        f'<div style="padding:0 10px 6px"><span style="font-weight:600">{escape(name)}</span>&ensp;'
-        f'<span style="color:{_GOOD if good else _BAD};font-weight:600">{escape(headline)}</span></div>'
-        f"{body}"
-        f'<div style="padding:6px 10px 2px;opacity:.7;font-size:.9em">{escape(note)}</div></div>'
-    )
+    style = "text-align:left;white-space:nowrap;padding:4px 10px;opacity:.7;font-weight:400"
+    head = "".join(f'<th style="{style}">{escape(name)}</th>' for name in heads)
+    body = table_html(head, table) if rows else f'<div style="padding:2px 10px 6px">{escape(verdict)}</div>'
+    colour = GAIN if good else LOSS
+    title = f'{escape(name)}&ensp;<span style="color:{colour}">{escape(headline)}</span>'
+    below = f'<div style="padding:6px 10px 2px;opacity:.7;font-size:.9em">{escape(note)}</div>'
+    return frame_html(title, body + below)
 
 
 def _wrap(value: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from workbench.drawing.dress import CLEAR, GAIN, GRID, HOVER, LOSS, TEXT
 from workbench.errors import QueryError
 from workbench.marketdata.bars import validate_bars
 
@@ -15,10 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["price_chart"]
 
-RISE, FALL = "#26a69a", "#ef5350"
-# Greys that are legible on white and on black: the page's own background shows through.
-TEXT, GRID, BUTTON = "#808891", "rgba(128,128,128,0.22)", "rgba(128,128,128,0.16)"
-CLEAR = "rgba(0,0,0,0)"
+BUTTON = "rgba(128,128,128,0.16)"
 SPANS = (
     ("1M", pd.DateOffset(months=1)),
     ("6M", pd.DateOffset(months=6)),
@@ -66,13 +64,13 @@ def price_chart(bars: pd.DataFrame, title: str | None = None, *, symbol: str | N
             low=own["low"],
             close=own["close"],
             name=name,
-            increasing={"line": {"color": RISE, "width": 1}, "fillcolor": RISE},
-            decreasing={"line": {"color": FALL, "width": 1}, "fillcolor": FALL},
+            increasing={"line": {"color": GAIN, "width": 1}, "fillcolor": GAIN},
+            decreasing={"line": {"color": LOSS, "width": 1}, "fillcolor": LOSS},
         ),
         row=1,
         col=1,
     )
-    colours = np.where(own["close"] >= own["open"], RISE, FALL)
+    colours = np.where(own["close"] >= own["open"], GAIN, LOSS)
     volume = go.Bar(
         x=times,
         y=own["volume"],
@@ -92,9 +90,9 @@ def price_chart(bars: pd.DataFrame, title: str | None = None, *, symbol: str | N
         margin={"l": 56, "r": 16, "t": 84, "b": 36},
         showlegend=False,
         hovermode="x unified",
-        hoverlabel={"bgcolor": "rgba(32,36,42,0.92)", "font": {"color": "#f2f4f6"}, "bordercolor": CLEAR},
+        hoverlabel=HOVER,
         bargap=0.15,
-        modebar={"bgcolor": CLEAR, "color": TEXT, "activecolor": RISE},
+        modebar={"bgcolor": CLEAR, "color": TEXT, "activecolor": GAIN},
         updatemenus=[
             {
                 "type": "buttons",

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from workbench.display.card import HAIRLINE, frame_html, table_html
+from workbench.drawing.dress import CLEAR, GAIN, GRID, HOVER, LOSS, LOSS_FILL, TEXT
 from workbench.errors import QueryError
 from workbench.marketdata.calendar import is_daily
-from workbench.marketdata.chart import CLEAR, FALL, GRID, RISE, TEXT
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -69,12 +70,12 @@ def coverage_picture(table: pd.DataFrame, gaps: pd.DataFrame, calendar: str) -> 
     thick = (height - 110) / len(table)
     edge = (table["last"].max() - table["first"].min()) * 0.01 + _width(table)
     reach = [(table["first"].min() - edge).isoformat(), (table["last"].max() + edge).isoformat()]
-    fill = "rgba(239,83,80,0.30)" if thick > 4 else FALL
+    fill = LOSS_FILL if thick > 4 else LOSS
     figure = go.Figure(
         [
-            _bars(there, "there", RISE, CLEAR, 0, "there"),
+            _bars(there, "there", GAIN, CLEAR, 0, "there"),
             # The outline is what shows of a gap that is narrower than a pixel.
-            _bars(missing, "missing", fill, FALL, 1.5 if thick > 4 else 0.8, "%{customdata:,} missing"),
+            _bars(missing, "missing", fill, LOSS, 1.5 if thick > 4 else 0.8, "%{customdata:,} missing"),
         ]
     )
     figure.update_layout(
@@ -103,8 +104,8 @@ def coverage_picture(table: pd.DataFrame, gaps: pd.DataFrame, calendar: str) -> 
             "yanchor": "bottom",
             "font": {"size": 11},
         },
-        hoverlabel={"bgcolor": "rgba(32,36,42,0.92)", "font": {"color": "#f2f4f6"}, "bordercolor": CLEAR},
-        modebar={"bgcolor": CLEAR, "color": TEXT, "activecolor": RISE},
+        hoverlabel=HOVER,
+        modebar={"bgcolor": CLEAR, "color": TEXT, "activecolor": GAIN},
     )
     figure.update_xaxes(type="date", range=reach, gridcolor=GRID, linecolor=GRID)
     figure.update_yaxes(
@@ -137,7 +138,6 @@ def coverage_html(table: pd.DataFrame, gaps: pd.DataFrame, calendar: str) -> str
     str
         One `<div>`.
     """
-    line = "1px solid rgba(128,128,128,.3)"
     shown = table if len(table) <= ROWS else table.nlargest(ROWS, "missing", keep="first")
     cut = f"<div style='padding:6px 10px;opacity:.7'>the {ROWS} of {len(table):,} that lack most</div>"
     head = "".join(
@@ -156,25 +156,19 @@ def coverage_html(table: pd.DataFrame, gaps: pd.DataFrame, calendar: str) -> str
         "longest_gap": [f"{count:,}" if count else "–" for count in shown["longest_gap"]],
     }
     rows = "".join(
-        f'<tr style="background:transparent"><td style="text-align:left;padding:4px 10px;border-top:{line};'
-        f'font-weight:600">{escape(str(symbol))}</td>'
-        f'<td style="padding:4px 10px;border-top:{line}">{strips[str(symbol)]}</td>'
+        f'<tr style="background:transparent"><td style="text-align:left;padding:4px 10px;'
+        f'border-top:{HAIRLINE};font-weight:600">{escape(str(symbol))}</td>'
+        f'<td style="padding:4px 10px;border-top:{HAIRLINE}">{strips[str(symbol)]}</td>'
         + "".join(
-            f'<td style="text-align:right;padding:4px 10px;border-top:{line};white-space:nowrap;'
+            f'<td style="text-align:right;padding:4px 10px;border-top:{HAIRLINE};white-space:nowrap;'
             f'font-variant-numeric:tabular-nums">{value}</td>'
             for value in values
         )
         + "</tr>"
         for symbol, *values in zip(shown.index, *cells.values(), strict=True)
     )
-    return (
-        f'<div style="display:inline-block;border:{line};border-radius:8px;'
-        'padding:10px 6px 4px;color:inherit">'
-        f'<div style="padding:0 10px 6px;font-weight:600">{escape(summary(table, calendar))}</div>'
-        '<table style="border-collapse:collapse;border:none;margin:0;color:inherit;background:transparent">'
-        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        f"{cut if len(shown) < len(table) else ''}</div>"
-    )
+    cut = cut if len(shown) < len(table) else ""
+    return frame_html(escape(summary(table, calendar)), table_html(head, rows) + cut)
 
 
 def _bars(spans: pd.DataFrame, name: str, colour: str, outline: str, width: float, said: str) -> go.Bar:
@@ -231,7 +225,7 @@ def _strips(table: pd.DataFrame, shown: pd.DataFrame, gaps: pd.DataFrame) -> dic
     there, missing = _spans(shown, own, STRIP)
     drawn: dict[str, list[str]] = {str(symbol): [] for symbol in shown.index}
     # Gaps last, and at least a pixel wide: over what there is.
-    for spans, colour, least in ((there, RISE, 0.0), (missing, FALL, 1.0)):
+    for spans, colour, least in ((there, GAIN, 0.0), (missing, LOSS, 1.0)):
         left = _seconds(spans["start"] - begin) / whole * STRIP
         width = (_seconds(spans["end"] - spans["start"]) / whole * STRIP).clip(least)
         for symbol, x, wide in zip(spans["symbol"], left, width, strict=True):

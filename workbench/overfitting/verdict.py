@@ -8,6 +8,7 @@ from html import escape
 
 import pandas as pd
 
+from workbench.display.card import HAIRLINE, frame_html, table_html
 from workbench.errors import BacktestError
 from workbench.metrics.observations import DAYS_PER_YEAR
 from workbench.overfitting.sharpe_inference import (
@@ -144,21 +145,14 @@ class Honesty:
         if self.spa is not None:
             cells.append(("Superior ability (SPA), p", _number(self.spa, ".3f")))
         # Greys with an opacity and the page's own text colour: they read on white and on dark alike.
-        line = "1px solid rgba(128,128,128,.3)"
         rows = "".join(
-            f'<tr><td style="text-align:left;padding:4px 10px;opacity:.7;border-top:{line}">{label}</td>'
-            f'<td style="text-align:right;padding:4px 10px;border-top:{line};'
+            f'<tr><td style="text-align:left;padding:4px 10px;opacity:.7;border-top:{HAIRLINE}">{label}</td>'
+            f'<td style="text-align:right;padding:4px 10px;border-top:{HAIRLINE};'
             f'font-variant-numeric:tabular-nums;font-weight:600">{value}</td></tr>'
             for label, value in cells
         )
-        return (
-            f'<div style="display:inline-block;max-width:42em;border:{line};border-radius:8px;'
-            'padding:10px 6px 4px;color:inherit">'
-            f'<div style="padding:0 10px 8px">{escape(self.sentence)}</div>'
-            '<table style="border-collapse:collapse;border:none;margin:0;color:inherit;'
-            'background:transparent">'
-            f"<tbody>{rows}</tbody></table></div>"
-        )
+        title = f'<span style="font-weight:400">{escape(self.sentence)}</span>'
+        return frame_html(title, table_html("", rows), width="min(100%,42em)")
 
 
 def judge(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from workbench.drawing.charts import is_wide
+from workbench.drawing.dress import ACCENT, GAIN, LOSS, LOSS_FILL, OTHER, dress
 from workbench.drawing.wording import percent, ratio, signed_percent, span, trades
 from workbench.errors import BacktestError
 
@@ -19,11 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["equity_figure"]
 
-# Colours that read on white and on JupyterLab's dark grey alike; the paper itself stays transparent.
-_EQUITY, _BENCHMARK = "#2f81f7", "#9a8c7c"
-_LOSS, _LOSS_FILL = "#e5534b", "rgba(229, 83, 75, 0.28)"
-_BUY, _SELL = "#2da44e", "#e5534b"
-_TEXT, _GRID = "#8b949e", "rgba(139, 148, 158, 0.22)"
 _MANY_FILLS = 120
 """More markers than this hide the line: they start switched off, one click in the legend away."""
 
@@ -61,7 +56,7 @@ def equity_figure(result: BacktestRecord, benchmark: pd.Series[float] | None = N
             x=rival.index,
             y=rival.to_numpy(),
             name="benchmark" if rival.name is None else str(rival.name),
-            line={"color": _BENCHMARK, "width": 1.3, "dash": "dot"},
+            line={"color": OTHER, "width": 1.3, "dash": "dot"},
             hovertemplate="%{y:,.0f}",
         ),
         row=1,
@@ -72,23 +67,23 @@ def equity_figure(result: BacktestRecord, benchmark: pd.Series[float] | None = N
             x=result.equity.index,
             y=result.equity.to_numpy(),
             name=result.name,
-            line={"color": _EQUITY, "width": 2},
+            line={"color": ACCENT, "width": 2},
             legendrank=1,  # Drawn over the benchmark, named before it.
             hovertemplate="%{y:,.0f}",
         ),
         row=1,
         col=1,
     )
-    for side, colour, symbol in (("buy", _BUY, "triangle-up"), ("sell", _SELL, "triangle-down")):
+    for side, colour, symbol in (("buy", GAIN, "triangle-up"), ("sell", LOSS, "triangle-down")):
         figure.add_trace(_fill_markers(result, side, colour, symbol), row=1, col=1)
     figure.add_trace(
         go.Scatter(
             x=result.drawdown.index,
             y=result.drawdown.to_numpy(),
             name="drawdown",
-            line={"color": _LOSS, "width": 1},
+            line={"color": LOSS, "width": 1},
             fill="tozeroy",
-            fillcolor=_LOSS_FILL,
+            fillcolor=LOSS_FILL,
             hovertemplate="%{y:.1%}",
             showlegend=False,
         ),
@@ -125,30 +120,7 @@ def _dress(figure: Figure, result: BacktestRecord) -> None:
         f"trades {trades(m['total_trades'], m['open_trades'])}   "
         f"buy and hold {signed_percent(m['benchmark_return'])}"
     )
-    figure.update_layout(
-        template="none",
-        title={
-            "text": f"<b>{escape(result.name)}</b>  "
-            f"<span style='font-size:13px'>{escape(span(result))}</span>",
-            "subtitle": {"text": headline, "font": {"size": 13}},
-            "x": 0.0,
-            "xref": "paper",
-            "y": 0.965,
-            "yanchor": "top",
-            "font": {"size": 17},
-        },
-        font={"color": _TEXT, "size": 12},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        height=520,
-        margin={"l": 84, "r": 24, "t": 100, "b": 32},
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": _TEXT, "activecolor": _EQUITY},
-        hovermode="x unified",
-        hoverlabel={"bgcolor": "rgba(32,38,46,0.94)", "font": {"color": "#f0f3f6"}, "bordercolor": _GRID},
-        legend={"orientation": "h", "x": 0.0, "y": 1.005, "yanchor": "bottom", "font": {"size": 12}},
-    )
-    figure.update_xaxes(gridcolor=_GRID, zeroline=False, linecolor=_GRID, ticks="")
-    figure.update_yaxes(gridcolor=_GRID, zeroline=False, ticks="")
+    dress(figure, result.name, beside=span(result), below=headline, hovermode="x unified")
     if result.start < result.end:  # Markers would otherwise pad the axis, and only where there are some.
         figure.update_xaxes(range=[result.start, result.end])
     figure.update_yaxes(tickformat=",.0f", title={"text": "equity", "standoff": 8}, row=1, col=1)

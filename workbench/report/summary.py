@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from workbench.display.card import HAIRLINE, frame_html
 from workbench.drawing.wording import money, percent, ratio, signed_percent, span, trades
 
 if TYPE_CHECKING:
@@ -41,19 +42,13 @@ def summary_html(result: BacktestRecord) -> str:
         ("Exposure", percent(m["exposure"])),
         ("Fees paid", money(m["fees_paid"])),
     ]
-    line = "1px solid rgba(128,128,128,.3)"
     pairs = "".join(
         f'<div style="display:flex;justify-content:space-between;gap:12px;padding:4px 10px;'
-        f'border-top:{line};white-space:nowrap"><span style="opacity:.7">{label}</span>'
+        f'border-top:{HAIRLINE};white-space:nowrap"><span style="opacity:.7">{label}</span>'
         f'<span style="font-variant-numeric:tabular-nums;font-weight:600">{value}</span></div>'
         for label, value in cells
     )
-    return (
-        f'<div style="max-width:32em;box-sizing:border-box;border:{line};border-radius:8px;'
-        'padding:10px 6px 4px;color:inherit">'
-        f'<div style="padding:0 10px 2px;font-weight:600">{escape(result.name)}</div>'
-        f'<div style="padding:0 10px 8px;opacity:.7;font-size:.9em">{escape(span(result))}</div>'
-        # Side by side where there is room for two.
-        f'<div style="display:grid;grid-template-columns:repeat(auto-fit,minmax(14em,1fr))">{pairs}</div>'
-        "</div>"
-    )
+    # Side by side where there is room for two.
+    columns = "display:grid;grid-template-columns:repeat(auto-fit,minmax(14em,1fr));width:31em;max-width:100%"
+    grid = f'<div style="{columns}">{pairs}</div>'
+    return frame_html(escape(result.name), grid, note=escape(span(result)))

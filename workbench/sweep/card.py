@@ -9,13 +9,13 @@ from typing import Any
 
 import pandas as pd
 
+from workbench.display.card import HAIRLINE, frame_html, table_html
 from workbench.drawing.wording import NOTHING, metric, ratio
 from workbench.sweep.store import METRICS
 
 __all__ = ["card_html"]
 
-_LINE = "1px solid rgba(128,128,128,.3)"
-_CELL = f"padding:4px 14px;border-top:{_LINE};text-align:right;font-variant-numeric:tabular-nums"
+_CELL = f"padding:4px 10px;border-top:{HAIRLINE};text-align:right;font-variant-numeric:tabular-nums"
 
 
 def card_html(
@@ -65,14 +65,7 @@ def card_html(
     told += f"; the best by {objective}"
     if math.isfinite(sharpe_deviation):
         told += f"; Sharpe ratios differ by {ratio(sharpe_deviation)} (standard deviation)"
-    return (
-        f'<div style="display:inline-block;border:{_LINE};border-radius:8px;padding:10px 6px 4px;'
-        'color:inherit">'
-        f'<div style="padding:0 14px 2px;font-weight:600">{escape(title)}</div>'
-        f'<div style="padding:0 14px 8px;opacity:.7;font-size:.9em">{escape(told)}</div>'
-        '<table style="border-collapse:collapse;border:none;margin:0;color:inherit;'
-        f'background:transparent"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
-    )
+    return frame_html(escape(title), table_html(head, rows), note=escape(told))
 
 
 def _shown(name: str, value: Any) -> str:

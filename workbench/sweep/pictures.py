@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from workbench.drawing.dress import CLEAR, MARK, TEXT, dress
 from workbench.drawing.wording import metric as written
 from workbench.errors import SweepError
 
@@ -22,9 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["heatmap", "parallel_coordinates"]
 
-_TEXT, _GRID, _MARK = "#8b949e", "rgba(139, 148, 158, 0.22)", "#f2cc60"
-_HOVER = {"bgcolor": "rgba(32,38,46,0.94)", "font": {"color": "#f0f3f6"}, "bordercolor": _GRID}
-_CLEAR = "rgba(0,0,0,0)"
+_MARGIN = {"l": 84, "r": 24, "t": 84, "b": 56}
 _HALO = ", ".join(["0 0 3px #ffffff"] * 8)
 _TICKS = {"color": "#24292f", "size": 12, "weight": 600, "shadow": _HALO}
 """Dark on a white patch: these numbers stand on lines of all colours, on light and dark pages."""
@@ -144,8 +143,8 @@ def heatmap(
     )
     undefined = np.argwhere((shared > 0) & ~np.isfinite(cells))
     for places, symbol, size, colour, says in (
-        (undefined, "x-thin", 7, _TEXT, "not defined"),
-        (np.array([best]), "star", 15, _MARK, f"best: {top}"),
+        (undefined, "x-thin", 7, TEXT, "not defined"),
+        (np.array([best]), "star", 15, MARK, f"best: {top}"),
     ):
         figure.add_trace(
             go.Scatter(
@@ -162,7 +161,7 @@ def heatmap(
         told.append(f"{aggregate} of up to {int(shared.max()):,} variants a cell")
     if neighbours:
         told.append(f"{2 * neighbours + 1} × {2 * neighbours + 1} cells around each")
-    _dress(figure, title or metric, "   ·   ".join(told))
+    dress(figure, title or metric, below="   ·   ".join(told), margin=_MARGIN)
     figure.update_xaxes(**_axis(x, across), tickangle=0)
     figure.update_yaxes(**_axis(y, up), automargin=True)
     return figure
@@ -230,10 +229,10 @@ def parallel_coordinates(
                 "showscale": True,
                 "colorbar": {"outlinewidth": 0, "thickness": 14, "tickformat": _format(metric)},
             },
-            unselected={"line": {"color": _TEXT, "opacity": 0.08}},
-            labelfont={"color": _TEXT, "size": 13},
+            unselected={"line": {"color": TEXT, "opacity": 0.08}},
+            labelfont={"color": TEXT, "size": 13},
             tickfont=_TICKS,
-            rangefont={"color": _CLEAR, "size": 11},
+            rangefont={"color": CLEAR, "size": 11},
         )
     )
     told = f"{len(shown):,} of {len(frame):,} variants"
@@ -243,8 +242,8 @@ def parallel_coordinates(
         told += ", the best of them among these"
     if len(defined) < len(frame):
         told += f"   ·   {len(frame) - len(defined):,} have no {metric}"
-    _dress(figure, title or f"{metric} by parameters", told)
-    figure.update_layout(margin={"t": 130, "l": 70, "r": 40, "b": 36})
+    margin = {"t": 130, "l": 70, "r": 40, "b": 36}
+    dress(figure, title or f"{metric} by parameters", below=told, margin=margin)
     return figure
 
 
@@ -355,28 +354,4 @@ def _format(metric: str) -> str:
 
 
 def _outline(symbol: str) -> dict[str, Any]:
-    return {"width": 1.5, "color": "#24292f"} if symbol == "star" else {"width": 1.2, "color": _TEXT}
-
-
-def _dress(figure: Figure, title: str, told: str) -> None:
-    figure.update_layout(
-        template="none",
-        title={
-            "text": f"<b>{escape(title)}</b>",
-            "subtitle": {"text": told, "font": {"size": 13}},
-            "x": 0.0,
-            "xref": "paper",
-            "y": 0.955,
-            "yanchor": "top",
-            "font": {"size": 17},
-        },
-        font={"color": _TEXT, "size": 12},
-        paper_bgcolor=_CLEAR,
-        plot_bgcolor=_CLEAR,
-        height=520,
-        margin={"l": 84, "r": 24, "t": 84, "b": 56},
-        modebar={"bgcolor": _CLEAR, "color": _TEXT, "activecolor": "#2f81f7"},
-        hoverlabel=_HOVER,
-    )
-    figure.update_xaxes(gridcolor=_GRID, zeroline=False, linecolor=_GRID, ticks="")
-    figure.update_yaxes(gridcolor=_GRID, zeroline=False, linecolor=_GRID, ticks="")
+    return {"width": 1.5, "color": "#24292f"} if symbol == "star" else {"width": 1.2, "color": TEXT}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from workbench.drawing.charts import is_wide, log_axis
+from workbench.drawing.dress import ACCENT, OTHER, TEXT, dress
 from workbench.drawing.wording import percent, ratio, signed_percent
 
 if TYPE_CHECKING:
@@ -36,11 +36,10 @@ OBJECTIVE_NAMES = {
 """How an objective reads."""
 
 # Colours that read on white and on JupyterLab's dark grey alike; the paper itself stays transparent.
-_OUTSIDE, _INSIDE = "#2f81f7", "#9a8c7c"
-_TEXT, _GRID, _SPAN = "#8b949e", "rgba(139, 148, 158, 0.22)", "rgba(139, 148, 158, 0.13)"
+_SPAN = "rgba(139, 148, 158, 0.13)"
 _PATH = "rgba(47, 129, 247, 0.5)"
-_DOT: dict[str, Any] = {"color": _OUTSIDE, "size": 9, "line": {"width": 0}, "opacity": 0.85}
-_HOLLOW: dict[str, Any] = {"symbol": "circle-open", "color": _INSIDE, "size": 9, "line": {"width": 2}}
+_DOT: dict[str, Any] = {"color": ACCENT, "size": 9, "line": {"width": 0}, "opacity": 0.85}
+_HOLLOW: dict[str, Any] = {"symbol": "circle-open", "color": OTHER, "size": 9, "line": {"width": 2}}
 
 
 def validation_figure(result: ValidationRecord) -> Figure:
@@ -89,7 +88,7 @@ def _draw_equity(figure: Figure, result: ValidationRecord) -> None:
                 x=equity.index,
                 y=equity[path].to_numpy(),
                 name="out of sample" if equity.shape[1] == 1 else "median path" if main else f"path {path}",
-                line={"color": _OUTSIDE if main else _PATH, "width": 2 if main else 1},
+                line={"color": ACCENT if main else _PATH, "width": 2 if main else 1},
                 hovertemplate="%{y:.3f}",
                 showlegend=main,
             ),
@@ -124,7 +123,7 @@ def _draw_splits(figure: Figure, result: ValidationRecord) -> None:
             x=[time for at in middle for time in (at, at, None)],
             y=np.column_stack([inside, outside, np.full(len(table), np.nan)]).ravel(),
             mode="lines",
-            line={"color": _INSIDE, "width": 1},
+            line={"color": OTHER, "width": 1},
             hoverinfo="skip",
             showlegend=False,
         ),
@@ -191,7 +190,7 @@ def _draw_rows(figure: Figure, result: ValidationRecord) -> None:
                 x1=middle,
                 y0=-place - 0.34,
                 y1=-place + 0.34,
-                line={"color": _TEXT, "width": 2},
+                line={"color": TEXT, "width": 2},
                 row=2,
                 col=1,
             )
@@ -215,29 +214,15 @@ def _dress(figure: Figure, result: ValidationRecord, *, single: bool) -> None:
     span = (
         f"{SCHEMES[result.kind]}, {len(result.splits)} splits · {times[0]:%Y-%m-%d} to {times[-1]:%Y-%m-%d}"
     )
-    figure.update_layout(
-        template="none",
-        title={
-            "text": f"<b>{escape(result.strategy)}</b>  <span style='font-size:13px'>{span}</span>",
-            "subtitle": {"text": headline, "font": {"size": 13}},
-            "x": 0.0,
-            "xref": "paper",
-            "y": 0.968,
-            "yanchor": "top",
-            "font": {"size": 17},
-        },
-        font={"color": _TEXT, "size": 12},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
+    dress(
+        figure,
+        result.strategy,
+        beside=span,
+        below=headline,
         height=560,
         margin={"l": 84 if single else 168, "r": 24, "t": 100, "b": 44},
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": _TEXT, "activecolor": _OUTSIDE},
         hovermode="x unified" if single else "closest",
-        hoverlabel={"bgcolor": "rgba(32,38,46,0.94)", "font": {"color": "#f0f3f6"}, "bordercolor": _GRID},
-        legend={"orientation": "h", "x": 0.0, "y": 1.005, "yanchor": "bottom", "font": {"size": 12}},
     )
-    figure.update_xaxes(gridcolor=_GRID, zeroline=False, linecolor=_GRID, ticks="")
-    figure.update_yaxes(gridcolor=_GRID, zeroline=False, ticks="")
     if times[0] < times[-1]:
         figure.update_xaxes(range=[times[0], times[-1]], row=1, col=1)
     figure.update_yaxes(title={"text": "growth of 1", "standoff": 8}, row=1, col=1)
@@ -245,7 +230,7 @@ def _dress(figure: Figure, result: ValidationRecord, *, single: bool) -> None:
     if is_wide(reach):
         log_axis(figure, [reach], row=1)
         figure.update_yaxes(tickformat="~g", title={"text": "growth of 1 (log)"}, row=1, col=1)
-    zero = {"zeroline": True, "zerolinecolor": _TEXT, "zerolinewidth": 1}
+    zero = {"zeroline": True, "zerolinecolor": TEXT, "zerolinewidth": 1}
     if single:
         figure.update_yaxes(title={"text": objective, "standoff": 8}, **zero, row=2, col=1)
     else:

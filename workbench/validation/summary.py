@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from workbench.display.card import HAIRLINE, frame_html, table_html
 from workbench.drawing.wording import percent, ratio, signed_percent, trades
 from workbench.validation.figure import OBJECTIVE_NAMES, SCHEMES
 
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["validation_html"]
 
 _MOST_ROWS = 12
-_LINE = "1px solid rgba(128,128,128,.3)"
-_CELL = f"padding:3px 10px;border-top:{_LINE};font-variant-numeric:tabular-nums;text-align:right"
+_FACTS = "padding:0 10px 8px;display:flex;flex-wrap:wrap;gap:4px 18px;max-width:680px"
+_CELL = f"padding:3px 10px;border-top:{HAIRLINE};font-variant-numeric:tabular-nums;text-align:right"
 
 
 def validation_html(result: ValidationRecord) -> str:
@@ -72,17 +73,13 @@ def validation_html(result: ValidationRecord) -> str:
     hidden = len(table) - _MOST_ROWS
     more = f'<div style="padding:4px 10px;opacity:.7">and {hidden} more: .table</div>' if hidden > 0 else ""
     times = result.paths.index
-    return (
-        f'<div style="display:inline-block;border:{_LINE};border-radius:8px;'
-        'padding:10px 6px 4px;color:inherit">'
-        f'<div style="padding:0 10px 2px;font-weight:600">{escape(result.strategy)}, out of sample</div>'
-        f'<div style="padding:0 10px 6px;opacity:.7;font-size:.9em">{SCHEMES[result.kind]}, '
-        f"{len(table)} splits, {result.variants:,} variants · "
-        f"{times[0]:%Y-%m-%d} to {times[-1]:%Y-%m-%d}</div>"
-        '<div style="padding:0 10px 8px;display:flex;flex-wrap:wrap;gap:4px 18px;max-width:680px">'
-        f"{shown}</div>"
-        '<table style="border-collapse:collapse;border:none;margin:0;color:inherit;background:transparent">'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}</div>"
+    note = (
+        f"{SCHEMES[result.kind]}, {len(table)} splits, {result.variants:,} variants · "
+        f"{times[0]:%Y-%m-%d} to {times[-1]:%Y-%m-%d}"
+    )
+    figures = f'<div style="{_FACTS}">{shown}</div>'
+    return frame_html(
+        f"{escape(result.strategy)}, out of sample", figures + table_html(head, body) + more, note=note
     )
 
 
