@@ -147,7 +147,8 @@ def _prepare(server: Server, size: BenchmarkSize) -> dict[str, object]:
     """What the programs are told, with a home of the processes' own set up."""
     say(f"queries and backtests are of {size.bars:,} bars")
     home: Path = server.folder / "startup"
-    facts = {"home": str(home), "url": server.url, "service_url": server.service_url}
+    # Plain text: what keeps a password out of `repr` would keep it out of the programs, too.
+    facts = {"home": str(home), "url": str(server.url), "service_url": server.service_url}
     settings = Settings(
         home=home, database_url=SecretStr(server.url), redis_url=SecretStr("redis://127.0.0.1:1/0")
     )
