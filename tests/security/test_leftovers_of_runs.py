@@ -9,6 +9,7 @@ import pytest
 
 from tests.security.leftovers import kill, our_folders, said_by, started
 from tests.servers import wait_for
+from workbench.home.temporary import LOCK
 
 pytestmark = pytest.mark.timeout(200)
 
@@ -74,8 +75,11 @@ def test_a_killed_sweep_s_folders_go_with_the_next_sweep(tmp_path: Path, with_ho
     where = home / "tmp" if with_home else tmp
     process = started(SWEEP, "0.5", *words, tmp=tmp)
     wait_for(lambda: where.exists() and len(our_folders(where)) >= 1, "the sweep's folders are there")
-    # One for its rows, one for what its processes need.
-    wait_for(lambda: len(our_folders(where)) == 2, "the sweep's processes have their shipment")
+    # One for its rows, one for what its processes need; held, for in the moment before a kill leaves it.
+    wait_for(
+        lambda: sum((where / name / LOCK).exists() for name in our_folders(where)) == 2,
+        "the sweep's processes have their shipment",
+    )
     kill(process)
     assert len(our_folders(where)) == 2
     assert said_by(SWEEP, "0", *words, tmp=tmp).endswith("8\n")
