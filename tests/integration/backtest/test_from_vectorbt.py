@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workbench.backtest import BacktestResult, Signals, backtest
-from workbench.backtest.trials import JOURNAL
+from workbench.backtest import BacktestResult, Signals, backtest, counting
+from workbench.backtest.trials import TrialJournal
 from workbench.errors import BacktestError
 from workbench.marketdata import panel
 
@@ -155,14 +155,18 @@ def test_equity_cash_orders_and_trades_are_the_portfolios(
     assert int((result.trades["status"] == "closed").sum()) == int((theirs["status"] == 1).sum())
 
 
-def test_figures_reports_and_records_come_with_it(bars: pd.DataFrame, close: pd.DataFrame) -> None:
+def test_figures_reports_and_records_come_with_it(
+    bars: pd.DataFrame, close: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # One of its own: whoever listens to that of the process takes away what it has stored.
+    journal = TrialJournal()
+    monkeypatch.setattr(counting, "JOURNAL", journal)
     portfolio = shared_cash(close)
-    before = len(JOURNAL.pending())
     result = BacktestResult.from_vectorbt(portfolio, bars, name="from their notebook")
     assert result.metrics["total_return"] == pytest.approx(float(portfolio.total_return()), rel=1e-9)
     assert result.metrics["sharpe_ratio"] > 0
     assert "from their notebook" in result.report().html
-    assert len(JOURNAL.pending()) == before + 1
+    assert [batch.strategy for batch in journal.pending()] == ["from their notebook"]
     assert list(result.signals().columns) == ["symbol", "timestamp", "signal", "strength"]
     assert result.pending.empty
 
