@@ -103,6 +103,7 @@ class Workbench:
 
         short_tracebacks()
         self._pools: dict[str, ServiceConnectionPool] = {}
+        self._counts = False
 
     def __repr__(self) -> str:
         return f"<Workbench of {self.settings.home}>"
@@ -702,6 +703,8 @@ class Workbench:
         """Store what was tried, and close every connection; the next use opens new ones."""
         if "_endpoints" in self.__dict__:
             self.trials.store_or_warn()
+        if self._counts:
+            # Also where no server was found: else what is tried later would have it look for one again.
             self._count_no_more()
         for pool in self._pools.values():
             pool.close()
@@ -734,6 +737,7 @@ class Workbench:
         """From now on, whatever is tried in this process is counted in this database, until its end."""
         from workbench.backtest.trials import JOURNAL
 
+        self._counts = True
         _ = self._run  # Whose own end, registered with it, then comes after that of counting.
         JOURNAL.listen(self.trials.store_in_passing)
         atexit.register(self.trials.store_or_warn)
@@ -742,7 +746,8 @@ class Workbench:
         """Until servers are looked for again, which the next use does."""
         from workbench.backtest.trials import JOURNAL
 
-        del self.__dict__["_endpoints"]
+        self._counts = False
+        self.__dict__.pop("_endpoints", None)
         JOURNAL.ignore(self.trials.store_in_passing)
         atexit.unregister(self.trials.store_or_warn)
 
