@@ -187,6 +187,9 @@ class Supervisor:
         if not self._servers.are_down() or not self._pauses.are_over("servers"):
             return endpoints
         self._require_home()
+        if not self._servers.have_data():
+            # The home is being deleted: no other cluster is made in place of the one that was there.
+            raise ServerError(f"PostgreSQL's data are gone from {self._home}.")
         self._restarted("servers")
         fresh = self._servers_started()
         if (fresh.database_url, fresh.redis_url) != (endpoints.database_url, endpoints.redis_url):
