@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.backtest.engine import backtest
 from workbench.backtest.result import BacktestResult
 from workbench.backtest.rules_json import rules_from_json
-from workbench.backtest.vectorbt_portfolio import to_vectorbt as vectorbt_portfolio
+from workbench.backtest.with_vectorbt import to_vectorbt as vectorbt_portfolio
 from workbench.fills.sizing import Fixed, Percent, VolatilityTarget
 from workbench.moved import find_moved
 from workbench.signals.inputs import BarArrays

@@ -54,14 +54,14 @@ class BacktestResult(BacktestRecord):
 
     @classmethod
     def from_vectorbt(cls, portfolio: Any, bars: pd.DataFrame, **options: Any) -> BacktestResult:
-        """A result of any `vectorbt.Portfolio`: `workbench.backtest.vectorbt_portfolio.from_vectorbt`."""
-        from workbench.backtest.vectorbt_portfolio import from_vectorbt
+        """A result of any `vectorbt.Portfolio`: `workbench.backtest.with_vectorbt.from_vectorbt`."""
+        from workbench.backtest.with_vectorbt import from_vectorbt
 
         return from_vectorbt(cls, portfolio, bars, **options)
 
     def to_vectorbt(self, bars: pd.DataFrame) -> Any:
-        """The same fills as a `vectorbt.Portfolio`: `workbench.backtest.vectorbt_portfolio.to_vectorbt`."""
-        from workbench.backtest.vectorbt_portfolio import to_vectorbt
+        """The same fills as a `vectorbt.Portfolio`: `workbench.backtest.with_vectorbt.to_vectorbt`."""
+        from workbench.backtest.with_vectorbt import to_vectorbt
 
         return to_vectorbt(self, bars)
 
