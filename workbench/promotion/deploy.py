@@ -401,7 +401,7 @@ def _ensure_work_pool(prefect: PrefectApi, name: str) -> None:
 
 
 def _keep_one_schedule(prefect: PrefectApi, deployment_id: str, cron: str, timezone: str) -> str:
-    """Delete the schedules of earlier promotions, which Prefect may leave beside the new one; return its id."""
+    """Delete earlier promotions' schedules, which Prefect may leave beside the new one; return its id."""
     kept = ""
     for entry in prefect.ask(f"/deployments/{deployment_id}/schedules"):
         schedule = entry["schedule"]

@@ -65,7 +65,7 @@ def require_agreement(plan: Plan, variants: Variants) -> None:
             raise StrategyError(
                 f"{name} returns Weights, and its form for many variants signals; leave @….batch out."
             )
-        for role, said in _resolved(many, position, stage.market.present).items():
+        for role, said in _resolved(many, position, stage.market.started).items():
             plain = getattr(one, role)
             if not np.array_equal(said, plain):
                 row, column = np.argwhere(said != plain)[0]
@@ -84,10 +84,10 @@ _SAID = {
 }
 
 
-def _resolved(many: SignalArrays, position: int, present: npt.NDArray[np.bool_]) -> dict[str, Any]:
+def _resolved(many: SignalArrays, position: int, started: npt.NDArray[np.bool_]) -> dict[str, Any]:
     """One variant's signals as `workbench.signals.decisions` resolves them."""
     entries, exits, short_entries, short_exits = (
-        None if flags is None else flags[position] & present
+        None if flags is None else flags[position] & started
         for flags in (many.entries, many.exits, many.short_entries, many.short_exits)
     )
     assert entries is not None
