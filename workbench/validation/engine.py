@@ -14,7 +14,7 @@ from workbench.fills.execution import Execution, Rules
 from workbench.fills.outside import read_dividends
 from workbench.signals.strategy import Strategy
 from workbench.sweep.chunk import values_of
-from workbench.sweep.job import Job, lay_out
+from workbench.sweep.job import Job, make_job
 from workbench.sweep.space import Grid, Random
 from workbench.validation.objectives import check_objective, objective_of
 from workbench.validation.record import joined, ratio_of
@@ -109,7 +109,7 @@ def validate(
         read_dividends(dividends, spans.market)
 
     def lay(bars: pd.DataFrame) -> Job:
-        return lay_out(
+        return make_job(
             strategy,
             bars,
             grid,

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from workbench import metrics as figures
 from workbench.backtest.engine import backtest
-from workbench.sweep.agreement import few, require_agreement
+from workbench.sweep.agreement import require_agreement, sample_variants
 from workbench.sweep.chunk import Plan, Task, curves_of, values_of
 from workbench.sweep.estimate import estimate, seconds_per_variant
 from workbench.sweep.executors import open_executor
@@ -96,7 +96,7 @@ def search_on_rows(job: Job, rows: Sequence[Rows]) -> list[Searched]:
     list of Searched
         One for each of `rows`; the Sharpe ratios are those of its rows.
     """
-    plan, variants = job.plan, few(job, 0)
+    plan, variants = job.plan, sample_variants(job, 0)
     if plan.batched:
         require_agreement(plan, variants)
     each = seconds_per_variant(plan, variants)

@@ -16,7 +16,7 @@ from workbench.backtest.trials import TrialJournal
 from workbench.errors import BacktestError, StrategyError
 from workbench.fills.execution import Execution
 from workbench.sweep import Bayesian, Random
-from workbench.sweep.job import Job, lay_out
+from workbench.sweep.job import Job, make_job
 from workbench.validation import (
     Searched,
     ValidationResult,
@@ -320,7 +320,7 @@ def test_another_search_can_be_handed_in() -> None:
 
 @pytest.mark.parametrize("objective", sorted(OBJECTIVES))
 def test_the_fast_search_is_a_backtest_of_each_variant(aapl: pd.DataFrame, objective: str) -> None:
-    job = lay_out(
+    job = make_job(
         crossing,
         aapl.iloc[:400],
         {"fast": [5, 10, 30, 80], "slow": [20, 100, 200]},
