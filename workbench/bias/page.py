@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from workbench.display.card import HAIRLINE, frame_html, table_html
-from workbench.drawing.dress import GAIN, LOSS
+from workbench.drawing.notebook_style import GAIN, LOSS
 
 __all__ = ["panel_html"]
 

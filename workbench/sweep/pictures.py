@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from workbench.drawing.dress import CLEAR, MARK, TEXT, dress
+from workbench.drawing.notebook_style import CLEAR, MARK, TEXT, style_figure
 from workbench.drawing.wording import metric as written
 from workbench.errors import SweepError
 
@@ -161,7 +161,7 @@ def heatmap(
         notes.append(f"{aggregate} of up to {int(shared.max()):,} variants per cell")
     if neighbours:
         notes.append(f"median of {2 * neighbours + 1} × {2 * neighbours + 1} cells")
-    dress(figure, title or metric, below="   ·   ".join(notes), margin=_MARGIN)
+    style_figure(figure, title or metric, below="   ·   ".join(notes), margin=_MARGIN)
     figure.update_xaxes(**_axis(x, across), tickangle=0)
     figure.update_yaxes(**_axis(y, up), automargin=True)
     return figure
@@ -243,7 +243,7 @@ def parallel_coordinates(
     if len(defined) < len(frame):
         note += f"   ·   {len(frame) - len(defined):,} have no {metric}"
     margin = {"t": 130, "l": 70, "r": 40, "b": 36}
-    dress(figure, title or f"{metric} by parameters", below=note, margin=margin)
+    style_figure(figure, title or f"{metric} by parameters", below=note, margin=margin)
     return figure
 
 

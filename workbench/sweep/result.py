@@ -280,7 +280,7 @@ class SweepResult:
     """The property's earlier name."""
 
     def _repr_html_(self) -> str:
-        from workbench.sweep.card import card_html
+        from workbench.sweep.sweep_card import card_html
 
         plan = self._job.plan
         differing = {
