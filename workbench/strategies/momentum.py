@@ -1,4 +1,4 @@
-"""Momentum across symbols: last year's winners are held against its losers."""
+"""Cross-sectional momentum: buy last year's winners, sell short its losers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The prices that a strategy may act on, and the rows at which it may trade; nothing is decided here."""
+"""Prices as a backtest trades on them, and monthly rebalancing; shared by the strategies here."""
 
 from __future__ import annotations
 
@@ -21,48 +21,47 @@ def traded(bars: pd.DataFrame, field: str) -> pd.DataFrame:
     Parameters
     ----------
     bars : DataFrame
-        Indexed (symbol, timestamp), as `load_market_data` gives them.
+        Indexed (symbol, timestamp), as returned by `load_market_data`.
     field : str
         open, high, low, close or volume.
 
     Returns
     -------
     DataFrame of float64, shape (n_bars, n_symbols)
-        `panel`, with NaN also where the open or the close is missing: that row is no bar (see `read_bars`).
+        As `panel`, with NaN also where the open or the close is missing: such a row is no bar.
 
     Raises
     ------
     QueryError
-        The frame is not indexed so, or has no such column.
+        The index is different, or the column is missing.
     """
     missing = [name for name in ("open", "close", field) if name not in bars.columns]
     if missing:
-        return panel(bars, missing[0])  # which says that there is no such column
+        return panel(bars, missing[0])  # raises: no such column
     present = bars["open"].notna() & bars["close"].notna()
     prices = bars[field].astype(np.float64).where(present)
     return panel(prices.to_frame(field), field)
 
 
 def closes(bars: pd.DataFrame) -> pd.DataFrame:
-    """The closes of the bars that a backtest trades on: `traded` of "close"."""
+    """The closes of the bars that a backtest trades on: ``traded(bars, "close")``."""
     return traded(bars, "close")
 
 
 def month_starts(index: pd.Index) -> npt.NDArray[np.bool_]:
     """Which rows are the first of their month.
 
-    That a row is the last of its month is known only when the next one is there; that it is the first is
-    known at once.
+    Not the last ones: whether a row is the last of its month is known only when the next row arrives.
 
     Parameters
     ----------
     index : DatetimeIndex of shape (n_bars,)
-        Ascending; months are counted in its own time zone.
+        Ascending; months are those of its time zone.
 
     Returns
     -------
     ndarray of bool, shape (n_bars,)
-        False in the first row, before which nothing is known.
+        False in the first row, since the row before it is unknown.
     """
     times = pd.DatetimeIndex(index)
     month = (times.year * 12 + times.month).to_numpy()
@@ -98,18 +97,18 @@ def carried(values: pd.DataFrame, close: pd.DataFrame) -> pd.DataFrame:
 
 
 def rebalanced(weights: pd.DataFrame) -> Weights:
-    """Weights at the first bar of each month, none between.
+    """Weights at the first bar of each month, NaN between.
 
     Parameters
     ----------
     weights : DataFrame of float64, shape (n_bars, n_symbols)
-        What would be held if every bar were a rebalancing; NaN where nothing is known of a symbol.
+        Target weights at every bar; NaN where a symbol's weight is unknown.
 
     Returns
     -------
     Weights
-        At a month's first bar the weight, 0 where nothing is known; at every other bar NaN. Before anything
-        is known of any symbol there is no order at all.
+        At a month's first bar the weight, 0 where it is unknown; at every other bar NaN. NaN also while all
+        symbols' weights are unknown.
     """
     due = month_starts(weights.index) & weights.notna().any(axis=1).to_numpy()
     return Weights(weights.fillna(0.0).where(np.broadcast_to(due[:, None], weights.shape)))

@@ -1,4 +1,4 @@
-"""Trend followers: what has risen is held, what has fallen is left or sold short."""
+"""Trend-following strategies: hold what has risen; sell, or sell short, what has fallen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Volatility management: hold less of what has become riskier."""
+"""Volatility targeting: hold less of a symbol when its volatility rises."""
 
 from __future__ import annotations
 
