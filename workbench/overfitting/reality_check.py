@@ -12,6 +12,7 @@ import pandas as pd
 
 from workbench.display.card import card_html
 from workbench.errors import BacktestError
+from workbench.metrics.observations import only_rounding
 
 __all__ = ["RealityCheck", "reality_check"]
 
@@ -133,9 +134,10 @@ def reality_check(
     resampled = _resampled_means(excess, length, reps, seed)
     white_p = _p_value(resampled - mean, mean)
 
-    error = excess.std(axis=0, ddof=1) / math.sqrt(n_bars)
+    spread = excess.std(axis=0, ddof=1)
+    error = spread / math.sqrt(n_bars)
     # An excess return that never varies has no error to divide by; of a variant that never trades it is 0.
-    varies = excess.max(axis=0) > excess.min(axis=0)
+    varies = ~only_rounding(spread, mean)
     if not varies.any():
         raise BacktestError("No variant's excess return ever varies, so there is nothing to test.")
     studentised = mean[varies] / error[varies]
