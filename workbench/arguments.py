@@ -12,7 +12,16 @@ import pandas as pd
 
 from workbench.errors import BacktestError
 
-__all__ = ["as_flag", "as_number", "as_positive", "as_series", "as_whole", "named", "real_numbers"]
+__all__ = [
+    "as_finite",
+    "as_flag",
+    "as_number",
+    "as_positive",
+    "as_series",
+    "as_whole",
+    "named",
+    "real_numbers",
+]
 
 
 def as_number(value: object, name: str, advice: str) -> float:
@@ -40,11 +49,19 @@ def as_number(value: object, name: str, advice: str) -> float:
         raise BacktestError(f"{name}: the number is not one that a float holds; {advice}.") from error
 
 
-def as_positive(value: object, name: str, advice: str) -> float:
-    """As `as_number`, but finite and above 0."""
+def as_finite(value: object, name: str, advice: str) -> float:
+    """As `as_number`, without NaN and infinity."""
     number = as_number(value, name, advice)
-    if not (math.isfinite(number) and number > 0.0):
-        raise BacktestError(f"{name}: {number} is not a finite number above 0; {advice}.")
+    if not math.isfinite(number):
+        raise BacktestError(f"{name}: {number} is not a finite number; {advice}.")
+    return number
+
+
+def as_positive(value: object, name: str, advice: str) -> float:
+    """As `as_finite`, and above 0."""
+    number = as_finite(value, name, advice)
+    if not number > 0.0:
+        raise BacktestError(f"{name}: {number} is not above 0; {advice}.")
     return number
 
 
@@ -94,5 +111,5 @@ def named(value: object) -> str:
         shown = repr(value)
         if len(shown) <= 60:
             return shown
-    kind = type(value).__name__
+    kind = "array" if isinstance(value, np.ndarray) else type(value).__name__
     return f"{'an' if kind[0] in 'aeiouAEIOU' else 'a'} {kind}"

@@ -31,8 +31,10 @@ def drawdown(returns: pd.Series[float]) -> pd.Series[float]:
         Fractions in [-1, 0], same index; below -1 only where more was lost than there was.
     """
     observed(returns)
-    wealth = (1.0 + returns.astype(np.float64).fillna(0.0)).cumprod()
-    return (wealth / wealth.cummax().clip(lower=1.0) - 1.0).rename("drawdown")
+    # Growth that passes what a float holds has no peak to fall from: NaN.
+    with np.errstate(over="ignore", invalid="ignore"):
+        wealth = (1.0 + returns.astype(np.float64).fillna(0.0)).cumprod()
+        return (wealth / wealth.cummax().clip(lower=1.0) - 1.0).rename("drawdown")
 
 
 def max_drawdown(returns: pd.Series[float]) -> float:
@@ -72,7 +74,8 @@ def max_drawdown_length(returns: pd.Series[float]) -> float:
     values = observed(returns)
     if not values.size:
         return math.nan
-    wealth = np.concatenate([[1.0], np.cumprod(1.0 + values)])
+    with np.errstate(over="ignore"):
+        wealth = np.concatenate([[1.0], np.cumprod(1.0 + values)])
     # Wealth this little below its peak has recovered: 0.7 · (1 / 0.7) need not be 1.
     at_peak = np.flatnonzero(wealth >= np.maximum.accumulate(wealth) * (1.0 - ROUNDING))
     # Neighbouring peaks are one period apart and no fall lies between; after the last one the end counts.

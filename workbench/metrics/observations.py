@@ -29,6 +29,9 @@ DAYS_PER_YEAR = 252.0
 ROUNDING = 1e-12
 """The part of 1 + r up to which a spread of returns may be rounding; see `only_rounding`."""
 
+_LARGEST = 1e100
+"""No return and no profit is larger; squares of it can still be added up."""
+
 
 def observed(values: pd.Series[float], name: str = "returns") -> npt.NDArray[np.float64]:
     """The values without the NaN ones, in their order: float64, shape (n_observed,).
@@ -36,7 +39,7 @@ def observed(values: pd.Series[float], name: str = "returns") -> npt.NDArray[np.
     Raises
     ------
     BacktestError
-        They are no Series of real numbers, or one is infinite.
+        They are no Series of real numbers, or one is infinite or beyond 1e100.
     """
     array = _floats(values, name)
     return np.asarray(array[~np.isnan(array)], dtype=np.float64)
@@ -51,7 +54,7 @@ def paired(
     ------
     BacktestError
         One is no Series of real numbers or holds an infinite one, a label stands in one of them twice, or
-        one has timestamps with a time zone and the other without.
+        one has timestamps and the other none, or none with a time zone.
     """
     own, other = _floats(returns, "returns"), _floats(benchmark, "benchmark")
     if not returns.index.equals(benchmark.index):
@@ -117,10 +120,12 @@ def year_of(periods_per_year: float) -> float:
 
 def _floats(values: pd.Series[float], name: str) -> npt.NDArray[np.float64]:
     array = as_series(values, name).to_numpy(dtype=np.float64, na_value=np.nan)
-    if np.isinf(array).any():
+    wrong = np.abs(array) > _LARGEST
+    if wrong.any():
+        row = int(np.argmax(wrong))
         raise BacktestError(
-            f"{name}: the value at {values.index[int(np.argmax(np.isinf(array)))]} is infinite; look for a "
-            "price of 0, or set it to NaN, which counts as not observed."
+            f"{name}: the value at {values.index[row]} is {array[row]}; look for a price of 0, or set it to "
+            "NaN, which counts as not observed."
         )
     return np.asarray(array, dtype=np.float64)
 
@@ -132,8 +137,13 @@ def _check_labels(own: pd.Index, other: pd.Index) -> None:
                 f"{name}: the label {index[index.duplicated()][0]} stands there twice and cannot be matched; "
                 f"drop one, as in {name}[~{name}.index.duplicated()]."
             )
-    zones = [isinstance(index, pd.DatetimeIndex) and index.tz is not None for index in (own, other)]
     dates = [isinstance(index, pd.DatetimeIndex) for index in (own, other)]
+    if dates[0] != dates[1] and len(own) and len(other):
+        raise BacktestError(
+            f"benchmark: its index is {other.dtype} and the returns' is {own.dtype}, so no label is in both; "
+            "give both the same timestamps."
+        )
+    zones = [isinstance(index, pd.DatetimeIndex) and index.tz is not None for index in (own, other)]
     if all(dates) and zones[0] != zones[1]:
         naive = "benchmark" if zones[0] else "returns"
         raise BacktestError(

@@ -1,8 +1,8 @@
 """Figures of a strategy against a benchmark, period by period.
 
 Returns and benchmark are matched by index label; a period that only one of them has, or where one is NaN,
-is left out. A label that stands in one of them twice, and timestamps of which only one side has a time zone,
-are refused (`BacktestError`).
+is left out. A label that stands in one of them twice, timestamps of which only one side has a time zone, and
+timestamps beside other labels are refused (`BacktestError`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from workbench.arguments import as_number
+from workbench.arguments import as_finite
 from workbench.metrics.observations import (
     DAYS_PER_YEAR,
     ROUNDING,
@@ -75,7 +75,7 @@ def alpha(
     float
         A fraction a year; NaN where `beta` is NaN.
     """
-    free = as_number(risk_free, "risk_free", "give a return per period as a fraction, such as 0.0001")
+    free = as_finite(risk_free, "risk_free", "give a return per period as a fraction, such as 0.0001")
     year = year_of(periods_per_year)
     own, market = paired(returns, benchmark)
     slope = _slope(own, market)

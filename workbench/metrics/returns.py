@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from workbench.arguments import as_number
+from workbench.arguments import as_finite
 from workbench.metrics.observations import (
     DAYS_PER_YEAR,
     compounded,
@@ -112,7 +112,7 @@ def sharpe(
         A ratio; NaN with fewer than two returns or without volatility (a deviation up to
         ``1e-12 * (1 + abs(mean))`` is rounding).
     """
-    free, year = as_number(risk_free, "risk_free", _PER_PERIOD), year_of(periods_per_year)
+    free, year = as_finite(risk_free, "risk_free", _PER_PERIOD), year_of(periods_per_year)
     values = observed(returns)
     spread = deviation(values)
     if math.isnan(spread) or spread == 0.0:
@@ -168,7 +168,7 @@ def sortino(
         A ratio; NaN without a return, or without one below the target (a downside deviation up to
         ``1e-12 * (1 + abs(target))`` is rounding).
     """
-    goal, year = as_number(target, "target", _PER_PERIOD), year_of(periods_per_year)
+    goal, year = as_finite(target, "target", _PER_PERIOD), year_of(periods_per_year)
     excess = observed(returns) - goal
     if not excess.size:
         return math.nan
@@ -200,7 +200,7 @@ def omega(returns: pd.Series[float], *, target: float = 0.0) -> float:
         A ratio, 0 or more; 0 where nothing was gained; NaN without a return below the target (a mean loss up
         to ``1e-12 * (1 + abs(target))`` is rounding).
     """
-    goal = as_number(target, "target", _PER_PERIOD)
+    goal = as_finite(target, "target", _PER_PERIOD)
     excess = observed(returns) - goal
     lost = -float(excess[excess < 0.0].sum())
     if not excess.size or only_rounding(lost / excess.size, goal):

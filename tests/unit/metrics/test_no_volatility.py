@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +32,7 @@ NOISE = np.random.default_rng(7).normal(size=DAYS)
 BENCHMARK = pd.Series(0.01 * np.random.default_rng(8).normal(size=DAYS))
 
 
-def changes(equity: npt.NDArray[np.float64], start: float = 100_000.0) -> pd.Series[float]:
+def changes(equity: npt.NDArray[np.floating[Any]], start: float = 100_000.0) -> pd.Series[float]:
     """Returns as a backtest computes them of its equity."""
     before = np.concatenate([[start], equity[:-1]])
     return pd.Series(equity / before - 1.0)
@@ -91,7 +92,7 @@ FIGURES: dict[str, Callable[[pd.Series[float]], float]] = {
     "rolling beta": lambda returns: float(
         rolling_figures(BENCHMARK[: len(returns)], returns, window=20, periods_per_year=252)["beta"].iloc[-1]
     ),
-    "objective": lambda returns: float(objectives_of("sharpe_ratio", returns.to_numpy()[None], 252)[0]),
+    "objective": lambda returns: float(objectives_of("sharpe_ratio", np.array([returns]), 252)[0]),
 }
 
 
@@ -123,7 +124,7 @@ def test_the_sharpe_ratio_of_a_small_deviation_is_mean_by_deviation() -> None:
     assert expected > 10_000
     assert metrics.sharpe(SMALL) == pytest.approx(expected)
     assert metrics.expanding_sharpe(SMALL).iloc[-1] == pytest.approx(expected)
-    assert objectives_of("sharpe_ratio", SMALL.to_numpy()[None], 252)[0] == pytest.approx(expected)
+    assert objectives_of("sharpe_ratio", np.array([SMALL]), 252)[0] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
