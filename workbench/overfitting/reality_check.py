@@ -12,6 +12,7 @@ import pandas as pd
 
 from workbench.display.card import card_html
 from workbench.errors import BacktestError
+from workbench.metrics.observations import only_rounding
 
 __all__ = ["RealityCheck", "reality_check"]
 
@@ -130,9 +131,10 @@ def reality_check(
     resampled = _resampled_means(excess, length, reps, seed)
     white_p = _p_value(resampled - mean, mean)
 
-    error = excess.std(axis=0, ddof=1) / math.sqrt(n_bars)
+    spread = excess.std(axis=0, ddof=1)
+    error = spread / math.sqrt(n_bars)
     # A constant excess return (such as 0, of a variant that never trades) has no error to divide by.
-    varies = excess.max(axis=0) > excess.min(axis=0)
+    varies = ~only_rounding(spread, mean)
     if not varies.any():
         raise BacktestError("No variant's excess return varies, so there is nothing to test.")
     studentised = mean[varies] / error[varies]
