@@ -36,7 +36,8 @@ facts as fields. `str(error)` is meant for people; the fields are meant for prog
     ├── EventError                an event cannot be published or read
     └── PromotionRefused          a notebook may not be promoted
 
-Where work can go on, a warning tells what is odd: `WorkbenchWarning`, and of it `NoBarsWarning`.
+Where work can go on, a warning tells what is odd: `WorkbenchWarning`, and of it `NoBarsWarning` and
+`SignalsInGapsWarning`.
 """
 
 from __future__ import annotations
@@ -71,6 +72,7 @@ __all__ = [
     "ServerError",
     "ServerUnreachable",
     "SettingsError",
+    "SignalsInGapsWarning",
     "SourceError",
     "SourceUnreachable",
     "StrategyError",
@@ -288,6 +290,15 @@ class PromotionRefused(WorkbenchError):
 
 class WorkbenchWarning(UserWarning):
     """Something is odd, and work goes on."""
+
+
+class SignalsInGapsWarning(WorkbenchWarning):
+    """A signal is set wherever a symbol has no bar. Fields: `role` (as in "exits"), `symbol`."""
+
+    def __init__(self, message: str, *, role: str = "", symbol: str = "") -> None:
+        super().__init__(message)
+        self.role = role
+        self.symbol = symbol
 
 
 class NoBarsWarning(WorkbenchWarning):

@@ -18,6 +18,7 @@ import pytest
 from tests.acceptance.browser import open_page, signed_in
 from tests.acceptance.conftest import CLONE, Site
 from tests.acceptance.notebooks import write_notebook
+from tests.servers import wait_for
 from workbench.errors import ParametersRefused, PromotionRefused
 from workbench.promotion.artifact import saved_picture
 from workbench.stack import Stack
@@ -116,6 +117,45 @@ def test_promoting_again_replaces_the_schedule_and_leaves_one(site: Site, notebo
     found = prefect(site).ask("/deployments/name/run-notebook/again")
     schedules = [(entry["schedule"]["cron"], entry["schedule"]["timezone"]) for entry in found["schedules"]]
     assert schedules == [("30 7 * * mon", "Asia/Tokyo")]
+
+
+def test_a_run_that_a_worker_took_up_before_promoting_again_is_withdrawn(site: Site, notebook: Path) -> None:
+    every_minute: dict[str, Any] = {"name": "taken", "cron": "* * * * *", "timezone": "UTC"}
+
+    def runs(deployment_id: str, *states: str) -> list[dict[str, Any]]:
+        wanted = {
+            "deployments": {"id": {"any_": [deployment_id]}},
+            "flow_runs": {"state": {"type": {"any_": list(states)}}},
+        }
+        return list(prefect(site).ask("/flow_runs/filter", wanted))
+
+    with site.workbench() as wb:
+        earlier = wb.promote(notebook, parameters={"strategy": "earlier"}, **every_minute)
+        taken_up = wait_for(
+            lambda: runs(earlier.deployment_id, "PENDING"), "a worker has taken up a run", seconds=90
+        )
+        slot = taken_up[0]["expected_start_time"]
+        wb.promote(notebook, parameters={"strategy": "later"}, **every_minute)
+        ended = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+        in_slot = wait_for(
+            lambda: [
+                run
+                for run in [runs(earlier.deployment_id, *ended)]
+                if {one["parameters"]["parameters"]["strategy"] for one in run} == {"earlier", "later"}
+            ],
+            "both runs have ended",
+            seconds=150,
+        )[0]
+    of_slot = {
+        (run["parameters"]["parameters"]["strategy"], run["state_type"])
+        for run in in_slot
+        if run["expected_start_time"] == slot
+    }
+    assert of_slot <= {("earlier", "CANCELLED"), ("later", "COMPLETED")}
+    assert ("earlier", "CANCELLED") in of_slot
+    with site.workbench() as wb:
+        assert "earlier" not in set(wb.strategy_engine.load_strategies()["strategy_id"])
+    assert "crash" not in " ".join(log_of(site, taken_up[0]["id"], until="cancelled")).lower()
 
 
 def test_a_run_that_fails_says_so_everywhere(site: Site, notebook: Path) -> None:

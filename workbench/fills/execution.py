@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypedDict, get_args
 
 from workbench.errors import BacktestError
-from workbench.fills.sizing import Size
+from workbench.fills.sizing import Size, largest_fraction
 from workbench.signals.decisions import Fill
 
 __all__ = ["Execution", "Fill", "Rules"]
@@ -27,6 +27,7 @@ class Rules(TypedDict, total=False):
     take_profit: float | None
     trailing_stop: float | None
     whole_units: bool
+    leverage: float
     periods_per_year: float
 
 
@@ -51,6 +52,7 @@ class Execution:
     take_profit: float | None = None
     trailing_stop: float | None = None
     whole_units: bool = False
+    leverage: float = 1.0
     periods_per_year: float = 252.0
 
     def __post_init__(self) -> None:
@@ -77,6 +79,15 @@ class Execution:
                 raise BacktestError(
                     f"{name}: {value} is no distance from the entry price; give a fraction such as 0.05."
                 )
+        if not (math.isfinite(self.leverage) and self.leverage > 0):
+            raise BacktestError(
+                f"leverage: {self.leverage} is no multiple of equity; give one above 0 (1 borrows nothing)."
+            )
+        if self.size is not None and largest_fraction(self.size) > max(self.leverage, 1.0):
+            raise BacktestError(
+                f"size: {largest_fraction(self.size):.10g} of equity is more than leverage={self.leverage:g} "
+                "allows; give at most 1 (0.5 is 50 %), or more leverage."
+            )
         if not (math.isfinite(self.periods_per_year) and self.periods_per_year > 0):
             raise BacktestError(
                 f"periods_per_year: {self.periods_per_year} is no number of bars; "

@@ -24,6 +24,7 @@ from workbench.promotion.readiness import reservations
 from workbench.promotion.refusals import refused_by_strategies
 from workbench.promotion.run import check_timeout, find_notebook
 from workbench.promotion.store import NotebookStore
+from workbench.promotion.superseded import withdraw_superseded
 from workbench.runs.code import shown_name
 from workbench.runs.notebook import Notebook, read_notebook
 from workbench.settings import Settings
@@ -193,16 +194,21 @@ def promote(
         created = prefect.ask("/deployments/", body)
     except PrefectRefused as error:
         raise PromotionRefused(f"Prefect refuses the deployment {name}: {_first_reason(error)}") from error
-    _keep_one_schedule(prefect, created["id"], cron, timezone)
+    deployment_id = str(created["id"])
+    schedule_id = _keep_one_schedule(prefect, deployment_id, cron, timezone)
+    withdraw_superseded(prefect, deployment_id, schedule_id)
+    next_run = _await_plan(prefect, deployment_id, slot, progress or _quiet)
+    # Once more: the scheduler may have been in the middle of its pass.
+    withdraw_superseded(prefect, deployment_id, schedule_id)
     return Deployment(
         name=name,
-        deployment_id=str(created["id"]),
+        deployment_id=deployment_id,
         notebook=shown_name(path),
         sha256=stored.sha256,
         schedule=cron,
         timezone=timezone,
         parameters=flow_parameters["parameters"],
-        next_run=_await_plan(prefect, str(created["id"]), slot, progress or _quiet),
+        next_run=next_run,
     )
 
 
@@ -394,16 +400,17 @@ def _ensure_work_pool(prefect: PrefectApi, name: str) -> None:
             raise
 
 
-def _keep_one_schedule(prefect: PrefectApi, deployment_id: str, cron: str, timezone: str) -> None:
-    """Delete what an earlier promotion scheduled: deploying again may leave it beside the new one."""
-    kept = False
+def _keep_one_schedule(prefect: PrefectApi, deployment_id: str, cron: str, timezone: str) -> str:
+    """Delete earlier promotions' schedules, which Prefect may leave beside the new one; return its id."""
+    kept = ""
     for entry in prefect.ask(f"/deployments/{deployment_id}/schedules"):
         schedule = entry["schedule"]
         wanted = schedule.get("cron") == cron and schedule.get("timezone") == timezone
         if wanted and not kept:
-            kept = True
+            kept = str(entry["id"])
         else:
             prefect.ask(f"/deployments/{deployment_id}/schedules/{entry['id']}", method="DELETE")
+    return kept
 
 
 def _by_name(prefect: PrefectApi, name: str) -> Any:

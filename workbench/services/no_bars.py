@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from collections.abc import Collection, Sequence
-from pathlib import Path
 
 import pandas as pd
 
 from workbench.errors import NoBarsWarning
+from workbench.outward import warn
 from workbench.services.bar_series import way_to_ingest
 from workbench.services.bar_store import SeriesState
 
 __all__ = ["warn_of_none", "warn_of_nothing"]
 
 _SHOWN = 5
-_PACKAGE = str(Path(__file__).parents[1])
 
 
 def warn_of_none(
@@ -86,8 +83,4 @@ def _moment(microseconds: int) -> str:
 
 
 def _warn(text: str, symbols: Sequence[str], source: str) -> None:
-    level = 1
-    frame = sys._getframe()
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        frame, level = frame.f_back, level + 1
-    warnings.warn(NoBarsWarning(text, symbols=symbols, source=source), stacklevel=level)
+    warn(NoBarsWarning(text, symbols=symbols, source=source))

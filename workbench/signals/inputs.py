@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +53,19 @@ class BarArrays:
     close: npt.NDArray[np.float64]
     volume: npt.NDArray[np.float64]
     present: npt.NDArray[np.bool_]
+
+    @cached_property
+    def started(self) -> npt.NDArray[np.bool_]:
+        """From each symbol's first bar on: bool, shape (n_bars, n_symbols)."""
+        if self.present[0].all():
+            return np.ones_like(self.present)
+        return np.maximum.accumulate(self.present, axis=0)
+
+    @cached_property
+    def last_rows(self) -> npt.NDArray[np.int64]:
+        """Row of each symbol's newest bar so far: int64, shape (n_bars, n_symbols); 0 before its first."""
+        rows = np.arange(len(self.present))[:, np.newaxis]
+        return np.maximum.accumulate(np.where(self.present, rows, 0), axis=0)
 
 
 def read_bars(bars: pd.DataFrame) -> BarArrays:
@@ -158,7 +172,7 @@ def read_signals(
     Returns
     -------
     ndarray of bool, shape (n_bars, n_symbols)
-        False where the symbol has no bar: nobody saw a close there.
+        False before the symbol's first bar.
 
     Raises
     ------
@@ -192,7 +206,8 @@ def read_signals(
             f"{role}: the {len(index)} timestamps are not the bars' {len(bars.timestamps)} ({where}); "
             f"align them, as in {role}.reindex(panel.index, fill_value=False)."
         )
-    return in_order(wide, bars).to_numpy(dtype=np.bool_) & bars.present
+    flags = in_order(wide, bars).to_numpy(dtype=np.bool_)
+    return flags if bars.present.all() else flags & bars.started
 
 
 def utc_index(index: pd.Index, role: str) -> pd.DatetimeIndex:
