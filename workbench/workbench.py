@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from workbench.services.analytics import AnalyticsService
     from workbench.services.data_ingestion import DataIngestionService
     from workbench.services.execution import ExecutionService
+    from workbench.services.filters import Moment, Strings
     from workbench.services.logging import LoggingService
     from workbench.services.notification import NotificationService
     from workbench.services.risk_management import RiskManagementService
-    from workbench.services.service import Moment, Strings
     from workbench.services.strategy_engine import StrategyEngineService
     from workbench.settings import Settings
     from workbench.stack import Endpoints, Stack
@@ -264,7 +264,7 @@ class Workbench:
             why a symbol could not be had.
         """
         from workbench.ingestion import ingest
-        from workbench.services.service import as_list
+        from workbench.services.filters import as_list
         from workbench.sources.opening import open_source
 
         options = {

@@ -1,4 +1,4 @@
-"""Telling of symbols of which a load found no bar: how far their series reach, or who else has them."""
+"""The warning of symbols without bars: how far their series reach, or which other source has them."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def warn_of_none(
     start: int | None,
     end: int | None,
 ) -> None:
-    """Warn, at the line outside of workbench that asked, that these symbols have no bar in `[start, end)`.
+    """Warn, at the caller's line outside of workbench, that these symbols have no bar in `[start, end)`.
 
     Parameters
     ----------
     missing : sequence of str
-        In the order in which they are told of; of many only the first few are told of one by one.
+        In the order of the text, which describes only the first few one by one.
     states : sequence of SeriesState
         Their series, of every source.
     source : str
-        Which of them was asked; empty where there was no choice, for none of them holds a bar.
+        The source that was asked; empty where no source holds a bar of them.
     start, end : int, optional
         Microseconds since 1970, UTC.
     """
