@@ -16,7 +16,7 @@ from workbench.db.columns import brief, dtype_of, encode
 from workbench.db.copying import copying
 from workbench.errors import ColumnMismatch, DuplicateKeys, ValueRefused
 from workbench.spelling import near_names
-from workbench.tables.rules import rules_of
+from workbench.tables.constraints import rules_of
 
 __all__ = ["Written", "read", "states_rows", "take_turns", "write"]
 

@@ -25,7 +25,7 @@ from workbench.errors import (
     ValueRefused,
     WorkbenchError,
 )
-from workbench.tables.rules import RULES
+from workbench.tables.constraints import RULES
 
 __all__ = ["translated"]
 

@@ -9,8 +9,8 @@ from workbench.marketdata.adjustment import adjust
 from workbench.marketdata.bars import BAR_COLUMNS, panel, validate_bars
 from workbench.marketdata.coverage import Coverage, coverage
 from workbench.marketdata.quality import CONTEXT_BARS, CheckedBars, check
+from workbench.marketdata.refusals import RULES
 from workbench.marketdata.resampling import resample
-from workbench.marketdata.rules import RULES
 from workbench.marketdata.suspicions import SUSPICIONS
 
 __all__ = [

@@ -16,7 +16,7 @@ import pandas as pd
 from workbench.errors import QueryError
 from workbench.marketdata.bars import BAR_COLUMNS
 from workbench.marketdata.context import CONTEXT_BARS, with_context
-from workbench.marketdata.rules import RULES, RowsUnderCheck
+from workbench.marketdata.refusals import RULES, RowsUnderCheck
 from workbench.marketdata.suspicions import SUSPICIONS, notes
 
 __all__ = ["CONTEXT_BARS", "CheckedBars", "check"]

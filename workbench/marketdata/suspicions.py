@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from workbench.marketdata.attendance import attendance
 from workbench.marketdata.context import BarSeries, Floats, Found, Ints, moment
-from workbench.marketdata.rules import shown
+from workbench.marketdata.refusals import shown
 
 __all__ = ["MOST_NOTES", "SUSPICIONS", "notes"]
 
