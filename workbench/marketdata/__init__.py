@@ -1,6 +1,6 @@
-"""What one knows about bars, frames in and frames out; no database.
+"""Functions on bars, frames in and frames out; no database.
 
-Quality rules, panels, adjusting, resampling, coverage against an exchange's calendar, a chart.
+Quality rules, panels, price adjustment, resampling, coverage against an exchange's calendar, a chart.
 """
 
 from __future__ import annotations
