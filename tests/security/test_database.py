@@ -263,9 +263,7 @@ def test_on_a_server_of_the_users_own_doctor_says_what_to_type(their_server: Pla
         "postgres, template1"
     )
     assert files.what.startswith("A statement of workbench_readonly may fill the server's disk")
-    assert (
-        "take advisory locks, and so block writers, and make large objects: dba may not" in functions.what
-    )
+    assert "take advisory locks, and so block writers, and make large objects: dba may not" in functions.what
     told = {finding.what: finding for finding in doctor.findings_of(their_server.settings)}
     assert all(told[door.what].level == "warn" for door in (databases, files, functions))
 

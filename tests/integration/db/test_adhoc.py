@@ -242,7 +242,11 @@ def test_a_parameter_that_cannot_be_is_named(
             "data_ingestion.markt_data",
         ),
         ("SELECT * FRM x", 'syntax error at or near "FRM"', "FRM"),
-        ("SELECT fast(1)", "function fast(integer) does not exist; there is no function of that name", "fast"),
+        (
+            "SELECT fast(1)",
+            "function fast(integer) does not exist; there is no function of that name",
+            "fast",
+        ),
         ("SELECT 'abc", 'unterminated quoted string at or near "\'abc"', "'abc"),
     ],
 )
@@ -450,7 +454,9 @@ def test_more_bytes_than_allowed_are_refused_and_as_many_as_allowed_are_not(
     allowed = 10 * octets
     few = f"SELECT {value} AS x FROM generate_series(1, :rows) AS n"
     assert reader.sql(few, rows=9, max_bytes=allowed).shape == (9, 1)
-    with pytest.raises(QueryError, match=rf"returns more than {allowed:,} bytes: .*max_bytes={2 * allowed:_}"):
+    with pytest.raises(
+        QueryError, match=rf"returns more than {allowed:,} bytes: .*max_bytes={2 * allowed:_}"
+    ):
         reader.sql(few, rows=12, max_bytes=allowed)
     with pytest.raises(QueryError, match=r"a row of the statement has .* \(a quarter of max_bytes"):
         reader.sql(few, rows=1, max_bytes=4 * octets - 4)
