@@ -20,8 +20,9 @@ from rich.table import Table
 
 from workbench.errors import WorkbenchError
 from workbench.paths import PROJECT_ROOT
-from workbench.promotion.deploy import Deployment, FlowRun, wait
 from workbench.promotion.once import add_run_at, await_started, remove_schedule
+from workbench.promotion.records import Deployment, FlowRun
+from workbench.promotion.trigger import wait
 from workbench.settings import Settings
 from workbench.stack import Endpoints, Stack, prefect_environment
 from workbench.stack.environment import process_environment
@@ -171,7 +172,7 @@ class Demo:
             # Nobody waits for half past five: beside its own schedule it gets one that comes once, soon.
             moment = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=_SOON)
             once = add_run_at(prefect, deployment, moment)
-            asked = wb.trigger(deployment, timeout_seconds=_RUN_PATIENCE, progress=_changes(tell))
+            asked = wb.deployments.trigger(deployment, timeout_seconds=_RUN_PATIENCE, progress=_changes(tell))
             second = _recorded(wb, asked)
         with _step("Schedule", f"its run of {moment:%H:%M:%S} UTC was started by the schedule") as tell:
             begun = await_started(

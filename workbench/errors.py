@@ -27,7 +27,8 @@ facts as fields. `str(error)` is meant for people; the fields are meant for prog
     ├── BacktestError             a backtest cannot be computed from what was given
     │   ├── StrategyError         a strategy, its parameters or what it returns cannot be used
     │   ├── SweepError            a sweep cannot be made, resumed or expanded
-    │   └── SweepDiffers          a sweep is not of the backtest that it is shown beside
+    │   ├── SweepDiffers          a sweep is not of the backtest that it is shown beside
+    │   └── SaveRefused           a result cannot be saved, or not with these options
     ├── NotebookError             a notebook cannot be used
     │   ├── ParametersRefused     unknown, missing or wrongly typed notebook parameters
     │   └── NotebookFailed        a cell raised, the kernel died, or cells never ran
@@ -35,6 +36,7 @@ facts as fields. `str(error)` is meant for people; the fields are meant for prog
     │   └── RunFenced             the run was declared dead: it may write nothing more
     ├── EventError                an event cannot be published or read
     └── PromotionRefused          a notebook may not be promoted
+        └── NotDeployed           nothing is deployed under that name
 
 Where work can go on, a warning tells what is odd: `WorkbenchWarning`, and of it `NoBarsWarning`.
 """
@@ -60,6 +62,7 @@ __all__ = [
     "MissingReference",
     "NaiveTimestamp",
     "NoBarsWarning",
+    "NotDeployed",
     "NotebookError",
     "NotebookFailed",
     "ParametersRefused",
@@ -68,6 +71,7 @@ __all__ = [
     "QueryError",
     "RunError",
     "RunFenced",
+    "SaveRefused",
     "ServerError",
     "ServerUnreachable",
     "SettingsError",
@@ -228,6 +232,10 @@ class SweepDiffers(BacktestError):
         self.differences = dict(differences or {})
 
 
+class SaveRefused(BacktestError, TypeError):
+    """A result cannot be saved, or not with these options."""
+
+
 class NotebookError(WorkbenchError):
     """A notebook cannot be used."""
 
@@ -284,6 +292,10 @@ class EventError(WorkbenchError):
 
 class PromotionRefused(WorkbenchError):
     """A notebook may not be promoted."""
+
+
+class NotDeployed(PromotionRefused, LookupError):
+    """Nothing is deployed under that name."""
 
 
 class WorkbenchWarning(UserWarning):
