@@ -98,5 +98,5 @@ def _by_name(prefect: PrefectApi, name: str) -> Any:
         return prefect.ask(f"/deployments/name/{FLOW_NAME}/{name}")
     except PrefectRefused as error:
         if error.status == 404:
-            raise NotDeployed(f"nothing is deployed as {name}; promote a notebook first") from error
+            raise NotDeployed(f"nothing is deployed as {name}; wb.deployments.list() says what is") from error
         raise
