@@ -18,7 +18,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from workbench.errors import WorkbenchError
+from workbench.errors import DemoFailed
 from workbench.paths import PROJECT_ROOT
 from workbench.promotion.once import add_run_at, await_started, remove_schedule
 from workbench.promotion.records import Deployment, FlowRun
@@ -33,7 +33,7 @@ from workbench.tables.strategy_engine import strategies, strategy_performance, s
 from workbench.terminal import SAY, step, steps
 from workbench.workbench import Workbench
 
-__all__ = ["Demo", "Report", "summary"]
+__all__ = ["Demo", "DemoFailed", "Report", "summary"]
 
 SYMBOLS = ("AAPL", "IBM", "MSFT", "GOOG", "FB")
 BARS = 12_154
@@ -46,10 +46,6 @@ _EVENT_PATIENCE = 30.0
 _PLAN_PATIENCE = 90.0
 # Prefect plans within five seconds, and the run that is asked for takes longer than the rest.
 _SOON = 8.0
-
-
-class DemoFailed(WorkbenchError):
-    """Something that the demo shows did not happen."""
 
 
 @dataclass
