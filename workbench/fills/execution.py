@@ -41,6 +41,7 @@ _ADVICE = {
     "fees": "give a fraction of the traded value such as 0.001",
     "slippage": "give a fraction of the price such as 0.0005",
     "fixed_fees": "give an amount per order such as 5.0",
+    "leverage": "give a multiple of equity such as 1.0",
     "periods_per_year": "give the bars in a year, 252 for daily ones",
     "stop_loss": "give a fraction of the entry price such as 0.05, or None",
     "take_profit": "give a fraction of the entry price such as 0.05, or None",
