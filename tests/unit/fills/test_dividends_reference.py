@@ -37,7 +37,7 @@ def test_any_signals_with_dividends_are_filled_as_the_plain_loop_fills_them(
     in_gaps: bool,
 ) -> None:
     bars, rows = drawn
-    # Some bars without a range are as good as any, but a backtest with stops needs one somewhere.
+    # A backtest with stops needs a range somewhere; bars without one are drawn in the test of signals alone.
     full = (10.0, 20.0, 5.0, 10.0)
     bars = [[full if one is not None and math.isnan(one[1]) else one for one in mine] for mine in bars]
     said = [[row[:4] for row in mine] for mine in rows]
