@@ -152,6 +152,5 @@ def test_the_fingerprint_of_bars_is_of_all_that_they_hold() -> None:
     assert known == of(nanoseconds.set_index(["symbol", "timestamp"]))
     assert known != of(PRICES.rename({"X": "Y"}, level="symbol"))
     assert known != of(PRICES.assign(volume=1.0))
-    for column in ("open", "high", "low", "close"):
-        shift = -0.01 if column == "low" else 0.01  # a high below its low is refused
-        assert known != of(PRICES.assign(**{column: PRICES[column] + shift}))
+    for column, change in (("open", 0.01), ("high", 0.01), ("low", -0.01), ("close", 0.01)):
+        assert known != of(PRICES.assign(**{column: PRICES[column] + change}))
