@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -14,7 +13,7 @@ from workbench.errors import BacktestError
 from workbench.fills.execution import Execution
 from workbench.fills.layout import lay_out
 from workbench.fills.ledger import keep_ledger
-from workbench.fills.lines import BUY, LINE, REASONS, SELL
+from workbench.fills.lines import BUY, REASONS, SELL, Lines
 from workbench.fills.outside import read_benchmark
 from workbench.fills.pending import nothing_pending
 from workbench.fills.record import BacktestRecord
@@ -96,9 +95,9 @@ def from_vectorbt(
     cash = np.atleast_1d(np.asarray(portfolio.get_init_cash(group_by=None if shared else False), dtype=float))
     columns = np.array([market.symbols.index(symbol) for symbol in symbols])
     lines = _lines_of(portfolio.orders.values, columns, accounts, cash)
-    traded = float((lines["size"] * lines["price"]).sum())
+    traded = float((lines.size * lines.price).sum())
     rules = Execution(
-        fees=min(float(lines["fees"].sum()) / traded, 0.999) if traded > 0.0 else 0.0,
+        fees=min(float(lines.fees.sum()) / traded, 0.999) if traded > 0.0 else 0.0,
         cash=float(cash.sum()),
         cash_sharing=shared,
         periods_per_year=float(periods_per_year),
@@ -132,7 +131,7 @@ def from_vectorbt(
         execution=rules,
     )
     if count_trial:
-        count_backtest(None, result, hashlib.sha256(lines.tobytes()).hexdigest, market, None)
+        count_backtest(None, result, lines.sha256, market, None)
     return result
 
 
@@ -224,38 +223,47 @@ def _lines_of(
     columns: npt.NDArray[np.int64],
     accounts: npt.NDArray[np.int64],
     cash: Floats,
-) -> npt.NDArray[np.void]:
+) -> Lines:
     """Vectorbt's orders as lines, in the order in which they happened."""
     records = records[np.lexsort((records["id"], records["idx"]))]
-    lines = np.zeros(len(records), dtype=LINE)
-    lines["row"], lines["column"] = records["idx"], columns[records["col"]]
-    lines["decided"] = lines["row"]
-    lines["side"] = np.where(records["side"] == 0, BUY, SELL)
-    for field in ("size", "price", "fees"):
-        lines[field] = records[field]
-    lines["reason"], lines["strength"] = REASONS.index("signal"), 1.0
-    bought = np.where(lines["side"] == BUY, lines["size"], -lines["size"])
-    flow = -bought * lines["price"] - lines["fees"]
-    for column in np.unique(lines["column"]):
-        mine = lines["column"] == column
+    row, column = records["idx"].astype(np.int64), columns[records["col"]]
+    buys = records["side"] == 0
+    size, price, fees = (records[field].astype(np.float64) for field in ("size", "price", "fees"))
+    units, left = np.zeros(len(records)), np.zeros(len(records))
+    bought = np.where(buys, size, -size)
+    flow = -bought * price - fees
+    for symbol in np.unique(column):
+        mine = column == symbol
         held = np.cumsum(bought[mine])
         # What is left of all that was ever bought and sold, where it is next to nothing, is rounding.
         held[np.abs(held) <= _ROUNDING * np.maximum.accumulate(np.abs(held))] = 0.0
-        lines["units"][mine] = held
+        units[mine] = held
     account = accounts[records["col"]]
     for number in np.unique(account):
         mine = account == number
-        lines["cash"][mine] = cash[number] + np.cumsum(flow[mine])
-    return lines
+        left[mine] = cash[number] + np.cumsum(flow[mine])
+    return Lines(
+        row=row,
+        column=column,
+        side=np.where(buys, BUY, SELL),
+        size=size,
+        price=price,
+        fees=fees,
+        cash=left,
+        units=units,
+        reason=np.full(len(records), REASONS.index("signal")),
+        strength=np.ones(len(records)),
+        decided=row,
+    )
 
 
-def _balances(lines: npt.NDArray[np.void], market: BarArrays) -> tuple[Floats, Floats]:
+def _balances(lines: Lines, market: BarArrays) -> tuple[Floats, Floats]:
     """Units of each symbol, and what all orders together cost, at each close."""
     units = np.zeros(market.close.shape)
-    for column in np.unique(lines["column"]):
-        mine = lines[lines["column"] == column]
-        last = np.searchsorted(mine["row"], np.arange(len(units)), side="right") - 1
-        units[:, column] = np.where(last >= 0, mine["units"][np.maximum(last, 0)], 0.0)
-    sign = np.where(lines["side"] == BUY, 1.0, -1.0)
-    paid = sign * lines["size"] * lines["price"] + lines["fees"]
-    return units, np.cumsum(np.bincount(lines["row"], weights=paid, minlength=len(units)))
+    for column in np.unique(lines.column):
+        mine = lines.take(lines.column == column)
+        last = np.searchsorted(mine.row, np.arange(len(units)), side="right") - 1
+        units[:, column] = np.where(last >= 0, mine.units[np.maximum(last, 0)], 0.0)
+    sign = np.where(lines.side == BUY, 1.0, -1.0)
+    paid = sign * lines.size * lines.price + lines.fees
+    return units, np.cumsum(np.bincount(lines.row, weights=paid, minlength=len(units)))

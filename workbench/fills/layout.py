@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.errors import BacktestError
+from workbench.fills.accounts import by_account, by_symbol, frozen
 from workbench.fills.execution import Execution
 from workbench.fills.fractions import fractions_of
 from workbench.fills.sizing import Fixed, Percent, default_size
@@ -19,7 +20,7 @@ __all__ = ["NONE", "Layout", "lay_out"]
 
 Floats = npt.NDArray[np.float64]
 
-NONE: Floats = np.zeros((0, 0))
+NONE: Floats = frozen(np.zeros((0, 0, 0)))
 """What stands for dividends and fractions where there are none."""
 
 _FILLS = {"next_open": 0.0, "next_close": 1.0, "same_close": 2.0}
@@ -34,11 +35,14 @@ class Layout:
     market : BarArrays
     execution : Execution
         Its `cash_sharing` is decided.
-    high, low : ndarray of float64, shape (n_bars, n_symbols)
-        Without NaN where there is a bar; the closes where nothing looks at them.
-    dividends : ndarray of float64, shape (n_bars, n_symbols) or (0, 0)
+    open, high, low, close : ndarray of float64, shape (n_accounts, n_bars, n_columns)
+        Prices, by account (`workbench.fills.accounts`). High and low have no NaN where there is a bar, and
+        are the closes where nothing looks at them.
+    present : ndarray of bool, shape (n_accounts, n_bars, n_columns)
+        Where there is a bar.
+    dividends : ndarray of float64, shape (n_accounts, n_bars, n_columns) or (0, 0, 0)
         Cash per unit on the bar that goes ex.
-    fractions : ndarray of float64, shape (n_bars, n_symbols) or (0, 0)
+    fractions : ndarray of float64, shape (n_accounts, n_bars, n_columns) or (0, 0, 0)
         The share of equity of an entry that is decided in each row, where it differs; NaN enters nothing.
     rules : ndarray of float64, shape (14,)
         As `workbench.fills.loop` reads them.
@@ -49,12 +53,27 @@ class Layout:
 
     market: BarArrays
     execution: Execution
+    open: Floats
     high: Floats
     low: Floats
+    close: Floats
+    present: npt.NDArray[np.bool_]
     dividends: Floats
     fractions: Floats
     rules: Floats
     plain: bool
+
+    @property
+    def shared(self) -> bool:
+        """Whether the symbols share one account."""
+        return bool(self.execution.cash_sharing)
+
+    @cached_property
+    def common(self) -> tuple[Floats, Floats, npt.NDArray[np.bool_], Floats]:
+        """Open, close, present and dividends by bar and symbol, for the common account that weights have."""
+        dividends = frozen(by_symbol(self.dividends)) if len(self.dividends) else frozen(np.zeros((0, 0)))
+        market = self.market
+        return frozen(market.open), frozen(market.close), frozen(market.present), dividends
 
     @cached_property
     def last_closes(self) -> Floats:
@@ -80,16 +99,23 @@ def lay_out(market: BarArrays, execution: Execution, dividends: Floats | None) -
     BacktestError
         These bars lack what the rules need: highs and lows, or a fraction for each of them.
     """
-    high, low = _ranges(market) if execution.has_stops else (market.close, market.close)
+    shared = bool(execution.cash_sharing)
+    opens, close = (by_account(values, shared=shared) for values in (market.open, market.close))
+    high = low = close
+    if execution.has_stops:
+        high, low = (by_account(values, shared=shared) for values in _ranges(market))
     fractions = fractions_of(execution.size, market, execution.periods_per_year)
     paying = dividends is not None and bool(dividends.any())
     return Layout(
         market=market,
         execution=execution,
+        open=opens,
         high=high,
         low=low,
-        dividends=dividends if paying and dividends is not None else NONE,
-        fractions=NONE if fractions is None else fractions,
+        close=close,
+        present=by_account(market.present, shared=shared),
+        dividends=by_account(dividends, shared=shared) if paying and dividends is not None else NONE,
+        fractions=NONE if fractions is None else by_account(fractions, shared=shared),
         rules=_rules(execution, len(market.symbols)),
         plain=(
             len(market.symbols) == 1

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.compiled import compiled
+from workbench.fills.accounts import frozen
 
 __all__ = [
     "compile_all",
@@ -31,6 +32,7 @@ __all__ = [
 Bool1 = npt.NDArray[np.bool_]
 Bool2 = npt.NDArray[np.bool_]
 Bool3 = npt.NDArray[np.bool_]
+Bool4 = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
@@ -211,10 +213,11 @@ def _log(
     """Count what happened, and write it down where there is room: with no room at all it is only counted."""
     number = int(stats[_LINES])
     stats[_LINES] += 1.0
-    if number < lines.shape[0]:
-        line = lines[number]
-        line[0], line[1], line[2], line[3], line[4] = row, column, side, size, price
-        line[5], line[6], line[7], line[8], line[9], line[10] = fees, cash, units, reason, strength, decided
+    if number < lines.shape[1]:
+        lines[0, number], lines[1, number], lines[2, number] = row, column, side
+        lines[3, number], lines[4, number], lines[5, number] = size, price, fees
+        lines[6, number], lines[7, number], lines[8, number] = cash, units, reason
+        lines[9, number], lines[10, number] = strength, decided
 
 
 @_compiled
@@ -230,9 +233,7 @@ def _count(profit: float, stats: Floats) -> None:
 
 @_compiled
 def _walk_signals(  # noqa: C901 - see the docstring
-    variant: int,
     first: int,
-    last: int,
     cash: float,
     open_: Floats,
     high: Floats,
@@ -240,10 +241,10 @@ def _walk_signals(  # noqa: C901 - see the docstring
     close: Floats,
     present: Bool2,
     dividends: Floats,
-    entries: Bool3,
-    exits: Bool3,
-    short_entries: Bool3,
-    short_exits: Bool3,
+    entries: Bool2,
+    exits: Bool2,
+    short_entries: Bool2,
+    short_exits: Bool2,
     fractions: Floats,
     rules: Floats,
     state: Floats,
@@ -257,7 +258,7 @@ def _walk_signals(  # noqa: C901 - see the docstring
     positions: Floats,
     lines: Floats,
 ) -> None:
-    """One account of the symbols `first` to `last`: what it is worth, holds and trades is added row by row.
+    """One account of symbols from `first` on: what it is worth, holds and trades is added row by row.
 
     `cash_curve` (cash by row), `positions` and `lines` are filled where they have room.
 
@@ -275,39 +276,50 @@ def _walk_signals(  # noqa: C901 - see the docstring
     shorts, paying = short_entries.shape[0] > 0, dividends.shape[0] > 0
     # Signals are filled before the stops of a bar where they are filled at its open, after them otherwise.
     filling, stopping, ruining = (0, 1, 2) if at_open else (1, 0, 2)
-    dead = False
-    for column in range(first, last):
+    dead, symbols = False, close.shape[1]
+    for column in range(symbols):
         held[column] = entry[column] = profit[column] = best[column] = known[column] = since[column] = 0.0
         due[column] = 0
     for row in range(close.shape[0]):
         worth = 0.0
         exposed = 0.0
-        for column in range(first, last):
+        # Whether any decision that is due does anything: in most bars none does.
+        acting = False
+        for column in range(symbols):
             if same_bar:
                 said = _said(
-                    entries[variant, row, column],
-                    exits[variant, row, column],
-                    shorts and short_entries[variant, row, column],
-                    shorts and short_exits[variant, row, column],
+                    entries[row, column],
+                    exits[row, column],
+                    shorts and short_entries[row, column],
+                    shorts and short_exits[row, column],
                 )
                 if said != 0:
                     due[column], since[column] = said, row
             if not present[row, column]:
                 continue
-            if paying and held[column] != 0.0 and dividends[row, column] != 0.0:
-                cash += held[column] * dividends[row, column]
-                profit[column] += held[column] * dividends[row, column]
+            units, said = held[column], due[column]
+            if units == 0.0:
+                acting |= said & (_ENTER_LONG | _ENTER_SHORT) != 0
+            elif units > 0.0:
+                acting |= said & (_EXIT_LONG | _ENTER_SHORT) != 0
+            else:
+                acting |= said & (_EXIT_SHORT | _ENTER_LONG) != 0
+            if paying and units != 0.0 and dividends[row, column] != 0.0:
+                paid = dividends[row, column]
+                cash += units * paid
+                profit[column] += units * paid
                 _log(
-                    lines, stats, row, column, _DIVIDEND, abs(held[column]), dividends[row, column], 0.0,
-                    cash, held[column], _BY_SIGNAL, 1.0, row,
+                    lines, stats, row, first + column, _DIVIDEND, abs(units), paid, 0.0, cash, units,
+                    _BY_SIGNAL, 1.0, row,
                 )  # fmt: skip
         for step in range(3):
-            if step == stopping and not stops:
+            # What a stop closed is entered again at this bar's close where an entry still stands.
+            if (step == stopping and not stops) or (step == filling and not (acting or stops)):
                 continue
             if step == ruining:
                 worth = 0.0
                 exposed = 0.0
-                for column in range(first, last):
+                for column in range(symbols):
                     if present[row, column]:
                         known[column] = close[row, column]
                     worth += held[column] * known[column]
@@ -315,7 +327,7 @@ def _walk_signals(  # noqa: C901 - see the docstring
                 if exposed == 0.0 or cash + worth > 0.0:
                     break
             opening = False
-            for column in range(first, last):
+            for column in range(symbols):
                 if not present[row, column]:
                     continue
                 units, said = held[column], due[column]
@@ -354,11 +366,25 @@ def _walk_signals(  # noqa: C901 - see the docstring
                 _count(profit[column] + (units * got - fee), stats)
                 side = _SELL if units > 0.0 else _BUY
                 decided = since[column] if step == filling else row
-                _log(lines, stats, row, column, side, abs(units), got, fee, cash, 0.0, reason, 1.0, decided)
+                _log(
+                    lines,
+                    stats,
+                    row,
+                    first + column,
+                    side,
+                    abs(units),
+                    got,
+                    fee,
+                    cash,
+                    0.0,
+                    reason,
+                    1.0,
+                    decided,
+                )
             if not opening or dead:
                 continue
             worth = exposed = 0.0
-            for column in range(first, last):
+            for column in range(symbols):
                 price = known[column]
                 if present[row, column]:
                     price = open_[row, column] if at_open else close[row, column]
@@ -368,7 +394,7 @@ def _walk_signals(  # noqa: C901 - see the docstring
             if not available > 0.0:
                 continue
             outlay, fixed_outlay = 0.0, 0.0
-            for column in range(first, last):
+            for column in range(symbols):
                 said = due[column]
                 amounts[column] = 0.0
                 if not present[row, column] or held[column] != 0.0 or not said & (_ENTER_LONG | _ENTER_SHORT):
@@ -385,7 +411,7 @@ def _walk_signals(  # noqa: C901 - see the docstring
                     outlay += units * _outlay(price, paid, fees, leverage)
                     fixed_outlay += leverage * fixed
             scale = _scale(outlay, fixed_outlay, _room(available, exposed, leverage))
-            for column in range(first, last):
+            for column in range(symbols):
                 units = amounts[column] * scale
                 if whole:
                     units = np.floor(units)
@@ -404,33 +430,33 @@ def _walk_signals(  # noqa: C901 - see the docstring
                 cash = _sum(cash, -(units * paid + fee))
                 side = _BUY if long else _SELL
                 _log(
-                    lines, stats, row, column, side, abs(units), paid, fee, cash, units, _BY_SIGNAL, 1.0,
-                    since[column],
+                    lines, stats, row, first + column, side, abs(units), paid, fee, cash, units,
+                    _BY_SIGNAL, 1.0, since[column],
                 )  # fmt: skip
         if dead:
             worth = exposed = 0.0
-            for column in range(first, last):
+            for column in range(symbols):
                 worth += held[column] * known[column]
                 exposed += abs(held[column] * known[column])
         equity[row] += cash + worth
         gross[row] += exposed
         if len(cash_curve) > 0:
             cash_curve[row] += cash
-        for column in range(first, last):
+        for column in range(symbols):
             if positions.shape[0] > 0:
                 positions[row, column] = held[column]
             # What the symbol's bar filled is done with; the newest decision before its next bar counts.
             said = 0
             if not same_bar:
                 said = _said(
-                    entries[variant, row, column],
-                    exits[variant, row, column],
-                    shorts and short_entries[variant, row, column],
-                    shorts and short_exits[variant, row, column],
+                    entries[row, column],
+                    exits[row, column],
+                    shorts and short_entries[row, column],
+                    shorts and short_exits[row, column],
                 )
             if said != 0 or present[row, column]:
                 due[column], since[column] = said, row
-    ruined[first:last] = dead
+    ruined[first : first + symbols] = dead
 
 
 @_compiled
@@ -873,17 +899,29 @@ def run_long_only(
 
 
 @_compiled
+def _of_account(values: Floats, account: int) -> Any:
+    """One account's values; empty ones where there are none."""
+    return values[account] if len(values) > 0 else values.reshape((0, 0))
+
+
+@_compiled
+def _of_variant(values: Bool4, variant: int, account: int) -> Any:
+    """One account's flags of one variant; empty ones where there are none."""
+    return values[variant, account] if len(values) > 0 else values.reshape((0, 0))
+
+
+@_compiled
 def run_signals(
     open_: Floats,
     high: Floats,
     low: Floats,
     close: Floats,
-    present: Bool2,
+    present: Bool3,
     dividends: Floats,
-    entries: Bool3,
-    exits: Bool3,
-    short_entries: Bool3,
-    short_exits: Bool3,
+    entries: Bool4,
+    exits: Bool4,
+    short_entries: Bool4,
+    short_exits: Bool4,
     fractions: Floats,
     rules: Floats,
     out: Floats,
@@ -891,17 +929,20 @@ def run_signals(
 ) -> None:
     """Trade the signals of many variants and write down their figures.
 
+    What is read is by account (`workbench.fills.accounts`): n_accounts is 1 and n_columns n_symbols where the
+    symbols share one, else n_accounts is n_symbols and n_columns 1. It is in C order and not written to.
+
     Parameters
     ----------
-    open_, high, low, close : ndarray of float64, shape (n_bars, n_symbols)
+    open_, high, low, close : ndarray of float64, shape (n_accounts, n_bars, n_columns)
         High and low are looked at where there are stops, and are never NaN where there is a bar.
-    present : ndarray of bool, shape (n_bars, n_symbols)
+    present : ndarray of bool, shape (n_accounts, n_bars, n_columns)
         Where there is a bar.
-    dividends : ndarray of float64, shape (n_bars, n_symbols) or (0, 0)
+    dividends : ndarray of float64, shape (n_accounts, n_bars, n_columns) or (0, 0, 0)
         Cash per unit, on bars only.
-    entries, exits : ndarray of bool, shape (n_variants, n_bars, n_symbols)
-    short_entries, short_exits : ndarray of bool, of the same shape or (0, 0, 0)
-    fractions : ndarray of float64, shape (n_bars, n_symbols) or (0, 0)
+    entries, exits : ndarray of bool, shape (n_variants, n_accounts, n_bars, n_columns)
+    short_entries, short_exits : ndarray of bool, of the same shape or (0, 0, 0, 0)
+    fractions : ndarray of float64, shape (n_accounts, n_bars, n_columns) or (0, 0, 0)
         The share of equity of an entry that is decided in this row, where it differs; NaN enters nothing.
     rules : ndarray of float64, shape (14,)
     out : ndarray of float64, shape (n_variants, 15)
@@ -909,12 +950,12 @@ def run_signals(
     curves : ndarray of float64, shape (n_variants, n_bars) or (0, 0)
         Filled with equity.
     """
-    bars, symbols = close.shape
+    accounts, bars, columns = close.shape
+    symbols = accounts * columns
     equity, gross, traded, returns = np.empty(bars), np.empty(bars), np.empty(bars), np.empty(bars)
     stats, ruined = np.empty(_STATS), np.empty(symbols, dtype=np.bool_)
-    state, due = np.empty((_STATE, symbols)), np.empty(symbols, dtype=np.int64)
+    state, due = np.empty((_STATE, columns)), np.empty(columns, dtype=np.int64)
     nothing, none = np.empty(0), np.empty((0, 0))
-    accounts = 1 if rules[_SHARED] != 0.0 else symbols
     for variant in range(entries.shape[0]):
         stats[:] = 0.0
         equity[:] = 0.0
@@ -922,9 +963,12 @@ def run_signals(
         traded[:] = 0.0
         for account in range(accounts):
             _walk_signals(
-                variant, account, symbols if accounts == 1 else account + 1, rules[_CASH] / accounts,
-                open_, high, low, close, present, dividends, entries, exits, short_entries, short_exits,
-                fractions, rules, state, due, equity, gross, traded, stats, ruined, nothing, none, none,
+                account * columns, rules[_CASH] / accounts, open_[account], high[account], low[account],
+                close[account], present[account], _of_account(dividends, account),
+                entries[variant, account], exits[variant, account],
+                _of_variant(short_entries, variant, account), _of_variant(short_exits, variant, account),
+                _of_account(fractions, account), rules, state, due, equity, gross, traded, stats, ruined,
+                nothing, none, none,
             )  # fmt: skip
         held, turned = _shares(gross, traded, equity)
         _summarise(bars, equity, returns, held, turned, rules, stats, out[variant])
@@ -973,7 +1017,7 @@ def log_signals(
     high: Floats,
     low: Floats,
     close: Floats,
-    present: Bool2,
+    present: Bool3,
     dividends: Floats,
     entries: Bool3,
     exits: Bool3,
@@ -990,13 +1034,15 @@ def log_signals(
 
     Parameters
     ----------
+    entries, exits : ndarray of bool, shape (n_accounts, n_bars, n_columns)
+    short_entries, short_exits : ndarray of bool, of the same shape or (0, 0, 0)
     balances : ndarray of float64, shape (3, n_bars)
         Filled: cash, equity, and the positions' value with short ones counted as long, of all accounts.
     ruined : ndarray of bool, shape (n_symbols,)
         Filled: whether the account of the symbol lost everything.
-    positions : ndarray of float64, shape (n_bars, n_symbols) or (0, 0)
+    positions : ndarray of float64, shape (n_accounts, n_bars, n_columns) or (0, 0, 0)
         Filled: units at each close.
-    lines : ndarray of float64, shape (n_lines, 11)
+    lines : ndarray of float64, shape (11, n_lines)
         Filled, as far as there is room: see `workbench.fills.lines`.
 
     Returns
@@ -1004,17 +1050,17 @@ def log_signals(
     int
         How many lines there are, which may be more than `lines` has room for.
     """
-    bars, symbols = close.shape
+    accounts, bars, columns = close.shape
     stats, traded = np.zeros(_STATS), np.zeros(bars)
-    state, due = np.empty((_STATE, symbols)), np.empty(symbols, dtype=np.int64)
-    accounts = 1 if rules[_SHARED] != 0.0 else symbols
+    state, due = np.empty((_STATE, columns)), np.empty(columns, dtype=np.int64)
     balances[:] = 0.0
     for account in range(accounts):
         _walk_signals(
-            0, account, symbols if accounts == 1 else account + 1, rules[_CASH] / accounts,
-            open_, high, low, close, present, dividends, entries, exits, short_entries, short_exits,
-            fractions, rules, state, due, balances[1], balances[2], traded, stats, ruined, balances[0],
-            positions, lines,
+            account * columns, rules[_CASH] / accounts, open_[account], high[account], low[account],
+            close[account], present[account], _of_account(dividends, account), entries[account],
+            exits[account], _of_account(short_entries, account), _of_account(short_exits, account),
+            _of_account(fractions, account), rules, state, due, balances[1], balances[2], traded, stats,
+            ruined, balances[0], _of_account(positions, account), lines,
         )  # fmt: skip
     return int(stats[_LINES])
 
@@ -1044,32 +1090,18 @@ def log_weights(
 
 def compile_all() -> None:
     """Compile the loops, and keep them on disk, so that the first sweep need not wait for it."""
-    bars = np.ones((3, 1))
-    said, none = np.zeros((1, 3, 1), dtype=np.bool_), np.zeros((0, 0))
+    bars, said = frozen(np.ones((1, 3, 1))), frozen(np.zeros((1, 1, 3, 1), dtype=np.bool_))
+    none, plain = frozen(np.zeros((0, 0, 0))), frozen(np.zeros((0, 0)))
     rules = np.array([1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, np.nan, np.nan, np.nan, 0.0, 252.0, 0.0, 1.0])
-    out = np.empty((1, 15))
-    bits = np.zeros(1, dtype=np.uint64)
-    run_long_only(bars[:, 0].copy(), bars[:, 0].copy(), bits, bits, rules, out, none)
-    present = bars > 0.0
-    run_signals(bars, bars, bars, bars, present, none, said, said, said, said, none, rules, out, none)
-    run_weights(bars, bars, present, none, bars[np.newaxis].copy(), rules, out, none)
-    balances, ruined, lines = np.empty((3, 3)), np.empty(1, dtype=np.bool_), np.empty((1, _LINE))
+    present = frozen(np.ones((1, 3, 1), dtype=np.bool_))
+    out, curves, bits = np.empty((1, 15)), np.empty((0, 0)), frozen(np.zeros(1, dtype=np.uint64))
+    run_long_only(bars[0, :, 0], bars[0, :, 0], bits, bits, rules, out, curves)
+    run_signals(bars, bars, bars, bars, present, none, said, said, said, said, none, rules, out, curves)
+    run_weights(bars[0], bars[0], present[0], plain, bars, rules, out, curves)
+    balances, ruined, lines = np.empty((3, 3)), np.empty(1, dtype=np.bool_), np.empty((_LINE, 1))
+    flags, units = said[0], np.empty((1, 3, 1))
     log_signals(
-        bars,
-        bars,
-        bars,
-        bars,
-        present,
-        none,
-        said,
-        said,
-        said,
-        said,
-        none,
-        rules,
-        balances,
-        ruined,
-        bars,
-        lines,
+        bars, bars, bars, bars, present, none, flags, flags, flags, flags, none, rules, balances, ruined,
+        units, lines,
     )  # fmt: skip
-    log_weights(bars, bars, present, none, bars[np.newaxis].copy(), rules, balances, ruined, none, lines)
+    log_weights(bars[0], bars[0], present[0], plain, bars, rules, balances, ruined, units[0], lines)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from workbench.fills.accounts import by_symbol
 from workbench.fills.layout import Layout
 from workbench.fills.simulation import Simulation
 from workbench.signals.decisions import Decisions, Targets
@@ -38,34 +40,35 @@ def pending_signals(layout: Layout, made: Simulation, decided: Decisions | Targe
     last_bars = len(present) - 1 - present.argmax(axis=0)
     # What is filled at the deciding close itself waits for nothing.
     first_rows = last_bars + (1 if layout.execution.fill == "same_close" else 0)
-    for column in range(len(market.symbols)):
-        row = _newest(decided, int(first_rows[column]), column)
-        if row is None:
-            continue
+    rows = _newest(decided, first_rows)
+    for column in np.flatnonzero(rows >= first_rows).tolist():
+        row = int(rows[column])
         if isinstance(decided, Targets):
             side, strength = _by_weight(layout, made, decided, row, column)
         else:
             side, strength = _by_signal(layout, made, decided, row, column), 1.0
         if side:
             found.append((column, row, "buy" if side > 0 else "sell", strength))
-    columns, rows, sides, strengths = zip(*found, strict=True) if found else ((), (), (), ())
+    columns, decided_rows, sides, strengths = zip(*found, strict=True) if found else ((), (), (), ())
     return _frame(
         [market.symbols[column] for column in columns],
-        market.timestamps[np.array(rows, dtype=np.int64)],
+        market.timestamps[np.array(decided_rows, dtype=np.int64)],
         list(sides),
         list(strengths),
     )
 
 
-def _newest(decided: Decisions | Targets, first: int, column: int) -> int | None:
-    """The last row from `first` on in which something was decided of a symbol."""
+def _newest(decided: Decisions | Targets, first_rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The last row in which something was decided of each symbol; -1 for none since `first_rows`."""
+    since = int(first_rows.min())
     if isinstance(decided, Targets):
-        made = ~np.isnan(decided.weights[first:, column])
+        made = ~np.isnan(decided.weights[since:])
     else:
-        leaves = decided.leave_long[first:, column] | decided.leave_short[first:, column]
-        made = (decided.enter[first:, column] != 0) | leaves
-    rows = np.flatnonzero(made)
-    return first + int(rows[-1]) if len(rows) else None
+        leaves = decided.leave_long[since:] | decided.leave_short[since:]
+        made = (decided.enter[since:] != 0) | leaves
+    if not len(made):
+        return np.full(len(first_rows), -1)
+    return np.where(made.any(axis=0), since + len(made) - 1 - made[::-1].argmax(axis=0), -1)
 
 
 def nothing_pending() -> pd.DataFrame:
@@ -94,7 +97,7 @@ def _by_signal(layout: Layout, made: Simulation, decided: Decisions, row: int, c
     if units < 0.0:
         return 1 if decided.leave_short[row, column] or wanted > 0 else 0
     # NaN is not above zero either.
-    enters = not layout.fractions.size or layout.fractions[row, column] > 0.0
+    enters = not len(layout.fractions) or by_symbol(layout.fractions)[row, column] > 0.0
     return wanted if enters and not made.ruined[column] else 0
 
 

@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.errors import BacktestError
+from workbench.fills.accounts import by_account, by_symbol, frozen
 from workbench.fills.execution import Execution
-from workbench.fills.layout import NONE, Layout, lay_out
-from workbench.fills.lines import FIELDS, as_lines
+from workbench.fills.layout import Layout, lay_out
+from workbench.fills.lines import FIELDS, Lines, as_lines
 from workbench.fills.sizing import Percent
 from workbench.signals.decisions import Decisions, Targets, holding
 
@@ -18,8 +19,8 @@ __all__ = ["Simulation", "buy_and_hold", "settle_rules", "simulate"]
 
 Floats = npt.NDArray[np.float64]
 
-# Room for so many lines is made at once; memory that is not written to costs nothing.
-_ROOM = 65_536
+_ROOM = 4_000_000
+"""Most lines that room is made for at once, 350 MB; memory that is not written to is not taken."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +36,7 @@ class Simulation:
         Held at each close, negative for short positions.
     ruined : ndarray of bool, shape (n_symbols,)
         Whether the account of the symbol lost everything: it enters nothing any more.
-    lines : structured ndarray of dtype LINE
+    lines : Lines
         What happened, each account's in the order in which it happened.
     """
 
@@ -44,7 +45,7 @@ class Simulation:
     gross: Floats
     units: Floats
     ruined: npt.NDArray[np.bool_]
-    lines: npt.NDArray[np.void]
+    lines: Lines
 
 
 def settle_rules(rules: Execution, decided: Decisions | Targets) -> Execution:
@@ -83,14 +84,24 @@ def simulate(layout: Layout, decided: Decisions | Targets) -> Simulation:
     """
     bars, symbols = layout.market.present.shape
     balances, ruined = np.empty((3, bars)), np.empty(symbols, dtype=np.bool_)
-    units = np.empty((bars, symbols))
-    written = np.empty((_ROOM, FIELDS))
+    units = np.empty(layout.close.shape)
+    written = np.empty((FIELDS, min(_most_lines(layout, decided), _ROOM)))
     count = _run(layout, decided, balances, ruined, units, written)
-    if count > len(written):
-        written = np.empty((count, FIELDS))
+    if count > written.shape[1]:
+        written = np.empty((FIELDS, count))
         _run(layout, decided, balances, ruined, units, written)
     cash, equity, gross = balances
-    return Simulation(cash, equity, gross, units, ruined, as_lines(written[:count]))
+    return Simulation(cash, equity, gross, by_symbol(units), ruined, as_lines(written[:, :count]))
+
+
+def _most_lines(layout: Layout, decided: Decisions | Targets) -> int:
+    """The most lines that there can be: each entry is decided, and closed once; each weight is filled."""
+    symbols = len(layout.market.symbols)
+    if isinstance(decided, Targets):
+        orders = int(np.count_nonzero(~np.isnan(decided.weights)))
+    else:
+        orders = 2 * int(np.count_nonzero(decided.enter))
+    return orders + int(np.count_nonzero(layout.dividends)) + symbols
 
 
 def buy_and_hold(layout: Layout) -> Floats:
@@ -109,8 +120,9 @@ def buy_and_hold(layout: Layout) -> Floats:
     )
     bars, symbols = layout.market.present.shape
     balances, ruined = np.empty((3, bars)), np.empty(symbols, dtype=np.bool_)
-    plain = lay_out(layout.market, rules, layout.dividends if layout.dividends.size else None)
-    _run(plain, holding(layout.market), balances, ruined, NONE, np.empty((0, FIELDS)))
+    dividends = by_symbol(layout.dividends) if len(layout.dividends) else None
+    plain = lay_out(layout.market, rules, dividends)
+    _run(plain, holding(layout.market), balances, ruined, np.empty((0, 0, 0)), np.empty((FIELDS, 0)))
     equity: Floats = balances[1]
     return equity
 
@@ -126,37 +138,35 @@ def _run(
     """Run the compiled loop; how many lines there are."""
     from workbench.fills import loop
 
-    market = layout.market
     if isinstance(decided, Targets):
         return int(
             loop.log_weights(
-                market.open,
-                market.close,
-                market.present,
-                layout.dividends,
-                decided.weights[np.newaxis],
+                *layout.common,
+                frozen(decided.weights[np.newaxis]),
                 layout.rules,
                 balances,
                 ruined,
-                units,
+                units[0],
                 written,
             )
         )
+    shared = layout.shared
     short = decided.enter < 0
-    has_shorts = bool(short.any())
-    never = np.zeros((0, 0, 0), dtype=np.bool_)
+    short_entries = short_exits = frozen(np.zeros((0, 0, 0), dtype=np.bool_))
+    if short.any():
+        short_entries, short_exits = (by_account(of, shared=shared) for of in (short, decided.leave_short))
     return int(
         loop.log_signals(
-            market.open,
+            layout.open,
             layout.high,
             layout.low,
-            market.close,
-            market.present,
+            layout.close,
+            layout.present,
             layout.dividends,
-            (decided.enter > 0)[np.newaxis],
-            decided.leave_long[np.newaxis],
-            short[np.newaxis] if has_shorts else never,
-            decided.leave_short[np.newaxis] if has_shorts else never,
+            by_account(decided.enter > 0, shared=shared),
+            by_account(decided.leave_long, shared=shared),
+            short_entries,
+            short_exits,
             layout.fractions,
             layout.rules,
             balances,

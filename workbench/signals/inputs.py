@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -93,6 +94,9 @@ def read_bars(bars: pd.DataFrame) -> BarArrays:
     index = _checked_index(bars)
     given = {column: _numbers(bars[column], column) for column in _COLUMNS if column in bars.columns}
     every_time = utc_index(index.levels[1], "bars")
+    whole = _whole_panel(index, every_time, given)
+    if whole is not None:
+        return whole
     symbol_codes, time_codes = (np.asarray(codes, dtype=np.int64) for codes in index.codes)
     if min(symbol_codes.min(), time_codes.min()) < 0:
         raise BacktestError("bars: a row has no symbol or no timestamp; drop it.")
@@ -117,12 +121,68 @@ def read_bars(bars: pd.DataFrame) -> BarArrays:
         _check_prices(column, given[column], lambda row: f"{names[columns[row]]} at {timestamps[rows[row]]}")
 
     shape = (len(timestamps), len(symbols))
-    laid_out = {column: np.full(shape, np.nan) for column in _COLUMNS}
+    laid_out = {column: np.full(shape, np.nan) for column in given}
     for column, values in given.items():
         laid_out[column].reshape(-1)[cells] = values
     present = ~np.isnan(laid_out["open"]) & ~np.isnan(laid_out["close"])
     for column in given:
         laid_out[column][~present] = np.nan
+    _check_ranges(laid_out, names, timestamps)
+    if not present.any(axis=0).all():
+        raise BacktestError(
+            f"bars: {names[int(np.argmin(present.any(axis=0)))]} has no row with both an open and a close; "
+            "leave it out or load other bars."
+        )
+    return _arrays(timestamps, names, laid_out, present)
+
+
+def _whole_panel(
+    index: pd.MultiIndex, times: pd.DatetimeIndex, given: Mapping[str, npt.NDArray[np.float64]]
+) -> BarArrays | None:
+    """The arrays where every symbol has every bar, one symbol after the other, both in order; else None.
+
+    That is how whole series are loaded, and then the columns need only be looked at in another shape.
+    """
+    symbols, (symbol_codes, time_codes) = index.levels[0], index.codes
+    shape = (len(symbols), len(times))
+    if len(index) != shape[0] * shape[1] or not times.is_monotonic_increasing:
+        return None
+    if not (np.asarray(symbol_codes).reshape(shape) == np.arange(shape[0])[:, np.newaxis]).all():
+        return None
+    if not (np.asarray(time_codes).reshape(shape) == np.arange(shape[1])).all():
+        return None
+    names = tuple(str(symbol) for symbol in symbols)
+    if any(one >= other for one, other in itertools.pairwise(names)):
+        return None
+    if np.isnan(given["open"]).any() or np.isnan(given["close"]).any():
+        return None
+    timestamps = pd.DatetimeIndex(times, name="timestamp")
+    for column in [column for column in given if column != "volume"]:
+        _check_prices(
+            column, given[column], lambda row: f"{names[row // shape[1]]} at {timestamps[row % shape[1]]}"
+        )
+    laid_out = {column: values.reshape(shape).T for column, values in given.items()}
+    _check_ranges(laid_out, names, timestamps)
+    return _arrays(timestamps, names, laid_out, np.ones(shape[::-1], dtype=np.bool_))
+
+
+def _arrays(
+    timestamps: pd.DatetimeIndex,
+    symbols: tuple[str, ...],
+    laid_out: Mapping[str, npt.NDArray[np.float64]],
+    present: npt.NDArray[np.bool_],
+) -> BarArrays:
+    nothing = np.broadcast_to(np.float64(np.nan), present.shape)
+    columns = {column: laid_out.get(column, nothing) for column in _COLUMNS}
+    return BarArrays(timestamps=timestamps, symbols=symbols, **columns, present=present)
+
+
+def _check_ranges(
+    laid_out: Mapping[str, npt.NDArray[np.float64]], names: Sequence[str], timestamps: pd.DatetimeIndex
+) -> None:
+    """Refuse a bar whose high is below its low."""
+    if "high" not in laid_out or "low" not in laid_out:
+        return
     crossed = laid_out["high"] < laid_out["low"]
     if crossed.any():
         time, symbol = (int(place[0]) for place in np.nonzero(crossed))
@@ -130,12 +190,6 @@ def read_bars(bars: pd.DataFrame) -> BarArrays:
             f"bars: the high of {names[symbol]} at {timestamps[time]} is below its low; correct the row, or "
             "set its prices to NaN, which counts as no bar."
         )
-    if not present.any(axis=0).all():
-        raise BacktestError(
-            f"bars: {names[int(np.argmin(present.any(axis=0)))]} has no row with both an open and a close; "
-            "leave it out or load other bars."
-        )
-    return BarArrays(timestamps=timestamps, symbols=names, **laid_out, present=present)
 
 
 def bars_sha256(market: BarArrays) -> str:
@@ -149,7 +203,8 @@ def bars_sha256(market: BarArrays) -> str:
     digest = hashlib.sha256("\0".join(market.symbols).encode())
     digest.update(market.timestamps.as_unit("ns").asi8.tobytes())
     for column in _COLUMNS:
-        digest.update(np.ascontiguousarray(getattr(market, column)).tobytes())
+        # By symbol, as whole series lie in memory.
+        digest.update(np.ascontiguousarray(getattr(market, column).T).data)
     return digest.hexdigest()
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from workbench.errors import StrategyError
+from workbench.fills.accounts import by_account, frozen
 from workbench.fills.execution import Execution
 from workbench.fills.simulation import settle_rules
 from workbench.signals.decisions import Decisions, Targets, read_decisions, without_contradictions
@@ -37,6 +38,8 @@ __all__ = [
 
 Variants = Mapping[str, npt.NDArray[Any]]
 Floats = npt.NDArray[np.float64]
+
+_NEVER = frozen(np.zeros((0, 0, 0, 0), dtype=np.bool_))
 
 _KEPT_CELLS = 4
 """Cells whose prepared bars are kept; tasks come cell by cell."""
@@ -208,17 +211,8 @@ def _trade(
     settle_rules(plan.execution, decided)
     if isinstance(decided, Targets):
         weights = _cut(prepared, decided.weights[np.newaxis])
-        layout, traded = prepared.layout, prepared.traded
-        loop.run_weights(
-            traded.open,
-            traded.close,
-            traded.present,
-            layout.dividends,
-            weights,
-            layout.rules,
-            metrics,
-            curves,
-        )
+        layout = prepared.layout
+        loop.run_weights(*layout.common, frozen(weights), layout.rules, metrics, curves)
         return
     short = decided.enter < 0
     shorts = (short[np.newaxis], decided.leave_short[np.newaxis]) if short.any() else (None, None)
@@ -249,21 +243,28 @@ def trade_signals(
     entries, exits, short_entries, short_exits = (None if of is None else _cut(prepared, of) for of in flags)
     assert entries is not None
     assert exits is not None
-    layout, traded = prepared.layout, prepared.traded
+    layout = prepared.layout
     if layout.plain and short_entries is None:
         enter, leave, *_ = without_contradictions(_bits(entries), _bits(exits))
         loop.run_long_only(
-            traded.open.reshape(-1), traded.close.reshape(-1), enter, leave, layout.rules, metrics, curves
+            layout.open.reshape(-1),
+            layout.close.reshape(-1),
+            frozen(enter),
+            frozen(leave),
+            layout.rules,
+            metrics,
+            curves,
         )
         return
+    resolved = without_contradictions(entries, exits, short_entries, short_exits)
     loop.run_signals(
-        traded.open,
+        layout.open,
         layout.high,
         layout.low,
-        traded.close,
-        traded.present,
+        layout.close,
+        layout.present,
         layout.dividends,
-        *without_contradictions(entries, exits, short_entries, short_exits),
+        *(by_account(said, shared=layout.shared) if len(said) else _NEVER for said in resolved),
         layout.fractions,
         layout.rules,
         metrics,
@@ -275,8 +276,7 @@ def _cut(prepared: CellBars, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The traded part of an array of shape (n_variants, n_bars, n_symbols), as the compiled loops need it."""
     if not prepared.is_whole:
         values = values[:, prepared.first :][:, :, prepared.columns]
-    # Numba would compile again for a read-only array.
-    return np.require(values, requirements=["C", "W"])
+    return values
 
 
 def _bits(flags: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
