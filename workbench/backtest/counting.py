@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-
-import numpy as np
-import numpy.typing as npt
 
 from workbench import metrics as figures
 from workbench.backtest.trials import JOURNAL, TrialBatch, sharpe_moments, trial_key
 from workbench.fills.record import BacktestRecord
-from workbench.signals.inputs import BarArrays, bars_sha256
 from workbench.signals.strategy import Strategy
 
 __all__ = ["count_backtest"]
@@ -21,8 +16,8 @@ def count_backtest(
     strategy: Strategy | None,
     result: BacktestRecord,
     fingerprint: Callable[[], str],
-    market: BarArrays,
-    dividends: npt.NDArray[np.float64] | None,
+    *,
+    dividends: bool,
 ) -> None:
     """Record one trial: of the strategy, or of whatever has the result's name.
 
@@ -35,18 +30,16 @@ def count_backtest(
     strategy : Strategy or None
     result : BacktestRecord
     fingerprint : callable
-        Gives what was traded in 64 hex digits; asked only where there is no strategy.
-    market : BarArrays
-        What it was traded on.
-    dividends : ndarray of float64, shape (n_bars, n_symbols), optional
+        Gives a fingerprint of the decisions and bars in hex digits; called only where there is no strategy.
+    dividends : bool
+        Whether there were any.
     """
     counted_under = strategy.name if strategy else result.name
     mean, squares, count, best = sharpe_moments([figures.sharpe(result.returns, periods_per_year=1.0)])
     if strategy is not None:
-        facts = {"code": strategy.sha256, "start": result.start, "dividends": dividends is not None}
+        facts = {"code": strategy.sha256, "start": result.start, "dividends": dividends}
     else:
-        paid = None if dividends is None else hashlib.sha256(dividends.tobytes()).hexdigest()
-        facts = {"code": fingerprint(), "bars": bars_sha256(market), "dividends": paid}
+        facts = {"code": fingerprint()}
     key = trial_key(
         strategy=counted_under,
         parameters=dict(result.parameters),

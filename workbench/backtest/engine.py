@@ -14,6 +14,7 @@ import pandas as pd
 
 from workbench.arguments import as_flag, named
 from workbench.backtest.counting import count_backtest
+from workbench.backtest.fingerprint import Fingerprint
 from workbench.backtest.result import BacktestResult
 from workbench.errors import BacktestError
 from workbench.fills.execution import Execution, Rules
@@ -23,7 +24,7 @@ from workbench.fills.outside import read_benchmark, read_dividends
 from workbench.fills.pending import pending_signals
 from workbench.fills.simulation import buy_and_hold, settle_rules, simulate
 from workbench.fills.sizing import Size
-from workbench.signals.decisions import Decisions, Fill, Targets, decide, decided_sha256
+from workbench.signals.decisions import Decisions, Fill, Targets, decide
 from workbench.signals.gaps import warn_of_signals_in_gaps
 from workbench.signals.inputs import read_bars
 from workbench.signals.signals import Flags, Signals, Weights
@@ -221,6 +222,9 @@ def backtest(
         warn_of_signals_in_gaps(decided, market)
     rules = settle_rules(rules, decided)
     paid = None if dividends is None else read_dividends(dividends, market)
+    known = None
+    if count_trial and strategy is None:
+        known = Fingerprint(market, decided, ranges=rules.has_stops, dividends=paid)
     layout = lay_out(market, rules, paid)
     made = simulate(layout, decided)
     ledger, index = keep_ledger(layout, made.lines), market.timestamps
@@ -250,7 +254,7 @@ def backtest(
         of_weights=isinstance(decided, Targets),
     )
     if count_trial:
-        count_backtest(strategy, result, lambda: decided_sha256(decided), market, paid)
+        count_backtest(strategy, result, known.hexdigest if known else str, dividends=paid is not None)
     return result
 
 

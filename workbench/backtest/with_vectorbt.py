@@ -18,7 +18,7 @@ from workbench.fills.outside import read_benchmark
 from workbench.fills.pending import nothing_pending
 from workbench.fills.record import BacktestRecord
 from workbench.fills.simulation import buy_and_hold
-from workbench.signals.inputs import BarArrays, read_bars
+from workbench.signals.inputs import BarArrays, bars_sha256, read_bars
 
 if TYPE_CHECKING:
     import vectorbt
@@ -131,7 +131,7 @@ def from_vectorbt(
         execution=rules,
     )
     if count_trial:
-        count_backtest(None, result, lines.sha256, market, None)
+        count_backtest(None, result, lambda: lines.sha256() + bars_sha256(market), dividends=False)
     return result
 
 

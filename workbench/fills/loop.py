@@ -20,6 +20,7 @@ from workbench.fills.accounts import frozen
 
 __all__ = [
     "compile_all",
+    "log_holding",
     "log_signals",
     "log_weights",
     "price_paid",
@@ -146,6 +147,23 @@ def _said(enter: bool, leave: bool, short: bool, cover: bool) -> Any:
         | (_ENTER_SHORT if short else 0)
         | (_EXIT_SHORT if cover else 0)
     )
+
+
+@_compiled
+def _merged(due: int, said: int) -> Any:
+    """What is due where a later bar's close says something else before a bar fills it.
+
+    An entry takes back the exit of its side and the other side's entry, an exit the entry of its side.
+    """
+    if said & _ENTER_LONG:
+        due &= ~(_EXIT_LONG | _ENTER_SHORT)
+    if said & _EXIT_LONG:
+        due &= ~_ENTER_LONG
+    if said & _ENTER_SHORT:
+        due &= ~(_EXIT_SHORT | _ENTER_LONG)
+    if said & _EXIT_SHORT:
+        due &= ~_ENTER_SHORT
+    return due | said
 
 
 @_compiled
@@ -294,7 +312,7 @@ def _walk_signals(  # noqa: C901 - see the docstring
                     shorts and short_exits[row, column],
                 )
                 if said != 0:
-                    due[column], since[column] = said, row
+                    due[column], since[column] = _merged(due[column], said), row
             if not present[row, column]:
                 continue
             units, said = held[column], due[column]
@@ -445,7 +463,7 @@ def _walk_signals(  # noqa: C901 - see the docstring
         for column in range(symbols):
             if positions.shape[0] > 0:
                 positions[row, column] = held[column]
-            # What the symbol's bar filled is done with; the newest decision before its next bar counts.
+            # What the symbol's bar filled is done with; the newest decisions before its next bar count.
             said = 0
             if not same_bar:
                 said = _said(
@@ -454,8 +472,10 @@ def _walk_signals(  # noqa: C901 - see the docstring
                     shorts and short_entries[row, column],
                     shorts and short_exits[row, column],
                 )
-            if said != 0 or present[row, column]:
+            if present[row, column]:
                 due[column], since[column] = said, row
+            elif said != 0:
+                due[column], since[column] = _merged(due[column], said), row
     ruined[first : first + symbols] = dead
 
 
@@ -599,7 +619,8 @@ def _weights_scale(
             costs += each * abs(amount)
             slope += leverage * each * (full if buying else -full)
         excess = gross + leverage * costs - leverage * equity
-        if excess <= _DUST * leverage * equity:
+        # Cut ones fit to the last digits, lest what is cut to what is held be an order.
+        if excess <= (_DUST if step == 0 else 1e-14) * leverage * equity:
             break
         # Where less does not cost less, nothing fits.
         scale = max(scale - excess / slope, 0.0) if slope > 0.0 else 0.0
@@ -1088,6 +1109,43 @@ def log_weights(
     return int(stats[_LINES])
 
 
+@_compiled
+def log_holding(
+    open_: Floats, close: Floats, present: Bool3, dividends: Floats, rules: Floats, equity: Floats
+) -> None:
+    """Buy each symbol with all of an account of its own, at the first fill that it has, and hold it.
+
+    What `log_signals` does of entries in every bar, without sizes and stops; all that is left of it is this.
+
+    Parameters
+    ----------
+    open_, close, present, dividends, rules
+        See `run_signals`; an account a symbol.
+    equity : ndarray of float64, shape (n_bars,)
+        Added to.
+    """
+    fees, fixed, slippage = rules[_FEES], rules[_FIXED_FEES], rules[_SLIPPAGE]
+    whole, at_open = rules[_WHOLE_UNITS] != 0.0, rules[_FILL] == _NEXT_OPEN
+    for account in range(close.shape[0]):
+        cash, held, known = rules[_CASH] / close.shape[0], 0.0, 0.0
+        decided = False
+        for row in range(close.shape[1]):
+            if present[account, row, 0]:
+                if held == 0.0:
+                    if decided or rules[_FILL] == _SAME_CLOSE:
+                        price = open_[account, row, 0] if at_open else close[account, row, 0]
+                        paid = price_paid(price, True, slippage)
+                        held = _wanted(price, paid, cash, _PERCENT, 1.0, fees, fixed)
+                        held = np.floor(held) if whole else held
+                        if held > 0.0:
+                            cash = _sum(cash, -(held * paid + _fee(held, paid, fees, fixed)))
+                    decided = True
+                elif len(dividends) > 0:
+                    cash += held * dividends[account, row, 0]
+                known = close[account, row, 0]
+            equity[row] += cash + held * known
+
+
 def compile_all() -> None:
     """Compile the loops, and keep them on disk, so that the first sweep need not wait for it."""
     bars, said = frozen(np.ones((1, 3, 1))), frozen(np.zeros((1, 1, 3, 1), dtype=np.bool_))
@@ -1105,3 +1163,4 @@ def compile_all() -> None:
         units, lines,
     )  # fmt: skip
     log_weights(bars[0], bars[0], present[0], plain, bars, rules, balances, ruined, units[0], lines)
+    log_holding(bars, bars, present, none, rules, balances[0])

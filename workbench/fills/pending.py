@@ -46,7 +46,8 @@ def pending_signals(layout: Layout, made: Simulation, decided: Decisions | Targe
         if isinstance(decided, Targets):
             side, strength = _by_weight(layout, made, decided, row, column)
         else:
-            side, strength = _by_signal(layout, made, decided, row, column), 1.0
+            side = _by_signal(layout, made, decided, slice(int(first_rows[column]), row + 1), column)
+            strength = 1.0
         if side:
             found.append((column, row, "buy" if side > 0 else "sell", strength))
     columns, decided_rows, sides, strengths = zip(*found, strict=True) if found else ((), (), (), ())
@@ -89,16 +90,36 @@ def _frame(
     )
 
 
-def _by_signal(layout: Layout, made: Simulation, decided: Decisions, row: int, column: int) -> int:
+def _by_signal(layout: Layout, made: Simulation, decided: Decisions, rows: slice, column: int) -> int:
     """1 for a purchase, -1 for a sale, 0 for neither."""
-    units, wanted = float(made.units[-1, column]), int(decided.enter[row, column])
+    units, (wanted, leave_long, leave_short) = float(made.units[-1, column]), _due(decided, rows, column)
     if units > 0.0:
-        return -1 if decided.leave_long[row, column] or wanted < 0 else 0
+        return -1 if leave_long or wanted < 0 else 0
     if units < 0.0:
-        return 1 if decided.leave_short[row, column] or wanted > 0 else 0
+        return 1 if leave_short or wanted > 0 else 0
     # NaN is not above zero either.
-    enters = not len(layout.fractions) or by_symbol(layout.fractions)[row, column] > 0.0
+    enters = not len(layout.fractions) or by_symbol(layout.fractions)[rows.stop - 1, column] > 0.0
     return wanted if enters and not made.ruined[column] else 0
+
+
+def _due(decided: Decisions, rows: slice, column: int) -> tuple[int, bool, bool]:
+    """The side to enter, and the exits, after all that these rows said one after the other.
+
+    An entry takes back the exit of its side and the other side's entry, an exit the entry of its side.
+    """
+    wanted, leave_long, leave_short = 0, False, False
+    for row in range(rows.start, rows.stop):
+        enter = int(decided.enter[row, column])
+        leaves_long, leaves_short = (
+            bool(decided.leave_long[row, column]),
+            bool(decided.leave_short[row, column]),
+        )
+        if (leaves_long and wanted > 0) or (leaves_short and wanted < 0):
+            wanted = 0
+        leave_long = leaves_long or (leave_long and enter <= 0)
+        leave_short = leaves_short or (leave_short and enter >= 0)
+        wanted = enter or wanted
+    return wanted, leave_long, leave_short
 
 
 def _by_weight(

@@ -10,10 +10,9 @@ import numpy.typing as npt
 from workbench.errors import BacktestError
 from workbench.fills.accounts import by_account, by_symbol, frozen
 from workbench.fills.execution import Execution
-from workbench.fills.layout import Layout, lay_out
+from workbench.fills.layout import Layout
 from workbench.fills.lines import FIELDS, Lines, as_lines
-from workbench.fills.sizing import Percent
-from workbench.signals.decisions import Decisions, Targets, holding
+from workbench.signals.decisions import Decisions, Targets
 
 __all__ = ["Simulation", "buy_and_hold", "settle_rules", "simulate"]
 
@@ -107,23 +106,20 @@ def _most_lines(layout: Layout, decided: Decisions | Targets) -> int:
 def buy_and_hold(layout: Layout) -> Floats:
     """Equity of buying and holding every symbol for an equal share: float64, shape (n_bars,).
 
-    Fills, costs, dividends and whole units as the layout's rules say; sizes and stops are not applied.
+    Fills, costs, dividends and whole units as the layout's rules say; sizes, leverage and stops are not
+    applied.
     """
-    rules = replace(
-        layout.execution,
-        size=Percent(1.0),
-        cash_sharing=False,
-        stop_loss=None,
-        take_profit=None,
-        trailing_stop=None,
-        leverage=1.0,
+    from workbench.fills import loop
+
+    market = layout.market
+    equity = np.zeros(len(market.timestamps))
+    dividends = layout.dividends
+    if len(dividends):
+        dividends = by_account(by_symbol(dividends), shared=False)
+    opens, close, present = (
+        by_account(values, shared=False) for values in (market.open, market.close, market.present)
     )
-    bars, symbols = layout.market.present.shape
-    balances, ruined = np.empty((3, bars)), np.empty(symbols, dtype=np.bool_)
-    dividends = by_symbol(layout.dividends) if len(layout.dividends) else None
-    plain = lay_out(layout.market, rules, dividends)
-    _run(plain, holding(layout.market), balances, ruined, np.empty((0, 0, 0)), np.empty((FIELDS, 0)))
-    equity: Floats = balances[1]
+    loop.log_holding(opens, close, present, dividends, layout.rules, equity)
     return equity
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -22,8 +21,6 @@ __all__ = [
     "Fill",
     "Targets",
     "decide",
-    "decided_sha256",
-    "holding",
     "read_decisions",
     "read_flags",
     "without_contradictions",
@@ -173,22 +170,9 @@ def without_contradictions(
     return long & ~short, leave_long, short & ~long, covered
 
 
-def holding(market: BarArrays) -> Decisions:
-    """Buy and hold: in at every bar, and never out."""
-    never = np.zeros_like(market.present)
-    return Decisions(market.present.astype(np.int8), never, never)
-
-
-def decided_sha256(decided: Decisions | Targets) -> str:
-    """A fingerprint of decisions, for backtests of signals that no strategy made: 64 hex digits."""
-    digest = hashlib.sha256()
-    for values in vars(decided).values():
-        digest.update(np.ascontiguousarray(values).tobytes())
-    return digest.hexdigest()
-
-
 def _read_weights(weights: pd.DataFrame, market: BarArrays) -> npt.NDArray[np.float64]:
-    for column, dtype in zip(weights.columns, weights.dtypes, strict=True):
+    plain = weights.to_numpy().dtype == np.float64
+    for column, dtype in () if plain else zip(weights.columns, weights.dtypes, strict=True):
         if not real_numbers(dtype):
             raise BacktestError(
                 f"weights: the column {column!r} is {dtype}; give fractions of equity as float64."

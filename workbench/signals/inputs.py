@@ -290,8 +290,9 @@ def moment(time: pd.Timestamp) -> str:
 
 def check_columns(wide: pd.DataFrame, bars: BarArrays, role: str) -> None:
     """Refuse a wide frame whose columns are not the bars' symbols (`BacktestError`)."""
-    if sorted(map(str, wide.columns)) != list(bars.symbols):
-        odd = sorted({str(column) for column in wide.columns} ^ set(bars.symbols)) or list(wide.columns)
+    names = _names(wide)
+    if names != list(bars.symbols) and sorted(names) != list(bars.symbols):
+        odd = sorted(set(names) ^ set(bars.symbols)) or names
         raise BacktestError(
             f"{role}: the columns are not the bars' symbols (first difference: {odd[0]!r}); "
             f"compute the {role} on the panel of the same bars."
@@ -300,9 +301,15 @@ def check_columns(wide: pd.DataFrame, bars: BarArrays, role: str) -> None:
 
 def in_order(wide: pd.DataFrame, bars: BarArrays) -> pd.DataFrame:
     """The frame with its columns in the order of the bars' symbols."""
-    place = {str(column): number for number, column in enumerate(wide.columns)}
-    places = [place[symbol] for symbol in bars.symbols]
-    return wide if places == list(range(len(places))) else wide.iloc[:, places]
+    names = _names(wide)
+    if names == list(bars.symbols):
+        return wide
+    place = {name: number for number, name in enumerate(names)}
+    return wide.iloc[:, [place[symbol] for symbol in bars.symbols]]
+
+
+def _names(wide: pd.DataFrame) -> list[str]:
+    return [str(column) for column in wide.columns.to_numpy(dtype=object)]
 
 
 def _ranks(
@@ -325,6 +332,8 @@ def _numbers(values: pd.Series[float], column: str) -> npt.NDArray[np.float64]:
 
 
 def _check_bool(signals: pd.DataFrame, role: str) -> None:
+    if set(signals.dtypes.tolist()) == {np.dtype(np.bool_)}:
+        return
     for column, dtype in zip(signals.columns, signals.dtypes, strict=True):
         if dtype != np.bool_:
             raise BacktestError(

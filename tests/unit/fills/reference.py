@@ -61,7 +61,9 @@ class Exchange:
         r = self.rules
         paid: float = price * (1 + r["slippage"]) if units > 0 else price * (1 - r["slippage"])
         fee = r["fees"] * abs(units) * paid + r["fixed_fees"]
-        account.cash -= units * paid + fee
+        spent = units * paid + fee
+        # Next to nothing left is nothing.
+        account.cash = 0.0 if math.isclose(account.cash, spent, rel_tol=1e-9) else account.cash - spent
         self.fills.append(Fill(bar, symbol, "buy" if units > 0 else "sell", abs(units), paid, fee, reason))
         return paid
 
@@ -89,25 +91,44 @@ class Exchange:
         paid = price * (1 + side * self.rules["slippage"])
         return price, abs(paid - price) + self.rules["fees"] * paid
 
-    def decided(self, symbol: int, bar: int, said: list[Any]) -> int | None:
-        """The newest row that decided something of the symbol; its last bar filled what was decided before.
+    def since_last_bar(self, symbol: int, bar: int) -> range:
+        """The rows whose decisions this bar fills: those before were filled by the symbol's last bar."""
+        bars = self.bars[symbol]
+        before = next((b for b in range(bar - 1, -1, -1) if bars[b] is not None), -1)
+        if self.rules["fill"] == "same_close":
+            return range(before + 1, bar + 1)
+        return range(max(before, 0), bar)
 
-        None where there is nothing, or where the symbol has no bar to fill it. Before its first bar a symbol
-        has no signals; it may have weights.
+    def due_weight(self, symbol: int, bar: int, weights: list[float]) -> float:
+        """The newest weight since the symbol's last bar; NaN where there is none, or no bar to fill it."""
+        rows = self.since_last_bar(symbol, bar) if self.bars[symbol][bar] is not None else range(0)
+        return next((weights[row] for row in reversed(rows) if not math.isnan(weights[row])), math.nan)
+
+    def due_signals(
+        self, symbol: int, bar: int, said: list[tuple[bool, bool, bool, bool]]
+    ) -> tuple[int, bool, bool, bool, bool] | None:
+        """What a symbol's signals since its last bar come to, and the row of the newest; None of none.
+
+        An entry takes back the exit of its side and the other side's entry; an exit takes back the entry of
+        its side. Before its first bar a symbol has no signals.
         """
         bars = self.bars[symbol]
-        if bars[bar] is None:
-            return None
-        now = self.rules["fill"] == "same_close"
-        before = next((b for b in range(bar - 1, -1, -1) if bars[b] is not None), -1)
-        rows = range(before + 1, bar + 1) if now else range(max(before, 0), bar)
-        for row in reversed(rows):
-            if isinstance(said[row], float):
-                if not math.isnan(said[row]):
-                    return row
-            elif any(resolve(said[row])) and any(one is not None for one in bars[: row + 1]):
-                return row
-        return None
+        newest, due = -1, {"enter": False, "leave": False, "short": False, "cover": False}
+        undoes = {
+            "enter": ("leave", "short"),
+            "leave": ("enter",),
+            "short": ("cover", "enter"),
+            "cover": ("short",),
+        }
+        for row in self.since_last_bar(symbol, bar) if bars[bar] is not None else ():
+            signals = dict(zip(due, resolve(said[row]), strict=True))
+            # A short exit means nothing where no short position is ever entered.
+            signals["cover"] = signals["cover"] and any(resolve(one)[2] for one in said)
+            if any(signals.values()) and any(one is not None for one in bars[: row + 1]):
+                newest = row
+                taken_back = {other for name, given in signals.items() if given for other in undoes[name]}
+                due = {name: signals[name] or (due[name] and name not in taken_back) for name in due}
+        return (newest, due["enter"], due["leave"], due["short"], due["cover"]) if newest >= 0 else None
 
 
 def resolve(said: tuple[bool, bool, bool, bool]) -> tuple[bool, bool, bool, bool]:
@@ -166,9 +187,9 @@ def fill_signals(
     """All exits, then all entries, at the open (`at` 0) or at the close (3)."""
     said = {}
     for symbol in account.symbols:
-        decided = exchange.decided(symbol, bar, signals[symbol])
-        if decided is not None:
-            said[symbol] = (decided, *resolve(signals[symbol][decided]))  # type: ignore[arg-type]
+        due = exchange.due_signals(symbol, bar, signals[symbol])  # type: ignore[arg-type]
+        if due is not None:
+            said[symbol] = due
     for symbol, (_, enter, leave, short, cover) in said.items():
         position = account.held.get(symbol)
         if position and (
@@ -264,7 +285,8 @@ def fits(
             gross += abs(held + units) * exchange.price(symbol, bar, at)
         if units:
             costs += abs(units) * exchange.each(symbol, bar, at, 1 if units > 0 else -1)[1]
-    return bool(gross + r["leverage"] * costs <= r["leverage"] * equity * (1 + 1e-12))
+    slack = 1e-12 if cut == 1 else 1e-14
+    return bool(gross + r["leverage"] * costs <= r["leverage"] * equity * (1 + slack))
 
 
 def fill_weights(exchange: Exchange, account: Account, bar: int, weights: list[list[float]], at: int) -> None:
@@ -274,9 +296,9 @@ def fill_weights(exchange: Exchange, account: Account, bar: int, weights: list[l
         return
     due = {}
     for symbol in account.symbols:
-        decided = exchange.decided(symbol, bar, weights[symbol])
-        if decided is not None:
-            due[symbol] = weights[symbol][decided]
+        weight = exchange.due_weight(symbol, bar, weights[symbol])
+        if not math.isnan(weight):
+            due[symbol] = weight
     cut = 1.0
     if not fits(exchange, account, bar, at, due, equity, cut):
         low, cut = 0.0, 1.0

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,6 +27,7 @@ from tests.unit.fills.test_fills_reference import (
 from workbench.backtest import backtest
 
 
+@pytest.mark.filterwarnings("ignore::workbench.errors.SignalsInGapsWarning")
 @settings(deadline=None, max_examples=150)
 @given(market(st.tuples(FLAG, FLAG, FLAG, FLAG, DIVIDEND)), COSTS, STOPS, SIZES, st.booleans(), st.booleans())
 def test_any_signals_with_dividends_are_filled_as_the_plain_loop_fills_them(

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::workbench.errors.SignalsInGapsW
 
 PRICE = st.integers(500, 2_000).map(lambda cents: cents / 100)
 FLAG = st.booleans()
+DIVIDEND = st.sampled_from([0.0, 0.0, 0.0, 0.5, 2.0])
 
 
 @st.composite
@@ -161,6 +162,31 @@ def test_any_signals_are_filled_as_the_plain_loop_fills_them(
     assert_books_balance(result)
 
 
+@settings(deadline=None, max_examples=80)
+@given(market(DIVIDEND), COSTS)
+def test_buying_and_holding_is_what_the_plain_loop_makes_of_it(
+    drawn: tuple[list[list[reference.Bar]], list[list[Any]]], costs: dict[str, Any]
+) -> None:
+    """The benchmark: all of an account of its own in each symbol, and never out."""
+    bars, paid = drawn
+    frame = tidy(bars)
+    dividends = pd.Series([amount for mine in paid for amount in mine], index=frame.index)
+    dividends = dividends[frame["open"].notna() & (dividends > 0)]
+    never = wide([[False] * len(mine) for mine in bars])
+    result = backtest(frame, Signals(never, never), **costs, dividends=dividends)
+    flags = [[(True, False, False, False)] * len(mine) for mine in bars]
+    rules = {
+        **costs,
+        **dict.fromkeys(("stop_loss", "take_profit", "trailing_stop")),
+        "leverage": 1.0,
+        "size": ("percent", 1.0),
+        "cash_sharing": False,
+        "year": 252.0,
+    }
+    equity, _ = reference.run(bars, flags, paid, **rules)
+    np.testing.assert_allclose(result.benchmark, equity, rtol=1e-9)
+
+
 SHARE = st.one_of(st.just(math.nan), st.sampled_from([0.0, 1e-6, 0.1, 0.35, 0.999, 1.0]))
 
 
@@ -193,7 +219,6 @@ def test_any_fractions_by_bar_and_symbol_are_filled_as_the_plain_loop_fills_them
 
 
 WEIGHT = st.one_of(st.just(math.nan), st.integers(-10, 12).map(lambda tenths: tenths / 10))
-DIVIDEND = st.sampled_from([0.0, 0.0, 0.0, 0.5, 2.0])
 
 
 @settings(deadline=None, max_examples=150)
