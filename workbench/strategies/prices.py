@@ -66,20 +66,20 @@ def month_starts(index: pd.Index) -> npt.NDArray[np.bool_]:
 
 
 def rebalanced(weights: pd.DataFrame, close: pd.DataFrame) -> Weights:
-    """Weights at the first bar of each month, NaN between.
+    """Weights at the first bar of each month, none between.
 
     Parameters
     ----------
     weights : DataFrame of float64, shape (n_bars, n_symbols)
-        Target weights at every bar; NaN where a symbol's weight is unknown.
+        What would be held if every bar were a rebalancing; NaN where nothing is known of a symbol.
     close : DataFrame of float64, shape (n_bars, n_symbols)
         The closes; NaN where there is no bar.
 
     Returns
     -------
     Weights
-        At a month's first bar the weight, 0 where it is unknown, NaN where the symbol has no bar that day; at
-        every other bar NaN. NaN also while all symbols' weights are unknown.
+        At a month's first bar the weight, 0 where nothing is known, NaN where the symbol has no bar that
+        day; at every other bar NaN. Before anything is known of any symbol there is no order at all.
     """
     due = month_starts(close.index) & weights.notna().any(axis=1).to_numpy()
     return Weights(weights.fillna(0.0).where(close.notna() & due[:, None]))
