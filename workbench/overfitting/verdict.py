@@ -98,7 +98,7 @@ class Honesty:
                 f"better than luck is {_chance(self.psr)}, if no other was tried"
             )
         return (
-            f"The best of {self.n_trials:,} variants is expected to reach a Sharpe ratio of "
+            f"The best of {self.n_trials:,} variants tried is expected to reach a Sharpe ratio of "
             f"{self.luck_annual:.2f} a year by luck alone; this one has {self.sharpe:.2f}, and the chance "
             f"that it is better than luck is {_chance(self.dsr)}"
         )
