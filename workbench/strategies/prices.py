@@ -9,7 +9,10 @@ import pandas as pd
 from workbench.marketdata import panel
 from workbench.signals.signals import Weights
 
-__all__ = ["closes", "month_starts", "rebalanced", "traded"]
+__all__ = ["carried", "closes", "month_starts", "rebalanced", "traded"]
+
+_ENDED_AFTER = 31
+"""Days without a bar after which a symbol counts as ended."""
 
 
 def traded(bars: pd.DataFrame, field: str) -> pd.DataFrame:
@@ -65,21 +68,47 @@ def month_starts(index: pd.Index) -> npt.NDArray[np.bool_]:
     return np.concatenate([[False], month[1:] != month[:-1]])
 
 
-def rebalanced(weights: pd.DataFrame, close: pd.DataFrame) -> Weights:
-    """Weights at the first bar of each month, none between.
+def carried(values: pd.DataFrame, close: pd.DataFrame) -> pd.DataFrame:
+    """Fill rows in which a symbol has no bar with the value at its last bar.
+
+    On a Sunday on which coins trade, a share has its Friday's value. A symbol without a bar for a month
+    counts as ended.
 
     Parameters
     ----------
-    weights : DataFrame of float64, shape (n_bars, n_symbols)
-        What would be held if every bar were a rebalancing; NaN where nothing is known of a symbol.
+    values : DataFrame of float64, shape (n_bars, n_symbols)
+        An indicator of the closes; NaN where unknown.
     close : DataFrame of float64, shape (n_bars, n_symbols)
         The closes; NaN where there is no bar.
 
     Returns
     -------
-    Weights
-        At a month's first bar the weight, 0 where nothing is known, NaN where the symbol has no bar that
-        day; at every other bar NaN. Before anything is known of any symbol there is no order at all.
+    DataFrame of float64, shape (n_bars, n_symbols)
+        NaN before a symbol's first bar, and from a month after its last bar on.
     """
-    due = month_starts(close.index) & weights.notna().any(axis=1).to_numpy()
-    return Weights(weights.fillna(0.0).where(close.notna() & due[:, None]))
+    present = close.notna().to_numpy()
+    if present.all():
+        return values
+    rows = np.maximum.accumulate(np.where(present, np.arange(len(close))[:, None], 0), axis=0)
+    times = pd.DatetimeIndex(close.index).as_unit("ns").asi8
+    recent = times[:, None] - times[rows] <= pd.Timedelta(days=_ENDED_AFTER).value
+    known = np.take_along_axis(values.to_numpy(), rows, axis=0)
+    return pd.DataFrame(np.where(recent, known, np.nan), index=values.index, columns=values.columns)
+
+
+def rebalanced(weights: pd.DataFrame) -> Weights:
+    """Weights at the first bar of each month, NaN between.
+
+    Parameters
+    ----------
+    weights : DataFrame of float64, shape (n_bars, n_symbols)
+        Target weights at every bar; NaN where a symbol's weight is unknown.
+
+    Returns
+    -------
+    Weights
+        At a month's first bar the weight, 0 where it is unknown; at every other bar NaN. NaN also while all
+        symbols' weights are unknown.
+    """
+    due = month_starts(weights.index) & weights.notna().any(axis=1).to_numpy()
+    return Weights(weights.fillna(0.0).where(np.broadcast_to(due[:, None], weights.shape)))

@@ -64,7 +64,7 @@ def require_agreement(plan: Plan, variants: Variants) -> None:
             raise StrategyError(
                 f"{name} returns Weights, but its batch form returns signals; remove @….batch."
             )
-        for role, batched in _resolved(many, position, prepared.market.present).items():
+        for role, batched in _resolved(many, position, prepared.market.started).items():
             plain = getattr(one, role)
             if not np.array_equal(batched, plain):
                 row, column = np.argwhere(batched != plain)[0]
@@ -83,10 +83,10 @@ _ROLES = {
 }
 
 
-def _resolved(many: SignalArrays, position: int, present: npt.NDArray[np.bool_]) -> dict[str, Any]:
+def _resolved(many: SignalArrays, position: int, started: npt.NDArray[np.bool_]) -> dict[str, Any]:
     """One variant's signals, resolved as in `workbench.signals.decisions`."""
     entries, exits, short_entries, short_exits = (
-        None if flags is None else flags[position] & present
+        None if flags is None else flags[position] & started
         for flags in (many.entries, many.exits, many.short_entries, many.short_exits)
     )
     assert entries is not None

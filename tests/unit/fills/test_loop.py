@@ -20,6 +20,9 @@ from workbench.sweep.cells import dividends_of, make_cells, prepare_bars
 from workbench.sweep.chunk import Plan, Task, compute, curves_of, trade_signals
 from workbench.sweep.store import METRICS
 
+# What is drawn may well be said in every gap.
+pytestmark = pytest.mark.filterwarnings("ignore::workbench.errors.SignalsInGapsWarning")
+
 SIZES = [None, Percent(1.0), Percent(0.4), Fixed(7.0), Fixed(5_000.0), VolatilityTarget(0.3, window=5)]
 STOPS = st.sampled_from([None, None, 0.01, 0.04])
 
@@ -108,6 +111,7 @@ def rules(draw: st.DrawFn) -> dict[str, Any]:
         "cash": draw(st.sampled_from([100_000.0, 1_000.0])),
         "fill": draw(st.sampled_from(["next_open", "next_close", "same_close"])),
         "whole_units": draw(st.booleans()),
+        "leverage": draw(st.sampled_from([1.0, 1.0, 0.6, 2.0])),
         "periods_per_year": draw(st.sampled_from([252.0, 365.0])),
     }
 
