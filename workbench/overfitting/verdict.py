@@ -222,12 +222,12 @@ def judge(
 
 
 def _probability(value: float | None, name: str) -> float | None:
-    """None and NaN as they are; `BacktestError` of what is no number from 0 to 1."""
+    """Check a probability; None and NaN pass, other values outside 0 to 1 raise `BacktestError`."""
     if value is None:
         return None
     number = as_number(value, name, "give a probability from 0 to 1, or None")
     if not (math.isnan(number) or 0.0 <= number <= 1.0):
-        raise BacktestError(f"{name}: {number} is no probability; give one from 0 to 1, or None.")
+        raise BacktestError(f"{name}: {number} is not a probability; use 0 to 1, or None.")
     return number
 
 
