@@ -90,7 +90,7 @@ def _find(strategy: str) -> Strategy:
     try:
         found = getattr(importlib.import_module(module), name)
     except WorkbenchError:
-        raise  # the module's own, which says what is wrong in it
+        raise  # an error of workbench from within the module is clear as it is
     except (ImportError, AttributeError, ValueError) as error:
         raise StrategyError(
             f"There is no strategy {strategy!r} ({error}); give its module and name, as in "

@@ -179,7 +179,7 @@ def _excess(
         for name, index in (("returns", returns.index), ("benchmark", benchmark.index)):
             if not index.is_unique:
                 raise BacktestError(
-                    f"{name}: the label {index[index.duplicated()][0]} stands there twice and cannot be "
+                    f"{name}: the label {index[index.duplicated()][0]} occurs twice and cannot be "
                     "matched; drop one."
                 )
         common = returns.index.intersection(benchmark.index)

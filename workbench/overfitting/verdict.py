@@ -99,7 +99,7 @@ class Honesty:
                 f"better than luck is {_chance(self.psr)}, if no other was tried"
             )
         return (
-            f"The best of {self.n_trials:,} variants is expected to reach a Sharpe ratio of "
+            f"The best of {self.n_trials:,} variants tried is expected to reach a Sharpe ratio of "
             f"{self.luck_annual:.2f} a year by luck alone; this one has {self.sharpe:.2f}, and the chance "
             f"that it is better than luck is {_chance(self.dsr)}"
         )
@@ -222,12 +222,12 @@ def judge(
 
 
 def _probability(value: float | None, name: str) -> float | None:
-    """None and NaN as they are; `BacktestError` of what is no number from 0 to 1."""
+    """Check a probability; None and NaN pass, other values outside 0 to 1 raise `BacktestError`."""
     if value is None:
         return None
     number = as_number(value, name, "give a probability from 0 to 1, or None")
     if not (math.isnan(number) or 0.0 <= number <= 1.0):
-        raise BacktestError(f"{name}: {number} is no probability; give one from 0 to 1, or None.")
+        raise BacktestError(f"{name}: {number} is not a probability; use 0 to 1, or None.")
     return number
 
 

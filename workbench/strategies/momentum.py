@@ -36,7 +36,7 @@ def cross_sectional_momentum(
 
     Jegadeesh and Titman (1993) rank by past return and trade the extreme tenths, equally weighted; Fama and
     French (1996) leave out the last month, which tends to reverse ("12-1"). Their portfolios overlap over
-    several months; here all of it is set anew each month.
+    several months; here the whole portfolio is rebalanced each month.
 
     Parameters
     ----------
@@ -45,9 +45,9 @@ def cross_sectional_momentum(
     lookback, skip : int
         The past return reaches from `lookback` bars ago to `skip` bars ago, in the symbol's own bars.
     share : float
-        Which share of the ranked symbols is bought, and sold short; rounded down, but one at least.
+        Fraction of the ranked symbols to buy, and to sell short; rounded down, but at least one.
     short : bool
-        True: +0.5 over the winners and -0.5 over the losers, nothing net. False: 1 over the winners.
+        True: weights of +0.5 in total for the winners and -0.5 for the losers. False: 1 for the winners.
 
     Returns
     -------

@@ -69,22 +69,22 @@ def month_starts(index: pd.Index) -> npt.NDArray[np.bool_]:
 
 
 def carried(values: pd.DataFrame, close: pd.DataFrame) -> pd.DataFrame:
-    """Values of each symbol's bars; in rows between them, in which it has no bar, those of its last one.
+    """Fill rows in which a symbol has no bar with the value at its last bar.
 
-    On a Sunday on which coins trade, that is what is known of a share: its Friday. A symbol without any bar
-    for a month counts as ended.
+    On a Sunday on which coins trade, a share has its Friday's value. A symbol without a bar for a month
+    counts as ended.
 
     Parameters
     ----------
     values : DataFrame of float64, shape (n_bars, n_symbols)
-        An indicator of the closes; NaN where it is not known.
+        An indicator of the closes; NaN where unknown.
     close : DataFrame of float64, shape (n_bars, n_symbols)
         The closes; NaN where there is no bar.
 
     Returns
     -------
     DataFrame of float64, shape (n_bars, n_symbols)
-        NaN before a symbol's first bar, and from a month after its last one on.
+        NaN before a symbol's first bar, and from a month after its last bar on.
     """
     present = close.notna().to_numpy()
     if present.all():

@@ -28,26 +28,26 @@ def volatility_target(
     most: Annotated[float, between(0.1, 1.0)] = 1.0,
     periods_per_year: Annotated[float, between(1, 1_000_000)] = 252.0,
 ) -> Weights:
-    """Hold every symbol, each scaled to the same volatility by what it was last month.
+    """Hold every symbol, each scaled to the same target volatility by its recent volatility.
 
-    Moreira and Muir (2017) divide by last month's variance, and choose the constant so that the whole
-    sample's volatility comes out, which nobody knows beforehand; here the aim is `annual`, and practitioners
-    divide by volatility. Nothing is borrowed.
+    Moreira and Muir (2017) divide by last month's variance, with a constant chosen to match the volatility of
+    the whole sample, which would be look-ahead; here the target is `annual`, and the default divides by
+    volatility, as is usual in practice. No leverage.
 
     Parameters
     ----------
     bars : DataFrame
         Tidy bars with open and close.
     annual : float
-        Volatility that is aimed at, as a fraction a year (0.10 is 10 %).
+        Target volatility, as a fraction per year (0.10 is 10 %).
     window : int
-        The last returns that volatility is measured on, in the symbol's own bars.
+        Number of returns to measure volatility on, in the symbol's own bars.
     by : str
-        "volatility": ``annual / v``. "variance": ``(annual / v) ** 2``, which leaves a rough market sooner.
+        "volatility": ``annual / v``. "variance": ``(annual / v) ** 2``, which reduces positions faster.
     most : float
-        The most that a symbol's own share is invested, as a fraction.
+        Maximum invested fraction of a symbol's equal share.
     periods_per_year : float
-        Bars in a year.
+        Bars per year.
 
     Returns
     -------

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from workbench.errors import StrategyError
 from workbench.signals.strategy import Strategy
 
-__all__ = ["BLOCK", "Chosen", "choose", "judge"]
+__all__ = ["BLOCK", "Chosen", "allowed_variants", "choose"]
 
 Variants = Mapping[str, npt.NDArray[Any]]
 Bools = npt.NDArray[np.bool_]
@@ -72,7 +72,7 @@ def choose(total: int, passes: Callable[[int, int], Bools]) -> Chosen:
     return Chosen(bits, np.cumsum(counts, dtype=np.int64))
 
 
-def judge(strategy: Strategy, variants: Variants) -> Bools:
+def allowed_variants(strategy: Strategy, variants: Variants) -> Bools:
     """Which variants the strategy's `where` allows.
 
     It is called once with arrays of all of them. If that fails (``and``, ``if``), or some sampled answers

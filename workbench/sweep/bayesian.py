@@ -12,7 +12,7 @@ import numpy as np
 
 from workbench.errors import SweepError
 from workbench.signals.strategy import Strategy
-from workbench.sweep.allowed import judge
+from workbench.sweep.allowed import allowed_variants
 from workbench.sweep.axes import Axis, Listed
 from workbench.sweep.space import RandomSpace, searched_axes
 
@@ -191,7 +191,7 @@ class BayesianSearch:
     def _draw(self) -> dict[str, Any] | None:
         for _ in range(_RANDOM_BLOCKS):
             block = self._random.block(self._next_block)
-            allowed = np.flatnonzero(judge(self._strategy, block)).tolist()
+            allowed = np.flatnonzero(allowed_variants(self._strategy, block)).tolist()
             for position in allowed:
                 variant = {name: values[position].item() for name, values in block.items()}
                 if self._key(variant) not in self._trials:

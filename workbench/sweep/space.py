@@ -17,14 +17,14 @@ from workbench.arguments import named
 from workbench.errors import StrategyError, SweepError
 from workbench.signals.parameter import Parameter
 from workbench.signals.strategy import Strategy
-from workbench.sweep.allowed import Chosen, choose, judge
+from workbench.sweep.allowed import Chosen, allowed_variants, choose
 from workbench.sweep.axes import Axis, constant, make_axes, range_of
 
 __all__ = ["Grid", "GridSpace", "Random", "RandomSpace", "Space", "searched_axes"]
 
 Arrays = dict[str, npt.NDArray[Any]]
 
-_MOST_JUDGED = 2**31
+_MOST_CHECKED = 2**31
 """With more combinations than this, a grid with a `where` is refused."""
 _DRAWN = 4_096
 """Draws per block; each block has its own seed. A chunk draws at most two blocks more than it needs."""
@@ -88,7 +88,7 @@ class Grid:
                 )
         space = GridSpace("grid", axes, dict(strategy.parameters))
         total = space.total
-        if total >= (2**62 if strategy.where is None else _MOST_JUDGED):
+        if total >= (2**62 if strategy.where is None else _MOST_CHECKED):
             raise SweepError(
                 f"{strategy.name}: the grid has {total:,} combinations; list fewer values, "
                 "or draw some of them with Random(n)."
@@ -96,7 +96,7 @@ class Grid:
         if strategy.where is None:
             return space
         chosen = choose(
-            total, lambda start, stop: judge(strategy, space.combinations(np.arange(start, stop)))
+            total, lambda start, stop: allowed_variants(strategy, space.combinations(np.arange(start, stop)))
         )
         if chosen.size == 0:
             raise StrategyError(f"{strategy.name}: its `where` allows none of the {total:,} combinations.")
@@ -327,7 +327,7 @@ def _new_and_allowed(space: RandomSpace, strategy: Strategy, total: int | None) 
     found, barren, block = 0, 0, 0
     seen: set[int] = set()
     while found < space.size and barren < _BARREN:
-        fine = np.flatnonzero(judge(strategy, space.block(block)))
+        fine = np.flatnonzero(allowed_variants(strategy, space.block(block)))
         # Draws of real numbers, or from more than 2**63 combinations, practically never repeat.
         if total is not None and total < 2**63:
             codes = np.zeros(_DRAWN, dtype=np.int64)

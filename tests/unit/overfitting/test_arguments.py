@@ -106,7 +106,7 @@ def test_a_frame_of_missing_values_is_one_of_nan() -> None:
 
 def test_labels_that_stand_there_twice() -> None:
     frame, twice = pd.DataFrame(MATRIX), pd.concat([RETURNS, RETURNS])
-    with pytest.raises(BacktestError, match=r"^benchmark: the label 0 stands there twice"):
+    with pytest.raises(BacktestError, match=r"^benchmark: the label 0 occurs twice"):
         reality_check(frame, twice, seed=1)
-    with pytest.raises(BacktestError, match=r"^returns: the label 0 stands there twice"):
+    with pytest.raises(BacktestError, match=r"^returns: the label 0 occurs twice"):
         reality_check(pd.concat([frame, frame]), RETURNS, seed=1)

@@ -50,7 +50,7 @@ def test_the_sentence_of_many_variants_names_luck_and_the_chance() -> None:
     """Luck of 2,080 trials is 3.458 deviations, so 1.31 a year at a variance of (1.31 / 3.458)² / 252."""
     verdict = judge(with_sharpe(1.12, 2520), trials=2080, sharpe_variance=0.0005695)
     assert verdict.sentence == (
-        "The best of 2,080 variants is expected to reach a Sharpe ratio of 1.31 a year by luck alone; "
+        "The best of 2,080 variants tried is expected to reach a Sharpe ratio of 1.31 a year by luck alone; "
         "this one has 1.12, and the chance that it is better than luck is 27 %."
     )
 

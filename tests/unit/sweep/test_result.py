@@ -122,3 +122,4 @@ def test_the_card_names_the_strategy_and_its_best_variants_on_any_background(fou
     assert "color:inherit" in card
     assert "#" not in card
     assert repr(found).startswith("<SweepResult 'crossing': 72 variants, in ")
+    assert found.said == found.description
