@@ -14,8 +14,8 @@ _OURS = ("cache", "logs", "prefect", "run", "runs", "store", "tmp", "valkey")
 def make_home(home: Path, *, entered: bool = False) -> None:
     """Create the home if it is missing, and remove others' permissions from our folders in it.
 
-    A home that exists already keeps its permissions: its owner may want to share it. `is_open_to_others`
-    tests them.
+    A home that exists already keeps its permissions: it may be shared on purpose. `is_open_to_others` tests
+    them.
 
     Parameters
     ----------
