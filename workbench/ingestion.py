@@ -24,7 +24,7 @@ from workbench.errors import (
 from workbench.marketdata.calendar import is_daily, timezone_of
 from workbench.marketdata.quality import CONTEXT_BARS, check
 from workbench.services.data_ingestion import DataIngestionService
-from workbench.services.service import Moment, as_moment
+from workbench.services.filters import Moment, as_moment
 from workbench.sources.network import NetworkSource
 from workbench.sources.source import RawBars, Source, Span
 

@@ -109,7 +109,7 @@ def test_a_sweep_by_other_rules_is_refused_before_anything_is_stored(
     again = wb.sweep(above_mean, one, {"window": [5, 10]}, progress=False, **result.rules)
     wb.save_backtest(result, sweep=again)
     pages = wb.analytics.load_reports(strategy_id=f"{above_mean.name}-QA")
-    assert "Parameters around it" in str(pages.set_index("format")["content"]["html"])
+    assert "Parameter surface" in str(pages.set_index("format")["content"]["html"])
 
 
 def test_signals_without_a_name_are_asked_for_one(
@@ -132,7 +132,7 @@ def test_rows_carry_the_run_and_a_dead_run_writes_none(
     monkeypatch.setenv("WORKBENCH_RUN_ID", str(run_id))
     result = backtest(bars, above_mean, parameters={"window": 7})
     with Workbench(database_settings) as kernel:
-        assert isinstance(kernel._run, NotebookRun)
+        assert isinstance(kernel.session.run, NotebookRun)
         kernel.save_backtest(result)
         for loaded in (
             wb.strategy_engine.load_strategy_signals(run_id=run_id),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from workbench.drawing.dress import CLEAR, GAIN, GRID, HOVER, LOSS, TEXT
+from workbench.drawing.notebook_style import CLEAR, GAIN, GRID, HOVER, LOSS, TEXT
 from workbench.errors import QueryError
 from workbench.marketdata.bars import validate_bars
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from workbench.display.card import HAIRLINE, frame_html, table_html
-from workbench.drawing.dress import CLEAR, GAIN, GRID, HOVER, LOSS, LOSS_FILL, TEXT
+from workbench.drawing.notebook_style import CLEAR, GAIN, GRID, HOVER, LOSS, LOSS_FILL, TEXT
 from workbench.errors import QueryError
 from workbench.marketdata.calendar import is_daily
 

@@ -343,7 +343,7 @@ def test_a_statement_that_ends_the_read_only_transaction_gains_nothing(reader: W
     """Were it ever let through: the role itself may not write, whatever the transaction is."""
     with pytest.raises(QueryError, match="several statements"):
         reader.sql("SELECT 1; COMMIT; INSERT INTO logging.system_logs (service) VALUES ('x')")
-    engine = reader._pool("readonly").engine
+    engine = reader.session.pool("readonly").engine
     with pytest.raises(Exception, match="permission denied"), engine.begin() as connection:
         connection.exec_driver_sql("INSERT INTO logging.system_logs (service) VALUES ('x')")
 

@@ -174,7 +174,7 @@ def test_without_a_workbench_in_the_notebook_it_makes_one(
     assert "wb" not in shell.user_ns
     run("from workbench import Settings, Workbench\nmine = Workbench(Settings.load())")
     assert len(run(f"%sql SELECT * FROM {BARS}")) == 6
-    assert "readonly" in shell.user_ns["mine"]._pools
+    assert "readonly" in shell.user_ns["mine"].session._pools
     run("mine.close()")
 
 

@@ -147,7 +147,7 @@ class TestGrid:
             ({"slwo": [1]}, r"cross has no parameter 'slwo' to search \(did you mean slow\?\); it has fast"),
             ({"fast": [5, 1]}, "cross: fast=1 is not a whole number from 2 to 200"),
             ({"fast": [5.5]}, "cross: fast=5.5 is not a whole number"),
-            ({"fast": []}, "fast is given no value to try"),
+            ({"fast": []}, "fast has no values to try"),
             ({"kind": "weighted"}, "kind='weighted' is not one of 'simple', 'exponential'"),
             ({"kind": between(1, 2)}, "kind has no range to search; list its values"),
             ({"fast": between(5, 300)}, "fast=300 is not a whole number from 2 to 200"),
@@ -235,7 +235,7 @@ class TestRandom:
         def plain(bars: pd.DataFrame, window: int = 5) -> Signals:
             raise AssertionError("nothing is computed here")
 
-        with pytest.raises(StrategyError, match="plain has no parameter with a range to search"):
+        with pytest.raises(StrategyError, match="plain has no parameter with a range;"):
             Random(5).resolve(plain)
         assert Random(5, over={"window": between(2, 9)}).resolve(plain).size == 5
 
@@ -322,3 +322,15 @@ class TestBayesian:
     def test_is_quiet(self, capfd: pytest.CaptureFixture[str]) -> None:
         climb(Bayesian(12), make())
         assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("value", ["5", None, True, 2.5, math.nan, pd.NA, [5], np.array([5, 6])])
+def test_draws_that_cannot_be_counted(value: Any) -> None:
+    @strategy
+    def rule(bars: pd.DataFrame, n: Annotated[int, between(2, 9)] = 3) -> Signals:
+        raise AssertionError("not called")
+
+    for wanted in (Random(value), Random(5, seed=value)):
+        with pytest.raises(SweepError, match=r"^Random\(n=.*whole numbers\.$"):
+            wanted.resolve(rule)
+    assert Random(np.int64(5), seed=np.int64(2)).resolve(rule).size == 5  # type: ignore[arg-type]
