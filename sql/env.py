@@ -1,4 +1,4 @@
-"""What Alembic runs: the migrations, on the connection that `workbench.db.migrate` hands over."""
+"""Alembic's environment: runs the migrations on the connection from `workbench.db.migrate`."""
 
 from alembic import context
 

@@ -1,12 +1,12 @@
--- What each login role may do, stated anew after every migration; the roles themselves and their
--- passwords are made before it. A role writes its own schema only, reads what it needs, owns nothing.
+-- The grants of each login role, applied again after every migration; the roles themselves and their
+-- passwords are created before. A role writes its own schema only, reads what it needs, owns nothing.
 
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA workbench FROM PUBLIC;
 
 DO $$
 DECLARE
-    -- Those there are: a database on its way from one revision to the next may not have all of them yet.
+    -- Only existing schemas: a database between two revisions may not have all of them yet.
     services text[] := ARRAY(
         SELECT s FROM unnest(ARRAY['data_ingestion', 'strategy_engine', 'execution', 'risk_management',
                                    'analytics', 'notification', 'logging']) AS s
@@ -14,7 +14,7 @@ DECLARE
     service text;
     read_schema text;
 BEGIN
-    -- Everyone reads every schema of ours.
+    -- Every role reads every schema.
     FOREACH read_schema IN ARRAY services || 'workbench'::text LOOP
         FOREACH service IN ARRAY services || ARRAY['runs', 'readonly'] LOOP
             EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', read_schema, 'workbench_' || service);
@@ -22,7 +22,7 @@ BEGIN
         END LOOP;
     END LOOP;
 
-    -- A service writes its own schema, adds events to the outbox, and asks the fence.
+    -- A service writes its own schema, adds events to the outbox, and calls the fence.
     FOREACH service IN ARRAY services LOOP
         EXECUTE format('GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA %I TO %I',
                        service, 'workbench_' || service);
@@ -36,10 +36,10 @@ END $$;
 GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA workbench TO workbench_runs;
 GRANT EXECUTE ON FUNCTION workbench.require_live_run(uuid) TO workbench_runs;
 
--- Every login of a server may take an advisory lock and make large objects, for these functions are PUBLIC's.
--- Here only who writes may lock, as writers take turns, and nobody makes large objects. Only a superuser may say
--- so of PostgreSQL's own functions; `workbench doctor` tells where it was none. Who owns our schemas, and is none,
--- locks while it upgrades.
+-- By default PUBLIC may take advisory locks and create large objects. Here only roles that write may take advisory
+-- locks, which serialise writers, and no role may create large objects. Only a superuser may change this for
+-- PostgreSQL's own functions; `workbench doctor` warns if it could not be done. The owner of our schemas, if it is
+-- not a superuser, needs locks for upgrades.
 DO $$
 DECLARE
     lockers text[] := ARRAY['workbench_data_ingestion', 'workbench_strategy_engine', 'workbench_execution',

@@ -210,7 +210,7 @@ class SchedulesFire:
         worker.send_signal(signal.SIGSTOP)
         try:
             wait_for(
-                lambda: is_told(watched.site, "no worker has asked", "every-minute: 1 run is late"),
+                lambda: is_told(watched.site, "no worker has polled", "every-minute: 1 run is late"),
                 "status tells of the worker and of the late run",
                 seconds=180,
             )

@@ -25,7 +25,7 @@ def pins(lock: str) -> dict[str, str]:
 
 def table() -> dict[str, tuple[str, str]]:
     page = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
-    listed = page.partition("## What Prefect asks for")[2]
+    listed = page.partition("## What Prefect requires")[2]
     rows = ROW.finditer(listed.partition("| --- |")[2])
     return {row["name"]: (row["first"].split()[0], row["second"].split()[0]) for row in rows}
 

@@ -1,4 +1,4 @@
-"""The connection budget: how many one process may open, how many the server allows, and who uses them now."""
+"""The connection budget: the maximum per process, the server's limit, and the connections in use."""
 
 from __future__ import annotations
 

@@ -336,7 +336,7 @@ def encode_bars(
     times : ndarray of int64
         Microseconds since 1970, UTC.
     values : ndarray of float64, shape (5, n)
-        Not negative, at most eight decimals, below 2**53 or, with decimals, 2**53 / 1e8.
+        Not negative; below 2**53 and whole, or below 2**53 / 1e8 with ``rint(value * 1e8) / 1e8 == value``.
     """
     at = 0
     for row in range(len(times)):

@@ -1,1 +1,1 @@
-"""How objects and frames look in a notebook and a terminal; loads no pandas before a frame is shown."""
+"""Display of objects and frames in notebooks and terminals; imports pandas only when a frame is shown."""

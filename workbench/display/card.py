@@ -1,4 +1,4 @@
-"""`card_html`: how a notebook shows an object that is no table, for light and dark pages alike."""
+"""`card_html`: an object as an HTML card for a notebook, on light and dark pages."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ _SHORT = 40
 
 
 def card_html(title: str, rows: Iterable[tuple[str, str]], *, note: str = "") -> str:
-    """One `<div>` without external parts; it breaks lines between words only.
+    """One self-contained `<div>`; lines break only between words.
 
     Parameters
     ----------
     title : str
-        What the object is.
+        The object's title.
     rows : iterable of (str, str)
-        A name, and what is to be said of it.
+        Names and values.
     note : str
-        Said below the title, smaller.
+        A smaller line below the title.
 
     Returns
     -------
     str
-        HTML. All that is given is escaped; what stands in backticks is set as code.
+        HTML. All texts are escaped; text in backticks is shown as code.
     """
     cell = f"text-align:left;vertical-align:top;padding:3px 10px;border-top:{HAIRLINE}"
     body = "".join(
         f'<tr style="background:transparent"><td style="{cell};opacity:.7;white-space:nowrap">{_text(name)}'
-        f'</td><td style="{cell}{_wrap(said)}">{_text(said)}</td></tr>'
-        for name, said in rows
+        f'</td><td style="{cell}{_wrap(value)}">{_text(value)}</td></tr>'
+        for name, value in rows
     )
     return frame_html(_text(title), table_html("", body), note=_text(note))
 
 
 def frame_html(title: str, body: str, *, note: str = "", width: str = "min(100%,72em)") -> str:
-    """The frame of every card: a title, a line below it, and what it is about.
+    """The frame of every card: a title, a note below it, and a body.
 
     Parameters
     ----------
     title, note, body : str
-        HTML: what is text must be escaped.
+        HTML: the caller escapes texts.
     width : str
-        The most that it takes, in CSS; what is wider scrolls.
+        The maximum width, in CSS; wider content scrolls.
     """
     below = f'<div style="padding:0 10px 8px;opacity:.7;font-size:.9em">{note}</div>' if note else ""
     return (
@@ -59,7 +59,7 @@ def frame_html(title: str, body: str, *, note: str = "", width: str = "min(100%,
 
 
 def table_html(head: str, rows: str) -> str:
-    """A table of a card, in the page's own colours: the cells of its head, and its rows, as HTML."""
+    """A table in the page's colours, from the cells of its head and its rows as HTML."""
     top = f"<thead><tr>{head}</tr></thead>" if head else ""
     return (
         '<table style="border-collapse:collapse;border:none;margin:0;color:inherit;background:transparent">'
@@ -67,12 +67,12 @@ def table_html(head: str, rows: str) -> str:
     )
 
 
-def _text(said: str) -> str:
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(said))
+def _text(text: str) -> str:
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
-def _wrap(said: str) -> str:
-    """Sentences may be broken between words; dates, ids and paths may not be broken at their dashes."""
-    if len(said) <= _SHORT or " " not in said:
+def _wrap(text: str) -> str:
+    """CSS that breaks sentences between words, but not dates, ids and paths at their dashes."""
+    if len(text) <= _SHORT or " " not in text:
         return ";white-space:nowrap"
     return ";white-space:normal;word-break:normal;overflow-wrap:normal"

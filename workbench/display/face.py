@@ -1,4 +1,4 @@
-"""`Face`: a public object shows what a user calls, in completion, in its repr and on a notebook's card."""
+"""`Face`: base class that lists a public object's user methods in completion, repr and a notebook's card."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ __all__ = ["Face"]
 
 
 class Face:
-    """The base of the objects behind `wb.`: what only this package calls stays out of sight, not of reach."""
+    """Base of the objects in `wb.`: methods for internal use are hidden from users, but still callable."""
 
     _inside: ClassVar[frozenset[str]] = frozenset()
-    """Public names of the class that its users have no use for."""
+    """Public names of the class for internal use, to be hidden."""
 
     def __dir__(self) -> Iterable[str]:
-        """What completion offers (jedi, too, looks at living objects): all but what is `_inside`."""
+        """The names for tab completion (jedi uses it too): all except those in `_inside`."""
         return [name for name in super().__dir__() if name not in self._inside]
 
     def __repr__(self) -> str:
@@ -27,7 +27,7 @@ class Face:
         return card_html(type(self).__name__, self._verbs().items())
 
     def _verbs(self) -> dict[str, str]:
-        """What a user calls, by name, with the first line of its help."""
+        """The methods for users, by name, with the first line of their docstrings."""
         kind = type(self)
         return {
             name: (getattr(kind, name).__doc__ or "").strip().partition("\n")[0]

@@ -1,9 +1,9 @@
-"""Frames in a notebook and in IPython: a day's bars show dates, a run's id is short and can be copied whole.
+"""Display of frames in notebooks and IPython: midnights as dates, run ids short but copied whole.
 
-When a row was written (`created_at` and the like) is shown to the second.
+Times of writing (`created_at` and so on) are shown to the second.
 
-Only how they look is changed: the frames keep their index, their time zone and their ids, and `to_html`,
-`print`, Styler and frames of other kinds stay as pandas has them.
+Only the display is changed: the frames keep their index, time zone and ids, and `to_html`, `print`, Styler
+and subclasses of DataFrame are as in pandas.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SHORT_ID = 8
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _TIME = r"\d{4}-\d\d-\d\d(?: \d\d:\d\d:\d\d(?:\.\d+)?(?:[+-]\d\d:\d\d)?)?"
 _CELL = re.compile(rf"<(?P<open>(?P<tag>t[dh])[^>]*)>(?:(?P<id>{_UUID})|(?P<time>{_TIME}))</(?P=tag)>")
-# Ids in more rows than these are left whole in plain text: to shorten them all takes longer than to look.
+# In frames with more rows, plain text shows whole ids, because shortening all of them is slow.
 _MANY_ROWS = 100_000
 _A_LOOK = 1_000
 
@@ -31,12 +31,12 @@ Table = TypeVar("Table", "pd.DataFrame", "pd.Series[Any]")
 
 
 def short_frames(shell: InteractiveShell | None = None) -> None:
-    """Show frames in short from now on; where another display was set for DataFrames, that one stays.
+    """Register the short display of frames; an existing formatter for DataFrames is kept.
 
     Parameters
     ----------
     shell : InteractiveShell, optional
-        Default: the one that runs this code. Outside of IPython nothing happens.
+        Default: the current one. Outside of IPython this does nothing.
     """
     shell = shell or _shell()
     if shell is None:
@@ -54,7 +54,7 @@ def short_frames(shell: InteractiveShell | None = None) -> None:
 
 
 def plain_frames(shell: InteractiveShell | None = None) -> None:
-    """Show frames as pandas does again; `short_frames()`, or a new `Workbench()`, changes it back."""
+    """Restore pandas' display of frames; `short_frames()`, or a new `Workbench()`, changes it back."""
     shell = shell or _shell()
     if shell is None:
         return
@@ -68,14 +68,14 @@ def plain_frames(shell: InteractiveShell | None = None) -> None:
 
 
 def frame_html(frame: pd.DataFrame) -> str | None:
-    """The frame as pandas writes it for a notebook, with dates for midnights and ids of runs in short.
+    """The frame as pandas' HTML for a notebook, with midnights as dates and short run ids.
 
-    A click on an id selects the whole of it, for copying; pointing at it shows it.
+    A click on an id selects the whole id for copying; hovering shows it.
 
     Returns
     -------
     str or None
-        None where pandas' options say that notebooks show frames as text.
+        None if pandas' options are set to show frames as text.
     """
     import pandas as pd
 
@@ -90,7 +90,7 @@ def frame_html(frame: pd.DataFrame) -> str | None:
 
 
 def frame_text(frame: Table) -> str:
-    """The frame as `repr` shows it, with dates for midnights and the first characters of ids of runs."""
+    """The frame's `repr`, with midnights as dates and the first characters of run ids."""
     import pandas as pd
 
     if type(frame) not in (pd.DataFrame, pd.Series):
@@ -113,14 +113,14 @@ def _shell() -> InteractiveShell | None:
 
 def _cell(found: re.Match[str], *, shorten: bool) -> str:
     whole = found["id"] or found["time"]
-    said = whole
+    shown = whole
     if found["id"] and shorten:
-        # The rest has no size, but is there to be selected and copied; no script is needed.
-        said = (
+        # The rest has font size 0, so it is selected and copied too, without a script.
+        shown = (
             f'<span title="{whole}" style="-webkit-user-select:all;user-select:all;cursor:copy">'
             f'{whole[:_SHORT_ID]}<span style="font-size:0">{whole[_SHORT_ID:]}</span></span>'
         )
-    return f'<{found["open"]} style="white-space:nowrap">{said}</{found["tag"]}>'
+    return f'<{found["open"]} style="white-space:nowrap">{shown}</{found["tag"]}>'
 
 
 def _is_run(name: object) -> bool:
@@ -130,7 +130,7 @@ def _is_run(name: object) -> bool:
 def _with_dates(frame: Table) -> Table:
     """The frame with midnights in UTC as times without a zone, which pandas shows as dates.
 
-    The values of a Series stay: its dtype is printed below, and would tell of no time zone.
+    The values of a Series are not changed: its dtype is printed below, and would lack the time zone.
     """
     import pandas as pd
 
@@ -141,7 +141,7 @@ def _with_dates(frame: Table) -> Table:
         for place, dtype in enumerate(shown.dtypes):
             if isinstance(dtype, pd.DatetimeTZDtype):
                 times = pd.DatetimeIndex(shown.iloc[:, place])
-                # When a row was written: nobody reads its microseconds, and they push other columns out.
+                # Times of writing without microseconds, which only take space.
                 times = times.floor("s") if str(shown.columns[place]).endswith("_at") else times
                 shown.isetitem(place, _dates(times))
     return shown
@@ -159,11 +159,11 @@ def _dates(index: Any) -> Any:
 
 
 def _are_days(times: pd.DatetimeIndex) -> bool:
-    """Whether they are in UTC, and every one that is there is a midnight."""
+    """Whether they are in UTC, and all midnights except NaT."""
     if str(times.tz) != "UTC":
         return False
     if len(times) > _A_LOOK and not _are_days(times[:_A_LOOK]):
-        return False  # of minutes, the first tell
+        return False  # for intraday bars the first ones are enough
     counts = times.asi8[times.notna()]
     return bool(len(counts)) and not (counts % _IN_A_DAY[times.unit]).any()
 

@@ -1,8 +1,8 @@
-"""What keeps a page that we make from running anything but our own scripts: one policy, one filter for HTML.
+"""Protection of generated pages against foreign scripts: a Content-Security-Policy, and a filter for HTML.
 
-A page shows texts that come from data (errors, names, outputs of a notebook), and is opened by a browser with
-its reader's rights. Scripts run there only if their hashes stand in the page's policy, and these are taken of
-the scripts of our own templates before anything else is put in.
+A page contains texts from data (errors, names, outputs of a notebook), and is opened with its reader's
+rights. Only scripts whose hashes are in the page's policy run, and the hashes are computed from the scripts
+of our own templates before anything else is inserted.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 __all__ = ["content_policy", "safe_html"]
 
-# Beside what nh3 allows: what frames' styles, cards, progress bars and drawings are made of.
+# In addition to nh3's defaults: the tags of frames' styles, cards, progress bars and SVG drawings.
 _TAGS = {
     *("center", "font", "input", "label", "meter", "progress", "style", "tfoot"),
     *("svg", "g", "path", "rect", "circle", "ellipse", "line", "polyline", "polygon", "text", "tspan"),
@@ -47,14 +47,14 @@ _OF_DATA = "data:image/"
 
 
 def content_policy(scripts: Sequence[str]) -> str:
-    """The Content-Security-Policy of a page whose own scripts are these, and stand in it letter by letter.
+    """The Content-Security-Policy of a page with exactly these scripts.
 
-    Nothing is fetched, no form is sent, and no other script runs: neither one in the page nor an `onclick`.
+    Nothing is fetched, no form is sent, and no other script runs, including event handlers like `onclick`.
 
     Parameters
     ----------
     scripts : sequence of str
-        What stands between `<script>` and `</script>`, without carriage returns.
+        The exact texts between `<script>` and `</script>`, without carriage returns.
 
     Returns
     -------
@@ -69,10 +69,10 @@ def content_policy(scripts: Sequence[str]) -> str:
 
 
 def safe_html(html: str) -> str:
-    """HTML of unknown origin without anything that runs, fetches, redirects or sends.
+    """Remove everything from untrusted HTML that runs code, fetches, redirects or sends data.
 
-    Tables, styles, cards and drawings stay; scripts, frames, forms, `<meta>`, handlers of events and what is
-    no address (`javascript:…`) go. Links stay, and tell the other site nothing of this page.
+    Tables, styles, cards and drawings are kept; scripts, frames, forms, `<meta>`, event handlers and other
+    URL schemes (`javascript:…`) are removed. Links are kept, and send no referrer.
     """
     import nh3
 
@@ -96,7 +96,7 @@ def _attributes() -> dict[str, set[str]]:
 
 
 def _kept(tag: str, name: str, value: str) -> Any:
-    """Of addresses only links, and pictures that stand in the page."""
+    """Filter of attributes: `data:` URLs only for embedded pictures, inputs only of harmless types."""
     if name in ("href", "src") and value.lstrip().lower().startswith("data:"):
         return value if tag == "img" and value.startswith(_OF_DATA) else None
     if name == "type" and value not in ("checkbox", "radio", "range"):

@@ -1,4 +1,4 @@
-"""What a notebook shows of a `WorkbenchError`: the user's own lines and the sentence; `%tb` shows all."""
+"""Display of a `WorkbenchError` in a notebook: the user's own lines and the message; `%tb` shows all."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["short_tracebacks"]
 
-# Frames of these folders are no lines that the user wrote.
+# Code in these folders is not the user's.
 _NOT_THE_USERS = (
     str(Path(__file__).resolve().parents[1]),
     sysconfig.get_path("purelib"),
@@ -26,12 +26,12 @@ _NOT_THE_USERS = (
 
 
 def short_tracebacks(shell: InteractiveShell | None = None) -> None:
-    """Show errors of workbench's in short from now on; where somebody handles errors already, that stays.
+    """Register the short display of workbench's errors; an existing custom handler is kept.
 
     Parameters
     ----------
     shell : InteractiveShell, optional
-        Default: the one that runs this code. Outside of IPython nothing happens.
+        Default: the current one. Outside of IPython this does nothing.
     """
     shell = shell or _shell()
     if shell is not None and not shell.custom_exceptions:
@@ -50,7 +50,7 @@ def _show(
     traceback: TracebackType,
     tb_offset: int | None = None,
 ) -> list[str]:
-    # Here `%tb` and `%debug` look for the whole of it.
+    # `%tb` and `%debug` read the whole traceback from here.
     sys.last_type, sys.last_value, sys.last_traceback = kind, error, traceback
     lines = _own_rendering(error) or _short(shell, kind, error, traceback, tb_offset)
     shell._showtraceback(kind, error, lines)
@@ -70,7 +70,7 @@ def _short(
     tb_offset: int | None,
 ) -> list[str]:
     cause, suppressed = error.__cause__, error.__suppress_context__
-    # What a driver or Prefect raised says again what the sentence says; what the user's code raised does not.
+    # A cause from a driver or Prefect repeats the message and is hidden; one from the user's code is shown.
     if not any(_users(frame) for frame in _frames((cause or error.__context__ or error).__traceback__)):
         error.__cause__, error.__suppress_context__ = None, True
     try:
@@ -83,7 +83,7 @@ def _short(
 
 
 def _without_ours(traceback: TracebackType) -> TracebackType:
-    """The traceback without the frames of libraries; its first, IPython's own, stays, and is never shown."""
+    """The traceback without library frames; the first, IPython's own, is kept, and never shown by it."""
     kept = [traceback, *(frame for frame in _frames(traceback.tb_next) if _users(frame))]
     following: TracebackType | None = None
     for one in reversed(kept):

@@ -1,4 +1,4 @@
-"""A private PostgreSQL and a private Valkey for those who bring none; the only starter of servers."""
+"""A private PostgreSQL and a private Valkey for a home; the only code that starts servers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The account that runs PostgreSQL when we are root, and what that account can really reach."""
+"""The account that runs PostgreSQL if we are root, and tests of its access to files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Account:
-    """An account of this machine: its name and numbers."""
+    """An account of this machine."""
 
     name: str
     uid: int
@@ -32,12 +32,12 @@ class Account:
 
 
 def server_account(name: str | None) -> Account | None:
-    """The unprivileged account that PostgreSQL runs as, or None where we are an ordinary user ourselves.
+    """The unprivileged account that PostgreSQL runs as, or None if we are not root.
 
     Parameters
     ----------
     name : str or None
-        `Settings.postgres_user`; None takes `postgres` where there is such an account, else `nobody`.
+        `Settings.postgres_user`; None means `postgres` if that account exists, else `nobody`.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def server_account(name: str | None) -> Account | None:
     raise SettingsError(
         f"WORKBENCH_POSTGRES_USER: there is no account named {name!r} on this machine."
         if name
-        else "We are root and there is neither an account postgres nor nobody; "
+        else "Running as root, and there is no account postgres or nobody; "
         "set WORKBENCH_POSTGRES_USER to an unprivileged account."
     )
 
@@ -75,7 +75,7 @@ def account_of(path: Path) -> Account:
 
 
 def clean_environment() -> dict[str, str]:
-    """An environment for servers and their tools: no PG* variable or locale of ours changes what they do."""
+    """An environment for servers and their tools, without our PG* variables and locale."""
     kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "TMPDIR") if name in os.environ}
     return {"PATH": os.defpath, **kept, "LC_ALL": "C", "TZ": "UTC"}
 
@@ -83,7 +83,7 @@ def clean_environment() -> dict[str, str]:
 def run_as(
     account: Account | None, command: list[str], *, seconds: float = 60.0
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end as that account (None: as ourselves), its output captured as text.
+    """Run a command as that account (None: as ourselves), wait for its end and capture its output as text.
 
     Raises
     ------
@@ -110,25 +110,25 @@ def run_as(
     except subprocess.TimeoutExpired as error:
         raise ServerError(f"{command[0]} did not end within {seconds:.0f} s.") from error
     except OSError as error:
-        # As a shell would answer: found but not to be run.
+        # As a shell does for a program that it cannot run.
         return subprocess.CompletedProcess(command, 126, stdout=f"{command[0]}: {error.strerror}")
 
 
 def are_readable(account: Account | None, folders: list[Path]) -> bool:
-    """Whether that account can read every file and enter every folder below `folders`; tried, not guessed."""
+    """Whether that account can read every file and enter every folder below `folders`, by trying it."""
     unreadable = ["(", "-type", "d", "!", "-executable", "-o", "!", "-readable", ")", "-print", "-quit"]
     found = run_as(account, ["find", *(str(folder) for folder in folders), *unreadable])
     return found.returncode == 0 and not found.stdout
 
 
 def is_writable(account: Account | None, folder: Path) -> bool:
-    """Whether that account can make and remove a file in `folder`; tried, not guessed."""
+    """Whether that account can create and remove a file in `folder`, by trying it."""
     script = 'cd "$1" && : > .reach && rm .reach'
     return run_as(account, ["/bin/sh", "-c", script, "sh", str(folder)]).returncode == 0
 
 
 def own(path: Path, account: Account | None, mode: int) -> None:
-    """Give a file or folder that we just made to `account`, with exactly that mode."""
+    """Make `account` the owner of a file or folder that we have just created, and set its mode."""
     if account is not None:
         os.chown(path, account.uid, account.gid, follow_symlinks=False)
     path.chmod(mode)

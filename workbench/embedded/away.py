@@ -1,8 +1,8 @@
-"""What lies in the folder for clusters away from home: each one's home by name, programs that all share.
+"""The folder of clusters that are not in their home, with a record of each one's home, and shared programs.
 
-- `lock` is held while anything there is made, set aside or removed.
-- `postgresql-18.3.0` has the programs of one version, for every home.
-- `3f2a9c0d1e4b` is one home's: its cluster, and `home.json`, which names the home and its programs.
+- `lock` is held while anything there is created, set aside or removed.
+- `postgresql-18.3.0` has the programs of one version, for all homes.
+- `3f2a9c0d1e4b` belongs to one home: its cluster, and `home.json` with the home's path and its programs.
 - `3f2a9c0d1e4b.old-<time>` has the cluster of an earlier home of the same path.
 - `removed.<digits>` is being removed.
 """
@@ -47,7 +47,7 @@ _PATIENCE = 600.0
 
 @dataclass(frozen=True)
 class Record:
-    """Whose a folder is: the home, and the copy of programs (a folder's name) that its server runs from."""
+    """The home that a folder belongs to, and the name of the copy of programs that its server runs from."""
 
     home: Path
     programs: str
@@ -55,13 +55,13 @@ class Record:
 
 @contextmanager
 def changing(above: Path) -> Iterator[None]:
-    """Hold what guards `above`: no two processes change what lies there at once."""
-    with exclusive(above / "lock", patience=_PATIENCE, doing=f"changing what lies in {above}"):
+    """Hold the lock of `above`, so that only one process at a time changes it."""
+    with exclusive(above / "lock", patience=_PATIENCE, doing=f"changing {above}"):
         yield
 
 
 def read_record(folder: Path) -> Record | None:
-    """What the folder says of itself; None where an earlier version made it, or it cannot be read."""
+    """The folder's record; None if an earlier version made the folder, or it cannot be read."""
     try:
         facts = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         return Record(Path(facts["home"]), str(facts["programs"]))
@@ -70,17 +70,17 @@ def read_record(folder: Path) -> Record | None:
 
 
 def shared_programs(programs: PostgresPrograms, away: Path, home: Path) -> PostgresPrograms:
-    """The copy of PostgreSQL that the server of `home` is to run from, made where it is missing.
+    """The copy of PostgreSQL for the server of `home`, created if it is missing.
 
-    Copies that nobody needs any longer are removed, also the one that an earlier version made for this home
-    alone. Only the holder of the start lock comes here, with the home's server down.
+    Copies that are no longer used are removed, also the one that an earlier version made for this home only.
+    The caller holds the start lock, and the home's server is down.
 
     Parameters
     ----------
     programs : PostgresPrograms
         Those of the wheel.
     away : Path
-        The home's folder away from home; it must exist.
+        The folder of this home's cluster; it must exist.
     home : Path
 
     Raises
@@ -90,7 +90,7 @@ def shared_programs(programs: PostgresPrograms, away: Path, home: Path) -> Postg
     """
     above = away.parent
     with changing(above):
-        # First, so that nobody takes the copy for one that nobody needs.
+        # First, so that the copy does not count as unused.
         _write_record(away, Record(home, f"postgresql-{programs.wheel}"))
         copied = copy_programs(programs, above)
         for own in away.glob(COPIES):
@@ -102,12 +102,12 @@ def shared_programs(programs: PostgresPrograms, away: Path, home: Path) -> Postg
 
 
 def set_aside(away: Path, home: Path) -> tuple[Path, list[Path]]:
-    """Keep the data of an earlier home of the same path: they are not ours to open. One such is kept.
+    """Rename the data of an earlier home of the same path, which we cannot open. Only the newest are kept.
 
     Returns
     -------
     Path
-        Where the data are now.
+        The new folder of the data.
     list of Path
         Older ones, which were removed.
     """
@@ -126,7 +126,7 @@ def set_aside(away: Path, home: Path) -> tuple[Path, list[Path]]:
 
 
 def let_go(away: Path) -> None:
-    """Remove a home's folder, and the programs that it was the last to need."""
+    """Remove a home's folder, and the programs if no other home uses them."""
     with changing(away.parent):
         remove_whole(away, away.parent)
         for unused in unused_copies(away.parent):
@@ -134,7 +134,7 @@ def let_go(away: Path) -> None:
 
 
 def unused_copies(above: Path, but_for: Collection[Path] = ()) -> list[Path]:
-    """The copies of programs that no home's folder (`but_for` some) names and no server runs from."""
+    """The copies of programs that no home (except `but_for`) has in its record and no server runs from."""
     needed = {
         record.programs
         for folder in above.iterdir()
@@ -151,7 +151,7 @@ def unused_copies(above: Path, but_for: Collection[Path] = ()) -> list[Path]:
 
 
 def running_programs() -> set[Path]:
-    """The programs of every PostgreSQL that runs on this machine and that we may look at."""
+    """The programs of every running PostgreSQL on this machine that we have permission to inspect."""
     found = set()
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
@@ -161,7 +161,7 @@ def running_programs() -> set[Path]:
 
 
 def remove_whole(folder: Path, above: Path) -> None:
-    """Remove a folder, at once for whoever looks; what a killed attempt leaves is known by its name."""
+    """Rename a folder, then remove it, so that it disappears at once; `_sweep_removed` removes the rest."""
     doomed = above / f"{REMOVED}{secrets.token_hex(4)}"
     with contextlib.suppress(FileNotFoundError):
         os.rename(folder, doomed)
@@ -175,6 +175,6 @@ def _sweep_removed(above: Path) -> None:
 
 def _write_record(away: Path, record: Record) -> None:
     if read_record(away) != record:
-        # The name of a home is not everybody's business.
+        # Other accounts should not see the home's path.
         text = json.dumps({"home": str(record.home), "programs": record.programs}) + "\n"
         replace_file(away / RECORD, text, mode=0o600)

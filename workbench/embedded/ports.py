@@ -1,4 +1,4 @@
-"""A server's port on 127.0.0.1: chosen once, remembered in a file, chosen anew when somebody took it."""
+"""A server's port on 127.0.0.1: chosen once and kept in a file; a new one is chosen if it is taken."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOOPBACK = "127.0.0.1"
 def is_free(port: int) -> bool:
     """Whether a server could listen on that port of 127.0.0.1 now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As servers do: connections of a server that just ended must not count as taken.
+        # As servers do: closing connections of a server that has just ended must not block the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
@@ -26,7 +26,7 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
+    """A free port of 127.0.0.1."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]
@@ -39,7 +39,7 @@ class RememberedPort:
     Parameters
     ----------
     path : Path
-        The file that holds the number; a missing or damaged one means none was chosen yet.
+        The file with the number; if it is missing or damaged, no port was chosen yet.
     """
 
     def __init__(self, path: Path) -> None:
@@ -54,14 +54,14 @@ class RememberedPort:
         return port if 0 < port < 65536 else None
 
     def take(self) -> int:
-        """The remembered port if it is free, else a new one, which is remembered."""
+        """The remembered port if it is free, else a new one, which is stored."""
         port = self.read()
         if port is not None and is_free(port):
             return port
         return self.renew()
 
     def renew(self) -> int:
-        """Choose and remember another port."""
+        """Choose and store another port."""
         port = free_port()
         private_folder(self._path.parent)
         replace_file(self._path, f"{port}\n")

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL of a home: started when needed, adopted when it runs, stopped when asked."""
+"""The embedded PostgreSQL of a home: starts it, finds a running one, stops it."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from workbench.settings import Settings
 __all__ = ["EmbeddedPostgres", "Postmaster"]
 
 _TRIES = 5
-# After a crash the server first replays its log, which can take minutes on a slow disk.
+# Long, because after a crash the server replays its log, which can take minutes on a slow disk.
 _START_PATIENCE = 600.0
 _STOP_PATIENCE = 120.0
-# A server whose data were deleted cannot write them; one away from home has seconds, and recovers later.
+# Short: a server whose data were deleted cannot write them, and one outside of the home recovers later.
 _STRAY_PATIENCE = 20.0
 
 
 @dataclass(frozen=True)
 class Postmaster:
-    """A running server: its pid, its port on 127.0.0.1, and whether it takes connections yet."""
+    """A running server: its pid, its port on 127.0.0.1, and whether it accepts connections yet."""
 
     pid: int
     port: int
@@ -51,7 +51,7 @@ class EmbeddedPostgres:
     """
 
     def __init__(self, settings: Settings) -> None:
-        # Resolved, so that two spellings of one folder are one home.
+        # Resolved, so that two paths of one folder are the same home.
         self._home = Path(os.path.realpath(settings.home))
         self._postgres_user = settings.postgres_user
         self._secrets = Secrets(self._home)
@@ -61,7 +61,7 @@ class EmbeddedPostgres:
 
     @property
     def log_file(self) -> Path:
-        """Where the server logs."""
+        """The server's log file."""
         return self._process.log_file
 
     def data(self) -> Path | None:
@@ -69,7 +69,7 @@ class EmbeddedPostgres:
         return existing_cluster(self._home)
 
     def running(self) -> Postmaster | None:
-        """The server if it runs, whoever started it; costs about a millisecond."""
+        """The server if it runs, also if another process started it; takes about a millisecond."""
         data = existing_cluster(self._home)
         return None if data is None else _postmaster(data)
 
@@ -79,12 +79,12 @@ class EmbeddedPostgres:
         return Secret(f"postgresql://{SUPERUSER}:{password}@{LOOPBACK}:{port}/postgres")
 
     def ensure(self, progress: Callable[[str], None] | None = None) -> str:
-        """Have the server run; start it if it does not, and make the cluster if there is none.
+        """Start the server if it does not run, and create the cluster if there is none.
 
         Parameters
         ----------
         progress : callable, optional
-            Told, in a few words, what takes time.
+            Called with a short text about each slow step.
 
         Returns
         -------
@@ -94,7 +94,7 @@ class EmbeddedPostgres:
         Raises
         ------
         ServerError
-            It cannot be started; the message says why and what to do.
+            It cannot be started; the message has the cause and advice.
         """
         postmaster = self.running()
         if postmaster is None or not postmaster.ready or not self._is_ours():
@@ -104,13 +104,13 @@ class EmbeddedPostgres:
         return self.url(postmaster.port)
 
     def stop(self) -> bool:
-        """Stop the server cleanly; True if it was running.
+        """Stop the server cleanly; returns True if it was running.
 
-        A fast shutdown: sessions are ended, the data is written. Only a server that has not ended after
-        two minutes is ended by force; it then recovers at the next start.
+        This is PostgreSQL's fast shutdown: sessions are ended, data are written. A server that has not ended
+        after two minutes is killed, and recovers at the next start.
         """
         if not self._home.is_dir():
-            # Nothing is made where there is no home, not even a lock.
+            # Without a home nothing is created, not even a lock.
             return self._stop_strays()
         with exclusive(self._lock, patience=_START_PATIENCE, doing="starting or stopping the servers"):
             postmaster = self.running()
@@ -121,7 +121,7 @@ class EmbeddedPostgres:
             return self._stop_strays() or pid is not None
 
     def _stop_strays(self) -> bool:
-        """End servers on our data folders that no file of the home tells of: it was deleted meanwhile."""
+        """End servers on our data folders without a pid file: the home was deleted while they ran."""
         strays = [
             process
             for folder in (self._home / "postgres", away_folder(self._home) / "postgres")
@@ -132,7 +132,7 @@ class EmbeddedPostgres:
         return bool(strays)
 
     def _is_ours(self) -> bool:
-        """Whether the cluster was made with the secrets that the home has now."""
+        """Whether the cluster belongs to the home's current secrets."""
         data = existing_cluster(self._home)
         return data is not None and read_id(data) == self._secrets.peek("cluster")
 
@@ -150,7 +150,7 @@ class EmbeddedPostgres:
         cluster_id = self._secrets.get("cluster")
         place = find_place(self._home, self._postgres_user, cluster_id, progress)
         if not place.data.exists():
-            progress(f"Making a PostgreSQL cluster in {place.data}")
+            progress(f"Creating a PostgreSQL cluster in {place.data}")
             make_cluster(place, self._secrets.get("postgres"), cluster_id)
         refuse_other_version(place)
         progress("Starting PostgreSQL")
@@ -162,10 +162,10 @@ class EmbeddedPostgres:
             return
         if data.parent == self._home:
             raise ServerError(
-                f"{self._secrets.path} does not hold the password of the cluster in {data} (it was made anew "
-                "since); put the old file back, or move that folder away to begin with an empty database."
+                f"{self._secrets.path} does not have the password of the cluster in {data} (it was created "
+                "again since); put the old file back, or move that folder away for an empty database."
             )
-        # A home of the same path was deleted, its cluster elsewhere was not; it is set aside, not lost.
+        # A home of the same path was deleted, but not its cluster outside of it, which is set aside.
         postmaster = _postmaster(data)
         if postmaster is not None:
             stop_process(postmaster.pid, first=signal.SIGINT, patience=_STOP_PATIENCE)
@@ -175,7 +175,7 @@ class EmbeddedPostgres:
         for _ in range(_TRIES):
             port = self._port.take()
             command = [place.programs.program("postgres"), "-D", str(place.data), "-p", str(port)]
-            # Stated here, where no configuration file can open the server to others.
+            # As arguments, so that no configuration file can make the server listen elsewhere.
             for fact in (f"listen_addresses={LOOPBACK}", "unix_socket_directories="):
                 command += ["-c", fact]
             pid = self._process.start(
@@ -184,10 +184,10 @@ class EmbeddedPostgres:
             try:
                 return self._await(pid)
             except ServerError:
-                said = self._process.new_log()
-                if "could not create any TCP/IP sockets" in said or "could not bind" in said:
+                log = self._process.new_log()
+                if "could not create any TCP/IP sockets" in log or "could not bind" in log:
                     self._port.renew()
-                elif "shared memory block" in said or 'lock file "postmaster.pid"' in said:
+                elif "shared memory block" in log or 'lock file "postmaster.pid"' in log:
                     # The last sessions of a server that was killed are still ending.
                     time.sleep(1.0)
                 else:
@@ -201,7 +201,7 @@ class EmbeddedPostgres:
         return postmaster
 
     def _settle(self, pid: int) -> Postmaster | None:
-        """Wait until that server takes connections (returned) or has ended (None)."""
+        """Wait until that server accepts connections (returns it) or has ended (returns None)."""
 
         def settled() -> bool:
             found = self.running()
@@ -214,11 +214,11 @@ class EmbeddedPostgres:
     def _why(self) -> str:
         lines = self._process.new_log().strip().splitlines()
         grave = [line for line in lines if "FATAL" in line or "PANIC" in line or "error" in line]
-        return (grave or lines or ["it logged nothing"])[-1]
+        return (grave or lines or ["nothing in its log"])[-1]
 
 
 def _postmaster(data: Path) -> Postmaster | None:
-    """What the cluster's own pid file says, if that process is really this cluster's server."""
+    """The server by the cluster's pid file, if that process is really this cluster's server."""
     try:
         lines = (data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
         pid, port = int(lines[0]), int(lines[3])
@@ -227,7 +227,7 @@ def _postmaster(data: Path) -> Postmaster | None:
     except PermissionError as error:
         raise ServerError(
             f"The PostgreSQL cluster in {data} belongs to the account {account_of(data).name}; "
-            "start workbench as the account that made it."
+            "start workbench as the account that created it."
         ) from error
     if pid <= 0 or not _serves(pid, data):
         return None
@@ -243,14 +243,14 @@ def _serves(pid: int, data: Path) -> bool:
 
 
 def _remove_stale_pid_file(data: Path) -> None:
-    """Where the pid of a server that died is another process's now, PostgreSQL would refuse to start.
+    """Remove the pid file of a dead server whose pid is now another process's: PostgreSQL would not start.
 
-    The cluster stays guarded: PostgreSQL also looks whether any process is attached to its shared memory.
+    This is safe: PostgreSQL also checks whether a process is attached to the cluster's shared memory.
     """
     try:
         pid = int((data / "postmaster.pid").read_text(encoding="utf-8").splitlines()[0])
     except (FileNotFoundError, IndexError, ValueError):
         return
-    # One that has ended but that nobody waited for also counts as there: some containers have no init.
+    # A zombie also exists for psutil: some containers have no init to reap it.
     if psutil.pid_exists(pid) and not _serves(pid, data):
         (data / "postmaster.pid").unlink(missing_ok=True)

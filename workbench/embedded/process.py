@@ -1,4 +1,4 @@
-"""A process that outlives its starter: in a session of its own, found again, stopped with patience."""
+"""Processes that outlive their starter: start in their own session, find again by pid file, stop."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from workbench.home.folders import private_folder
 __all__ = ["MARK", "ManagedProcess", "is_alive", "living_in", "marked", "stop_process", "wait_until"]
 
 MARK = "WORKBENCH_STACK"
-"""The environment variable by which processes of one home are known; it holds the home."""
+"""The environment variable that marks the processes of a home; its value is the home's path."""
 
-# Never ended as somebody's descendant: a server that a flow run had to start serves the others, too.
+# Not ended as descendants: a server started by a flow run is used by other processes too.
 _SERVERS = {"postgres", "valkey-server"}
 _LOG_LIMIT = 10 * 1024 * 1024
 
@@ -31,8 +31,8 @@ _LOG_LIMIT = 10 * 1024 * 1024
 class ManagedProcess:
     """One named process of a home, with a pid file and a log.
 
-    The pid file holds the pid, when the process started and its name, so that a pid which the system
-    gave to another process since is never mistaken for ours.
+    The pid file has the pid, the process's start time and its name, so that a pid that was reused by another
+    process is never mistaken for ours.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class ManagedProcess:
         self._log_start = 0
 
     def pid(self) -> int | None:
-        """The pid of our living process, or None."""
+        """The pid of our running process, or None."""
         try:
             record = json.loads(self.pid_file.read_text(encoding="utf-8"))
             pid = int(record["pid"])
@@ -66,18 +66,18 @@ class ManagedProcess:
         folder: Path,
         account: Account | None = None,
     ) -> int:
-        """Start the process, detached from us and our terminal, and write its pid file.
+        """Start the process, detached from this process and its terminal, and write its pid file.
 
         Parameters
         ----------
         command : sequence of str or Path
             The program and its arguments.
         environment : mapping
-            Its whole environment.
+            Its complete environment.
         folder : Path
             Its working folder.
         account : Account, optional
-            The account it runs as; ours by default.
+            The account that it runs as. Default: ours.
 
         Returns
         -------
@@ -87,7 +87,7 @@ class ManagedProcess:
         Raises
         ------
         ServerError
-            The program cannot be started at all.
+            The program cannot be started.
         """
         for folder_needed in (self.pid_file.parent, self.log_file.parent):
             private_folder(folder_needed)
@@ -102,7 +102,7 @@ class ManagedProcess:
                     stderr=subprocess.STDOUT,
                     cwd=folder,
                     env=dict(environment),
-                    # A Ctrl-C or a closed terminal is for the starter alone.
+                    # Ctrl-C or closing the terminal must only reach the starter.
                     start_new_session=True,
                     user=account.uid if account else None,
                     group=account.gid if account else None,
@@ -112,12 +112,12 @@ class ManagedProcess:
                 raise ServerError(
                     f"{self.name} cannot be started: {command[0]}: {error.strerror}."
                 ) from error
-        # It is meant to outlive this object: without this, Popen warns that it still runs.
+        # It outlives this object; without this, Popen would warn that it still runs.
         child.returncode = 0
         try:
             self.adopt(child.pid)
         except OSError as error:
-            # Nobody would find it again: a full disk must not leave two of it.
+            # Without a pid file it could not be found, and would be started a second time.
             stop_process(child.pid, patience=1.0)
             raise ServerError(
                 f"{self.name} cannot be started: {self.pid_file} cannot be written ({error.strerror})."
@@ -125,7 +125,7 @@ class ManagedProcess:
         return child.pid
 
     def adopt(self, pid: int) -> None:
-        """Take that living process as ours: write the pid file for it."""
+        """Write the pid file for an existing process."""
         identity = _identity(pid)
         if identity is not None:
             record = {"pid": pid, "started": identity[0], "command": identity[1]}
@@ -133,14 +133,14 @@ class ManagedProcess:
             replace_file(self.pid_file, json.dumps(record) + "\n")
 
     def stop(self, *, patience: float = 20.0, family: bool = True) -> bool:
-        """Stop our process; True if it was running.
+        """Stop our process; returns True if it was running.
 
         Parameters
         ----------
         patience : float
             Seconds between SIGTERM and SIGKILL.
         family : bool
-            Whether what it started ends with it.
+            Whether its descendants are stopped too.
         """
         pid = self.pid()
         if pid is not None:
@@ -149,11 +149,11 @@ class ManagedProcess:
         return pid is not None
 
     def last_words(self, lines: int = 3) -> str:
-        """The last non-empty lines that were logged since the last `start`, joined by " / "."""
-        return " / ".join(self.new_log().strip().splitlines()[-lines:]) or "it logged nothing"
+        """The last non-empty lines logged since the last `start`, joined by " / "."""
+        return " / ".join(self.new_log().strip().splitlines()[-lines:]) or "nothing in its log"
 
     def new_log(self) -> str:
-        """What was logged since the last `start` of this object (at most the last 64 KB)."""
+        """The log since the last `start` of this object (at most the last 64 KB)."""
         try:
             with open(self.log_file, "rb") as log:
                 end = log.seek(0, os.SEEK_END)
@@ -164,7 +164,7 @@ class ManagedProcess:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process with that pid runs; one that ended but was not waited for does not."""
+    """Whether a process with that pid runs; a zombie does not."""
     try:
         return _runs(psutil.Process(pid))
     except psutil.NoSuchProcess:
@@ -174,23 +174,23 @@ def is_alive(pid: int) -> bool:
 def stop_process(
     pid: int, *, first: signal.Signals = signal.SIGTERM, patience: float = 20.0, family: bool = True
 ) -> None:
-    """Ask a process to end, wait, kill it when patience ends, and end what it leaves behind.
+    """Signal a process to end, wait, kill it after the timeout, and end its descendants.
 
     Parameters
     ----------
     pid : int
-        One that does not exist is fine.
+        If it does not exist, nothing is done.
     first : signal.Signals
-        The signal that asks it to end.
+        The first signal.
     patience : float
         Seconds to wait before SIGKILL.
     family : bool
-        Whether its descendants end with it, all but PostgreSQL and Valkey.
+        Whether its descendants are ended too, except PostgreSQL and Valkey.
 
     Raises
     ------
     ServerError
-        The process belongs to somebody else, or does not even end by SIGKILL.
+        The process belongs to another account, or does not end even by SIGKILL.
     """
     try:
         process = psutil.Process(pid)
@@ -199,7 +199,7 @@ def stop_process(
         wait_until(lambda: not _runs(process), patience)
         for signal_number in (signal.SIGTERM, signal.SIGKILL):
             for member in filter(_runs, members):
-                # Whoever did not go by its own signal gets no second polite one.
+                # The process itself already had its first signal, so it is killed.
                 _send(member, signal.SIGKILL if member is process else signal_number)
             if wait_until(lambda: not any(map(_runs, members)), 5.0):
                 return
@@ -210,11 +210,11 @@ def stop_process(
             f"Process {pid} belongs to another account and cannot be stopped from this one; "
             "use the account that started it."
         ) from error
-    raise ServerError(f"Process {pid} does not end, not even by SIGKILL; is its disk hanging?")
+    raise ServerError(f"Process {pid} does not end even by SIGKILL; is its disk hanging?")
 
 
 def marked(home: Path) -> Iterator[psutil.Process]:
-    """The living processes that carry the mark of that home, but for us and those that we descend from."""
+    """The running processes with the mark of that home, without this process and its ancestors."""
     ours = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     for process in psutil.process_iter():
         try:
@@ -225,16 +225,16 @@ def marked(home: Path) -> Iterator[psutil.Process]:
 
 
 def living_in(folder: Path) -> Iterator[psutil.Process]:
-    """The living servers whose data are below that folder, also where it was deleted since.
+    """The running servers whose data are below that folder, also if it was deleted since.
 
-    PostgreSQL is known by its command line, Valkey and Redis by the folder that they work in. In a container,
-    the same path is another folder: servers that see other file systems than we do are not among them.
+    PostgreSQL is recognised by its command line, Valkey and Redis by their working folder. In a container the
+    same path is another folder, so servers in another mount namespace are not included.
     """
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             name = process.name()
             if name == "postgres":
-                # Its children write what they do where their command line was, and have no such words.
+                # Its children overwrite their command line with their status, so they do not match.
                 words = process.cmdline()
                 at = words[words.index("-D") + 1] if "-D" in words[:-1] else ""
             elif name in {"valkey-server", "redis-server"}:
@@ -246,7 +246,7 @@ def living_in(folder: Path) -> Iterator[psutil.Process]:
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, *, every: float = 0.05) -> bool:
-    """Ask again and again until `condition()` is true; False if that took more than `seconds`."""
+    """Poll until `condition()` is true; returns False after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() >= deadline:
@@ -256,7 +256,7 @@ def wait_until(condition: Callable[[], bool], seconds: float, *, every: float = 
 
 
 def _identity(pid: int) -> tuple[str, str] | None:
-    """When the process started and what it is called; None if there is none."""
+    """The start time and the name of a process; None if there is none."""
     try:
         process = psutil.Process(pid)
         return _started(process), process.name()
@@ -265,8 +265,7 @@ def _identity(pid: int) -> tuple[str, str] | None:
 
 
 def _started(process: psutil.Process) -> str:
-    # Linux tells it in ticks since boot, which no change of the clock moves; together with the boot's
-    # id nothing else ever has it.
+    # On Linux in ticks since boot, which do not depend on the clock; unique with the boot id and the pid.
     try:
         stat = Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8", errors="replace")
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
@@ -276,7 +275,7 @@ def _started(process: psutil.Process) -> str:
 
 
 def _sees_our_files(process: psutil.Process) -> bool:
-    """Whether a path means the same to that process as to us; where the system cannot tell, it does."""
+    """Whether the process is in our mount namespace; True if that cannot be determined."""
     try:
         return os.path.samestat(os.stat(f"/proc/{process.pid}/ns/mnt"), os.stat("/proc/self/ns/mnt"))
     except FileNotFoundError:
@@ -291,7 +290,7 @@ def _runs(process: psutil.Process) -> bool:
     except psutil.NoSuchProcess:
         return False
     if ended:
-        # If it was our child, take leave of it; else its own parent does.
+        # If it was our child, reap it; else its parent does.
         with contextlib.suppress(OSError):
             os.waitpid(process.pid, os.WNOHANG)
     return not ended

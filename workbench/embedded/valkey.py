@@ -1,4 +1,4 @@
-"""The embedded Valkey (it speaks Redis) of a home: started when needed, adopted, stopped when asked."""
+"""The embedded Valkey (compatible with Redis) of a home: starts it, finds a running one, stops it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from workbench.settings import Settings
 __all__ = ["EmbeddedValkey", "RunningValkey"]
 
 _TRIES = 5
-# A large append-only file is read before the first answer.
+# Long, because a large append-only file is read before the server answers.
 _START_PATIENCE = 300.0
 _STOP_PATIENCE = 60.0
 
@@ -57,11 +57,11 @@ class EmbeddedValkey:
 
     @property
     def log_file(self) -> Path:
-        """Where the server logs."""
+        """The server's log file."""
         return self._process.log_file
 
     def running(self) -> RunningValkey | None:
-        """The server if it runs and takes our password, whoever started it; costs about a millisecond."""
+        """The server if it runs and accepts our password; takes about a millisecond."""
         port, password = self._port.read(), self._secrets.peek("valkey")
         if port is None or password is None:
             return None
@@ -80,7 +80,7 @@ class EmbeddedValkey:
         return Secret(f"redis://:{self._secrets.get('valkey')}@{LOOPBACK}:{port}/0")
 
     def ensure(self, progress: Callable[[str], None] | None = None) -> str:
-        """Have the server run; start it if it does not.
+        """Start the server if it does not run.
 
         Returns
         -------
@@ -90,7 +90,7 @@ class EmbeddedValkey:
         Raises
         ------
         ServerError
-            It cannot be started; the message says why and what to do.
+            It cannot be started; the message has the cause and advice.
         """
         found = self.running()
         if found is None or not found.ready:
@@ -99,9 +99,9 @@ class EmbeddedValkey:
         return self.url(found.port)
 
     def stop(self) -> bool:
-        """Stop the server, its data written; True if it was running."""
+        """Stop the server after it has written its data; returns True if it was running."""
         if not self._home.is_dir():
-            # Nothing is made where there is no home, not even a lock.
+            # Without a home nothing is created, not even a lock.
             strays = [process.pid for process in living_in(self.data)]
             for pid in strays:
                 stop_process(pid, patience=_STOP_PATIENCE)
@@ -117,8 +117,8 @@ class EmbeddedValkey:
         found = self.running()
         if found is None:
             for pid in self._pids():
-                # Ours, but deaf: another port or password than we know, or hanging. Two servers on one
-                # append-only file would ruin it.
+                # Ours, but it does not answer: its port or password differs, or it hangs. It is stopped,
+                # since two servers would corrupt the append-only file.
                 stop_process(pid, patience=_STOP_PATIENCE)
             progress("Starting Valkey")
             return self._launch()
@@ -152,7 +152,7 @@ class EmbeddedValkey:
         return found
 
     def _text(self, port: int) -> str:
-        # The password stands in this file of mode 0600 only: a command line can be read by everybody.
+        # The password is only in this file of mode 0600: everybody can read a command line.
         return "\n".join(
             [
                 f"bind {LOOPBACK}",
@@ -169,7 +169,7 @@ class EmbeddedValkey:
         )
 
     def _pids(self) -> Iterator[int]:
-        """Every Valkey of this home, also one whose pid file was lost: its working folder tells."""
+        """Every Valkey of this home, also without a pid file, found by its working folder."""
         known = self._process.pid()
         if known is not None:
             yield known
@@ -177,7 +177,7 @@ class EmbeddedValkey:
 
 
 def _info(port: int, password: str) -> dict[str, str] | None:
-    """The answers of INFO on that port; None where nobody answers, or not to our password."""
+    """The reply to INFO on that port; None if there is no server, or it refuses our password."""
     try:
         with socket.create_connection((LOOPBACK, port), timeout=2.0) as connection:
             connection.sendall(f"AUTH {password}\r\nINFO server persistence\r\nQUIT\r\n".encode())

@@ -1,4 +1,4 @@
-"""Events: what was written or has run, told to whoever listens, and only if it was committed."""
+"""Events about writes and runs, published after their transaction was committed."""
 
 from workbench.events.bus import DataSyncEventBus
 from workbench.events.event import Event

@@ -1,4 +1,4 @@
-"""DataSyncEventBus: publish events through the outbox, and listen to what the relay brought to Redis."""
+"""DataSyncEventBus: publishes events through the outbox, and reads them from Redis."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ __all__ = ["DataSyncEventBus"]
 class DataSyncEventBus(Face):
     """Publishes and reads events.
 
-    Publishing writes a row of the outbox and needs no Redis; the relay moves it to the stream
-    `data_sync:events` and the channel `data_sync:{type}`, at least once, in order per key. The channel is a
-    hint for whoever listens right now; the stream keeps the last 100,000 events for whoever comes later.
+    Publishing writes a row of the outbox and does not need Redis; the relay moves it to the stream
+    `data_sync:events` and the channel `data_sync:{type}`, at least once, in order per key. The channel is for
+    current subscribers; the stream keeps the last 100,000 events for later readers.
 
     Parameters
     ----------
     pool : ServiceConnectionPool
-        For events that are published on their own, outside of any write.
+        For events that are published without a connection of the caller.
     redis_url : Callable[[], str]
-        Asked once, at the first read.
+        Returns the URL; called once, at the first read.
     """
 
     _inside = frozenset({"close"})
@@ -52,29 +52,29 @@ class DataSyncEventBus(Face):
         key: str = "",
         connection: sa.Connection | None = None,
     ) -> None:
-        """Write an event down, to be told to everyone once the transaction is committed.
+        """Add an event to the outbox; it is delivered after the transaction is committed.
 
         Parameters
         ----------
         event_type : str
             "market_data.written"
         service : str
-            Who says so: "research". The name of one of the seven services, as "data_ingestion", only
-            together with a `connection` of that service's own.
+            The sender, as "research". The name of one of the seven services, as "data_ingestion", requires a
+            `connection` of that service.
         data : mapping
-            JSON facts.
+            The event's data, JSON.
         key : str
-            What it is about; events of one key arrive in order.
+            The subject; events with the same key arrive in order.
         connection : Connection, optional
-            The transaction it belongs to. Without one it gets a transaction of its own.
+            The transaction that the event belongs to. Default: a transaction of its own.
 
         Raises
         ------
         EventError
-            A type that is not lower-case words joined by dots, or data that is not JSON, is nested deeper
-            than 100 levels or larger than a million bytes.
+            The type is not lower-case words joined by dots; or the data is not JSON, nested deeper than 100
+            levels or larger than a million bytes.
         PermissionRefused
-            The event is in the name of a service, and the transaction is not that service's.
+            `service` is one of the seven services, and the transaction is not that service's.
         """
         check_type(event_type)
         refuse_undeliverable(event_type, data)
@@ -90,7 +90,7 @@ class DataSyncEventBus(Face):
         return [read_entry(*entry) for entry in reversed(entries)]
 
     def counts(self) -> dict[str, int]:
-        """How many events of each type stand in the stream."""
+        """How many events of each type are in the stream."""
         totals: dict[str, int] = {}
         position = "-"
         while True:
@@ -104,44 +104,44 @@ class DataSyncEventBus(Face):
                 return dict(sorted(totals.items()))
 
     def follow(self, event_type: str | None = None, *, after: str = "$") -> Iterator[Event]:
-        """Events as they arrive, for ever; those of one type, or all. Stop by leaving the loop.
+        """Yield events as they arrive, without end; those of one type, or all. Stop by leaving the loop.
 
-        A Redis that restarts is waited for. What it has lost, or its stream holds no longer, is read from
-        the outbox, which keeps 30 days: nothing is skipped, and no event comes twice from one `follow`.
+        If Redis restarts, this waits for it. Events that Redis has lost or trimmed are read from the outbox,
+        which keeps 30 days: nothing is skipped, and one `follow` never yields an event twice.
 
         Parameters
         ----------
         event_type : str, optional
         after : str
-            Where to start: "$" for only new events, "0" for all that the stream holds, or the `position`
-            of the last event that was seen, also by another process. Events of the last seconds before a
-            position may come once more, where Redis has lost its stream since: drop an `event_id` you know.
+            Where to start: "$" for only new events, "0" for all in the stream, or the `position` of the last
+            event seen, also by another process. If Redis has lost its stream since, events of the seconds
+            before that position may come again: ignore an `event_id` that you have seen.
 
         Raises
         ------
         EventError
             `after` is none of these.
         ServerUnreachable
-            Redis does not answer at the start; later it is waited for.
+            Redis does not answer at the start; later this waits for it.
         """
         for event in Following(self._pool, self._ask, self.close, after):
             if event_type is None or event.type == event_type:
                 yield event
 
     def put_aside(self) -> list[PutAside]:
-        """Events that Redis or Prefect refused again and again, and that are not tried any more."""
+        """List events that Redis or Prefect refused several times and that are no longer delivered."""
         with self._pool.begin("looking for events that were put aside") as connection:
             return outbox.those_put_aside(connection)
 
     def retry(self, *event_ids: int) -> int:
-        """Have events that were put aside tried again, all or those named; return how many."""
+        """Deliver events that were put aside again, all or the given ones; return how many."""
         with self._pool.begin("putting events back") as connection:
             return outbox.put_back(connection, event_ids or None)
 
     def subscribe(self, *event_types: str) -> redis.client.PubSub:
-        """A redis-py subscription to the channels of those types, for callers that speak Redis themselves."""
+        """A redis-py subscription to the channels of those types, for direct use of Redis."""
         if not event_types:
-            raise EventError("name at least one event type to subscribe to, such as 'market_data.written'")
+            raise EventError("give at least one event type to subscribe to, such as 'market_data.written'")
         subscription: redis.client.PubSub = self._redis.pubsub(  # type: ignore[no-untyped-call]
             ignore_subscribe_messages=True
         )
@@ -158,7 +158,7 @@ class DataSyncEventBus(Face):
     def _redis(self) -> redis.Redis:
         import redis
 
-        # No time limit on reads: `follow` blocks on purpose; a server that is gone closes the socket.
+        # No timeout on reads: `follow` blocks on purpose, and a server that ends closes the socket.
         return redis.Redis.from_url(self._redis_url(), decode_responses=True, socket_connect_timeout=5)
 
     def _ask(self, question: Callable[[Any], Any]) -> Any:

@@ -1,4 +1,4 @@
-"""What an event is, and the names of the channels and the stream it travels on."""
+"""The event record, and the names of the stream and the channels."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from workbench.errors import EventError
 __all__ = ["PUT_ASIDE", "STREAM", "Event", "channel", "check_type", "refuse_undeliverable"]
 
 STREAM = "data_sync:events"
-"""The stream that every event is added to, oldest first; channels are named after the type."""
+"""The stream of all events, oldest first; channels are named after the type."""
 
 PUT_ASIDE = "event.put_aside"
-"""The type of the event that tells of another one, which somebody who should be told refuses."""
+"""The type of the event that reports another event that a sink refuses."""
 
-# Prefect takes some 200 levels and 1.5 MB.
+# Below Prefect's limits, some 200 levels and 1.5 MB.
 _MOST_LEVELS, _MOST_BYTES = 100, 1_000_000
 _LONGEST_TYPE = 200
 _TYPE = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
@@ -35,16 +35,16 @@ class Event:
     type : str
         `<what>.<happened>`: "market_data.written", "notebook_run.completed".
     service : str
-        Who says so: "data_ingestion".
+        The sender: "data_ingestion".
     data : mapping
-        The facts, JSON.
+        The event's data, JSON.
     timestamp : datetime
-        When it was written down, UTC.
+        When it was added to the outbox, UTC.
     event_id : int
-        Its number in the outbox. Delivery is at least once: listeners drop numbers they have seen.
+        Its number in the outbox. Delivery is at least once: ignore numbers that you have seen.
     position : str or None
-        Where it was read: what `follow(after=…)` goes on from, also in another process, and also when
-        Redis has lost its stream since. None where it was not read by `recent` or `follow`.
+        Where it was read, for `follow(after=…)`, also in another process, and even if Redis has lost its
+        stream since. None if it was not read by `recent` or `follow`.
     """
 
     type: str
@@ -76,7 +76,7 @@ class Event:
 
     @classmethod
     def from_json(cls, text: str | bytes, position: str | None = None) -> Event:
-        """The event that `to_json` wrote, read at that position."""
+        """The event from the JSON of `to_json`, with that position."""
         try:
             facts = json.loads(text)
             return cls(
@@ -97,7 +97,7 @@ def channel(event_type: str) -> str:
 
 
 def check_type(event_type: str) -> str:
-    """The type itself, or an EventError where it is not lower-case words joined by dots."""
+    """Return the type; raises EventError if it is not lower-case words joined by dots."""
     if not _TYPE.fullmatch(event_type):
         raise EventError(
             f"{event_type!r} cannot be an event's type; use lower-case words joined by dots, "
@@ -112,29 +112,29 @@ def check_type(event_type: str) -> str:
 
 
 def refuse_undeliverable(event_type: str, data: Mapping[str, Any]) -> None:
-    """Raise an EventError where the data is JSON, but nested too deeply or too large to be passed on."""
+    """Raise EventError if the data is nested too deeply or too large to be delivered."""
     level: Iterable[Any] = [data]
     for _ in range(_MOST_LEVELS):
         inner = (
             item for value in level for item in _items(value) if isinstance(item, Mapping | list | tuple)
         )
-        # One that stands there twice is looked at once.
+        # An object that occurs twice is checked once.
         level = list({id(item): item for item in inner}.values())
         if not level:
             break
     else:
         raise EventError(
-            f"the data of {event_type} is nested deeper than {_MOST_LEVELS} levels, which not everyone who "
-            "is told of it can read; flatten it, or store it and publish where it is"
+            f"the data of {event_type} is nested deeper than {_MOST_LEVELS} levels, which not every receiver "
+            "supports; flatten it, or store it and publish its location"
         )
     try:
         size = len(json.dumps(data))
     except (TypeError, ValueError):
-        return  # not JSON at all, which the outbox says better
+        return  # not JSON: the outbox raises a better error
     if size > _MOST_BYTES:
         raise EventError(
-            f"the data of {event_type} has {size:,} bytes; an event carries at most {_MOST_BYTES:,}: "
-            "store it and publish where it is"
+            f"the data of {event_type} has {size:,} bytes; an event may have at most {_MOST_BYTES:,}: "
+            "store it and publish its location"
         )
 
 

@@ -1,8 +1,8 @@
-"""Following the stream without a gap: across restarts of Redis, across processes, behind what was trimmed.
+"""Reads the stream without gaps: across restarts of Redis, across processes, and after trimming.
 
-The stream is where events are read; the outbox is what there is. A position names an entry of the stream and
-its event. As long as the entry is there, what comes after it is all there is; where it is gone, whatever was
-published since comes from the outbox.
+Events are read from the stream; the outbox is the complete record. A position is an entry of the stream and
+its event. While that entry exists, the entries after it are complete; if it is gone, the events published
+since are read from the outbox.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from workbench.tables.workbench import events
 __all__ = ["Following", "read_entry"]
 
 _START = "0-0"
-# Between an event's delivery and the note of it in the outbox; both clocks are PostgreSQL's.
+# Maximum time between an event's delivery and its mark in the outbox; both clocks are PostgreSQL's.
 _MARGIN_SECONDS = 5
 _AT_ONCE = 1000
-# More than the stream holds: of what was read from the outbox, it can repeat no more than that.
+# More than the stream's length: it cannot repeat more of the events that were read from the outbox.
 _REMEMBERED = 200_000
 _WAIT_SECONDS = 1.0
 _POSITION = re.compile(r"(\d+-\d+)(?::(\d+))?")
@@ -39,24 +39,24 @@ logger = logging.getLogger(__name__)
 
 
 def read_entry(entry_id: str, fields: dict[str, str]) -> Event:
-    """The event of one entry of the stream, with its position."""
+    """The event of a stream entry, with its position."""
     event = Event.from_json(fields["event"])
     return replace(event, position=f"{entry_id}:{event.event_id}")
 
 
 class Following:
-    """The events behind a position, one after the other, for ever.
+    """Iterates over the events after a position, without end.
 
     Parameters
     ----------
     pool : ServiceConnectionPool
         Reads the outbox.
     ask : callable
-        Asks Redis; raises ServerUnreachable.
+        Runs a command on Redis; raises ServerUnreachable.
     reconnect : callable
-        Called after a failure: the server may be back elsewhere.
+        Called after a failure: the server may have another port.
     after : str
-        As `DataSyncEventBus.follow` takes it.
+        As for `DataSyncEventBus.follow`.
     """
 
     def __init__(
@@ -69,10 +69,10 @@ class Following:
         self._pool = pool
         self._ask = ask
         self._reconnect = reconnect
-        # Of the last entry that was read: its id, and the number of its event.
+        # The id of the last entry read, and the number of its event.
         self._entry = _START
         self._event_id: int | None = None
-        # Whether events may be lost of which the stream cannot tell.
+        # Whether the stream may lack events without a sign of it.
         self._gap = False
         self._seen: set[int] = set()
         self._order: deque[int] = deque()
@@ -82,7 +82,7 @@ class Following:
             position = _POSITION.fullmatch(after)
             if position is None:
                 raise EventError(
-                    f"after={after!r} is no position of an event; use '$' for new ones only, '0' for all, "
+                    f"after={after!r} is not an event's position; use '$' for new ones only, '0' for all, "
                     "or the `position` of an event"
                 )
             self._entry = position[1]
@@ -103,7 +103,7 @@ class Following:
                 failing = False
             except ServerError as error:
                 if not failing:
-                    logger.warning("following events: %s; waiting for it", error)
+                    logger.warning("following events: %s; waiting", error)
                 failing = True
                 self._gap = self._gap or (self._entry == _START and self._event_id is not None)
                 time.sleep(_WAIT_SECONDS)
@@ -134,14 +134,14 @@ class Following:
                 try:
                     event = read_entry(entry_id, fields)
                 except EventError as error:
-                    logger.warning("entry %s of the stream is left out: %s", entry_id, error)
+                    logger.warning("entry %s of the stream is skipped: %s", entry_id, error)
                     continue
                 self._event_id = event.event_id
                 if self._is_new(event.event_id):
                     yield event
 
     def _from_outbox(self) -> Iterator[Event]:
-        """What was published since our last event; then the stream goes on from the last entry before it."""
+        """Yield the events published since the last one read, then resume after the last entry before it."""
         since, entry = self._since(), self._entry
         before = self._ask(lambda client: client.xrevrange(STREAM, max=entry, count=1))
         last: tuple[datetime, int] | None = None
@@ -163,7 +163,7 @@ class Following:
         self._entry = before[0][0] if before else _START
 
     def _since(self) -> sa.ColumnElement[bool]:
-        """Which rows of the outbox were published after our last event, or shortly before."""
+        """The condition for rows published after the last event read, or shortly before."""
         published = events.c.published_at
         if self._event_id is None:
             start: Any = sa.func.to_timestamp(int(self._entry.partition("-")[0]) / 1000)
@@ -173,12 +173,12 @@ class Following:
                 sa.select(known.c.published_at).where(known.c.event_id == self._event_id).scalar_subquery()
             )
         margin = sa.func.make_interval(0, 0, 0, 0, 0, 0, _MARGIN_SECONDS)
-        # Where the event is no longer in the outbox, all that is there came later.
+        # If the event is no longer in the outbox, all remaining rows are later.
         start = sa.func.coalesce(start - margin, sa.text("'-infinity'::timestamptz"))
         return sa.and_(published.is_not(None), published >= start)
 
     def _is_new(self, event_id: int) -> bool:
-        """Whether that event was not seen yet; from now on it was."""
+        """Whether that event was not seen yet; marks it as seen."""
         if event_id in self._seen:
             return False
         self._seen.add(event_id)
@@ -192,5 +192,5 @@ def _readable(row: outbox.Row) -> Event | None:
     try:
         return row.event(f"{_START}:{row.event_id}")
     except (ValueError, RecursionError) as error:
-        logger.warning("event %s is left out: it cannot be read: %s", row.event_id, error)
+        logger.warning("event %s is skipped: it cannot be read: %s", row.event_id, error)
         return None

@@ -1,4 +1,4 @@
-"""The outbox: events as rows of the transaction that they tell of, until the relay has passed them on."""
+"""The outbox: events stored in the transaction that they report, until the relay has delivered them."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ __all__ = [
 ]
 
 SINKS: Mapping[str, sa.Column[Any]] = {"redis": events.c.published_at, "prefect": events.c.prefect_at}
-"""Who is told of every event, each with the column that says since when."""
+"""Name of each sink to the column with the time of delivery to it."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the outbox, whose data nobody has looked at yet.
+    """A row of the outbox, with its data not yet parsed.
 
     Attributes
     ----------
     event_id : int
     type, service, key : str
     data : str
-        JSON, as text: what cannot be read must not keep others from being read.
+        JSON, as text: unreadable data must not prevent reading other rows.
     created_at : datetime
         UTC.
     """
@@ -65,7 +65,7 @@ class Row:
 
 @dataclass(frozen=True)
 class PutAside:
-    """An event that somebody who should be told refuses, again and again.
+    """An event that a sink has refused several times.
 
     Attributes
     ----------
@@ -73,9 +73,9 @@ class PutAside:
     type, service : str
         The event's.
     sink : str
-        Who refuses it: "redis" or "prefect".
+        The sink that refuses it: "redis" or "prefect".
     reason : str
-        What was said last.
+        The last error.
     tries : int
     since : datetime
         When it was put aside, UTC.
@@ -101,16 +101,16 @@ _ROW = (
 
 
 def rows() -> sa.Select[Any]:
-    """A query whose rows become `Row`s."""
+    """A query for `Row`s."""
     return sa.select(*_ROW)
 
 
 def add(
     connection: sa.Connection, event_type: str, service: str, data: Mapping[str, Any], *, key: str = ""
 ) -> None:
-    """Write an event down in the caller's transaction; rolled back, it never happened.
+    """Add an event in the caller's transaction; a rollback removes it.
 
-    `key` names what the event is about; events of one key are passed on in the order of their commits.
+    `key` is the event's subject; events with the same key are delivered in the order of their commits.
     """
     check_type(event_type)
     try:
@@ -130,21 +130,21 @@ def pass_on(
     without: Collection[int] = (),
     without_keys: Collection[str] = (),
 ) -> int:
-    """Deliver the oldest events that `marker` does not mark yet, then mark them; return how many.
+    """Deliver the oldest events that are not marked in `marker` yet, then mark them; return how many.
 
-    Marked only after delivery: a relay that dies in between delivers them again.
+    They are marked after delivery, so a relay that dies in between delivers them again.
 
     Parameters
     ----------
     connection : Connection
     marker : Column
     deliver : callable
-        Given rows, oldest first; returns the ids of those that are to stay unmarked.
+        Takes rows, oldest first; returns the ids of those that must stay unmarked.
     most : int
     only : int, optional
-        The one event that is meant.
+        Deliver only this event.
     without, without_keys : collection
-        The ids of events, and keys of events, that must wait.
+        Ids and keys of events to skip.
     """
     wanted: list[sa.ColumnElement[bool]] = [marker.is_(None)]
     if only is not None:
@@ -164,10 +164,10 @@ def pass_on(
 
 
 def put_aside(connection: sa.Connection, row: Row, sink: str, reason: str, tries: int) -> None:
-    """Count an event as told to that sink, which refuses it, and tell everyone of that by another event."""
+    """Mark an event as delivered to the sink that refuses it, and add an event that reports this."""
     _mark(connection, SINKS[sink], [row.event_id])
     if row.type == PUT_ASIDE:
-        return  # or there would be no end to it
+        return  # to avoid an endless chain
     facts = {
         "event_id": row.event_id,
         "type": row.type,
@@ -197,7 +197,7 @@ def those_put_aside(connection: sa.Connection) -> list[PutAside]:
 
 
 def put_back(connection: sa.Connection, event_ids: Collection[int] | None) -> int:
-    """Have events that were put aside tried again, all or these; return how many."""
+    """Unmark events that were put aside, all or these, so that they are delivered again; return how many."""
     query = _put_aside()
     if event_ids is not None:
         query = query.where(events.c.data["event_id"].as_integer().in_(event_ids))
@@ -216,9 +216,9 @@ def put_back(connection: sa.Connection, event_ids: Collection[int] | None) -> in
 
 
 def delete_old(connection: sa.Connection, *, days: int) -> int:
-    """Delete events that Redis has had for more than `days` days; return how many.
+    """Delete events delivered to Redis more than `days` days ago; return how many.
 
-    Prefect is not waited for: there may be none, and what it missed for so long is no news.
+    Delivery to Prefect is not required: there may be no Prefect server, or the events are outdated.
     """
     long_ago = sa.func.now() - sa.func.make_interval(0, 0, 0, days)
     result = connection.execute(events.delete().where(events.c.published_at < long_ago))
@@ -236,6 +236,6 @@ def _mark(connection: sa.Connection, marker: sa.Column[Any], event_ids: Sequence
         connection.execute(
             events.update()
             .where(events.c.event_id.in_(event_ids))
-            # One moment for all of them: whoever reads in the order of these moments keeps theirs.
+            # The same time for all of them, so that sorting by it and the id keeps their order.
             .values({marker: sa.func.statement_timestamp()})
         )

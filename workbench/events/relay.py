@@ -1,6 +1,6 @@
-"""The relay: moves events from the outbox to Redis and to Prefect, until it is told to end.
+"""The relay: moves events from the outbox to Redis and to Prefect, until it is stopped.
 
-One relay works at a time (an advisory lock); further ones wait in its shadow and take over when it ends.
+One relay works at a time (an advisory lock); others wait and take over when it ends.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _BATCH = 500
 _KEEP_DAYS = 30
 _IDLE_SECONDS = 1.0
 _RETRY_SECONDS = 2.0
-# An event that is refused is tried so often, with pauses that double.
+# Attempts for a refused event, with pauses that double.
 _TRIES = 5
 _PAUSE_SECONDS = 1.0
 
@@ -37,7 +37,7 @@ logger = logging.getLogger("workbench.relay")
 
 @dataclass
 class _Refused:
-    """An event that a sink refuses, until it is taken or put aside."""
+    """An event that a sink refuses, until it is accepted or put aside."""
 
     key: str
     tries: int = 0
@@ -45,11 +45,11 @@ class _Refused:
 
 
 class Relay:
-    """Passes the outbox on to its sinks, each at its own pace: one that is down holds up no other.
+    """Delivers the outbox to its sinks, independently: one that is down does not delay the others.
 
-    An event that a sink refuses, though it takes others, is tried again with pauses that grow, and then put
-    aside. Until then it holds up the events of its key, whose order is promised, and no others; an event
-    without a key holds up none.
+    An event that a sink refuses, although it accepts others, is retried with growing pauses, and then put
+    aside. Until then it delays the events with its key, which must stay in order, and no others; an event
+    without a key delays none.
     """
 
     def __init__(self, url: sa.URL, sinks: Sequence[Sink]) -> None:
@@ -61,7 +61,7 @@ class Relay:
         self._refused: list[dict[int, _Refused]] = [{} for _ in sinks]
 
     def stop(self) -> None:
-        """Let `run` return after what it is doing."""
+        """Make `run` return after the current step."""
         self._stop.set()
 
     def close(self) -> None:
@@ -71,11 +71,11 @@ class Relay:
             sink.close()
 
     def run(self, ready: Callable[[], None] | None = None) -> None:
-        """Pass events on until `stop`; a database that is away is waited for."""
+        """Deliver events until `stop`; waits for a database that does not answer."""
         while not self._stop.is_set():
             try:
                 with psycopg.connect(self._url, autocommit=True, connect_timeout=10) as listener:
-                    if self._become_the_one(listener):
+                    if self._become_leader(listener):
                         if ready is not None:
                             ready()
                         self._work(listener)
@@ -83,14 +83,14 @@ class Relay:
                 logger.warning("waiting for PostgreSQL: %s", str(error).strip())
                 self._stop.wait(_RETRY_SECONDS)
             except Exception:
-                logger.exception("unforeseen; going on")
+                logger.exception("unexpected error; continuing")
                 self._stop.wait(_RETRY_SECONDS)
 
     def pass_on_once(self) -> int:
-        """One round over all sinks; return how many deliveries were made."""
+        """Serve all sinks once; return the number of deliveries."""
         return sum(self._serve(number) for number in range(len(self._sinks)))
 
-    def _become_the_one(self, listener: psycopg.Connection[Any]) -> bool:
+    def _become_leader(self, listener: psycopg.Connection[Any]) -> bool:
         while not self._stop.is_set():
             row = listener.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).fetchone()
             if row is not None and row[0]:
@@ -127,7 +127,7 @@ class Relay:
             return 0
 
     def _pass_on(self, sink: Sink, refused: dict[int, _Refused], **which: Any) -> int:
-        """Pass on some events, in a transaction of their own: what is done stays done."""
+        """Deliver some events in their own transaction."""
         with translated("the outbox"), self._engine.begin() as connection:
 
             def deliver(batch: Sequence[Row]) -> set[int]:
@@ -138,7 +138,7 @@ class Relay:
     def _deliver(
         self, connection: sa.Connection, sink: Sink, refused: dict[int, _Refused], batch: Sequence[Row]
     ) -> set[int]:
-        """Deliver what the sink takes; return the ids of the others, which are tried again."""
+        """Deliver the events that the sink accepts; return the ids of the others, which are retried."""
         taken, reasons = _bisected(sink, batch)
         for event_id in taken:
             refused.pop(event_id, None)
@@ -164,14 +164,14 @@ class Relay:
 
 
 def _bisected(sink: Sink, batch: Sequence[Row]) -> tuple[set[int], dict[int, str]]:
-    """The ids of those that the sink takes, and of those that it refuses, with its reasons.
+    """Deliver a batch; return the accepted ids, and the refused ids with reasons, found by bisection.
 
-    What has the key of one that is refused is not offered after it.
+    Events with the key of a refused one are not delivered after it.
 
     Raises
     ------
     ServerUnreachable
-        Nobody answers, or not even an event that cannot be refused is taken.
+        The sink does not answer, or does not even accept a probe event.
     """
     taken: set[int] = set()
     reasons: dict[int, str] = {}
@@ -185,7 +185,7 @@ def _bisected(sink: Sink, batch: Sequence[Row]) -> tuple[set[int], dict[int, str
         if reason is None:
             taken.update(row.event_id for row in rows)
         elif not reasons and not taken and not sink.is_well():
-            raise ServerUnreachable(f"{sink.name} does not take events: {reason}")
+            raise ServerUnreachable(f"{sink.name} does not accept events: {reason}")
         elif len(rows) == 1:
             reasons[rows[0].event_id] = reason
             keys |= {rows[0].key} - {""}

@@ -1,4 +1,4 @@
-"""Who is told of every event: Redis, for listeners, and Prefect, where events can trigger deployments."""
+"""The sinks of events: Redis, for listeners, and Prefect, where events can trigger deployments."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from workbench.events.outbox import Row
 __all__ = ["PrefectSink", "RedisSink", "Sink"]
 
 _STREAM_LENGTH = 100_000
-# What an HTTP server answers that is not to be had just now, or not by us: no event is to blame for it.
+# HTTP status codes of a server that is unavailable or refuses our login; not caused by an event.
 _AWAY = {401, 403, 404, 407, 408, 425, 429, 502, 503, 504}
 
 
 class Sink(Protocol):
-    """Somebody who is told of events; `name` is one of `outbox.SINKS`."""
+    """A receiver of events; `name` is one of `outbox.SINKS`."""
 
     name: str
 
     def deliver(self, batch: Sequence[Row]) -> str | None:
-        """Tell of all of the batch, in order; or say why the batch is refused, all of it or in part.
+        """Deliver the batch in order; returns the reason if all or part of it is refused, else None.
 
         Raises
         ------
         ServerUnreachable
-            Nobody answers; the events have nothing to do with it.
+            The server does not answer, which is not caused by the events.
         """
 
     def is_well(self) -> bool:
-        """Whether an event that cannot be refused is taken now."""
+        """Whether the sink accepts a probe event now."""
 
     def close(self) -> None:
         """Close the connection."""
@@ -50,7 +50,7 @@ class RedisSink:
         self._redis = redis.Redis.from_url(url, socket_timeout=10, socket_connect_timeout=5)
 
     def deliver(self, batch: Sequence[Row]) -> str | None:
-        """All of the batch, in order; why not, where one cannot be read."""
+        """Deliver the batch in order; returns the reason if an event cannot be read."""
         import redis
 
         try:
@@ -68,7 +68,7 @@ class RedisSink:
         return None
 
     def is_well(self) -> bool:
-        """It never refuses an event; what cannot be read does not depend on it."""
+        """Always True: Redis never refuses an event."""
         return True
 
     def close(self) -> None:
@@ -77,9 +77,9 @@ class RedisSink:
 
 
 class PrefectSink:
-    """Hands events to Prefect's server, where they can trigger deployments.
+    """Sends events to Prefect's server, where they can trigger deployments.
 
-    There an event is called `data_sync.<type>` and is about the resource `workbench.<service>`.
+    There the event's name is `data_sync.<type>` and its resource is `workbench.<service>`.
     """
 
     name = "prefect"
@@ -91,20 +91,20 @@ class PrefectSink:
         if auth_string:
             user, _, password = auth_string.partition(":")
             auth = httpx.BasicAuth(user, password)
-        # No connection is used twice: Prefect closes one some moments after it answered 500 on it, and what
-        # was sent meanwhile is lost, with an error that looks as if nobody were there.
+        # No connection is reused: after a status 500 Prefect closes the connection a moment later, and a
+        # request sent in between is lost, with an error as if the server were down.
         once = httpx.Limits(max_keepalive_connections=0)
         self._client = httpx.Client(base_url=api_url.rstrip("/"), auth=auth, timeout=10, limits=once)
 
     def deliver(self, batch: Sequence[Row]) -> str | None:
-        """All of the batch, in order; why not, where Prefect does not take it."""
+        """Deliver the batch in order; returns the reason if Prefect refuses it."""
         try:
             return self._post([_as_prefect_event(row.event()) for row in batch])
         except (ValueError, RecursionError) as error:
             return f"it cannot be read: {error}"
 
     def is_well(self) -> bool:
-        """Whether Prefect takes a plain event, `data_sync.relay.probe`."""
+        """Whether Prefect accepts a plain event, `data_sync.relay.probe`."""
         probe = Event("relay.probe", "relay", {}, datetime.now(UTC), 0)
         return self._post([_as_prefect_event(probe)]) is None
 
@@ -120,13 +120,13 @@ class PrefectSink:
             if reply.status_code in _AWAY:
                 reply.raise_for_status()
         except httpx.HTTPError as error:
-            raise ServerUnreachable(f"Prefect does not take events: {error}") from error
+            raise ServerUnreachable(f"Prefect does not accept events: {error}") from error
         return None if reply.is_success else f"it answers {reply.status_code}: {reply.text[:500]}"
 
 
 def _as_prefect_event(event: Event) -> dict[str, Any]:
     return {
-        # The same event always has the same id, so that a second delivery is known as one.
+        # The same event always has the same id, so that Prefect recognises a second delivery.
         "id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"workbench:{event.event_id}:{event.timestamp}")),
         "occurred": event.timestamp.isoformat(),
         "event": f"data_sync.{event.type}",

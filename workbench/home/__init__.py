@@ -1,1 +1,1 @@
-"""A home on disk: its private folders, files that are replaced whole, locks between processes, secrets."""
+"""A home on disk: private folders, atomic file writes, locks between processes, secrets."""

@@ -1,4 +1,4 @@
-"""Files that are replaced whole or not at all, so that a reader never sees half of one."""
+"""Atomic replacement of files, so that a reader never sees an incomplete one."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ __all__ = ["replace_file"]
 
 
 def replace_file(path: Path, content: str | bytes, *, mode: int = 0o644) -> None:
-    """Put `content` at `path` at once: a new file beside it, flushed to disk, then renamed.
+    """Write `content` to `path` atomically: to a new file in the same folder, flushed to disk, then renamed.
 
-    Whoever reads, now or after a power cut, sees it whole or what was there before.
+    A reader sees the complete new content or the old one, even after a power cut.
 
     Parameters
     ----------
     path : Path
         The file; its folder must exist.
     content : str or bytes
-        All that it is to hold; text as UTF-8.
+        The whole content; text as UTF-8.
     mode : int
-        The file's permissions, from its first moment on never more than these.
+        The file's permissions; it never has more than these, not even while it is written.
     """
     data = content.encode() if isinstance(content, str) else content
     fresh = path.with_name(f".{secrets.token_hex(6)}.partial")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode & 0o600)
     try:
         with os.fdopen(descriptor, "wb") as stream:
-            # Held while it is written, so that `workbench.home.temporary` sees which ones were abandoned.
+            # Locked while it is written, so that `workbench.home.temporary` can find abandoned ones.
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             stream.write(data)
             stream.flush()

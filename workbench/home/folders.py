@@ -1,4 +1,4 @@
-"""The folders of a home, which nobody but its owner may list or read."""
+"""The folders of a home, which only its owner may list or read."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from pathlib import Path
 
 __all__ = ["is_open_to_others", "make_home", "private_folder"]
 
-# What we make in a home; an earlier version made them as the umask said.
+# The folders that we create in a home; earlier versions created them with the umask's permissions.
 _OURS = ("cache", "logs", "prefect", "run", "runs", "store", "tmp", "valkey")
 
 
 def make_home(home: Path, *, entered: bool = False) -> None:
-    """Make the home where it is missing, and close to others what we made in it.
+    """Create the home if it is missing, and remove others' permissions from our folders in it.
 
-    A folder that is there already keeps its own permissions: whoever made it may share it. What others can
-    read of it is told by `is_open_to_others`.
+    A home that exists already keeps its permissions: it may be shared on purpose. `is_open_to_others` tests
+    them.
 
     Parameters
     ----------
     home : Path
     entered : bool
-        Whether another account (PostgreSQL's, where we are root) must reach a folder of its own in it: then
-        others may pass through, and list nothing.
+        Whether another account (PostgreSQL's, if we are root) must reach its own folder in it: then others
+        may enter the home, but not list it.
     """
     home.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -38,16 +38,16 @@ def make_home(home: Path, *, entered: bool = False) -> None:
 
 
 def private_folder(folder: Path) -> Path:
-    """That folder, made where it is missing (with those above it), for nobody but us to enter."""
+    """Create the folder if it is missing, with its parents, with mode 0700; returns it."""
     if not folder.is_dir():
         if not folder.parent.is_dir():
             private_folder(folder.parent)
-        # Another process may be making it now.
+        # Another process may create it at the same time.
         folder.mkdir(mode=0o700, exist_ok=True)
     return folder
 
 
 def is_open_to_others(folder: Path, bits: int = 0o066) -> bool:
-    """Whether the folder is ours and grants others one of these permissions: to list it, or to write."""
+    """Whether the folder is ours and gives others any of these permissions. Default: read or write."""
     found = folder.stat()
     return found.st_uid == os.geteuid() and bool(found.st_mode & bits)

@@ -1,4 +1,4 @@
-"""Locks between processes: an `flock` on a file, which the kernel lets go of when its holder dies."""
+"""Locks between processes: an `flock` on a file, which the kernel releases when its holder dies."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ __all__ = ["exclusive", "is_held", "shared"]
 
 @contextmanager
 def exclusive(path: Path, *, patience: float, doing: str) -> Iterator[None]:
-    """Hold the lock at `path`, alone, while the block runs.
+    """Hold the lock at `path` exclusively while the block runs.
 
     Parameters
     ----------
     path : Path
-        The lock's file; it is made, with its folder, and never removed (a removed lock file can be
-        held twice).
+        The lock's file; it is created, with its folder, and never removed (a removed lock file can be
+        locked twice).
     patience : float
         Seconds to wait for another holder.
     doing : str
-        What the lock is for, as in "starting PostgreSQL"; used in the error.
+        The operation, for the error: "starting PostgreSQL".
 
     Raises
     ------
     ServerError
-        When another process still holds it after `patience` seconds.
+        Another process still holds it after `patience` seconds.
     """
     with _held(path, fcntl.LOCK_EX, patience, doing):
         yield
@@ -40,13 +40,13 @@ def exclusive(path: Path, *, patience: float, doing: str) -> Iterator[None]:
 
 @contextmanager
 def shared(path: Path, *, patience: float, doing: str) -> Iterator[None]:
-    """Hold the lock at `path` together with whoever else shares it, while the block runs; as `exclusive`."""
+    """Hold the lock at `path` as a shared lock while the block runs; parameters as for `exclusive`."""
     with _held(path, fcntl.LOCK_SH, patience, doing):
         yield
 
 
 def is_held(path: Path) -> bool:
-    """Whether a living process holds the lock at `path`."""
+    """Whether a process holds the lock at `path`."""
     try:
         descriptor = os.open(path, os.O_RDWR)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Whether a home is still the one that a process began with: it may be deleted, moved or made anew."""
+"""Detects that a home was deleted, moved or replaced while a process uses it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _LOOK_EVERY = 1.0
 
 
 class Presence:
-    """Remembers the very folders of a home; makes nothing.
+    """Remembers the folders of a home by their inodes; creates nothing.
 
-    Their inodes are kept open, so that no folder made later can have the same number.
+    The folders are kept open, so that no later folder can have the same inode number.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class Presence:
     Raises
     ------
     ServerError
-        It does not exist (any longer).
+        It does not exist (any more).
     """
 
     def __init__(self, home: Path) -> None:
@@ -46,12 +46,12 @@ class Presence:
             raise ServerError(f"the home {home} is gone: {error.strerror}") from error
 
     def watch(self, folder: Path) -> None:
-        """Take the home for gone also when this folder is: whoever deletes a home begins anywhere in it."""
+        """Also watch this folder: deletion of a home may start at any folder in it."""
         if folder not in self._held:
             self._held[folder] = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
 
     def is_gone(self) -> bool:
-        """Whether the home was deleted or moved, or another one, with other secrets, is in its place."""
+        """Whether the home was deleted, moved, or replaced by one with other secrets."""
         for folder, descriptor in self._held.items():
             try:
                 if not os.path.samestat(os.stat(folder), os.fstat(descriptor)):
@@ -59,7 +59,7 @@ class Presence:
             except (FileNotFoundError, NotADirectoryError):
                 return True
             except OSError:
-                continue  # unreadable for the moment is not gone
+                continue  # temporarily unreadable
         with contextlib.suppress(ServerError, OSError):
             now = Secrets(self.home).all()
             if not self._known.items() <= now.items():
@@ -68,13 +68,13 @@ class Presence:
         return False
 
     def close(self) -> None:
-        """Let go of the folders."""
+        """Close the folders."""
         while self._held:
             os.close(self._held.popitem()[1])
 
 
 def watch_home(home: Path, gone: Callable[[], object]) -> None:
-    """In a thread of its own, for as long as this process lives: call `gone` once, within seconds."""
+    """Watch the home in a thread; calls `gone` once, within seconds after the home is gone."""
     presence = Presence(home)
 
     def watch() -> None:
@@ -82,4 +82,4 @@ def watch_home(home: Path, gone: Callable[[], object]) -> None:
             time.sleep(_LOOK_EVERY)
         gone()
 
-    threading.Thread(target=watch, name="whether the home is there", daemon=True).start()
+    threading.Thread(target=watch, name="home watcher", daemon=True).start()

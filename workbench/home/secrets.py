@@ -1,4 +1,4 @@
-"""A home's passwords: random, made when first asked for, in one file of mode 0600."""
+"""A home's passwords: random, created at first use, in one file of mode 0600."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Secret", "Secrets"]
 
 
 class Secret(str):
-    """A text that is used as it is, and that `repr` does not show: in a dump or a verbose traceback."""
+    """A string whose `repr` is masked, for dumps and verbose tracebacks."""
 
     __slots__ = ()
 
@@ -29,12 +29,12 @@ class Secrets:
     Parameters
     ----------
     home : Path
-        The folder of everything embedded (`Settings.home`).
+        The home (`Settings.home`).
 
     Notes
     -----
-    The file appears whole, with mode 0600, or not at all; two processes that ask at once get the same
-    secret. A secret is 32 hexadecimal digits (128 random bits), safe in URLs and configuration files.
+    The file is written atomically, with mode 0600; two processes at once get the same secret. A secret is 32
+    hexadecimal digits (128 random bits), safe in URLs and configuration files.
     """
 
     def __init__(self, home: Path) -> None:
@@ -42,12 +42,12 @@ class Secrets:
         self._lock = home / "run" / "secrets.lock"
 
     def get(self, name: str) -> Secret:
-        """The secret of that name, made now if there is none.
+        """The secret of that name, created if there is none.
 
         Raises
         ------
         ServerError
-            The file cannot be read or is not what this class wrote.
+            The file cannot be read, or is damaged.
         """
         known = self._read()
         if name not in known:
@@ -59,19 +59,19 @@ class Secrets:
         return Secret(known[name])
 
     def peek(self, name: str) -> str | None:
-        """The secret of that name, or None; makes nothing."""
+        """The secret of that name, or None; creates nothing."""
         return self._read().get(name)
 
     def all(self) -> dict[str, str]:
-        """Every secret by its name; empty where there is no file."""
+        """Every secret by name; empty without a file."""
         return self._read()
 
     def exists(self) -> bool:
-        """Whether any secret was made yet."""
+        """Whether the file exists."""
         return self.path.exists()
 
     def is_private(self) -> bool:
-        """Whether nobody but the owner can read the file (true when there is none)."""
+        """Whether only the owner can read the file (True without a file)."""
         try:
             return not self.path.stat().st_mode & 0o077
         except FileNotFoundError:

@@ -1,7 +1,7 @@
-"""Temporary folders that are removed also when their maker was killed: each is locked while it is in use.
+"""Temporary folders that are removed even if their process was killed: each is locked while it is in use.
 
-Those of a home lie in `<home>/tmp`, the others in the system's temporary folder. What nobody holds is swept
-by the next start of the stack or of a run, or when the next folder is made.
+Those of a home are in `<home>/tmp`, the others in the system's temporary folder. Unlocked ones are removed by
+the next start of the stack or of a run, or when the next folder is created.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from workbench.home.locks import is_held
 __all__ = ["LOCK", "TemporaryFolder", "sweep_folders", "sweep_home", "temporaries_in"]
 
 LOCK = ".in-use"
-"""The file in a temporary folder that its maker holds locked."""
+"""The file in a temporary folder that its process holds locked."""
 
 PREFIX = "workbench-"
-"""How temporary folders outside of a home are called, before their kind."""
+"""Prefix of the names of temporary folders outside of a home, before their kind."""
 
-# What a maker does between its first file and its lock takes microseconds.
+# A folder without a lock file is abandoned after this long; creating the lock takes microseconds.
 _UNLOCKED_SECONDS = 10.0
-# Files that are written beside their place before they are renamed; those of the cache tell no lock.
+# Suffixes of temporary files before they are renamed, and their age when abandoned; the cache's have no lock.
 _PARTS = {".partial": _UNLOCKED_SECONDS, ".partial.ipynb": 3600.0, ".part": 3600.0}
 
-# What lies in a home's `tmp` under another name is not ours, nor is the worker's, which others use, too.
+# Other names in a home's `tmp` are not ours; the worker's folder is used by other processes too.
 _OURS = re.compile(r"(run|sweep|dask)-[a-z0-9_]{8}")
 
 _home: contextvars.ContextVar[Path | None] = contextvars.ContextVar("home of temporary folders", default=None)
@@ -45,7 +45,7 @@ _home: contextvars.ContextVar[Path | None] = contextvars.ContextVar("home of tem
 
 @contextmanager
 def temporaries_in(home: Path) -> Iterator[None]:
-    """While the block runs, temporary folders that name no home are made in this one."""
+    """While the block runs, temporary folders without a given home are created in this one."""
     token = _home.set(home)
     try:
         yield
@@ -54,12 +54,12 @@ def temporaries_in(home: Path) -> Iterator[None]:
 
 
 class TemporaryFolder:
-    """A folder of mode 0700 that goes with this object, with its block or with this process.
+    """A folder of mode 0700, removed with this object, at the end of its block or with this process.
 
     Parameters
     ----------
     kind : str
-        What it is for, in a word: the beginning of its name. In a home "run", "sweep" or "dask".
+        Its purpose, the prefix of its name. In a home "run", "sweep" or "dask".
     home : Path, optional
         Default: the home of the block `temporaries_in`, else the system's temporary folder.
 
@@ -81,7 +81,7 @@ class TemporaryFolder:
         self._remove = weakref.finalize(self, _remove, self.path, descriptor, os.getpid())
 
     def remove(self) -> None:
-        """Remove it now, with all that is in it."""
+        """Remove the folder and its contents now."""
         self._remove()
 
     def __enter__(self) -> Path:
@@ -94,13 +94,13 @@ class TemporaryFolder:
 
 
 def sweep_folders(above: Path, prefix: str = "") -> list[Path]:
-    """Remove the temporary folders below `above` that no living process holds; return which.
+    """Remove the temporary folders in `above` that no process has locked; return them.
 
     Parameters
     ----------
     above : Path
     prefix : str
-        What their names begin with. Without one `above` is a home's own folder.
+        Prefix of their names. Without one, `above` is a home's `tmp`.
     """
     try:
         there = sorted(above.iterdir())
@@ -110,7 +110,7 @@ def sweep_folders(above: Path, prefix: str = "") -> list[Path]:
 
 
 def sweep_home(home: Path) -> list[Path]:
-    """Remove what killed processes left in a home: temporary folders, files half written; return which."""
+    """Remove what killed processes left in a home, temporary folders and partial files; return them."""
     swept = sweep_folders(home / "tmp")
     for folder in (home, home / "run", home / "store", home / "prefect"):
         swept += _sweep_parts(folder)
@@ -121,7 +121,7 @@ def sweep_home(home: Path) -> list[Path]:
 
 
 def _locked(folder: Path) -> int:
-    # It gets its name when it is locked: whoever sees it sees it held.
+    # Renamed only after it is locked, so that it is never seen unlocked.
     fresh = folder / f"{LOCK}-{secrets.token_hex(4)}"
     descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -130,7 +130,7 @@ def _locked(folder: Path) -> int:
 
 
 def _remove(folder: Path, descriptor: int, owner: int) -> None:
-    # A fork has a copy of the object; the folder goes with the process that made it.
+    # After a fork the child has a copy of this object; only the parent removes the folder.
     if os.getpid() == owner:
         shutil.rmtree(folder, ignore_errors=True)
     os.close(descriptor)
@@ -140,7 +140,7 @@ def _sweep(found: Path, *, foreign: bool) -> bool:
     try:
         facts = found.lstat()
         lock = found / LOCK
-        # Never through a link: it may lead anywhere.
+        # Links are not followed.
         ours = facts.st_uid == os.geteuid() and not found.is_symlink()
         if found.is_dir() and ours and os.path.lexists(lock):
             if lock.is_symlink() or is_held(lock):
@@ -149,7 +149,7 @@ def _sweep(found: Path, *, foreign: bool) -> bool:
         elif foreign or not found.is_dir() or not ours or not _OURS.fullmatch(found.name):
             return False
         elif time.time() - facts.st_mtime > _UNLOCKED_SECONDS:
-            # Its maker was killed before it could lock it.
+            # Its process was killed before it could lock it.
             shutil.rmtree(found, ignore_errors=True)
     except OSError:
         return False
@@ -157,7 +157,7 @@ def _sweep(found: Path, *, foreign: bool) -> bool:
 
 
 def _sweep_parts(folder: Path) -> Iterator[Path]:
-    """The files half written, straight in `folder`, that were abandoned; removed as they come."""
+    """Remove the abandoned partial files directly in `folder`; yields each one."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             patience = next((age for end, age in _PARTS.items() if entry.name.endswith(end)), None)

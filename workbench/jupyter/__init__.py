@@ -1,4 +1,4 @@
-"""The JupyterLab side of workbench: what `%load_ext workbench` brings into a notebook."""
+"""The IPython extension of workbench, loaded with `%load_ext workbench`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
-    """`%unload_ext workbench`: take them away, and close the connections they made themselves."""
+    """`%unload_ext workbench`: remove the magics, and close their own connections."""
     for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop("sql", None)
     magics = shell.magics_manager.registry.pop(SqlMagics.__name__, None)

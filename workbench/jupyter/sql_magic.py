@@ -1,4 +1,4 @@
-"""`%sql` and `%%sql`: a statement that reads, as the read-only role, into a DataFrame."""
+"""`%sql` and `%%sql`: run a statement as the read-only role, into a DataFrame."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["SqlMagics"]
 _OPTION = re.compile(r"\s*--(?P<name>timeout|max-rows|max-bytes)(?:\s+|=)(?P<value>\S+)")
 _INTO = re.compile(r"\s*(?P<name>[^\W\d]\w*)\s*<<\s*")
 _NAME = re.compile(r"\s*(?P<name>[^\W\d]\w*)\s*")
-# A first line that is one word is a variable's name, unless a statement begins with it.
+# A first line of one word is a variable's name, unless a statement can begin with it.
 _BEGINNINGS = {"select", "with", "table", "values", "explain", "show"}
 _MAGIC = re.compile(r"\s*(?:%%sql\b|(?:[\w., ]+=\s*)?%sql\b)")
 _TABLES = """
@@ -43,7 +43,7 @@ _TABLES = """
 
 @magics_class
 class SqlMagics(Magics):  # type: ignore[misc]
-    """The magics of one notebook."""
+    """The `%sql` and `%%sql` magics of one notebook."""
 
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
@@ -55,24 +55,24 @@ class SqlMagics(Magics):  # type: ignore[misc]
     def sql(
         self, line: str, cell: str | None = None, local_ns: Mapping[str, Any] | None = None
     ) -> pd.DataFrame | None:
-        """Run one SQL statement that reads; the result is a DataFrame.
+        """Run one SQL statement that only reads; the result is a DataFrame.
 
-        `%sql` alone lists the tables, with about how many rows each has.
+        `%sql` alone lists the tables, with their approximate numbers of rows.
 
         `%sql SELECT …` and `%%sql` with the statement below show the result; `%%sql name`, or `name <<`
-        before the statement, puts it into the variable `name` instead. `:symbol` in the statement stands for
-        the notebook's variable `symbol`: it is bound on the server, and never becomes part of the statement.
-        A list goes with `= ANY(:symbols)`.
+        before the statement, assigns it to the variable `name` instead. `:symbol` in the statement is
+        replaced by the notebook's variable `symbol`: it is bound on the server, never inserted into the
+        statement. Use a list with `= ANY(:symbols)`.
 
-        Options, before all else: `--timeout SECONDS` (60), `--max-rows ROWS` (1000000), `--max-bytes BYTES`
-        (500000000).
+        Options, before anything else: `--timeout SECONDS` (60), `--max-rows ROWS` (1000000),
+        `--max-bytes BYTES` (500000000).
         """
         try:
             return self._run(line, cell, local_ns or {})
         except WorkbenchError as error:
             # IPython shows this instead of the frames of workbench and SQLAlchemy.
-            said = f"{type(error).__name__}: {error}"
-            error._render_traceback_ = lambda: said.splitlines()  # type: ignore[attr-defined]
+            text = f"{type(error).__name__}: {error}"
+            error._render_traceback_ = lambda: text.splitlines()  # type: ignore[attr-defined]
             raise
 
     def _run(self, line: str, cell: str | None, local_ns: Mapping[str, Any]) -> pd.DataFrame | None:
@@ -88,7 +88,7 @@ class SqlMagics(Magics):  # type: ignore[misc]
             raise QueryError(f"a parameter cannot be called :{reserved[0]}; give the variable another name")
         missing = [one for one in wanted if one not in variables]
         if missing:
-            raise QueryError(f"the statement names :{missing[0]}, which is no variable of the notebook")
+            raise QueryError(f"the statement uses :{missing[0]}, which is not a variable of the notebook")
         parameters = {one: variables[one] for one in wanted}
         frame = self._workbench(local_ns).sql(statement, **options, **parameters)
         if name is None:
@@ -98,7 +98,7 @@ class SqlMagics(Magics):  # type: ignore[misc]
 
     @context_matcher()  # type: ignore[untyped-decorator]
     def complete(self, context: CompletionContext) -> SimpleMatcherResult:
-        """Tables and columns that workbench declares, within `%sql` and `%%sql`; asks no server."""
+        """Complete declared tables and columns in `%sql` and `%%sql`; does not query the server."""
         before = context.full_text.splitlines()[: context.cursor_line + 1]
         first, current = (before[0], before[-1][: context.cursor_position]) if before else ("", "")
         if not (first.lstrip().startswith("%%sql") or _MAGIC.match(current)):
@@ -112,12 +112,12 @@ class SqlMagics(Magics):  # type: ignore[misc]
         }
 
     def close(self) -> None:
-        """Close the Workbench that was made here; the notebook's own stay open."""
+        """Close the Workbench that was created here; the notebook's own stay open."""
         if self._own is not None:
             self._own.close()
 
     def _workbench(self, local_ns: Mapping[str, Any]) -> Workbench:
-        """The notebook's: `wb`, or else the one it made last; or one of our own."""
+        """The notebook's `wb`, or else its last Workbench, or else one of our own."""
         variables = {**self.shell.user_ns, **local_ns}
         made = [value for value in variables.values() if isinstance(value, Workbench)]
         wb = variables.get("wb")
@@ -131,7 +131,7 @@ class SqlMagics(Magics):  # type: ignore[misc]
 
 
 def _options(line: str) -> tuple[dict[str, Any], str]:
-    """The options before a statement, and what follows them."""
+    """The options before a statement, and the rest of the line."""
     options: dict[str, Any] = {}
     while (option := _OPTION.match(line)) is not None:
         kind = float if option["name"] == "timeout" else int
@@ -144,7 +144,7 @@ def _options(line: str) -> tuple[dict[str, Any], str]:
 
 
 def _target(line: str, cell: str | None) -> tuple[str | None, str]:
-    """The variable that the result is for, if any, and the statement."""
+    """The variable for the result, if any, and the statement."""
     if into := _INTO.match(line):
         return into["name"], line[into.end() :] + (f"\n{cell}" if cell else "")
     if cell is None:
@@ -158,7 +158,7 @@ def _target(line: str, cell: str | None) -> tuple[str | None, str]:
 
 
 def _names(typed: str, text: str) -> list[str]:
-    """What `typed` may become: `schema.table`, a table's columns, or columns of the tables in the text."""
+    """Completions of `typed`: `schema.table`, a table's columns, or columns of the tables in the text."""
     from workbench.db.query_errors import declared_columns
 
     every = declared_columns()

@@ -86,7 +86,7 @@ def schedule(calendar: str, first: Moment, last: Moment) -> pd.DataFrame:
     Raises
     ------
     QueryError
-        When there is no such calendar.
+        There is no such calendar.
     """
     return _hours(calendar, first, last)[["open", "close"]]
 
@@ -108,7 +108,7 @@ def stretches(calendar: str, first: Moment, last: Moment) -> pd.DataFrame:
     Raises
     ------
     QueryError
-        When there is no such calendar.
+        There is no such calendar.
     """
     hours = _hours(calendar, first, last).reset_index()
     rests = hours["break_start"].notna()
@@ -124,7 +124,7 @@ def timezone_of(calendar: str) -> str:
     Raises
     ------
     QueryError
-        When there is no such calendar.
+        There is no such calendar.
     """
     return str(_calendar(calendar).tz)
 
@@ -187,7 +187,7 @@ def missing(times: pd.DatetimeIndex, calendar: str) -> pd.DataFrame:
     Raises
     ------
     QueryError
-        When there is no such calendar.
+        There is no such calendar.
     """
     return gaps_between(*expected_bars(times, calendar))
 

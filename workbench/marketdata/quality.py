@@ -118,7 +118,7 @@ def check(
             first.setdefault(position, str(named[position]) or name)
             reasons.setdefault(position, []).append(reason)
         standing[[position for position, _ in broken]] = False
-    whose = (symbol, data_source, origin)
+    labels = (symbol, data_source, origin)
     broken_rows = sorted(first)
     kept = _in_time(frame, standing)
     good = _good(frame.iloc[kept], symbol)
@@ -138,9 +138,9 @@ def check(
     return CheckedBars(
         good=good,
         refused=_logged(
-            frame, [(at, first[at], "; ".join(reasons[at])) for at in broken_rows], "error", whose
+            frame, [(at, first[at], "; ".join(reasons[at])) for at in broken_rows], "error", labels
         ),
-        noted=_logged(frame, odd, "warning", whose),
+        noted=_logged(frame, odd, "warning", labels),
     )
 
 
@@ -166,13 +166,13 @@ def _logged(
     frame: pd.DataFrame,
     findings: Sequence[tuple[int, str, str]],
     severity: str,
-    whose: tuple[str, str, str],
+    labels: tuple[str, str, str],
 ) -> pd.DataFrame:
     """One row for each finding: where in the frame, the rule, the reason."""
     own = frame.iloc[[at for at, _, _ in findings]].reset_index(drop=True)
     logged = own[["row"]].copy()
     logged["timestamp"] = _micros(own["timestamp"])
-    for column, name in zip(("symbol", "data_source", "origin"), whose, strict=True):
+    for column, name in zip(("symbol", "data_source", "origin"), labels, strict=True):
         logged[column] = pd.Series([name] * len(own), dtype="str")
     logged["rule"] = pd.Series([rule for _, rule, _ in findings], dtype="str")
     logged["severity"] = pd.Series([severity] * len(own), dtype="str")

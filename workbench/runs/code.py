@@ -1,4 +1,4 @@
-"""Which code ran: the version of workbench and the commit of the clone; what a notebook is called."""
+"""The version of workbench with the clone's commit, and a notebook's name for display."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from workbench.version import __version__
 __all__ = ["code_version", "shown_name"]
 
 
-# A notebook's content is recorded by its own hash, and running one in JupyterLab changes its file.
+# Notebooks have their own hash in the record, and running one in JupyterLab changes its file.
 _NOT_NOTEBOOKS = (".", ":(exclude,glob)**/*.ipynb")
 
 
 @cache
 def code_version() -> str:
-    """`0.1.0+g<commit>`, with `.dirty` where tracked files other than notebooks differ from it.
+    """`0.1.0+g<commit>`, with `.dirty` if tracked files other than notebooks differ from the commit.
 
-    Without git it is the plain version.
+    Without git, only the version.
     """
     try:
         described = _git("describe", "--always", "--exclude=*")
@@ -37,5 +37,5 @@ def _git(*words: str) -> str:
 
 
 def shown_name(path: Path) -> str:
-    """A notebook's name in records and messages: below `notebooks/` relative to it, else the whole path."""
+    """A notebook's name in records and messages: its path relative to `notebooks/`, else the whole path."""
     return str(path.relative_to(NOTEBOOKS)) if path.is_relative_to(NOTEBOOKS) else str(path)

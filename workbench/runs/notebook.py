@@ -1,4 +1,4 @@
-"""A notebook file as plain JSON: read, checked, and files put in place whole or not at all."""
+"""Reads and checks a notebook file as plain JSON, and computes its hash."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def read_notebook(path: Path) -> Notebook:
     Raises
     ------
     NotebookError
-        The file is missing, is not called `.ipynb`, is not JSON, or is not a notebook of format 4.
+        The file is missing, its name does not end in `.ipynb`, or it is not JSON in notebook format 4.
     """
     if path.suffix != ".ipynb":
         raise NotebookError(f"{path} is not a notebook: its name does not end in .ipynb.")
@@ -48,16 +48,16 @@ def read_notebook(path: Path) -> Notebook:
 
 
 def notebook_sha256(path: Path) -> str:
-    """The SHA-256 (64 hex digits) of what a notebook does: its kernel and its cells' types, sources and tags.
+    """The SHA-256 (64 hex digits) of a notebook's kernel and its cells' types, sources and tags.
 
-    Outputs, execution counts, cell ids and other metadata do not count: to run a notebook, or to fold a
-    cell, does not make it another one.
+    Outputs, execution counts, cell ids and other metadata are left out: running a notebook, or folding a
+    cell, does not change its hash.
     """
     return content_sha256(read_notebook(Path(path)))
 
 
 def content_sha256(notebook: Notebook) -> str:
-    """The same of a notebook that was read already."""
+    """The hash of `notebook_sha256` for a notebook that was already read."""
     kernel = notebook["metadata"].get("kernelspec")
     content = {
         "kernel": kernel.get("name") if isinstance(kernel, dict) else None,
@@ -66,12 +66,12 @@ def content_sha256(notebook: Notebook) -> str:
             for cell in notebook["cells"]
         ],
     }
-    # ensure_ascii keeps half a surrogate pair, which JSON may hold, hashable.
+    # With ensure_ascii, a lone surrogate, which JSON allows, can be encoded.
     return hashlib.sha256(json.dumps(content, ensure_ascii=True).encode()).hexdigest()
 
 
 def cells_tagged(notebook: Notebook, tag: str) -> list[tuple[int, Cell]]:
-    """The code cells that carry `tag`, each with its number, counted from 1."""
+    """The code cells with the tag, each with its number, from 1."""
     return [
         (number, cell)
         for number, cell in enumerate(notebook["cells"], 1)
@@ -80,7 +80,7 @@ def cells_tagged(notebook: Notebook, tag: str) -> list[tuple[int, Cell]]:
 
 
 def is_run(cell: Cell) -> bool:
-    """Whether Jupyter executes the cell at all, and so gives it a number."""
+    """Whether Jupyter executes the cell, and so gives it an execution count."""
     return (
         cell["cell_type"] == "code"
         and bool(cell["source"].strip())

@@ -1,4 +1,4 @@
-"""A run's record as people read it: what it is about, in rows, on a notebook's card and on the run's page."""
+"""A run's record as displayed: as rows, on a notebook's card and on the run's page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SHOWN_SERIES = 12
 
 
 class RunRecord(dict[str, Any]):
-    """Everything that was recorded of one run: a dict that notebooks show as a card."""
+    """The record of one run: a dict that notebooks show as a card."""
 
     def _repr_html_(self) -> str:
         rows = [("status", self["status"]), *about(self)]
@@ -26,22 +26,22 @@ class RunRecord(dict[str, Any]):
 
 
 def about(record: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Which run it is, who asked for it, and what its numbers were made of: code, notebook and data.
+    """The run's id, its trigger, and the code, notebook and data that its results come from.
 
     Parameters
     ----------
     record : mapping
-        As `wb.runs.show` returns it; of a run that goes on, what it has read so far.
+        As `wb.runs.show` returns it; for a run in progress, with the data read so far.
 
     Returns
     -------
     list of (str, str)
-        A name, and what is to be said of it; nothing of what the record does not know. The slot is the
-        moment that the run was scheduled for, UTC.
+        Names and values as text; without fields that are empty in the record. The slot is the time that the
+        run was scheduled for, UTC.
     """
-    asked = record["trigger"]
-    if asked == "deployment":
-        asked = "the schedule" if record["scheduled_for"] else "a trigger of the deployment"
+    trigger = record["trigger"]
+    if trigger == "deployment":
+        trigger = "the schedule" if record["scheduled_for"] else "a trigger of the deployment"
     content = record["notebook_sha256"]
     revisions = sorted(record["data_revisions"].items())
     data = [f"{series} at revision {revision}" for series, revision in revisions[:_SHOWN_SERIES]]
@@ -53,11 +53,11 @@ def about(record: Mapping[str, Any]) -> list[tuple[str, str]]:
         "content": content[:12] if content else None,
         "deployment": record["deployment"],
         "slot": _moment(record["scheduled_for"]) if record["scheduled_for"] else None,
-        "asked by": asked,
+        "started by": trigger,
         "code": record["code_version"],
         "data": ", ".join(data),
     }
-    return [(name, said) for name, said in rows.items() if said]
+    return [(name, value) for name, value in rows.items() if value]
 
 
 def _moment(moment: Any) -> str:

@@ -1,4 +1,4 @@
-"""On whose behalf a process reads and writes: a run that was given to it, an interactive one, or none."""
+"""The run that a process reads and writes for: one given in the environment, an interactive one, or none."""
 
 from __future__ import annotations
 
@@ -19,51 +19,51 @@ from workbench.runs.store import RunStore
 __all__ = ["NO_RUN", "RUN_ID_VARIABLE", "InteractiveRun", "NoRun", "NotebookRun", "scope_of_process"]
 
 RUN_ID_VARIABLE = "WORKBENCH_RUN_ID"
-"""The environment variable in which a headless notebook's kernel finds its run's id."""
+"""The environment variable with the run's id, for the kernel of a headless notebook."""
 
 logger = logging.getLogger(__name__)
 
 
 class NoRun:
-    """Outside of any run: rows carry no run id."""
+    """No run: rows have no run id."""
 
     def run_id(self) -> uuid.UUID | None:
         """None."""
         return None
 
     def note_read(self, revisions: Mapping[str, int]) -> None:
-        """Nobody wants to know."""
+        """Does nothing: there is no run."""
 
     def note_headline(self, headline: Mapping[str, Any]) -> None:
-        """Nobody wants to know."""
+        """Does nothing: there is no run."""
 
 
 NO_RUN = NoRun()
 
 
 class NotebookRun:
-    """A run that somebody else started and will end: this process is the notebook's kernel."""
+    """A run that another process started and will end: this process is the notebook's kernel."""
 
     def __init__(self, store: RunStore, run_id: uuid.UUID) -> None:
         self._store = store
         self._run_id = run_id
 
     def run_id(self) -> uuid.UUID | None:
-        """The id that was given."""
+        """The given id."""
         return self._run_id
 
     def note_read(self, revisions: Mapping[str, int]) -> None:
-        """Record what was read at once: a run that is killed has said what it saw."""
+        """Record immediately what was read, so that the record of a killed run has it too."""
         if revisions:
             self._store.note_revisions(self._run_id, revisions)
 
     def note_headline(self, headline: Mapping[str, Any]) -> None:
-        """Record the headline figures at once."""
+        """Record the headline figures immediately."""
         self._store.note_headline(self._run_id, headline)
 
 
 class InteractiveRun:
-    """A notebook that somebody works in: a run begins with its first write and ends with its kernel."""
+    """The run of an interactive notebook: it begins with the first write and ends with the kernel."""
 
     def __init__(self, store: RunStore, notebook: str) -> None:
         self._store = store
@@ -71,11 +71,11 @@ class InteractiveRun:
         self._run_id: uuid.UUID | None = None
         self._read: dict[str, int] = {}
         self._lock = threading.Lock()
-        # Registered now, and so called after whatever is registered later and still writes for this run.
+        # Registered now, so that it is called after later handlers, which may still write for this run.
         atexit.register(self._end)
 
     def run_id(self) -> uuid.UUID | None:
-        """The run's id; the first call records that it has begun."""
+        """The run's id; the first call records the start of the run."""
         with self._lock:
             if self._run_id is None:
                 self._run_id = self._store.start(
@@ -88,13 +88,13 @@ class InteractiveRun:
             return self._run_id
 
     def note_read(self, revisions: Mapping[str, int]) -> None:
-        """Remember what was read; recorded as soon as something is written."""
+        """Keep what was read; recorded when the run begins with the first write."""
         self._read |= revisions
         if self._run_id is not None and revisions:
             self._store.note_revisions(self._run_id, revisions)
 
     def note_headline(self, headline: Mapping[str, Any]) -> None:
-        """Record the headline figures of what was saved."""
+        """Record the headline figures of a saved result."""
         run_id = self.run_id()
         if run_id is not None:
             self._store.note_headline(run_id, headline)
@@ -104,15 +104,15 @@ class InteractiveRun:
             try:
                 self._store.finish(self._run_id, "completed")
             except WorkbenchError as error:
-                # The kernel is going away: there is nobody left to raise to.
+                # The kernel is shutting down, so the error can only be logged.
                 logger.warning("the end of run %s was not recorded: %s", self._run_id, error)
 
 
 def scope_of_process(store: RunStore) -> NoRun | NotebookRun | InteractiveRun:
-    """The scope that this process's environment tells of.
+    """The scope of this process, from its environment.
 
-    A run id in the environment: that run. A kernel of JupyterLab (or VS Code): an interactive run of its
-    notebook. Anything else (a script, a shell, a test): none.
+    With a run id in the environment: that run. In a kernel of JupyterLab (or VS Code): an interactive run of
+    its notebook. Otherwise (a script, a shell, a test): none.
     """
     given = os.environ.get(RUN_ID_VARIABLE)
     if given:
@@ -127,7 +127,7 @@ def scope_of_process(store: RunStore) -> NoRun | NotebookRun | InteractiveRun:
 
 
 def _sha256_if_readable(notebook: str) -> str | None:
-    """The hash of the notebook as it was last saved; None for one that was never saved."""
+    """The hash of the notebook as last saved; None if it was never saved."""
     try:
         return notebook_sha256(Path(notebook))
     except NotebookError:

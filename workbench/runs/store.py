@@ -1,4 +1,4 @@
-"""RunStore: the run records in the database, from start to end, and what one asks of them."""
+"""RunStore: writes and queries the run records in the database."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _LISTED = (
 )
 _STATUSES = ("running", "completed", "failed", "crashed")
 _COMPARED = ("notebook", "notebook_sha256", "code_version", "status", "trigger", "deployment", "started_at")
-# What is compared name by name, as it is called there and in the record.
+# Groups that are compared item by item: name in the comparison to column of the record.
 _GROUPS = {"parameters": "parameters", "data": "data_revisions", "headline": "headline"}
 
 
@@ -46,7 +46,7 @@ class RunStore(Face):
     Parameters
     ----------
     pool : ServiceConnectionPool
-        Of the role `workbench_runs`.
+        With the role `workbench_runs`.
     """
 
     _inside = frozenset({"finish", "note_headline", "note_revisions", "pool", "start"})
@@ -54,22 +54,22 @@ class RunStore(Face):
     def __init__(self, pool: ServiceConnectionPool) -> None:
         self.pool = pool
 
-    # ------------------------------------------------------------------------------------------- asking
+    # ------------------------------------------------------------------------------------------ queries
 
     def list(
         self, *, latest: int = 20, notebook: str | None = None, status: str | None = None
     ) -> pd.DataFrame:
-        """The newest runs, newest first; `notebook` may be a part of the notebook's path.
+        """List the newest runs, newest first; `notebook` may be a part of the notebook's path.
 
         Raises
         ------
         QueryError
-            Fewer than one run is asked for, or a run has no such status.
+            `latest` is less than 1, or there is no such status.
         """
         if latest < 1:
-            raise QueryError(f"latest={latest}: ask for at least one run")
+            raise QueryError(f"latest={latest}: expected 1 or more")
         if status is not None and status not in _STATUSES:
-            raise QueryError(f'no run has the status "{status}"; there are: {", ".join(_STATUSES)}')
+            raise QueryError(f'there is no status "{status}"; use one of {", ".join(_STATUSES)}')
         query = (
             sa.select(*(runs.c[name] for name in _LISTED)).order_by(runs.c.started_at.desc()).limit(latest)
         )
@@ -81,19 +81,18 @@ class RunStore(Face):
             return frames.read(connection, query)
 
     def show(self, run_id: str | uuid.UUID | float | None) -> dict[str, Any]:
-        """Everything that was recorded of one run; the first characters of its id are enough.
+        """Show the whole record of one run; the first characters of its id are enough.
 
         Raises
         ------
         RunError
-            There is no such run, or several begin so; or `run_id` is None or NaN, as in a row that was saved
-            outside of any run.
+            There is no such run, or several ids begin with `run_id`; or it is None or NaN, as in a row that
+            was saved outside of any run.
         """
         if run_id is None or isinstance(run_id, float):
             raise RunError(
-                f"run_id is {run_id}: the row that it stands in was saved outside of any run, as by a "
-                "script, so there is no record of it; wb.runs.list() or `workbench runs list` shows those "
-                "there are"
+                f"run_id is {run_id}: its row was saved outside of any run, e.g. by a script, so there is no "
+                "record of it; wb.runs.list() or `workbench runs list` shows all runs"
             )
         prefix = str(run_id).lower()
         query = sa.select(runs).where(sa.cast(runs.c.run_id, sa.Text).startswith(prefix, autoescape=True))
@@ -101,19 +100,19 @@ class RunStore(Face):
             found = connection.execute(query.limit(2)).mappings().all()
         if not found:
             raise RunError(
-                f"there is no run {run_id}; wb.runs.list() or `workbench runs list` shows those there are"
+                f"there is no run {run_id}; wb.runs.list() or `workbench runs list` shows all runs"
             )
         if len(found) > 1:
-            raise RunError(f"several runs begin with {run_id}; give more of its id")
+            raise RunError(f"several run ids begin with {run_id}; give more characters")
         return RunRecord({**found[0], "run_id": str(found[0]["run_id"])})
 
     def compare(self, one: str | uuid.UUID, other: str | uuid.UUID) -> pd.DataFrame:
-        """Two runs side by side, what differs first: notebook, code, parameters, data, headline figures.
+        """Compare two runs, differences first: notebook, code, parameters, data, headline figures.
 
         Returns
         -------
         DataFrame
-            Indexed by fact ("parameters.fast", "data.yahoo/AAPL", "headline.sharpe_ratio"), a column for
+            Indexed by field ("parameters.fast", "data.yahoo/AAPL", "headline.sharpe_ratio"), a column for
             each run, and `differs`. Rows that differ come before those that do not.
         """
         sides = {}
@@ -143,12 +142,12 @@ class RunStore(Face):
         flow_run_id: str | None = None,
         output_path: str | None = None,
     ) -> uuid.UUID:
-        """Record that a run begins, and return its id.
+        """Record the start of a run, and return its id.
 
         Raises
         ------
         RunError
-            That scheduled moment of that deployment is running already, or has been done.
+            A run of that deployment for that scheduled time is running or has completed.
         """
         run_id = uuid.uuid4()
         values = {
@@ -181,12 +180,12 @@ class RunStore(Face):
         except DuplicateKeys as error:
             raise RunError(
                 f"deployment {deployment} is running for {scheduled_for}, or has run for it: "
-                "one run for each scheduled moment"
+                "there is only one run for each scheduled time"
             ) from error
         return run_id
 
     def note_revisions(self, run_id: uuid.UUID, revisions: Mapping[str, int]) -> None:
-        """Add the revisions of the data series that the run has read; a run that has ended stays as it is."""
+        """Add the revisions of the data series that the run has read; does nothing if the run has ended."""
         with self.pool.begin("recording what a run read") as connection:
             connection.execute(
                 runs.update()
@@ -226,7 +225,7 @@ class RunStore(Face):
         output_path: str | None = None,
         html_path: str | None = None,
     ) -> None:
-        """Record how a run ended ("completed", "failed" or "crashed"), and tell everyone.
+        """Record how a run ended ("completed", "failed" or "crashed"), and publish an event.
 
         Raises
         ------
@@ -269,7 +268,7 @@ class RunStore(Face):
 
 
 def _place(fact: str) -> tuple[int, str]:
-    """Where a fact stands: no two runs start at once, so that when they did is the least telling."""
+    """The sort key of a field; `started_at` is last, because it always differs."""
     if fact in _COMPARED:
         return (len(_COMPARED) + len(_GROUPS) if fact == "started_at" else _COMPARED.index(fact)), ""
     return len(_COMPARED) + list(_GROUPS).index(fact.partition(".")[0]), fact

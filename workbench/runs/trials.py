@@ -1,4 +1,4 @@
-"""TrialStore: trials of every run and notebook in the database, and what follows for a strategy."""
+"""TrialStore: stores the trials of all runs and notebooks in the database, and counts them by strategy."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PATIENCE_SECONDS = 5.0
 
 
 class Scope(Protocol):
-    """The run on whose behalf trials are made."""
+    """The run that trials belong to."""
 
     def run_id(self) -> uuid.UUID | None:
         """The run's id; None outside of any run."""
@@ -38,19 +38,19 @@ class Scope(Protocol):
 
 @dataclass(frozen=True, repr=False)
 class TrialCount:
-    """How many variants of a strategy were looked at, by everyone who works on this database.
+    """How many variants of a strategy were tried, in the whole database.
 
     Attributes
     ----------
     strategy : str
     variants : int
-        The trials. A variant within two different sweeps counts twice: rather too many than too few.
+        The trials. A variant in two different sweeps counts twice: too many is safer than too few.
     batches : int
-        Backtests, sweeps and walk-forwards that they were made in.
+        The backtests, sweeps and walk-forwards with these trials.
     sharpe_mean, sharpe_variance : float
-        Of the variants' Sharpe ratios, per bar (variance with ddof=1); NaN with fewer than one, or two.
+        Of the variants' Sharpe ratios, per bar (variance with ddof=1); NaN with fewer than 1, or 2, ratios.
     best_sharpe : float
-        The highest one, per bar; NaN where none is defined.
+        The highest one, per bar; NaN if none is defined.
     """
 
     strategy: str
@@ -68,14 +68,14 @@ class TrialCount:
 
 
 class TrialStore(Face):
-    """Moves the journal of trials to the database, and counts what is there.
+    """Stores the journal of trials in the database, and counts trials.
 
     Parameters
     ----------
     pool : ServiceConnectionPool
-        Of the role `workbench_runs`.
+        With the role `workbench_runs`.
     scope : callable
-        Gives the run on whose behalf this process works.
+        Returns the scope (the run) of this process.
     journal : TrialJournal
         This process's journal.
     """
@@ -91,12 +91,12 @@ class TrialStore(Face):
         self._last = -math.inf
 
     def store(self) -> int:
-        """Store what the journal holds, in one transaction; return how many variants that was.
+        """Store the journal's pending trials in one transaction; return the number of variants.
 
         Raises
         ------
         RunFenced
-            The run was declared dead: it counts nothing more.
+            The run was declared dead, so its trials are not stored.
         """
         batches = self._journal.pending()
         self._last = time.monotonic()
@@ -106,27 +106,27 @@ class TrialStore(Face):
         with self.pool.begin("counting trials") as connection:
             if run_id is not None:
                 connection.execute(sa.select(sa.func.workbench.require_live_run(run_id)))
-            # Two that store the same trials at once, in different orders, would wait for each other.
+            # Otherwise two processes that store the same trials in different orders could deadlock.
             frames.take_turns(connection, trials)
             _insert(connection, batches, run_id)
         self._journal.settle(batches)
         return sum(batch.variants for batch in batches)
 
     def store_in_passing(self) -> None:
-        """Store unless that was done seconds ago, and raise nothing: counting must not stop a backtest."""
+        """Store unless that was done seconds ago; never raises, because counting must not stop a backtest."""
         if time.monotonic() - self._last >= _PATIENCE_SECONDS:
             self.store_or_warn()
 
     def store_or_warn(self) -> None:
-        """Store, and where that cannot be done, log why instead of raising."""
+        """Store; an error is logged instead of raised."""
         try:
             self.store()
         except WorkbenchError as error:
             self._last = time.monotonic()
-            logger.warning("trials are not stored yet, and will be tried again: %s", error)
+            logger.warning("trials could not be stored yet; this is tried again later: %s", error)
 
     def count(self, strategy: str) -> TrialCount:
-        """Everything that was tried of a strategy, this process's trials included."""
+        """Count the trials of a strategy, with those of this process."""
         self.store()
         columns = (
             trials.c.variants,
@@ -154,7 +154,7 @@ class TrialStore(Face):
         )
 
     def list(self, strategy: str | None = None, *, latest: int = 50) -> pd.DataFrame:
-        """The newest batches of trials, newest first; Sharpe ratios are per bar."""
+        """List the newest batches of trials, newest first; Sharpe ratios are per bar."""
         self.store()
         query = sa.select(trials).order_by(trials.c.trial_id.desc()).limit(latest)
         if strategy is not None:
@@ -187,7 +187,7 @@ def _insert(connection: sa.Connection, batches: Sequence[TrialBatch], run_id: uu
 
 
 def _as_json(parameters: Mapping[str, Any]) -> Any:
-    """What JSON can say: other values as text, numbers that it does not know as null."""
+    """Converted to JSON types: other values as text, NaN and infinity as null."""
     return json.loads(json.dumps(dict(parameters), default=str), parse_constant=lambda _: None)
 
 

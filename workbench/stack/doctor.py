@@ -235,16 +235,16 @@ def _database(settings: Settings) -> Iterator[Finding]:
     from workbench.db import migrate
 
     try:
-        stands, newest = migrate.current(settings, url), migrate.head()
+        current, newest = migrate.current(settings, url), migrate.head()
     except WorkbenchError as error:
         yield Finding("fail", "The trading database cannot be read", f"{error} Try: workbench db upgrade")
         return
-    if stands == newest:
-        yield Finding("ok", f"The database {settings.trading_database} is at revision {stands}, the newest")
+    if current == newest:
+        yield Finding("ok", f"The database {settings.trading_database} is at revision {current}, the newest")
     else:
         yield Finding(
             "fail",
-            f"The database {settings.trading_database} is at revision {stands}; this version needs {newest}",
+            f"The database {settings.trading_database} is at revision {current}; this version needs {newest}",
             "workbench db upgrade",
         )
 

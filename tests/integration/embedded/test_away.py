@@ -127,8 +127,8 @@ def test_what_killed_copies_leave_is_told_and_goes_at_the_next_start(closed: Mak
         (left / "bin" / "postgres").write_bytes(b"x" * 2_000_000)
     found = find_orphans()
     assert [(one.path, one.why) for one in found] == [
-        (removal, "left of a removal that was interrupted"),
-        (half, "half a copy of PostgreSQL's programs"),
+        (removal, "left by an interrupted removal"),
+        (half, "an incomplete copy of PostgreSQL's programs"),
     ]
     assert all(1.9e6 < one.size < 2.2e6 for one in found)
     postgres.ensure()

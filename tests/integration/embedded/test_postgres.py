@@ -184,7 +184,7 @@ def test_a_cluster_of_another_version_is_named_as_such(
     postgres.ensure()
     postgres.stop()
     (settings.home / "postgres" / "PG_VERSION").write_text("17\n")
-    with pytest.raises(ServerError, match=r"was made by PostgreSQL 17, .* brings PostgreSQL 18"):
+    with pytest.raises(ServerError, match=r"is of PostgreSQL 17, .* has PostgreSQL 18"):
         postgres.ensure()
 
 
@@ -206,7 +206,7 @@ def test_lost_passwords_are_told_and_the_data_left_alone(
     secrets = settings.home / "secrets.json"
     kept = secrets.read_text()
     secrets.unlink()
-    with pytest.raises(ServerError, match=r"secrets\.json does not hold the password of the cluster"):
+    with pytest.raises(ServerError, match=r"secrets\.json does not have the password of the cluster"):
         postgres.ensure()
     secrets.write_text(kept)
     assert postgres.ensure() == url

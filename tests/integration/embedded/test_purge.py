@@ -120,7 +120,9 @@ def test_what_is_no_home_is_left_alone(settings: Settings, folder: Path) -> None
         stack.purge()
     (home / "secrets.json").unlink()
     Secrets(home).get("cluster")
-    with pytest.raises(ServerError, match=r"what workbench did not make: thesis\.txt\. Nothing was removed"):
+    with pytest.raises(
+        ServerError, match=r"has files that are not workbench.s: thesis\.txt\. Nothing was removed"
+    ):
         stack.purge()
     link = folder / "link"
     link.symlink_to(home)

@@ -114,7 +114,7 @@ def test_a_home_that_was_closed_since_is_told(postgres: EmbeddedPostgres, settin
     postgres.ensure()
     postgres.stop()
     settings.home.parent.chmod(0o700)
-    with pytest.raises(ServerError, match=r"can no longer reach .*postgres; give it back the permission"):
+    with pytest.raises(ServerError, match=r"can no longer enter .*postgres; give it back the permission"):
         postgres.ensure()
     assert not place.AWAY.exists()
 

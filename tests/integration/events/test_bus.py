@@ -70,7 +70,7 @@ def test_whoever_saw_an_event_goes_on_behind_it(wb: Workbench, make_relay: MakeR
 
 @pytest.mark.parametrize("after", ["yesterday", "", "1", "1-2:x"])
 def test_what_is_no_position_is_refused(wb: Workbench, make_relay: MakeRelay, after: str) -> None:
-    with pytest.raises(EventError, match="is no position of an event"):
+    with pytest.raises(EventError, match="is not an event's position"):
         next(wb.events.follow(after=after))
 
 
@@ -152,7 +152,7 @@ def test_subscribe_gives_a_subscription_to_those_channels(wb: Workbench, make_re
             for _ in range(2)
         ]
     assert [Event.from_json(text).type for text in texts] == ["a.done", "b.done"]
-    with pytest.raises(EventError, match="name at least one event type"):
+    with pytest.raises(EventError, match="give at least one event type"):
         wb.events.subscribe()
 
 

@@ -94,7 +94,7 @@ def test_what_not_everyone_could_be_told_is_refused(wb: Workbench, admin: Connec
     for data, complaint in (
         (_nested(101), "nested deeper than 100 levels"),
         (_nested(100_000), "nested deeper than 100 levels"),
-        ({"text": "x" * 1_000_000}, "carries at most 1,000,000"),
+        ({"text": "x" * 1_000_000}, "may have at most 1,000,000"),
     ):
         with pytest.raises(EventError, match=complaint):
             wb.events.publish_data_event("thing.done", "research", data)

@@ -138,7 +138,7 @@ def test_an_error_shows_as_one_sentence_and_the_place_without_a_traceback(
 @pytest.mark.parametrize(
     ("cell", "said"),
     [
-        ("%sql SELECT :nothing", ":nothing, which is no variable of the notebook"),
+        ("%sql SELECT :nothing", ":nothing, which is not a variable of the notebook"),
         ("timeout = 3\n%sql SELECT :timeout", "cannot be called :timeout"),
         ("%sql SELECT 1; SELECT 2", "several statements"),
         ("%sql name <<", None),

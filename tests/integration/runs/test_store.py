@@ -131,7 +131,7 @@ def test_runs_are_listed_newest_first_and_by_filter(wb: Workbench) -> None:
     empty = wb.runs.list(notebook="nope")
     assert empty.empty
     assert empty.dtypes.equals(wb.runs.list().dtypes)
-    with pytest.raises(QueryError, match="latest=0: ask for at least one run"):
+    with pytest.raises(QueryError, match="latest=0: expected 1 or more"):
         wb.runs.list(latest=0)
 
 
@@ -139,7 +139,7 @@ def test_a_run_is_shown_by_the_first_characters_of_its_id(wb: Workbench) -> None
     run_id = _start(wb)
     _start(wb)
     assert wb.runs.show(str(run_id)[:13].upper())["run_id"] == str(run_id)
-    with pytest.raises(RunError, match="several runs begin with"):
+    with pytest.raises(RunError, match="several run ids begin with"):
         wb.runs.show("")
     for unknown in ("zzz", "%", "_", uuid.uuid4()):
         with pytest.raises(RunError, match=r"there is no run .*; wb.runs.list"):

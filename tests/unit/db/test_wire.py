@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from workbench.db import wire
@@ -90,6 +90,8 @@ def test_a_number_is_decoded_to_its_nearest_float(drawn: list[Decimal]) -> None:
 @given(st.lists(numbers | whole_numbers, min_size=5, max_size=5), st.integers(-(10**15), 10**16))
 def test_a_row_is_encoded_as_the_server_would(drawn: list[Decimal], moment: int) -> None:
     values = np.array([[float(number)] for number in drawn])
+    # The writer sends other values another way: above 2**51 / 1e8 the product may round to a neighbour.
+    assume(((np.rint(values * 1e8) / 1e8 == values) | (np.floor(values) == values)).all())
     text = ["".join(f"{Decimal(repr(float(number))):f}") for number in drawn]
     table = wire.SymbolTable(["BRK.B", "emoji 🚀"])
     source = np.frombuffer(b"file", dtype=np.uint8)
