@@ -41,9 +41,9 @@ facts as fields. `str(error)` is meant for people; the fields are meant for prog
     │   └── NotDeployed (KeyError)        nothing is deployed under that name
     └── DemoFailed                        something that the demo shows did not happen
 
-In brackets: the error of Python's that it is as well, and all below it with it. `WriteRefused` is a `QueryError`
-as well, which it was before it had a name of its own. `workbench.sweep.SweepInterrupted` is no error but a
-`KeyboardInterrupt`.
+In brackets: the error of Python's that it is as well, and all below it with it. `WriteRefused` is also a
+`QueryError`, which it was before it had a name of its own. `workbench.sweep.SweepInterrupted` is no error but
+a `KeyboardInterrupt`.
 
 Where work can go on, there is a warning: `WorkbenchWarning`, and of it `NoBarsWarning`.
 """

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
-from workbench.errors import SourceError
+from workbench.errors import SourceError, WorkbenchError
 from workbench.sources.network import Action, NetworkSource, dates_as_utc, rows_frame
 from workbench.sources.retry import NoReply, Patience, Reply
 from workbench.sources.source import Span
@@ -81,6 +81,8 @@ class AlpacaSource(NetworkSource):
     def _bars(self, symbol: str, span: Span) -> tuple[pd.DataFrame, list[Action]]:
         try:
             return self._rows(symbol, span), list(self._actions(symbol, span))
+        except WorkbenchError:
+            raise  # some are a KeyError or a ValueError, too
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise self._unexpected(symbol, error) from error
 

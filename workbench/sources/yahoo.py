@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from workbench.errors import SourceError, SourceUnreachable, UnknownSymbol
+from workbench.errors import SourceError, SourceUnreachable, UnknownSymbol, WorkbenchError
 from workbench.sources.network import NEW_YORK, Action, NetworkSource, dates_as_utc, rows_frame
 from workbench.sources.retry import Reply
 from workbench.sources.source import Span
@@ -142,6 +142,8 @@ class YahooSource(NetworkSource):
             return _no_bars()
         except errors.YFException as error:
             raise SourceError(f"yahoo has no bars of {symbol}: {error}") from error
+        except WorkbenchError:
+            raise  # some are a KeyError or a ValueError, too
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise self._unexpected(symbol, error) from error
         return found

@@ -129,7 +129,7 @@ def test_saving_hands_the_result_to_the_workbench() -> None:
     saved: list[Any] = []
 
     class Shelf:
-        def save_backtest(
+        def save(
             self, result: BacktestResult, *, strategy_id: str | None = None, **options: Any
         ) -> dict[str, int]:
             saved.append((result, strategy_id, options))
