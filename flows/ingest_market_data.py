@@ -1,4 +1,4 @@
-"""The flow that brings bars from a source into the database."""
+"""The flow that loads bars from a source into the database."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def ingest_market_data(
     interval: str | None = None,
     calendar: str | None = None,
 ) -> dict[str, int]:
-    """Bring bars of `symbols` in [start, end) from a source into the database.
+    """Load bars of `symbols` in [start, end) from a source into the database.
 
     Parameters
     ----------
@@ -27,20 +27,20 @@ def ingest_market_data(
     source : str
         "sample", "file", "yahoo", "polygon" or "alpaca".
     start, end : str, optional
-        As in "2024-01-31", UTC. From a vendor, without `start`: what is missing since last time.
+        As in "2024-01-31", UTC. From a vendor, without `start`: from the last stored bar.
     path : str, optional
         The file, for source "file".
     interval : str, optional
         The length of a vendor's bars: "1d" (default), "1h" and so on.
     calendar : str, optional
-        The exchange's calendar that bars are held against, as "XNYS" or "24/7"; "none" for none. Default:
+        The exchange calendar to check bars against, as "XNYS" or "24/7"; "none" for none. Default:
         "XNYS" for vendors and the sample, none for a file.
 
     Returns
     -------
     dict
-        Rows inserted, updated, unchanged and refused, and how many symbols failed; each of those is in the
-        log, and in `ingestion_status`.
+        Number of rows inserted, updated, unchanged and refused, and of symbols that failed; each failed one
+        is in the log, and in `ingestion_status`.
     """
     logger = get_run_logger()
     with Workbench() as wb:

@@ -1,4 +1,4 @@
-"""The flow that runs a notebook: what every promoted notebook's deployment executes."""
+"""The flow that runs a notebook; deployments of promoted notebooks execute it."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def run_notebook(
     sha256: str | None = None,
     timeout_seconds: float | None = None,
 ) -> State[None] | None:
-    """Run a notebook headless and record it, and leave what it printed in the log and an artifact.
+    """Run a notebook headless and record the run; its printed output goes to the log and an artifact.
 
     Parameters
     ----------
     notebook : str
-        The notebook's path; with `sha256` only the name it goes by.
+        The notebook's path; with `sha256` only its name.
     parameters : dict, optional
         Values for the notebook's "parameters" cell.
     sha256 : str, optional
-        The promoted content to run, from the store.
+        Hash of the promoted notebook in the store to run.
     timeout_seconds : float, optional
         A run that takes longer is killed.
     """
@@ -56,20 +56,20 @@ def run_notebook(
             )
         except Exception as error:
             if isinstance(error, RunError) and not isinstance(error, RunFenced):
-                # The scheduled moment is someone else's already: nothing is left to do, and nothing is wrong.
+                # Another run has this scheduled time already: nothing to do, and not an error.
                 return Completed(message=str(error), name="Skipped")
             if isinstance(error, NotebookFailed):
                 _log_prints(error.output)
-            _leave_artifact(notebook, "failed", origin, partial(failed_markdown, notebook, error))
+            _create_artifact(notebook, "failed", origin, partial(failed_markdown, notebook, error))
             raise
         _log_prints(result.output)
         logger.info("run %s completed in %.1f s: %s", result.run_id, result.seconds, result.html)
-        _leave_artifact(notebook, "completed", origin, partial(_completed, wb, result))
+        _create_artifact(notebook, "completed", origin, partial(_completed, wb, result))
     return None
 
 
 def _origin() -> Origin:
-    """Which deployment this run is of, and for which scheduled moment."""
+    """The run's deployment and scheduled time."""
     context = FlowRunContext.get()
     flow_run = None if context is None else context.flow_run
     if flow_run is None:
@@ -87,7 +87,7 @@ def _origin() -> Origin:
 
 
 def _log_prints(output: Path | None) -> None:
-    """What the notebook printed, in the flow run's log."""
+    """Write the notebook's printed output to the flow run's log."""
     for line in [] if output is None else printed_lines(output):
         get_run_logger().info("%s", line)
 
@@ -97,13 +97,13 @@ def _completed(wb: Workbench, result: NotebookRunResult) -> str:
     return completed_markdown(run, saved_picture(wb.analytics, result.run_id), seconds=result.seconds)
 
 
-def _leave_artifact(notebook: str, outcome: str, origin: Origin, markdown: Callable[[], str]) -> None:
-    """A page for Prefect's UI."""
+def _create_artifact(notebook: str, outcome: str, origin: Origin, markdown: Callable[[], str]) -> None:
+    """Create a Markdown page in Prefect's UI."""
     key = artifact_key(origin.deployment or Path(notebook).stem)
     try:
         create_markdown_artifact(markdown(), key=key, description=f"{notebook}, {outcome}")
-    except Exception as error:  # noqa: BLE001 - what became of the run must not hang on its artifact
-        get_run_logger().warning("the run's artifact could not be left: %s", error)
+    except Exception as error:  # noqa: BLE001 - the run's result must not depend on its artifact
+        get_run_logger().warning("the run's artifact could not be created: %s", error)
 
 
 if __name__ == "__main__":

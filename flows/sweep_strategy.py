@@ -37,36 +37,36 @@ def sweep_strategy(
     scheduler: str | None = None,
     workers: int = 2,
 ) -> dict[str, Any]:
-    """Backtest every combination of a strategy's parameters on each symbol, and store the best ones' figures.
+    """Backtest every combination of a strategy's parameters on each symbol, and store the best ones' metrics.
 
     Parameters
     ----------
     strategy : str
-        Where it is, as in "workbench.strategies:sma_cross"; Dask's workers must be able to import it, too.
+        Module and name, as in "workbench.strategies:sma_cross"; Dask's workers must be able to import it.
     symbols : list of str
     grid : dict
         The values to try, by parameter.
     source : str, optional
-        The bars' data source, where the symbols have several.
+        The bars' data source, if the symbols have several.
     start, end : str, optional
         The bars in [start, end), UTC.
     rules : dict, optional
-        How orders are filled, as `sweep` takes it: fees, slippage, …
+        Execution rules as in `sweep`: fees, slippage, …
     store : str, optional
-        A folder. A run that is killed, and started again, goes on where it was.
+        A folder. A killed run that is started again resumes from it.
     best : int
-        So many of the best variants are stored.
+        Number of best variants to store.
     scheduler : str, optional
-        The Dask scheduler's address, as in "tls://10.0.0.5:8786", with the certificates of Dask's own
-        configuration; one by tcp:// takes code from everyone who reaches it. Default: a cluster of this
-        machine that nobody else can use, for as long as the flow runs.
+        The Dask scheduler's address, as in "tls://10.0.0.5:8786", with the certificates from Dask's
+        configuration; a tcp:// scheduler runs code from anyone who can connect. Default: a private cluster on
+        this machine while the flow runs.
     workers : int
-        How many workers that cluster has.
+        Number of workers of the private cluster.
 
     Returns
     -------
     dict
-        How many variants were tried and how many failed, and the best one's row.
+        Number of variants tried and failed, and the best one's row.
     """
     tried = _find(strategy)
     logger = get_run_logger()
@@ -93,7 +93,7 @@ def _find(strategy: str) -> Strategy:
         raise  # the module's own, which says what is wrong in it
     except (ImportError, AttributeError, ValueError) as error:
         raise StrategyError(
-            f"There is no strategy {strategy!r} ({error}); say its module and its name, as in "
+            f"There is no strategy {strategy!r} ({error}); give its module and name, as in "
             "workbench.strategies:sma_cross."
         ) from error
     if not isinstance(found, Strategy):
@@ -108,12 +108,12 @@ def _on_dask(scheduler: str | None, workers: int, home: Path) -> DaskTaskRunner:
 
 
 def _figures(found: SweepResult, top: pd.DataFrame, bars: pd.DataFrame) -> pd.DataFrame:
-    """The best variants' metrics as rows of `performance_metrics`, each variant under a name of its own."""
+    """The best variants' metrics as rows of `performance_metrics`, each variant under its own name."""
     times = bars.index.get_level_values("timestamp")
     figures = pd.concat(
         pd.DataFrame(
             {
-                "strategy": _called(found, row),
+                "strategy": _variant_name(found, row),
                 "metric": list(METRICS),
                 "value": row[list(METRICS)].to_numpy(dtype="float64"),
                 "metadata": [{**_described(found, row), "rank": rank, "tried": found.n_variants}]
@@ -122,13 +122,13 @@ def _figures(found: SweepResult, top: pd.DataFrame, bars: pd.DataFrame) -> pd.Da
         )
         for rank, (_, row) in enumerate(top.iterrows(), start=1)
     )
-    # A profit factor without a loss is infinite: as elsewhere, that is stored as not defined.
+    # A profit factor without a loss is infinite, which is stored as NaN, as elsewhere.
     figures = figures.replace([math.inf, -math.inf], math.nan)
     return figures.assign(period_start=times.min(), period_end=times.max())
 
 
-def _called(found: SweepResult, row: pd.Series[Any]) -> str:
-    """As in "sma_cross(fast=20, slow=50) AAPL"."""
+def _variant_name(found: SweepResult, row: pd.Series[Any]) -> str:
+    """A name such as "sma_cross(fast=20, slow=50) AAPL"."""
     shown = ", ".join(f"{name}={value}" for name, value in found.variant(cast(int, row.name)).items())
     return f"{found.strategy}({shown}) {row['symbol']}"
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import sys
 from types import FrameType
 
 import pytest
@@ -19,6 +21,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """Make the folder, unless this is a worker of pytest-xdist: those share their controller's."""
     if hasattr(config, "workerinput"):
         return
+    # Tests start hundreds of Python processes: without bytecode on disk, each would compile our modules, and
+    # each worker rewrite the asserts of all tests.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     # As an interrupt does it: fixtures are torn down, and the folder goes.
     signal.signal(signal.SIGTERM, _interrupt)
     config.stash[_FOLDERS] = contextlib.ExitStack()

@@ -41,11 +41,12 @@ facts as fields. `str(error)` is meant for people; the fields are meant for prog
     │   └── NotDeployed (KeyError)        nothing is deployed under that name
     └── DemoFailed                        something that the demo shows did not happen
 
-In brackets: the error of Python's that it is as well, and all below it with it. `WriteRefused` is also a
+In brackets: Python's own error that it is as well, and all below it with it. `WriteRefused` is also a
 `QueryError`, which it was before it had a name of its own. `workbench.sweep.SweepInterrupted` is no error but
 a `KeyboardInterrupt`.
 
-Where work can go on, there is a warning: `WorkbenchWarning`, and of it `NoBarsWarning`.
+Where work can go on, there is a warning: `WorkbenchWarning`, and of it `NoBarsWarning` and
+`SignalsInGapsWarning`.
 """
 
 from __future__ import annotations
@@ -84,6 +85,7 @@ __all__ = [
     "ServerError",
     "ServerUnreachable",
     "SettingsError",
+    "SignalsInGapsWarning",
     "SourceError",
     "SourceUnreachable",
     "StrategyError",
@@ -331,6 +333,15 @@ class DemoFailed(WorkbenchError):
 
 class WorkbenchWarning(UserWarning):
     """Something is odd, and work goes on."""
+
+
+class SignalsInGapsWarning(WorkbenchWarning):
+    """A signal is set wherever a symbol has no bar. Fields: `role` (as in "exits"), `symbol`."""
+
+    def __init__(self, message: str, *, role: str = "", symbol: str = "") -> None:
+        super().__init__(message)
+        self.role = role
+        self.symbol = symbol
 
 
 class NoBarsWarning(WorkbenchWarning):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from workbench.promotion.execute import Progress
     from workbench.promotion.records import Deployment
     from workbench.promotion.run import NotebookRunResult, Origin
-    from workbench.services.service import Moment, Strings
+    from workbench.services.filters import Moment, Strings
     from workbench.settings import Settings
     from workbench.sweep import SweepResult
 
@@ -200,7 +200,7 @@ class Workbench(HeldServices, EarlierNames):
             why a symbol could not be had.
         """
         from workbench.ingestion import ingest
-        from workbench.services.service import as_list
+        from workbench.services.filters import as_list
         from workbench.sources.opening import open_source
 
         options = {

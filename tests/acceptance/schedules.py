@@ -216,7 +216,7 @@ class SchedulesFire:
             )
             done = watched.site.run("doctor")
             assert done.returncode == 1
-            assert "✗ no worker has asked Prefect for work for" in done.stdout
+            assert "✗ no worker has polled Prefect for" in done.stdout
         finally:
             worker.send_signal(signal.SIGCONT)
         wait_for(

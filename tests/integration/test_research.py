@@ -109,7 +109,7 @@ def test_a_sweep_by_other_rules_is_refused_before_anything_is_stored(
     again = wb.sweep(above_mean, one, {"window": [5, 10]}, progress=False, **result.rules)
     wb.save_backtest(result, sweep=again)
     pages = wb.analytics.load_reports(strategy_id=f"{above_mean.name}-QA")
-    assert "Parameters around it" in str(pages.set_index("format")["content"]["html"])
+    assert "Parameter surface" in str(pages.set_index("format")["content"]["html"])
 
 
 def test_signals_without_a_name_are_asked_for_one(

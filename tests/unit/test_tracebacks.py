@@ -48,7 +48,7 @@ def test_the_users_own_lines_are_shown_down_to_where_workbench_was_called(
 def test_what_a_library_raised_before_is_not_shown(
     shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cell = "from workbench.services.service import of_run\nof_run(None, 'no run')"
+    cell = "from workbench.services.filters import of_run\nof_run(None, 'no run')"
     said = shown(shell, capsys, cell)
     assert "badly formed hexadecimal UUID" not in said
     assert "direct cause" not in said
@@ -67,10 +67,10 @@ def test_what_the_users_code_raised_before_is_shown(
 def test_the_whole_is_there_by_tb_and_the_error_keeps_its_cause(
     shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shown(shell, capsys, "from workbench.services.service import of_run\nof_run(None, 'no run')")
+    shown(shell, capsys, "from workbench.services.filters import of_run\nof_run(None, 'no run')")
     said = shown(shell, capsys, "%tb")
     assert "badly formed hexadecimal UUID" in said
-    assert "service.py" in said
+    assert "filters.py" in said
 
 
 def test_other_errors_are_shown_as_ever(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,8 +12,10 @@ from typing import Any, Unpack, overload
 
 import pandas as pd
 
+from workbench.arguments import as_flag, named
 from workbench.backtest.counting import count_backtest
 from workbench.backtest.result import BacktestResult
+from workbench.errors import BacktestError
 from workbench.fills.execution import Execution, Rules
 from workbench.fills.layout import lay_out
 from workbench.fills.ledger import keep_ledger
@@ -21,7 +23,8 @@ from workbench.fills.outside import read_benchmark, read_dividends
 from workbench.fills.pending import pending_signals
 from workbench.fills.simulation import buy_and_hold, settle_rules, simulate
 from workbench.fills.sizing import Size
-from workbench.signals.decisions import Fill, Targets, decide, decided_sha256
+from workbench.signals.decisions import Decisions, Fill, Targets, decide, decided_sha256
+from workbench.signals.gaps import warn_of_signals_in_gaps
 from workbench.signals.inputs import read_bars
 from workbench.signals.signals import Flags, Signals, Weights
 from workbench.signals.strategy import Strategy
@@ -80,6 +83,7 @@ def backtest(
     trailing_stop: float | None = None,
     dividends: pd.Series[float] | None = None,
     whole_units: bool = False,
+    leverage: float = 1.0,
     benchmark: pd.Series[float] | None = None,
     name: str | None = None,
     periods_per_year: float = 252.0,
@@ -89,8 +93,9 @@ def backtest(
 
     The rules:
 
-    - **Fills.** What is decided at a bar's close is filled at the open of *that symbol's* next bar. What is
-      decided on a symbol's last bar is not filled; `signals(pending=True)` tells of it.
+    - **Fills.** What is decided at a close is filled at the open of *that symbol's* next bar, and of several
+      decisions since its last bar the newest: a share is filled on Monday by what a coin's Sunday decided.
+      What is decided on a symbol's last bar is not filled; `signals(pending=True)` tells of it.
     - **Signals.** A long entry buys, a long exit sells; a short entry sells short, a short exit buys back.
       An entry against a position closes it and enters the other side: two orders at one price. An entry
       in the direction of the position, and an exit of what is not held, do nothing.
@@ -98,15 +103,18 @@ def backtest(
       a short entry do: the position stays as it is.
     - **Cash.** By default it is split equally once: each symbol gets ``cash / n_symbols`` for itself, and
       nothing is moved between symbols, so the result does not depend on their order, and it is the sum of
-      one backtest a symbol. With `cash_sharing` they draw on one account: exits before entries, entries
-      in the symbols' order, each of a share of the equity that there is after the exits.
-    - **Shorts.** The proceeds of a short sale, and as much again, are not spent on long positions. A
-      position may be short for at most the account's equity when it is entered; nothing is lent at a fee.
-      Buying back is never refused: cash may fall below zero.
+      one backtest a symbol. With `cash_sharing` they draw on one account: exits before entries, each entry
+      of a share of the equity that there is after the exits.
+    - **Leverage.** After any entry gross exposure (the value of all positions, short ones counted as long)
+      is at most `leverage` times the account's equity, costs paid. Entries that would exceed it are cut, all
+      of one bar by the same factor, so that the symbols' order does not matter. With 1 nothing is borrowed:
+      the proceeds of a short sale, and as much again, are not spent on long positions. Closing a position is
+      never refused: cash may fall below zero. Money and shares are lent at no cost.
     - **Weights.** One account; at each fill a symbol is brought to ``weight * equity / price`` units, all
-      sales before all purchases, and purchases are cut to the cash that is there. NaN orders nothing.
+      sales before all purchases. Weights that would exceed `leverage`, costs paid, are cut by one factor,
+      all of one bar. NaN orders nothing.
     - **Costs.** A buy pays ``price * (1 + slippage)``, a sale gets ``price * (1 - slippage)``; both pay
-      `fees` of that value and `fixed_fees`. An entry buys as much as leaves enough for its own fees.
+      `fees` of that value and `fixed_fees`. A share of equity pays for the costs of its own entry.
     - **Stops** are looked for in each bar's range, after the entry. A bar that opens beyond one is left at
       its open. Where stop and target lie within one bar, the stop is taken to come first. A trailing stop
       follows the best price of the bars before. After a stop, an entry that still stands enters again.
@@ -122,7 +130,8 @@ def backtest(
     ----------
     bars : DataFrame
         Indexed (symbol, timestamp), timestamps UTC; float64 columns open and close at least, in
-        currency per unit; high and low for stops. As `load_market_data` returns them; any order of rows.
+        currency per unit, from 1e-12 to 1e15; high and low for stops. As `load_market_data` returns them;
+        any order of rows.
     entries : Strategy, Signals, Weights, DataFrame or Series of bool
         What is traded. Of bool, whether the bar's close says "be long": a frame (timestamp × symbol) as
         computed on ``panel(bars, "close")``, a Series by timestamp for one symbol, or a tidy Series with
@@ -143,7 +152,7 @@ def backtest(
     slippage : float
         Fraction of the price by which every fill is worse.
     cash : float
-        Starting capital, in currency.
+        Starting capital, in currency; from 1e-6 to 1e15.
     cash_sharing : bool, optional
         Whether the symbols share one account. Default: of signals not; of weights always.
     fill : {"next_open", "next_close", "same_close"}
@@ -154,7 +163,9 @@ def backtest(
     dividends : Series of float64, optional
         Cash per unit by (symbol, ex-date), for bars whose prices are not adjusted for them.
     whole_units : bool
-        Round every order down to whole units.
+        Hold whole units only: entries and targets are rounded down.
+    leverage : float
+        The most that may be held, as a multiple of the account's equity, when something is entered.
     benchmark : Series of float64, optional
         Prices of something to compare with, by tz-aware timestamp. Default: buying and holding the same
         symbols, with the same costs and fills.
@@ -169,6 +180,11 @@ def backtest(
     -------
     BacktestResult
 
+    Warns
+    -----
+    SignalsInGapsWarning
+        A signal is set in every row in which a symbol has no bar, as ``~(a > b)`` is where `a` is NaN.
+
     Raises
     ------
     BacktestError
@@ -182,10 +198,10 @@ def backtest(
     >>> backtest(bars, sma_cross, parameters={"fast": 20}, stop_loss=0.1)   # doctest: +SKIP
     """
     rules = Execution(
-        fees=float(fees),
-        fixed_fees=float(fixed_fees),
-        slippage=float(slippage),
-        cash=float(cash),
+        fees=fees,
+        fixed_fees=fixed_fees,
+        slippage=slippage,
+        cash=cash,
         cash_sharing=cash_sharing,
         fill=fill,
         size=size,
@@ -193,12 +209,16 @@ def backtest(
         take_profit=take_profit,
         trailing_stop=trailing_stop,
         whole_units=whole_units,
-        periods_per_year=float(periods_per_year),
+        leverage=leverage,
+        periods_per_year=periods_per_year,
     )
+    _check_labels(name, parameters, count_trial)
     market = read_bars(bars)
     strategy = entries if isinstance(entries, Strategy) else None
     flags = (exits, short_entries, short_exits)
     decided, chosen = decide(bars, market, entries, flags, parameters, stopped=rules.has_stops)
+    if isinstance(decided, Decisions):
+        warn_of_signals_in_gaps(decided, market)
     rules = settle_rules(rules, decided)
     paid = None if dividends is None else read_dividends(dividends, market)
     layout = lay_out(market, rules, paid)
@@ -232,3 +252,14 @@ def backtest(
     if count_trial:
         count_backtest(strategy, result, lambda: decided_sha256(decided), market, paid)
     return result
+
+
+def _check_labels(name: object, parameters: object, count_trial: object) -> None:
+    """Refuse a name that is no text, parameters without names, and a `count_trial` that is no bool."""
+    if name is not None and not isinstance(name, str):
+        raise BacktestError(f"name: {named(name)} is not text; give what the result is called, as a str.")
+    if parameters is not None and not isinstance(parameters, Mapping):
+        raise BacktestError(
+            f"parameters: {named(parameters)} is no mapping; give values by name, as in {{'fast': 20}}."
+        )
+    as_flag(count_trial, "count_trial")

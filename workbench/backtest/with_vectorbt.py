@@ -229,6 +229,7 @@ def _lines_of(
     records = records[np.lexsort((records["id"], records["idx"]))]
     lines = np.zeros(len(records), dtype=LINE)
     lines["row"], lines["column"] = records["idx"], columns[records["col"]]
+    lines["decided"] = lines["row"]
     lines["side"] = np.where(records["side"] == 0, BUY, SELL)
     for field in ("size", "price", "fees"):
         lines[field] = records[field]

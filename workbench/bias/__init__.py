@@ -1,4 +1,4 @@
-"""Whether a strategy knows the future, and how much of the past it needs; no simulation."""
+"""Checks whether a strategy uses the future, and how much history it needs; no simulation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the future is cut off: the last bars, ends of days, weeks and months, at signals, and anywhere."""
+"""Chooses where to cut the bars: at the last bars, ends of days, weeks and months, at signals, at random."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _EARLY = (0, 1, 2, 4, 8, 16)
 
 
 def calendar_periods(timestamps: pd.DatetimeIndex) -> dict[str, Rows]:
-    """The number of each bar's year, quarter, month, week and, within days, day; the coarsest first.
+    """The number of each bar's year, quarter, month, week and day, as arrays by name; the longest first.
 
-    Periods are those of UTC, weeks end on Sunday. One that is as short as the bars is left out.
+    Periods are in UTC; weeks end on Sunday. Periods that never hold two bars are left out.
     """
     naive = timestamps.tz_convert("UTC").tz_localize(None)
     codes = {"year": "Y", "quarter": "Q", "month": "M", "week": "W", "day": "D"}
@@ -40,7 +40,7 @@ def calendar_periods(timestamps: pd.DatetimeIndex) -> dict[str, Rows]:
 
 
 def bars_until(timestamps: pd.DatetimeIndex, dates: Dates, role: str) -> Rows:
-    """How many bars there are up to each date, that of the date included; ascending, each once.
+    """The number of bars up to and including each date; ascending, unique.
 
     Raises
     ------
@@ -49,12 +49,12 @@ def bars_until(timestamps: pd.DatetimeIndex, dates: Dates, role: str) -> Rows:
     """
     stamps = pd.DatetimeIndex(list(dates))
     if stamps.tz is None:
-        raise BacktestError(f"{role}: the dates have no time zone; give them one, as in tz_localize('UTC').")
+        raise BacktestError(f"{role}: the dates have no time zone; set one, as in tz_localize('UTC').")
     return np.unique(timestamps.searchsorted(stamps.tz_convert("UTC"), side="right")).astype(np.int64)
 
 
 def turning_points(table: SignalTable) -> Rows:
-    """The rows at which any symbol's signal turns on, or its weight becomes another; ascending."""
+    """The rows at which any symbol's signal turns on, or its weight changes; ascending."""
     turns: set[int] = set()
     for name, values in table.items():
         before = np.vstack([np.full_like(values[:1], np.nan if name == "weights" else False), values[:-1]])
@@ -66,18 +66,18 @@ def turning_points(table: SignalTable) -> Rows:
 def choose_cuts(
     timestamps: pd.DatetimeIndex, table: SignalTable, first: int, count: int, generator: np.random.Generator
 ) -> Rows:
-    """How many bars are known at each cut; ascending, each once.
+    """The number of known bars at each cut; ascending, unique.
 
     Parameters
     ----------
     timestamps : DatetimeIndex of shape (n_bars,)
     table : SignalTable
-        The signals on all bars: a third of the cuts come right after a bar where one turns on, since a rule
-        that seldom says anything would else never be caught.
+        The signals on all bars: a third of the cuts come right after a bar where one turns on; otherwise a
+        rule with few signals would not be caught.
     first : int
-        The fewest bars that the strategy can be given.
+        The fewest bars with which the strategy does not raise.
     count : int
-        How many cuts; there are fewer where there are fewer bars.
+        Number of cuts; fewer if there are fewer bars.
     generator : numpy.random.Generator
 
     Returns
@@ -95,7 +95,7 @@ def choose_cuts(
     for numbers in periods:
         ends = np.flatnonzero(np.diff(numbers)) + 1
         some = _some(ends, max(count // (8 * len(periods)), 1), generator)
-        # With the period's last bar, and without it: a label at its beginning shows only in the second.
+        # With the period's last bar, and without it: a bar labelled at the period's start shows only without.
         chosen += [*some, *(some - 1)]
     chosen += [*(_some(turning_points(table), count // 3, generator) + 1)]
     chosen += np.linspace(first, n_bars - 1, count // 5).astype(np.int64).tolist()
@@ -106,7 +106,7 @@ def choose_cuts(
 
 
 def choose_perturbed(cuts: Rows, table: SignalTable, count: int, generator: np.random.Generator) -> Rows:
-    """Of the cuts those after which bars are replaced, too: half of them at signals, the rest spread."""
+    """The cuts after which bars are also replaced: half of them at signals, the rest evenly spaced."""
     if cuts.size <= count:
         return cuts
     at_signals = np.intersect1d(cuts, turning_points(table) + 1)
@@ -115,7 +115,7 @@ def choose_perturbed(cuts: Rows, table: SignalTable, count: int, generator: np.r
 
 
 def _some(rows: Rows, count: int, generator: np.random.Generator) -> Rows:
-    """`count` of the rows, spread at random."""
+    """`count` of the rows, at random."""
     if rows.size <= count:
         return rows
     return np.sort(generator.choice(rows, count, replace=False))

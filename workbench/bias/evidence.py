@@ -1,4 +1,4 @@
-"""What differs when later bars are missing or others: one run at a time, each kept."""
+"""`Evidence`: runs of a strategy with later bars removed or replaced, and where its signals differ."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from workbench.bias.subject import Cells, SignalTable, Subject, differing
 __all__ = ["WEIGHT_TOLERANCE", "Evidence", "Run"]
 
 WEIGHT_TOLERANCE = 1e-9
-"""Weights differ where they do by more than this fraction: less is what floats do when added otherwise."""
-_TELLING: tuple[Perturbation | None, ...] = (None, "scaled", "scaled the other way", "made noisy")
+"""Weights are different beyond this fraction: smaller differences come from the order of additions."""
+_TRIED: tuple[Perturbation | None, ...] = (None, "scaled", "scaled the other way", "made noisy")
 
 
 @dataclass(frozen=True)
 class Run:
-    """The strategy on bars that are the true ones before row `start`, and not from there on.
+    """One call of the strategy with the original bars before row `start`, and others from there on.
 
     Attributes
     ----------
     start : int
-        How many bars are the true ones.
+        Number of original bars.
     kind : Perturbation, optional
-        What came after them; None for nothing at all.
+        How later bars were replaced; None: they were removed.
     symbol : int, optional
-        The column of the only symbol whose later bars were others.
+        Column of the only symbol whose later bars were replaced; None: all symbols.
     """
 
     start: int
@@ -36,7 +36,7 @@ class Run:
     symbol: int | None = None
 
     def describe(self, timestamps: pd.DatetimeIndex, symbols: tuple[str, ...]) -> str:
-        """In words, with the date."""
+        """The run as text, with its date."""
         if self.kind is None:
             return f"a cut after {timestamps[self.start - 1]:%Y-%m-%d %H:%M}".removesuffix(" 00:00")
         whose = "bars" if self.symbol is None else f"bars of {symbols[self.symbol]}"
@@ -45,14 +45,14 @@ class Run:
 
 
 class Evidence:
-    """Runs against the signals on all bars; each is made once.
+    """Runs compared with the signals on all bars; each run is made once.
 
     Attributes
     ----------
     found : dict of Run to Cells
-        Of each run that was made and did not raise: which cells before its start differ.
+        By run: which cells before its start differ; empty if the run raised.
     raised : int
-        How many runs raised.
+        Number of runs that raised.
     """
 
     def __init__(self, subject: Subject, slices: BarSlices, full: SignalTable, seed: int) -> None:
@@ -64,7 +64,7 @@ class Evidence:
         return len(self._slices)
 
     def of(self, run: Run) -> Cells:
-        """Which cells before `run.start` differ; none where the strategy raises."""
+        """Which cells before `run.start` differ; empty if the strategy raises."""
         if run not in self.found:
             table = self._made(run)
             if table is None:
@@ -77,19 +77,19 @@ class Evidence:
         return self.found[run]
 
     def differs(self, start: int, signal: str, *, row: int | None = None, symbol: int | None = None) -> bool:
-        """Whether a signal before `start`, or one cell of it, differs when bars from `start` on do.
+        """Whether a signal before `start`, or one cell of it, changes when bars from `start` on change.
 
-        They are left out, then replaced in one way after the other, until it does. They are not shuffled:
-        what that shows, noise does.
+        They are removed, then replaced in one way after another, until the signal differs. They are not
+        shuffled: noise shows the same differences.
         """
-        for kind in _TELLING:
+        for kind in _TRIED:
             cells = self.of(Run(start, kind)).get(signal)
             if cells is not None and bool((cells if row is None else cells[row, symbol]).any()):
                 return True
         return False
 
     def signals(self) -> list[str]:
-        """The signals in which any run shows a difference."""
+        """The names of signals in which any run shows a difference."""
         return [
             signal
             for signal in dict.fromkeys(name for cells in self.found.values() for name in cells)
@@ -97,7 +97,7 @@ class Evidence:
         ]
 
     def against(self, signal: str) -> list[Run]:
-        """The runs that show a difference in this signal, in the order in which they were made."""
+        """The runs that show a difference in this signal, in the order they were made."""
         return [run for run, cells in self.found.items() if signal in cells and cells[signal].any()]
 
     def cells(self, signal: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What the search for look-ahead found: `LookaheadReport`, and one `LookaheadFinding` a signal."""
+"""The result of a look-ahead check: `LookaheadReport`, with one `LookaheadFinding` per signal."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ __all__ = ["LookaheadFinding", "LookaheadReport"]
 
 @dataclass(frozen=True)
 class LookaheadFinding:
-    """A signal that changes when bars that it cannot know do.
+    """A signal that changes when later bars change.
 
     Attributes
     ----------
     signal : str
         "entries", "exits", "short_entries", "short_exits" or "weights".
     timestamp : Timestamp
-        The first bar (UTC) at which it was seen to differ.
+        The first bar (UTC) at which the signal differed.
     symbol : str
-        Whose signal that was.
+        The symbol whose signal differed there.
     symbols : tuple of str
-        All the symbols whose signal differs somewhere.
+        All symbols whose signal differs at any bar.
     shown_by : str
-        The first run that showed it there, in words.
+        The first run that showed the difference there, as text.
     horizon : int
-        How many bars ahead it looks: the most at which another bar still made another signal. 0 for the
-        close at which it is filled.
+        How many bars ahead it looks: the largest distance at which a changed bar changed the signal. 0 for
+        the close at which it is filled.
     pattern : str
         "constant distance", "whole sample", "period end", "next value", "number of bars", "own close" or
         "varying".
     sources : tuple of str
-        Symbols whose later bars alone change it; empty where that did not show.
+        Symbols whose later bars, changed alone, change it; empty if none were found.
     bars, cells : int
-        At how many bars, and in how many cells (bar × symbol), any of the runs saw it differ.
+        Number of bars, and of cells (bar × symbol), that differ in any run.
     hint : str
-        What usually looks like that, and what to write instead.
+        The usual cause of this pattern, and what to write instead.
     """
 
     signal: str
@@ -63,46 +63,46 @@ class LookaheadFinding:
             used = "use the close at which they are filled"
             return f"{self.signal} of {self.symbol} at {when} {used}. {self.hint}"
         return (
-            f"{self.signal} of {self.symbol} at {when} change with {self.shown_by}; in all, {self.cells:,} "
-            f"cells at {self.bars:,} bars do. {self.hint}"
+            f"{self.signal} of {self.symbol} at {when} change with {self.shown_by}; in total, {self.cells:,} "
+            f"cells at {self.bars:,} bars change. {self.hint}"
         )
 
 
 @dataclass(frozen=True)
 class LookaheadReport:
-    """Whether a strategy's signals change when the future is cut off, or another.
+    """Whether a strategy's signals change when later bars are removed or replaced.
 
     Attributes
     ----------
     strategy : str
     parameters : mapping
-        Those that were given.
+        The given parameters.
     fill : str
-        The fill that it was checked for.
+        The fill rule that was checked.
     symbols : tuple of str
     n_bars : int
     findings : tuple of LookaheadFinding
-        One a signal and, for fills at the deciding bar's own close, one more; empty where nothing was found.
+        One per signal and, for fills at the deciding bar's own close, one more; empty if nothing was found.
     deterministic : bool
-        Whether two calls on the same bars said the same. Where they did not, nothing else was looked at.
+        Whether two calls on the same bars gave the same signals. If not, nothing else was checked.
     mutates_bars : bool
-        Whether it wrote into the bars that it was given; columns that it added do not count.
+        Whether it wrote into its bars; columns that it added do not count.
     cuts : DatetimeIndex
-        The last bar (UTC) that was known at each cut.
+        The last known bar (UTC) at each cut.
     perturbed : DatetimeIndex
-        The last bar (UTC) that was left as it is where later ones were replaced.
+        The last unchanged bar (UTC) where later ones were replaced.
     first_bars : int
-        How many bars the strategy can be given at the fewest; with fewer it raises, and there is no cut.
+        The fewest bars with which the strategy does not raise; there are no cuts with fewer.
     error : str
-        What it raised with fewer, or on perturbed bars; empty where it never did.
+        What it raised with fewer, or on replaced bars; empty if it never did.
     raised : int
-        How many of the runs after that raised all the same, and compare nothing.
+        How many runs with enough bars raised anyway, and could not be compared.
     compared : int
-        How many runs did compare something. Where it is 0, nothing can be told.
+        How many runs were compared. With 0, the check has no result.
     calls : int
-        How often the strategy was called.
+        Number of calls of the strategy.
     seconds : float
-        What the check took.
+        Time the check took.
     """
 
     strategy: str
@@ -124,64 +124,62 @@ class LookaheadReport:
 
     @property
     def ok(self) -> bool:
-        """Whether it was compared and nothing was found: no look-ahead, no chance, no bars written into."""
+        """Whether runs were compared, and are deterministic, without look-ahead and without changed bars."""
         return self.compared > 0 and self.deterministic and not self.mutates_bars and not self.findings
 
     @property
     def verdict(self) -> str:
-        """The outcome in one plain sentence, or one for each thing that is wrong."""
-        said = [f"{finding}" for finding in self.findings]
+        """The result in one sentence, or one sentence per problem."""
+        problems = [f"{finding}" for finding in self.findings]
         if not self.deterministic:
-            said.append(
-                "Two calls on the same bars gave different signals, so nothing can be told of the future; "
-                "seed every generator inside the function."
+            problems.append(
+                "Two calls on the same bars gave different signals, so look-ahead cannot be checked; seed "
+                "every generator inside the function."
             )
         elif not self.compared:
-            said.append(f"It raised in every run ({self.error}), so nothing can be told of the future.")
+            problems.append(f"It raised in every run ({self.error}), so look-ahead cannot be checked.")
         if self.mutates_bars:
-            said.append(
-                "It writes into the bars that it is given, and so trades at other prices; copy first."
-            )
-        if said:
-            return f"{self.strategy}: " + " ".join(said)
+            problems.append("It changes its bars, and so trades at other prices; copy them first.")
+        if problems:
+            return f"{self.strategy}: " + " ".join(problems)
         return (
-            f"{self.strategy}: no signal changed at {len(self.cuts)} cuts, nor with other bars from "
-            f"{len(self.perturbed)} on."
+            f"{self.strategy}: no signal changed at {len(self.cuts)} cuts, or with bars replaced after "
+            f"{len(self.perturbed)} bars."
         )
 
     @property
     def table(self) -> pd.DataFrame:
-        """The findings, one a row, indexed `signal`."""
+        """The findings, one per row, indexed `signal`."""
         columns = ["timestamp", "symbol", "pattern", "horizon", "bars", "cells", "shown_by", "hint"]
         rows = [[getattr(finding, column) for column in columns] for finding in self.findings]
         index = pd.Index([finding.signal for finding in self.findings], name="signal", dtype="str")
         return pd.DataFrame(rows, index=index, columns=columns)
 
     def raise_if_found(self) -> None:
-        """Raise what was found.
+        """Raise if the report is not `ok`.
 
         Raises
         ------
         BacktestError
-            With the verdict, where the report is not `ok`.
+            With the verdict as its message.
         """
         if not self.ok:
             raise BacktestError(self.verdict)
 
     @property
     def note(self) -> str:
-        """What was looked at, and what could not be."""
-        told = (
+        """What was checked, and what could not be."""
+        note = (
             f"{self.n_bars:,} bars, {len(self.symbols)} symbols, fill {self.fill}: {len(self.cuts)} cuts, "
-            f"other bars from {len(self.perturbed)} on; {self.calls} calls in {self.seconds:.1f} s."
+            f"bars replaced at {len(self.perturbed)}; {self.calls} calls in {self.seconds:.1f} s."
         )
         if 1 < self.first_bars < self.n_bars:
-            told += f" It raises with fewer than {self.first_bars} bars ({self.error}); cuts begin there."
+            note += f" It raises with fewer than {self.first_bars} bars ({self.error}); cuts begin there."
         elif self.first_bars == self.n_bars:
-            told += f" It raises with any bar less ({self.error}); later bars were replaced, not cut off."
+            note += f" It raises with one bar less ({self.error}); later bars were replaced, not cut off."
         if self.raised:
-            told += f" {self.raised} later runs raised ({self.error}) and compare nothing."
-        return told
+            note += f" {self.raised} later runs raised ({self.error}) and were not compared."
+        return note
 
     def __repr__(self) -> str:
         state = "ok" if self.ok else "not ok"
@@ -200,15 +198,15 @@ class LookaheadReport:
             )
             for finding in self.findings
         ]
-        heads = ("signal", "first at", "symbol", "pattern", "bars ahead", "cells", "what to look for")
+        heads = ("signal", "first at", "symbol", "pattern", "bars ahead", "cells", "likely cause")
         if self.ok:
             headline = "no look-ahead found"
         elif self.findings:
             headline = "looks ahead"
         elif self.mutates_bars:
-            headline = "writes into its bars"
+            headline = "changes its bars"
         else:
-            headline = "nothing compared" if self.deterministic else "not the same twice"
+            headline = "nothing compared" if self.deterministic else "not deterministic"
         return panel_html(
             self.strategy,
             headline,

@@ -1,4 +1,4 @@
-"""How much history a strategy needs: `RecursionReport`."""
+"""`RecursionReport`: how much history a strategy needs."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _SHOWN = 16
 
 @dataclass(frozen=True)
 class Difference:
-    """Where a shorter history gives another signal.
+    """A probe date at which a shorter history gives another signal.
 
     Attributes
     ----------
     length : int
-        The history's bars, the date's own included.
+        Bars of history, the date's own included.
     timestamp : Timestamp
         The probe date, UTC.
     symbol, signal : str
-        Whose signal, and which; empty where the strategy raised.
+        The symbol and signal that differ; empty if the strategy raised.
     """
 
     length: int
@@ -39,37 +39,37 @@ class Difference:
 
 @dataclass(frozen=True)
 class RecursionReport:
-    """From how many bars on a strategy says what it says on the whole history.
+    """How many bars of history give a strategy the same signals as the full history.
 
     Attributes
     ----------
     strategy : str
     parameters : mapping
-        Those that were given.
+        The given parameters.
     symbols : tuple of str
     n_bars : int
     probes : DatetimeIndex
         The dates (UTC) at which signals were compared.
     needs : int, optional
-        The bars of history, the date's own included, from which on all probe dates agree. None where they
-        still differ with two thirds of what the first date has, or with `longest`: the strategy depends on
-        the whole history, on where it begins, or needs more than there is to tell.
+        Bars of history, the date's own included, from which on all probe dates agree. None if they still
+        differ with two thirds of the first date's history, or with `longest`: the strategy depends on the
+        whole history, on where it begins, or needs more bars than were tried.
     longest : int
-        The longest history that was tried.
+        The longest history tried.
     deterministic : bool
-        Whether two calls on the same bars said the same. Where they did not, nothing else was looked at.
+        Whether two calls on the same bars gave the same signals. If not, nothing else was checked.
     table : DataFrame
-        Indexed `bars` (int64, the lengths that were tried): differ (int64, at how many probe dates signals
+        Indexed `bars` (int64, the tried lengths): differ (int64, number of probe dates at which signals
         differ), share (float64, 0 to 1).
     last_difference : Difference, optional
-        One at the greatest length that still has one.
+        One at the longest length that has one.
     error : str
-        What the strategy raised on a short history, last; empty where it never did. That counts as a
+        The last error that the strategy raised on a short history; empty if none. An error counts as a
         difference.
     calls : int
-        How often the strategy was called.
+        Number of calls of the strategy.
     seconds : float
-        What the check took.
+        Time the check took.
     """
 
     strategy: str
@@ -93,11 +93,11 @@ class RecursionReport:
 
     @property
     def verdict(self) -> str:
-        """The outcome in one plain sentence."""
+        """The result in one sentence."""
         if not self.deterministic:
             return (
-                f"{self.strategy}: two calls on the same bars gave different signals, so nothing can be "
-                "told; seed every generator inside the function."
+                f"{self.strategy}: two calls on the same bars gave different signals, so its history cannot "
+                "be checked; seed every generator inside the function."
             )
         last = self.last_difference
         if last is None:
@@ -117,16 +117,16 @@ class RecursionReport:
 
     @property
     def note(self) -> str:
-        """What was looked at, and an example of a difference."""
-        told = (
+        """What was checked, and an example of a difference."""
+        note = (
             f"{len(self.probes)} probe dates from {self.probes[0]:%Y-%m-%d} to {self.probes[-1]:%Y-%m-%d}, "
             f"histories up to {self.longest:,} bars; {self.calls} calls in {self.seconds:.1f} s."
         )
         last = self.last_difference
         if last is not None:
             what = f"{last.signal} of {last.symbol}" if last.signal else f"it raised ({self.error})"
-            told += f" Last difference: {what} at {last.timestamp:%Y-%m-%d}, with {_counted(last.length)}."
-        return told
+            note += f" Last difference: {what} at {last.timestamp:%Y-%m-%d}, with {_counted(last.length)}."
+        return note
 
     def __repr__(self) -> str:
         return f"<RecursionReport: {self.verdict} {self.note}>"
@@ -137,7 +137,7 @@ class RecursionReport:
             for bars, differ, share in self.table.iloc[_spread(len(self.table))].itertuples()
         ]
         if not self.deterministic:
-            headline = "not the same twice"
+            headline = "not deterministic"
         else:
             headline = f"needs {_counted(self.needs)}" if self.needs else "depends on the whole history"
         return panel_html(
@@ -152,7 +152,7 @@ class RecursionReport:
 
 
 def _spread(rows: int) -> npt.NDArray[np.int64]:
-    """Which rows of the table a page shows."""
+    """Positions of the rows to show, at most `_SHOWN`."""
     return np.unique(np.linspace(0, rows - 1, min(rows, _SHOWN)).astype(np.int64))
 
 

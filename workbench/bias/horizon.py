@@ -1,4 +1,4 @@
-"""How far a strategy looks ahead, and what it looks like: found by moving where the bars begin to differ."""
+"""Measures how far a strategy looks ahead, and names the pattern, by moving where bars begin to differ."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ __all__ = ["Horizon", "Pattern", "measure_horizon"]
 Pattern = Literal[
     "constant distance", "whole sample", "period end", "next value", "number of bars", "own close", "varying"
 ]
-"""What a look-ahead looks like; `Horizon.hint` says what does that."""
+"""The pattern of a look-ahead; `Horizon.hint` has its usual cause."""
 
 _NEARLY_ALL, _MOSTLY, _SOMETIMES = 0.9, 0.6, 0.3
-"""Shares of cells that have to show a pattern: a single bar cannot turn every flag, so not all do."""
+"""Fractions of cells that must show a pattern; not all can, since one bar cannot change every flag."""
 
-_NOT_MUCH = 1.2
-"""By so much a constant distance may seem exceeded, where the measured bars could not turn a flag."""
+_SLACK = 1.2
+"""A distance counts as constant up to this factor: measured bars may be unable to change a flag."""
 _NEAR = 10
-"""Bars; at the end of the sample every leak reaches the last bar."""
+"""Distance in bars; near the end of the sample every leak reaches the last bar."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ class Horizon:
     ----------
     pattern : Pattern
     bars : int
-        The most bars ahead at which another bar still made another signal; a lower bound where the
-        pattern varies.
+        The largest distance ahead at which a changed bar changed the signal; a lower bound if the pattern
+        is "varying".
     hint : str
-        What usually looks like that, and what to write instead.
+        The usual cause of this pattern, and what to write instead.
     """
 
     pattern: Pattern
@@ -50,7 +50,7 @@ class Horizon:
 def measure_horizon(
     evidence: Evidence, signal: str, symbol: int, timestamps: pd.DatetimeIndex, cells: int
 ) -> Horizon:
-    """Bisect, for some cells that differ, the last row whose bars matter to them, and name the pattern.
+    """Bisect, for some cells that differ, for the last row whose bars change them, and name the pattern.
 
     Parameters
     ----------
@@ -58,16 +58,16 @@ def measure_horizon(
         With runs that show a difference in `signal`.
     signal : str
     symbol : int
-        The column that is looked at.
+        The column to measure.
     timestamps : DatetimeIndex of shape (n_bars,)
     cells : int
-        How many cells of it are measured at most; each costs up to ``4 * log2(n_bars)`` calls.
+        Maximum number of cells to measure; each costs up to ``4 * log2(n_bars)`` calls.
     """
     n_bars = len(timestamps)
     rows = _rows_to_measure(evidence, signal, symbol, cells)
     reaches = np.array([_last_that_matters(evidence, signal, symbol, row, n_bars) for row in rows.tolist()])
     distances = reaches - rows
-    # Where the bars were bisected, too, the first row that differs may lie farther back than those measured.
+    # In the runs themselves the first row that differs may be farther back than the measured ones.
     runs = evidence.against(signal)
     starts = [run.start - int(np.argmax(evidence.found[run][signal].any(axis=1))) for run in runs]
     farthest = max(int(distances.max()), *starts)
@@ -101,16 +101,16 @@ def _pattern(
     if shared >= _MOSTLY:
         return "next value"
     often = np.mean(distances == distances.max()) >= _SOMETIMES
-    if often and farthest <= distances.max() * _NOT_MUCH:
+    if often and farthest <= distances.max() * _SLACK:
         return "constant distance"
     return "whole sample" if farthest > n_bars // 3 else "varying"
 
 
 def _rows_to_measure(evidence: Evidence, signal: str, symbol: int, count: int) -> npt.NDArray[np.int64]:
-    """Rows that differ, in threes where neighbours do: a constant distance moves on with them.
+    """Rows that differ, in groups of three adjacent ones if possible: a constant distance moves with them.
 
-    The first of each three comes from runs spread over the time axis, away from its ends, where there are
-    too few bars to show how far it looks.
+    The groups come from runs spread over the time axis, away from its ends, where there are too few bars to
+    measure the distance.
     """
     runs = sorted(
         (run for run in evidence.against(signal) if evidence.found[run][signal][:, symbol].any()),
@@ -130,15 +130,15 @@ def _rows_to_measure(evidence: Evidence, signal: str, symbol: int, count: int) -
 
 
 def _last_that_matters(evidence: Evidence, signal: str, symbol: int, row: int, n_bars: int) -> int:
-    """The greatest row from which on other bars still change this cell."""
+    """The last row from which on changed bars still change this cell."""
     low = row + 1
-    # Where it differed, which need not be right after the row: a later bar may be the one that is missed.
+    # Start from the latest run that showed it: the bars that matter need not follow the row directly.
     for run in evidence.against(signal):
         if run.start > low and evidence.found[run][signal][row, symbol]:
             low = run.start
     if low == n_bars - 1 or evidence.differs(n_bars - 1, signal, row=row, symbol=symbol):
         return n_bars - 1
-    # Strides that double, since most leaks are short, then halves.
+    # Doubling strides, since most leaks are short, then bisection.
     stride, high = 1, n_bars - 1
     while low + stride < high and evidence.differs(low + stride, signal, row=row, symbol=symbol):
         low, stride = low + stride, stride * 2
@@ -158,14 +158,14 @@ def _period_ended(
     reaches: npt.NDArray[np.int64],
     farthest: int,
 ) -> str | None:
-    """The shortest period that hardly a row looks beyond, and to whose end, or nearly, most do."""
+    """The shortest period that almost no row looks beyond, and to whose end (or nearly) most look."""
     known = reaches < len(timestamps) - 1
     for name, numbers in reversed(calendar_periods(timestamps).items()):
         _, firsts, lengths = np.unique(numbers, return_index=True, return_counts=True)
         period = np.searchsorted(firsts, reaches[known], side="right") - 1
         left = firsts[period] + lengths[period] - 1 - reaches[known]
         inside = rows[known] >= firsts[period]
-        # One bar of a year, the last, seldom turns a figure of the whole year.
+        # The last bar of a year seldom changes a figure of the whole year, so the end is approximate.
         at_end = inside & (left <= lengths[period] // 20)
         enough = inside.size > len(rows) // 3 and farthest < lengths.max()
         if enough and inside.mean() >= _NEARLY_ALL and at_end.mean() >= _MOSTLY:
@@ -178,7 +178,7 @@ def _counted(bars: int) -> str:
 
 
 def _constant_hint(bars: int) -> str:
-    ahead = f"It looks {_counted(bars)} ahead, always: "
+    ahead = f"It always looks {_counted(bars)} ahead; likely cause: "
     if bars == 1:
         return ahead + "shift(-1), a return to the next bar, np.gradient or a centred window of 3."
     return ahead + f"shift(-{bars}), a return to a later bar, or a centred window of {2 * bars + 1}."
@@ -187,28 +187,29 @@ def _constant_hint(bars: int) -> str:
 def _length_hint(bars: int) -> str:
     if bars == 1:
         return (
-            "Only the newest bar differs, and only while no later one is there: a live run would act "
-            "otherwise on it. Decide at the first bar of a new period, not at one that the next bar ends."
+            "Only the newest bar differs, and only until there is a later one: a live run would act on "
+            "another signal. Decide at the first bar of a new period, not at the last bar of the old one."
         )
     return (
-        "What later bars hold does not matter, but how many there are does: split by a date, not by a share "
+        "The values of later bars do not matter, but their number does: split by a date, not by a fraction "
         "of the length, and draw random numbers bar by bar."
     )
 
 
 _WHOLE = (
-    "Bars up to the last one matter: a mean, deviation, minimum, quantile or rank of the whole sample, or a "
-    "scaler or regression fitted on it. Use rolling or expanding ones, or fit on the past alone."
+    "It uses bars up to the last one; likely cause: a mean, deviation, minimum, quantile or rank of the "
+    "whole sample, or a scaler or regression fitted on it. Use rolling or expanding ones, or fit on the past "
+    "only."
 )
 _PERIOD = (
-    "It knows its {period} to the end: a resampled bar that stands at the beginning of its {period} and is "
-    "filled forward, or a figure of the whole {period}. Use it from the next {period} on."
+    "It uses its {period} to the end; likely cause: a resampled bar labelled at the beginning of its "
+    "{period} and filled forward, or a figure of the whole {period}. Use it from the next {period} on."
 )
 _NEXT = (
-    "It looks as far as the next value, up to {bars} ahead: bfill or interpolate. Fill with the last known "
-    "value (ffill)."
+    "It looks as far as the next value, up to {bars} ahead; likely cause: bfill or interpolate. Fill with "
+    "the last known value (ffill)."
 )
 _VARYING = (
-    "It looks up to {bars} ahead, not always as far: smoothing in both directions (filtfilt), a spline, or "
-    "extremes found from both sides."
+    "It looks up to {bars} ahead, at varying distances; likely cause: smoothing in both directions "
+    "(filtfilt), a spline, or extremes found from both sides."
 )

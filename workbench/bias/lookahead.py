@@ -1,4 +1,4 @@
-"""`check_lookahead`: whether signals change when the future is cut off, or another one comes."""
+"""`check_lookahead`: whether signals change when later bars are removed or replaced."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ __all__ = ["check_lookahead"]
 
 _FEWEST_CUTS, _FEWEST_PERTURBED = 12, 4
 _ALONE = 3
-"""After so many cuts the later bars of one symbol alone are replaced, for each of the first symbols."""
+"""Number of cuts after which bars are also replaced for single symbols, up to `_MOST_ALONE` of them."""
 _MOST_ALONE = 8
 _FEWEST_MEASURED, _MEASURED = 6, 9
-"""How many cells of a signal are bisected for the horizon."""
+"""Cells per signal that are bisected to measure the horizon."""
 
 
 def check_lookahead(
@@ -43,44 +43,43 @@ def check_lookahead(
     seed: int = 0,
     budget: float = 20.0,
 ) -> LookaheadReport:
-    """Look for signals that know what comes after them.
+    """Look for signals that use bars after their own.
 
-    The future is cut off after many bars, and the signals up to there are compared with those on all bars,
-    cell by cell, the newest bar included: that is what a live run would have acted on. After some of the
-    cuts the future stays, but as another: scaled up and down by 100, made noisy, shuffled, and that of one
-    symbol alone. Flags have to be equal; weights may differ by 1e-9 of the larger one. What is found is then
-    measured by bisection: how many bars ahead it looks.
+    The bars are cut at many places, and the signals up to each cut are compared with those on all bars, cell
+    by cell, the newest bar included: that is what a live run would have acted on. At some of the cuts later
+    bars are also replaced: scaled up and down by 100, made noisy, shuffled, and for one symbol alone. Flags
+    must be equal; weights may differ by 1e-9 of the larger one. For each signal that differs, bisection then
+    measures how many bars ahead it looks.
 
-    Cuts come after the last bars, after and just before the ends of weeks and months (and days, for bars
-    within days), a third of them right after a bar where a signal turns on, and the rest spread and at
-    random.
+    Cuts are at the last bars, at and just before the ends of weeks and months (and days, for intraday bars),
+    a third of them right after a bar where a signal turns on, and the rest evenly spaced and at random.
 
-    It cannot see what a rule that was fitted elsewhere knows of the future (its parameters, a table that it
-    closes over, a cache that it keeps between calls), nor which symbols were chosen with hindsight: the
-    universe is the same at every cut, and a symbol without a bar yet stands in it as a row of NaN. A leak at
-    a few bars only is found where a cut meets them: more `cuts` meet more.
+    It cannot detect information from outside the call (parameters fitted on later bars, a table in a
+    closure, a cache kept between calls), nor symbols chosen with hindsight: the universe is the same at
+    every cut, and a symbol without a bar yet is a row of NaN. A leak at a few bars only is found if a cut is
+    at one of them: use more `cuts` to find more.
 
     Parameters
     ----------
     strategy : Strategy or callable
-        Or a plain function from bars (and parameters) to `Signals` or `Weights`. It is always given a copy.
+        Or a plain function from bars (and parameters) to `Signals` or `Weights`. It always gets a copy.
     bars : DataFrame
-        Tidy bars as `backtest` takes them. Whole numbers are handed over as floats.
+        Tidy bars as in `backtest`. Integers are passed as floats.
     parameters : mapping, optional
-        The strategy's; the defaults where they are left out.
+        The strategy's; missing ones take their defaults.
     fill : {"next_open", "next_close", "same_close"}
-        At "same_close" a signal may not even know its own bar's close: high, low, close and volume of single
-        bars are replaced, too, and what changes at that bar is reported.
+        With "same_close" a signal may not even use its own bar's close: high, low, close and volume of single
+        bars are replaced as well, and signals that change at that bar are reported.
     cuts : int or sequence of Timestamp
-        How many cuts at most, or the last known bar of each.
+        Maximum number of cuts, or the last known bar of each.
     perturbations : int
-        After how many of them bars are replaced; each costs four calls.
+        Number of cuts at which bars are replaced; each costs four calls.
     seed : int
-        Of the random cuts and noise.
+        For random cuts and noise.
     budget : float
-        Seconds of processor time that the calls may take together, about; of a slow strategy there are
-        fewer cuts (12 at least) and perturbations (4). Five symbols with 3,000 bars and 5 ms a call take
-        about two seconds, and as much again to measure what was found.
+        Approximate processor time of all calls, in seconds; a slow strategy gets fewer cuts (at least 12) and
+        perturbations (4). Five symbols with 3,000 bars and 5 ms per call take about two seconds, and as much
+        again to measure findings.
 
     Returns
     -------
@@ -89,10 +88,10 @@ def check_lookahead(
     Raises
     ------
     BacktestError
-        The bars cannot be used, there are fewer than three, or a number makes no sense.
+        The bars cannot be used, there are fewer than three, or an argument is invalid.
     StrategyError
-        What the strategy returned is not aligned with the bars. What it raises itself on all bars comes
-        through as it is.
+        The strategy's return value is not aligned with the bars. Errors that it raises on all bars are not
+        caught.
 
     Examples
     --------
@@ -103,7 +102,7 @@ def check_lookahead(
     market = read_bars(bars)
     n_bars = len(market.timestamps)
     if n_bars < 3:
-        raise BacktestError(f"bars: {n_bars} cannot be cut; look-ahead shows from three bars on.")
+        raise BacktestError(f"bars: {n_bars} are too few to cut; pass three or more.")
     slices = BarSlices(bars, market)
     subject = Subject(strategy, parameters, slices)
     full = subject.on_all()
@@ -118,7 +117,7 @@ def check_lookahead(
         first = subject.fewest_bars()
         calls = int(budget / max(subject.seconds, 1e-6))
         if isinstance(cuts, int | np.integer):
-            # Half of the calls go into cuts and perturbations, the other half into measuring.
+            # Half of the calls are for cuts and perturbations, the other half for measuring.
             most = int(np.clip(calls // 4, _FEWEST_CUTS, max(cuts, 1)))
             chosen = choose_cuts(market.timestamps, full, first, most, generator)
         else:
@@ -155,7 +154,7 @@ def _gather(evidence: Evidence, cuts: Rows, perturbed: Rows, n_symbols: int) -> 
     for start in cuts.tolist():
         evidence.of(Run(start))
     for start in perturbed.tolist():
-        # A last bar alone cannot be shuffled.
+        # A single last bar cannot be shuffled.
         for kind in PERTURBATIONS if start < len(evidence) - 1 else PERTURBATIONS[:-1]:
             evidence.of(Run(start, kind))
     if n_symbols > 1:
@@ -177,7 +176,7 @@ def _findings(evidence: Evidence, slices: BarSlices, first: int, measured: int) 
             for run in evidence.against(signal)
             if run.start > row and evidence.found[run][signal][row, column]
         )
-        # Exits that are all but the entries differ where those do, and look as far.
+        # Signals that differ in the same cells (such as exits = ~entries) share one measurement.
         if seen.tobytes() not in alike:
             horizon = measure_horizon(evidence, signal, column, market.timestamps, measured)
             sources = _sources(evidence, signal, market.symbols)
@@ -202,7 +201,7 @@ def _findings(evidence: Evidence, slices: BarSlices, first: int, measured: int) 
 
 
 def _sources(evidence: Evidence, signal: str, symbols: tuple[str, ...]) -> tuple[str, ...]:
-    """The symbols whose later bars alone change a signal: where those of all did, one at a time."""
+    """The symbols whose later bars alone change a signal, tried one at a time where all together did."""
     shown = [run for run in evidence.against(signal) if run.kind is not None and run.symbol is None]
     if len(symbols) > 1:
         for run in shown[:: max(len(shown) // _ALONE, 1)][:_ALONE]:
@@ -213,7 +212,7 @@ def _sources(evidence: Evidence, signal: str, symbols: tuple[str, ...]) -> tuple
 
 
 def _move_forward(evidence: Evidence, signal: str, first: int) -> None:
-    """Look for a difference before the earliest one that the cuts met, halving what lies before it."""
+    """Bisect for a difference earlier than the earliest one that the cuts found."""
     low, high = first - 1, int(np.flatnonzero(evidence.cells(signal).any(axis=1))[0]) + 1
     while high - low > 1:
         middle = (low + high) // 2
@@ -224,23 +223,23 @@ def _move_forward(evidence: Evidence, signal: str, first: int) -> None:
 
 
 def _kept_at(timestamps: pd.DatetimeIndex, cuts: Dates, first: int) -> Rows:
-    """How many bars are known at each of the given cuts."""
+    """The number of known bars at each given cut."""
     kept = bars_until(timestamps, cuts, "cuts")
     inside = kept[(kept >= first) & (kept < len(timestamps))]
     if not inside.size:
         raise BacktestError(
-            "cuts: none of them leaves out a bar that there is and keeps as many as the strategy needs; "
-            f"give some from {timestamps[first - 1]} to before {timestamps[-1]}."
+            "cuts: none of them both leaves out a bar and keeps as many as the strategy needs; "
+            f"use dates from {timestamps[first - 1]} to before {timestamps[-1]}."
         )
     return inside
 
 
 def _check_numbers(fill: str, cuts: int | Dates, perturbations: int, budget: float) -> None:
     if fill not in get_args(Fill):
-        raise BacktestError(f"fill: {fill!r} is none of {', '.join(get_args(Fill))}.")
+        raise BacktestError(f"fill: {fill!r} must be one of {', '.join(get_args(Fill))}.")
     if isinstance(cuts, int | np.integer) and cuts < 1:
-        raise BacktestError(f"cuts: {cuts} cut nothing off; give 1 or more, or the timestamps of the cuts.")
+        raise BacktestError(f"cuts: {cuts} is too few; use 1 or more, or the timestamps of the cuts.")
     if perturbations < 0:
-        raise BacktestError(f"perturbations: {perturbations} is no number of cuts; give 0 or more.")
+        raise BacktestError(f"perturbations: {perturbations} is below 0; use 0 or more.")
     if not budget > 0:
-        raise BacktestError(f"budget: {budget} is no number of seconds; give one above 0.")
+        raise BacktestError(f"budget: {budget} is not above 0; use a positive number of seconds.")

@@ -1,4 +1,4 @@
-"""Signals that use the close at which they are filled: seen when single bars close elsewhere."""
+"""Finds signals that use the close at which they are filled, by changing single bars' closes."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from workbench.bias.subject import SignalTable, Subject, differing
 __all__ = ["own_close_findings"]
 
 _CLOSE_FACTOR = 3.0
-"""Up and down by so much: the close then lies on the other side of any average."""
+"""Closes change up and down by this factor, enough to cross any average."""
 
 
 def own_close_findings(
     subject: Subject, slices: BarSlices, full: SignalTable, cuts: Rows
 ) -> list[LookaheadFinding]:
-    """Signals that change at a bar when only that bar's high, low, close and volume do.
+    """Signals that change at a bar when only that bar's high, low, close and volume change.
 
     Parameters
     ----------
@@ -29,12 +29,12 @@ def own_close_findings(
     full : SignalTable
         The signals on all bars.
     cuts : ndarray of int64
-        How many bars are known each time; the last of them is the one that is replaced.
+        Number of known bars at each cut; the last one is replaced.
 
     Returns
     -------
     list of LookaheadFinding
-        One a signal.
+        One per signal.
     """
     market = slices.market
     seen: dict[str, npt.NDArray[np.bool_]] = {}
@@ -65,7 +65,7 @@ def own_close_findings(
                 sources=(),
                 bars=int(seen[signal].any(axis=1).sum()),
                 cells=int(seen[signal].sum()),
-                hint="Shift the signals by one bar, or fill at the next open: nobody knows a close in time.",
+                hint="Shift the signals by one bar, or fill at the next open: a close is not known in time.",
             )
         )
     return findings

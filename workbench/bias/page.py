@@ -1,4 +1,4 @@
-"""How a notebook shows either report: one small HTML table, for light and dark pages alike."""
+"""The notebook view of both reports: one small HTML table, for light and dark pages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from workbench.display.card import HAIRLINE, frame_html, table_html
-from workbench.drawing.dress import GAIN, LOSS
+from workbench.drawing.notebook_style import GAIN, LOSS
 
 __all__ = ["panel_html"]
 
@@ -23,18 +23,18 @@ def panel_html(
     verdict: str,
     note: str,
 ) -> str:
-    """One `<div>` without external parts.
+    """A report as one self-contained `<div>`.
 
     Parameters
     ----------
     name, headline : str
-        The strategy's, and the outcome in few words.
+        The strategy's name, and the result in a few words.
     good : bool
-        Whether that is green.
+        Whether the headline is green.
     heads, rows : sequence of str, and of sequences of str
-        The table; left out where it has no row.
+        The table; left out if it has no rows.
     verdict, note : str
-        Shown where there is no table; and below everything.
+        The verdict replaces an empty table; the note is shown at the bottom.
     """
     cell = f"text-align:left;vertical-align:top;padding:4px 10px;border-top:{HAIRLINE}"
     table = "".join(
@@ -51,5 +51,5 @@ def panel_html(
 
 
 def _wrap(value: str) -> str:
-    """Sentences may be broken; dates and numbers may not."""
+    """Sentences may wrap; dates and numbers may not."""
     return "" if len(value) > _SHORT else ";white-space:nowrap"

@@ -1,4 +1,4 @@
-"""Tidy bars by row of their common time axis: windows of them, and copies whose later bars are others."""
+"""Windows of tidy bars by row of their common time axis, and copies with later bars replaced."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from workbench.signals.inputs import BarArrays
 __all__ = ["PERTURBATIONS", "BarSlices", "Perturbation"]
 
 Perturbation = Literal["scaled", "scaled the other way", "made noisy", "shuffled"]
-"""What later bars are replaced by; every bar stays one that there could be (low ≤ open, close ≤ high)."""
+"""How later bars are replaced; every bar stays valid (low ≤ open, close ≤ high)."""
 
 PERTURBATIONS: tuple[Perturbation, ...] = get_args(Perturbation)
 
 Floats = npt.NDArray[np.float64]
 
 _SCALE = 100.0
-"""So much that a single bar shows in the mean of a few hundred; a rule that looks back never sees it."""
+"""Large enough that one bar changes a mean of a few hundred; a rule that only looks back is unaffected."""
 _NOISE = 0.3
-"""Standard deviation of the noise, as a logarithm: bars change their order, their bodies and their ranks."""
+"""Standard deviation of the noise in log prices: changes the order, bodies and ranks of bars."""
 
 
 class BarSlices:
-    """Bars that can be had up to any row, from any row, and with other bars from any row on.
+    """Bars that can be cut at any rows, or replaced from any row on.
 
     Parameters
     ----------
     bars : DataFrame
-        Tidy bars that `read_bars` has accepted.
+        Tidy bars accepted by `read_bars`.
     market : BarArrays
-        What it read from them.
+        The result of `read_bars`.
     """
 
     def __init__(self, bars: pd.DataFrame, market: BarArrays) -> None:
@@ -44,10 +44,10 @@ class BarSlices:
         names, times = index.levels
         order = times.argsort()
         self._names, self._times = names, times[order]
-        # Of each row of `bars`: its row on the time axis, its position among the names.
+        # For each row of `bars`: its row on the time axis, and its symbol's position in `names`.
         self._rows = np.argsort(order)[np.asarray(index.codes[1])]
         self._codes = np.asarray(index.codes[0])
-        # Whole numbers become floats once and for all: a symbol without a bar is NaN, and so is its volume.
+        # Integers become floats here: a symbol without a bar has NaN, also as its volume.
         numeric = [is_numeric_dtype(bars[name]) and not is_bool_dtype(bars[name]) for name in bars.columns]
         self._index, self._order = index, list(bars.columns)
         self._numbers = [name for name, number in zip(bars.columns, numeric, strict=True) if number]
@@ -60,15 +60,15 @@ class BarSlices:
         return len(self.market.timestamps)
 
     def window(self, begin: int, end: int, *, absent: bool = True) -> pd.DataFrame:
-        """The bars of the rows from `begin` to before `end`, as a frame of its own.
+        """A copy of the bars in the rows `begin` to `end` (exclusive).
 
         Parameters
         ----------
         begin, end : int
             Rows of the time axis.
         absent : bool
-            Whether a symbol without a bar there stands in one row of NaN, in the window's last row. The
-            universe is then the same in every window, as the columns of a panel would be.
+            Whether a symbol without a bar in the window gets one row of NaN, at the window's last row. The
+            universe is then the same in every window, like the columns of a panel.
         """
         return self._framed(self._values, begin, end, absent)
 
@@ -81,7 +81,7 @@ class BarSlices:
         *,
         symbol: int | None = None,
     ) -> pd.DataFrame:
-        """All bars, with those of the rows from `begin` to before `end` replaced.
+        """All bars, with those in the rows `begin` to `end` (exclusive) replaced.
 
         Parameters
         ----------
@@ -90,7 +90,7 @@ class BarSlices:
             Rows of the time axis.
         generator : numpy.random.Generator
         symbol : int, optional
-            The column of the only symbol whose bars are replaced. Default: those of all symbols.
+            Column of the only symbol whose bars are replaced. Default: all symbols.
         """
         chosen = (self._rows >= begin) & (self._rows < end)
         if symbol is not None:
@@ -105,15 +105,15 @@ class BarSlices:
         if kind == "made noisy":
             values[chosen] = self._noisy(values[chosen], generator)
         else:
-            # Neighbours go opposite ways, or the order of the symbols would stay as it is.
+            # Adjacent symbols are scaled in opposite directions, so that their ranking changes.
             up = (self.columns[chosen] % 2 == 0) == (kind == "scaled")
             values[chosen] *= np.where(up, _SCALE, 1.0 / _SCALE)[:, None]
         return self._all(values)
 
     def with_other_close(self, row: int, factor: float) -> pd.DataFrame:
-        """The bars up to `row`, where all but the open of the last ones are others; the close by `factor`.
+        """The bars up to `row`, with everything but the open changed in the last row; the close by `factor`.
 
-        Symbols go opposite ways, so that both directions need two calls.
+        Adjacent symbols change in opposite directions, so testing both directions takes two calls.
         """
         values = self._values.copy()
         chosen = self._rows == row
@@ -126,13 +126,13 @@ class BarSlices:
         return self._framed(values, 0, row + 1, absent=True)
 
     def _noisy(self, changed: Floats, generator: np.random.Generator) -> Floats:
-        """Noise for each number by itself, then a high and a low that hold the prices."""
+        """Independent noise on each number, then a high and a low that enclose the prices."""
         changed = changed * np.exp(generator.normal(0.0, _NOISE, changed.shape))
         wicks = np.exp(np.abs(generator.normal(0.0, _NOISE / 3.0, (2, len(changed)))))
         return self._enclosed(changed, wicks)
 
     def _enclosed(self, changed: Floats, wicks: Floats) -> Floats:
-        """With the high above open and close, and the low below, by these factors."""
+        """Sets the high above open and close, and the low below, by these factors."""
         place = {name: position for position, name in enumerate(self._numbers)}
         opens, closes = changed[:, place["open"]], changed[:, place["close"]]
         if "high" in place:
@@ -142,7 +142,7 @@ class BarSlices:
         return changed
 
     def _all(self, values: Floats, order: npt.NDArray[np.int64] | None = None) -> pd.DataFrame:
-        """All rows with these numbers; what is no number comes from the rows of `order`."""
+        """All rows with these numbers; other columns are taken from the rows `order`."""
         taken = {name: other if order is None else other.take(order) for name, other in self._others.items()}
         return self._assembled(values, taken, self._index)
 
@@ -156,18 +156,18 @@ class BarSlices:
         inside = (self._rows >= begin) & (self._rows < end)
         seen = np.zeros(len(self._names), dtype=np.bool_)
         seen[self._codes[inside]] = True
-        # One code a symbol, of whatever integer type holds them.
+        # One code per symbol; the integer type depends on their number.
         codes: Any = self._codes
         names, rows, missing = self._names, self._rows, np.flatnonzero(~seen)
         if absent and missing.size:
-            # One row of the symbol, any, so that it stands where the symbol stands; emptied below.
+            # Any row of the symbol, so that the order of symbols stays; set to NaN below.
             firsts = np.array([np.flatnonzero(codes == name)[0] for name in missing])
             inside[firsts] = True
             rows = rows.copy()
             rows[firsts] = end - 1
         elif missing.size:
             codes, names = (np.cumsum(seen) - 1)[codes], names[seen]
-        # pandas-stubs wants lists here; Index and arrays are what pandas takes without copying.
+        # pandas-stubs requires lists here, but pandas takes an Index and arrays without copying.
         levels: Any = [names, self._times[begin:end]]
         numbers: Any = [codes[inside], rows[inside] - begin]
         index = pd.MultiIndex(levels, numbers, names=self._index.names, verify_integrity=False)

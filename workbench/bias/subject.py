@@ -1,4 +1,4 @@
-"""The strategy under test: always called on a copy of the bars, and what it says laid out as arrays."""
+"""The strategy under test: always called on a copy of the bars; its signals as aligned arrays."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from workbench.signals.strategy import Strategy
 __all__ = ["Cells", "SignalTable", "Subject", "differing"]
 
 SignalTable = Mapping[str, npt.NDArray[Any]]
-"""By signal ("entries", …, "weights"): bool or float64, shape (n_rows, n_symbols)."""
+"""Arrays by signal name ("entries", …, "weights"): bool or float64, shape (n_rows, n_symbols)."""
 
 Cells = Mapping[str, npt.NDArray[np.bool_]]
-"""By signal: which cells differ, shape (n_rows, n_symbols)."""
+"""Arrays by signal name: which cells differ, shape (n_rows, n_symbols)."""
 
 _FLAGS = ("entries", "exits", "short_entries", "short_exits")
-_NOTHING = 1e-12
-"""Weights nearer than this are the same: what floats leave of zero."""
+_ROUNDING = 1e-12
+"""Weights that differ by less than this are equal: rounding errors near zero."""
 
 
 class Subject:
-    """A strategy with its parameters, called many times.
+    """A strategy with its parameters, to be called many times.
 
     Attributes
     ----------
     name : str
     calls : int
-        How often it was called.
+        Number of calls so far.
     mutates_bars : bool
-        Whether any call left its bars other than it found them. Columns that it added do not count.
+        Whether any call changed its bars. Columns that it added do not count.
     error : str
-        What it raised last; empty where it never did.
+        The last error that it raised; empty if none.
     seconds : float
-        Processor time that the quickest call on all bars took.
+        Processor time of the fastest call on all bars.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Subject:
     ) -> None:
         if not callable(strategy):
             raise StrategyError(
-                f"{strategy!r} is no strategy; give a function of the bars, or one made with @strategy."
+                f"{strategy!r} is not a strategy; pass a function of the bars, or one made with @strategy."
             )
         self.name = strategy.name if isinstance(strategy, Strategy) else _name_of(strategy)
         self.calls = 0
@@ -66,38 +66,38 @@ class Subject:
         self._slices = slices
 
     def on_all(self) -> SignalTable:
-        """What it says on all bars; whatever it raises is raised."""
+        """Its signals on all bars; its errors are not caught."""
         begun = time.process_time()
         bars = self._slices.window(0, len(self._slices))
         made = self._call(bars)
         self.seconds = min(self.seconds, time.process_time() - begun)
-        # Refused here as a backtest would refuse it; on fewer bars, alignment is made where it lacks.
+        # Raises if a backtest would. On fewer bars, missing rows and columns are filled instead.
         read_decisions(made, self._slices.market)
-        return self._laid_out(made, 0, len(self._slices))
+        return self._as_arrays(made, 0, len(self._slices))
 
     def on(self, bars: pd.DataFrame, begin: int, end: int) -> SignalTable | None:
-        """What it says on bars of the rows from `begin` to before `end`; None where it raises."""
+        """Its signals on `bars`, which hold the rows `begin` to `end` (exclusive); None if it raises."""
         with warnings.catch_warnings(), np.errstate(all="ignore"):
-            # The bars are too few, or absurd on purpose: what a strategy warns of there is no news.
+            # The bars are too few, or unrealistic on purpose: ignore the strategy's warnings.
             warnings.simplefilter("ignore")
             try:
-                return self._laid_out(self._call(bars), begin, end)
-            except Exception as error:  # noqa: BLE001 - it is the strategy's, and the report tells of it
+                return self._as_arrays(self._call(bars), begin, end)
+            except Exception as error:  # noqa: BLE001 - the strategy's error; shown in the report
                 self.error = f"{type(error).__name__}: {error}"
                 return None
 
     def on_window(self, begin: int, end: int) -> SignalTable | None:
-        """What it says when these rows are all there is; None where it raises."""
+        """Its signals when it is given these rows only; None if it raises."""
         before = self.error
         made = self.on(self._slices.window(begin, end), begin, end)
         if made is None and not self._slices.market.present[begin:end].any(axis=0).all():
-            # It may be the empty rows of absent symbols that it cannot take.
+            # Perhaps it raises on the NaN rows of absent symbols: try without them.
             made = self.on(self._slices.window(begin, end, absent=False), begin, end)
             self.error = self.error if made is None else before
         return made
 
     def fewest_bars(self) -> int:
-        """With how few it does not raise; the number of all bars where it does with one bar less."""
+        """The fewest bars with which it does not raise; all bars if it raises with one bar less."""
         if self.on_window(0, 1) is not None:
             return 1
         low, high = 1, len(self._slices)
@@ -124,7 +124,7 @@ class Subject:
             )
         return made
 
-    def _laid_out(self, made: Signals | Weights, begin: int, end: int) -> dict[str, npt.NDArray[Any]]:
+    def _as_arrays(self, made: Signals | Weights, begin: int, end: int) -> dict[str, npt.NDArray[Any]]:
         if isinstance(made, Weights):
             return {"weights": self._aligned(made.weights, begin, end, np.nan)}
         given = {role: getattr(made, role) for role in _FLAGS}
@@ -134,26 +134,26 @@ class Subject:
             if flags is not None
         }
 
-    def _aligned(self, said: Flags, begin: int, end: int, absent: Any) -> npt.NDArray[Any]:
-        """The values in the rows and columns of the market; `absent` where there are none."""
+    def _aligned(self, signal: Flags, begin: int, end: int, absent: Any) -> npt.NDArray[Any]:
+        """The values, in the rows and columns of the market; `absent` where there is none."""
         symbols = self._slices.market.symbols
-        if isinstance(said, pd.Series):
-            tidy = isinstance(said.index, pd.MultiIndex)
-            said = said.unstack("symbol") if tidy else said.to_frame(symbols[0])
-        values = said.to_numpy()
+        if isinstance(signal, pd.Series):
+            tidy = isinstance(signal.index, pd.MultiIndex)
+            signal = signal.unstack("symbol") if tidy else signal.to_frame(symbols[0])
+        values = signal.to_numpy()
         dtype = np.float64 if absent is not False else np.bool_
         if dtype is np.bool_ and values.dtype != np.bool_:
-            values = said.fillna(False).to_numpy(dtype=np.bool_)
-        columns = {str(name): position for position, name in enumerate(said.columns)}
-        if tuple(columns) == symbols and said.index.equals(self._slices.market.timestamps[begin:end]):
+            values = signal.fillna(False).to_numpy(dtype=np.bool_)
+        columns = {str(name): position for position, name in enumerate(signal.columns)}
+        if tuple(columns) == symbols and signal.index.equals(self._slices.market.timestamps[begin:end]):
             return values.astype(dtype)
-        rows = self._slices.market.timestamps.get_indexer(pd.DatetimeIndex(said.index)) - begin
+        rows = self._slices.market.timestamps.get_indexer(pd.DatetimeIndex(signal.index)) - begin
         there = (rows >= 0) & (rows < end - begin)
-        laid: npt.NDArray[Any] = np.full((end - begin, len(symbols)), absent, dtype=dtype)
+        aligned: npt.NDArray[Any] = np.full((end - begin, len(symbols)), absent, dtype=dtype)
         for position, symbol in enumerate(symbols):
             if symbol in columns:
-                laid[rows[there], position] = values[there, columns[symbol]]
-        return laid
+                aligned[rows[there], position] = values[there, columns[symbol]]
+        return aligned
 
 
 def differing(
@@ -164,7 +164,7 @@ def differing(
     present: npt.NDArray[np.bool_],
     tolerance: float,
 ) -> dict[str, npt.NDArray[np.bool_]]:
-    """Where two tables differ in the rows from `begin` to before `end`, among cells that have a bar.
+    """Where two tables differ in the rows `begin` to `end` (exclusive), in cells that have a bar.
 
     Parameters
     ----------
@@ -173,12 +173,12 @@ def differing(
     begin, end : int
     present : ndarray of bool, shape (n_bars, n_symbols)
     tolerance : float
-        Weights may differ by this fraction of the larger one; flags may not differ at all.
+        Weights may differ by this fraction of the larger one; flags must be equal.
 
     Returns
     -------
     dict of str to ndarray of bool, shape (end - begin, n_symbols)
-        A signal that one of them lacks is False throughout.
+        A signal that is missing in one table counts as all False (weights: NaN).
     """
     there = present[begin:end]
     found = {}
@@ -189,7 +189,7 @@ def differing(
             for table, rows in ((full, slice(begin, end)), (other, slice(0, end - begin)))
         )
         if name == "weights":
-            near = np.abs(one - two) <= _NOTHING + tolerance * np.fmax(np.abs(one), np.abs(two))
+            near = np.abs(one - two) <= _ROUNDING + tolerance * np.fmax(np.abs(one), np.abs(two))
             same = near | (one == two) | (np.isnan(one) & np.isnan(two))
         else:
             same = one == two

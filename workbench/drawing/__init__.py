@@ -1,1 +1,1 @@
-"""What all pictures and pages share: words, colours, blocks and charts; of backtests nothing is known."""
+"""Shared by all figures and pages: number formats, colours, blocks and charts; nothing about backtests."""

@@ -1,4 +1,4 @@
-"""What a tearsheet's sections are made of: figures, tables, facts and sentences; the template draws them."""
+"""Blocks of a tearsheet's sections: figures, tables, labelled values and notes; rendered by the template."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-__all__ = ["Beside", "Block", "Cell", "Chart", "Choice", "Facts", "Item", "Note", "Section", "Table"]
+__all__ = ["Beside", "Block", "Chart", "Choice", "Facts", "Item", "Note", "Section", "Table", "TableCell"]
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """One cell of a table.
 
     Attributes
     ----------
     text : str
     tone : str
-        "gain", "loss", "muted" or nothing: a class of the page's style.
+        "gain", "loss", "muted" or "": a CSS class of the page.
     heat : float
-        How strongly the cell is coloured in its tone: from 0 to 1; 0 colours the text instead.
+        Strength of the cell's background in its tone, from 0 to 1; 0 colours the text instead.
     bar : float, optional
-        A bar of this length behind the text, from 0 to 1.
+        Length of a bar behind the text, from 0 to 1.
     """
 
     text: str
@@ -35,10 +35,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: the first `names` columns are text and stand left, the others are numbers and stand right."""
+    """A table: the first `names` columns are text, aligned left; the others are numbers, aligned right."""
 
     columns: Sequence[str]
-    rows: Sequence[Sequence[Cell]]
+    rows: Sequence[Sequence[TableCell]]
     names: int = 1
     caption: str = ""
     style: str = ""
@@ -54,18 +54,17 @@ class Chart:
     key : str
         The figure's name in `Tearsheet.figures`.
     figure : plotly.graph_objects.Figure
-    says : str
-        What it shows, for those who cannot see it.
+    shows : str
+        Text alternative for screen readers.
     scales : str, optional
-        "log" or "linear" where the reader may choose how the first vertical axis is scaled: the one it
-        starts with.
+        "log" or "linear": the initial scale of the first vertical axis, if the reader may switch it.
     title : str
-        A heading of its own, where a section has several figures.
+        Its heading, if a section has several figures.
     """
 
     key: str
     figure: Figure
-    says: str
+    shows: str
     scales: str | None = None
     title: str = ""
     kind: str = field(default="chart", init=False)
@@ -73,7 +72,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Item:
-    """A labelled value; `hint` explains it in a few words where the pointer rests."""
+    """A labelled value; `hint` is a short tooltip."""
 
     label: str
     value: str
@@ -84,7 +83,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Facts:
-    """Labelled values: "large" ones to be read first, a "list" below a heading, or a "strip" in one row."""
+    """Labelled values: "large" for the headline, "list" below a heading, or "strip" in one row."""
 
     items: Sequence[Item]
     title: str = ""
@@ -94,7 +93,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Note:
-    """A sentence; "empty" where it stands in the place of a figure that there is nothing for."""
+    """A sentence; style "empty" if it replaces a figure without data."""
 
     text: str
     style: str = ""
@@ -103,7 +102,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Choice:
-    """Several blocks of which the reader sees one at a time; without scripts, all below each other."""
+    """Several blocks of which the reader selects one; without scripts, all are shown below each other."""
 
     label: str
     options: Mapping[str, Sequence[Any]]
@@ -112,7 +111,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Beside:
-    """Groups of blocks that stand beside each other where the page is wide enough."""
+    """Groups of blocks shown side by side if the page is wide enough."""
 
     groups: Sequence[Sequence[Any]]
     style: str = ""
@@ -131,7 +130,7 @@ class Section:
     key : str
         Its anchor.
     title : str
-        Its heading, and its place in the page's contents.
+        Its heading, also used in the table of contents.
     blocks : sequence of Block
     note : str
         A muted sentence below the heading.

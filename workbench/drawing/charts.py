@@ -1,4 +1,4 @@
-"""The look that the tearsheet's figures share: transparent, quiet axes, one accent; no data of its own."""
+"""The common style of the tearsheet's figures: transparent background, light axes, one accent colour."""
 
 from __future__ import annotations
 
@@ -27,34 +27,34 @@ __all__ = [
 ]
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-"""What the reader's system writes with: a page without a network brings no font along."""
+"""The reader's system font: the page works offline and includes no font."""
 
 _STEPS = ((1, 1.5, 2, 3, 4, 5, 6, 8), (1, 1.5, 2, 3, 5, 7), (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,))
 _CLEAR = "rgba(0,0,0,0)"
 MODEBAR = {"bgcolor": _CLEAR, "color": LIGHT.muted, "activecolor": LIGHT.strategy}
-"""The buttons that appear over a figure: what they are stands in the page's script."""
+"""Colours of a figure's buttons; the page's script chooses the buttons."""
 _WIDE = 3.0
-"""What spans more than this many times its lowest is drawn on a logarithmic axis."""
+"""If the highest value is more than this many times the lowest, the axis is logarithmic."""
 
 
 def is_wide(*lines: pd.Series[float]) -> bool:
-    """Whether equal steps should be equal returns: then the early years are more than a flat line.
+    """Whether to use a logarithmic axis, on which the early years are more than a flat line.
 
-    Never where a value is not above zero, which a logarithmic axis cannot show.
+    False if any value is not above zero, which a logarithmic axis cannot show.
     """
     lowest, highest = min(float(one.min()) for one in lines), max(float(one.max()) for one in lines)
     return lowest > 0.0 and highest > _WIDE * lowest
 
 
 def chart(*, height: int, rows: Sequence[float] = (1.0,), titles: Sequence[str] = ()) -> Figure:
-    """An empty figure in the tearsheet's look.
+    """An empty figure in the tearsheet's style.
 
     Parameters
     ----------
     height : int
-        Pixels; the width is the page's.
+        In pixels; the width is that of the page.
     rows : sequence of float
-        Relative heights of panels on one horizontal axis, from the top.
+        Relative heights of the panels, from the top; they share the horizontal axis.
     titles : sequence of str, optional
         A short title over each panel.
 
@@ -108,24 +108,24 @@ def chart(*, height: int, rows: Sequence[float] = (1.0,), titles: Sequence[str] 
 def time_axis(figure: Figure, start: pd.Timestamp, end: pd.Timestamp, hover: str) -> None:
     """Make the horizontal axes run from the first to the last bar."""
     figure.update_xaxes(type="date", hoverformat=hover, nticks=9)
-    if start < end:  # Markers would otherwise pad the axis, and only where there are some.
+    if start < end:  # A fixed range, because Plotly would pad the axis around markers.
         shown = [time.strftime("%Y-%m-%d %H:%M:%S") for time in (start, end)]
         figure.update_xaxes(range=shown)
 
 
 def number_axis(figure: Figure, row: int | None = None, **options: Any) -> None:
-    """Set the vertical axis of a panel (of the figure where it has one panel)."""
+    """Set the vertical axis of a panel, or of a figure with a single panel."""
     figure.update_yaxes(**options, row=row, col=None if row is None else 1)
 
 
 def log_axis(figure: Figure, values: Sequence[pd.Series[float]], row: int | None = None) -> None:
-    """Make a panel's vertical axis logarithmic, with round ticks over the span of positive values."""
+    """Make a panel's vertical axis logarithmic, with round ticks over the range of (positive) values."""
     low, high = min(float(one.min()) for one in values), max(float(one.max()) for one in values)
     number_axis(figure, row, type="log", tickmode="array", tickvals=log_ticks(low, high, most=9))
 
 
 def log_ticks(low: float, high: float, *, most: int) -> list[float]:
-    """Round levels from `low` to `high`, both above zero: the densest of the usual series that has room."""
+    """Round levels from `low` to `high`, both above zero: the densest usual series of at most `most`."""
     decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
     inside: list[float] = []
     for steps in _STEPS:
@@ -137,7 +137,7 @@ def log_ticks(low: float, high: float, *, most: int) -> list[float]:
 
 
 def tick_format(reach: float) -> str:
-    """How ticks from 0 to a fraction of this size are written as per cent, so that no two look alike."""
+    """Per cent format for ticks from 0 to `reach` (a fraction), so that no two ticks look the same."""
     return ".0%" if reach >= 0.05 else ".1%" if reach >= 0.005 else ".2%"
 
 
@@ -151,7 +151,7 @@ def line(
     row: int | None = None,
     **options: Any,
 ) -> None:
-    """Add a line over time, or other places on the x axis; `options` are those of `go.Scatter`."""
+    """Add a line over times or other x values; `options` are those of `go.Scatter`."""
     import plotly.graph_objects as go
 
     style = {"color": colour, "width": options.pop("width", 1.8), "dash": options.pop("dash", None)}

@@ -1,4 +1,4 @@
-"""The tearsheet's colours, for light pages and for dark ones; no figure and no text."""
+"""The tearsheet's colours, for light and dark pages."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ __all__ = ["DARK", "LIGHT", "Palette", "dark_of_light", "style_variables"]
 
 @dataclass(frozen=True)
 class Palette:
-    """One scheme's colours by what they stand for; CSS colours, no two of a palette alike.
+    """One scheme's colours by their meaning; CSS colours, no two of a palette equal.
 
-    Figures are made with `LIGHT`; the page's script puts `DARK` in place of each where the reader prefers
-    dark. Gain and loss differ in lightness too, for those who cannot tell green from red.
+    Figures are made with `LIGHT`; the page's script replaces each colour by `DARK`'s if the reader prefers
+    dark pages. Gain and loss also differ in lightness, for those who cannot distinguish green from red.
     """
 
     page: str
@@ -69,7 +69,7 @@ DARK = Palette(
 
 
 def dark_of_light() -> dict[str, str]:
-    """What each colour of a figure becomes on a dark page."""
+    """Maps each colour of `LIGHT` to that of `DARK`."""
     return dict(zip(asdict(LIGHT).values(), asdict(DARK).values(), strict=True))
 
 

@@ -1,4 +1,4 @@
-"""How numbers, times and spans read in a report: short, and a dash where there is nothing to say."""
+"""Formats numbers, times and spans for reports: short, with a dash for undefined values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NOTHING",
-    "Clock",
+    "TimeFormat",
     "amount",
     "bars_long",
     "benchmark_name",
@@ -33,42 +33,42 @@ __all__ = [
 ]
 
 NOTHING = "–"
-"""Stands for a figure that is not defined."""
+"""Shown for an undefined value."""
 _MINUS = "−"
-_ENDLESS = "∞"
-_MANYFOLD = 10.0
+_INFINITY = "∞"
+_NO_DECIMALS_FROM = 10.0
 _SIGNED_PERCENT = {"total_return", "benchmark_return", "alpha"}
 _PERCENT = {"cagr", "volatility", "max_drawdown", "win_rate", "exposure", "turnover"}
 _COUNT = {"total_trades", "open_trades", "n_bars"}
 
 
 def percent(value: float, digits: int = 1) -> str:
-    """A fraction as per cent: 0.1234 is "12.3%"; from 1,000 per cent on without decimals."""
-    return _shown(value, f",.{digits if abs(value) < _MANYFOLD else 0}%")
+    """A fraction as per cent: 0.1234 is "12.3%"; without decimals from 1,000 per cent on."""
+    return _shown(value, f",.{digits if abs(value) < _NO_DECIMALS_FROM else 0}%")
 
 
 def signed_percent(value: float, digits: int = 1) -> str:
-    """As `percent`, with a plus before a gain."""
-    return _shown(value, f"+,.{digits if abs(value) < _MANYFOLD else 0}%")
+    """Like `percent`, with a plus sign for gains."""
+    return _shown(value, f"+,.{digits if abs(value) < _NO_DECIMALS_FROM else 0}%")
 
 
 def ratio(value: float, digits: int = 2) -> str:
-    """A ratio such as Sharpe's, with two decimals."""
+    """A ratio, such as the Sharpe ratio, with two decimals."""
     return _shown(value, f",.{digits}f")
 
 
 def money(value: float) -> str:
-    """An amount of currency without decimals; with two where it is below 100."""
+    """An amount of currency without decimals; with two decimals below 100."""
     return _shown(value, ",.2f" if 0.0 < abs(value) < 100.0 else ",.0f")
 
 
 def signed_money(value: float) -> str:
-    """As `money`, with a plus before a gain."""
+    """Like `money`, with a plus sign for gains."""
     return _shown(value, "+,.2f" if 0.0 < abs(value) < 100.0 else "+,.0f")
 
 
 def amount(value: float) -> str:
-    """A price or a number of units: five significant digits, and no zero behind them."""
+    """A price or a number of units: five significant digits, no trailing zeros."""
     if not math.isfinite(value) or value == 0.0:
         return _shown(value, ".0f")
     digits = 0 if abs(value) >= 10_000.0 else 4 - math.floor(math.log10(abs(value)))
@@ -82,12 +82,12 @@ def count(value: float) -> str:
 
 
 def trades(closed: float, still_open: float) -> str:
-    """How many trades: "48", and with one that is still open "48 (+1 open)"."""
+    """Number of trades: "48", or "48 (+1 open)" with one that is still open."""
     return count(closed) + (f" (+{count(still_open)} open)" if still_open else "")
 
 
 def metric(name: str, value: float) -> str:
-    """A metric of a variant as its name asks for: per cent, a count, or a ratio."""
+    """A metric, formatted by its name: as per cent, a count, or a ratio."""
     if name in _SIGNED_PERCENT:
         return signed_percent(value)
     if name in _PERCENT:
@@ -102,20 +102,20 @@ def bars_long(value: float) -> str:
 
 
 def tone(value: float) -> str:
-    """A class of the page's style: "gain", "loss", or nothing for zero and what is not defined."""
+    """A CSS class of the page: "gain", "loss", or "" for zero and NaN."""
     if math.isnan(value) or value == 0.0:
         return ""
     return "gain" if value > 0.0 else "loss"
 
 
 def listed(names: Sequence[str], most: int = 6) -> str:
-    """The names with commas; of many the first, and how many more there are."""
+    """The names joined by commas; of many, the first `most` and the number of the others."""
     rest = len(names) - most
     return ", ".join(names[:most]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 class Dated(Protocol):
-    """What was traded, and when: a backtest's record."""
+    """The attributes of a backtest's record used here."""
 
     @property
     def symbols(self) -> tuple[str, ...]: ...
@@ -128,27 +128,27 @@ class Dated(Protocol):
 
 
 def span(record: Dated) -> str:
-    """What was traded and when: "AAPL, IBM · 2000-03-01 to 2013-03-01"."""
+    """Symbols and dates: "AAPL, IBM · 2000-03-01 to 2013-03-01"."""
     return f"{listed(record.symbols)} · {dates(record)}"
 
 
 def dates(record: Dated) -> str:
-    """From when to when, in UTC."""
+    """Start and end dates, in UTC."""
     return f"{record.start:%Y-%m-%d} to {record.end:%Y-%m-%d}"
 
 
 def words(name: object) -> str:
-    """A name as people write it: "stop_loss" is "stop loss"."""
+    """A name with spaces for underscores: "stop_loss" is "stop loss"."""
     return str(name).replace("_", " ")
 
 
 def benchmark_name(record: Dated) -> str:
-    """What the benchmark is called: "buy and hold" unless another one was given."""
+    """The benchmark's name: "buy and hold" by default."""
     return "benchmark" if record.benchmark.name is None else str(record.benchmark.name)
 
 
-class Clock:
-    """Writes this result's timestamps: dates where no date has two bars, otherwise to the minute (UTC)."""
+class TimeFormat:
+    """Formats a result's timestamps: as dates if no date has two bars, otherwise to the minute (UTC)."""
 
     def __init__(self, index: pd.DatetimeIndex) -> None:
         self.intraday = bool(index.normalize().has_duplicates)
@@ -164,7 +164,7 @@ class Clock:
         return NOTHING if pd.isna(time) else str(time.strftime(self._format))
 
     def texts(self, times: pd.Series[pd.Timestamp] | pd.DatetimeIndex) -> list[str]:
-        """Timestamps for an axis. As text, since Plotly takes numbers for the reader's local time."""
+        """Timestamps for an axis, as text: Plotly would show numbers in the reader's local time."""
         index = pd.DatetimeIndex(times)
         if self.intraday and bool((index.second != 0).any()):
             return list(index.strftime("%Y-%m-%d %H:%M:%S"))
@@ -175,8 +175,8 @@ def _shown(value: float, form: str) -> str:
     if math.isnan(value):
         return NOTHING
     if math.isinf(value):
-        return _ENDLESS if value > 0 else _MINUS + _ENDLESS
+        return _INFINITY if value > 0 else _MINUS + _INFINITY
     text = format(value, form)
     if not any(digit in text for digit in "123456789"):
-        text = text.lstrip("+-")  # what rounds to nothing has no sign
+        text = text.lstrip("+-")  # a value that rounds to zero has no sign
     return text.replace("-", _MINUS)

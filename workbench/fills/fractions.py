@@ -14,11 +14,13 @@ from workbench.signals.inputs import BarArrays, moment
 
 __all__ = ["fractions_of", "read_fractions"]
 
+_NO_VOLATILITY = 1e-12
+
 
 def fractions_of(
     size: Size | None, market: BarArrays, periods_per_year: float
 ) -> npt.NDArray[np.float64] | None:
-    """The share of equity of an entry that each bar's close decides; None where all have the same.
+    """The share of equity of an entry that is decided in each row; None where all have the same.
 
     Parameters
     ----------
@@ -30,11 +32,20 @@ def fractions_of(
     Returns
     -------
     ndarray of float64, shape (n_bars, n_symbols), or None
-        NaN where it is not defined, and nothing is entered.
+        NaN where it is not defined, and nothing is entered. In a row in which the symbol has no bar, that of
+        its last bar, unless a frame has one for the row.
     """
     if isinstance(size, VolatilityTarget):
-        return _by_volatility(market, size, periods_per_year)
-    return read_fractions(size, market)
+        decided = _by_volatility(market, size, periods_per_year)
+    else:
+        given = read_fractions(size, market)
+        if given is None:
+            return None
+        decided = given
+    if market.present.all():
+        return decided
+    carried = np.take_along_axis(decided, market.last_rows, axis=0)
+    return np.where(market.present | ~np.isnan(decided) | ~market.started, decided, carried)
 
 
 def read_fractions(size: Size | None, market: BarArrays) -> npt.NDArray[np.float64] | None:
@@ -49,7 +60,7 @@ def read_fractions(size: Size | None, market: BarArrays) -> npt.NDArray[np.float
     Returns
     -------
     ndarray of float64, shape (n_bars, n_symbols), or None
-        NaN where the symbol has no bar, or the frame has none. None of any other size.
+        NaN where the frame has none. None of any other size.
 
     Raises
     ------
@@ -80,8 +91,7 @@ def read_fractions(size: Size | None, market: BarArrays) -> npt.NDArray[np.float
             f"size: the fractions of Percent have no row for the bar at {moment(lacking_time)}; "
             "compute it on the panel of the same bars, and leave NaN where nothing is to be entered."
         )
-    laid_out = given.to_numpy(dtype=np.float64)[rows][:, columns]
-    laid_out[~market.present] = np.nan
+    laid_out: npt.NDArray[np.float64] = given.to_numpy(dtype=np.float64)[rows][:, columns]
     return laid_out
 
 
@@ -99,7 +109,8 @@ def _by_volatility(
         windows = np.lib.stride_tricks.sliding_window_view(returns, size.window)
         volatility = np.std(windows, axis=1, ddof=1) * math.sqrt(periods_per_year)
         share = np.full(len(volatility), np.nan)
-        moved = volatility > 0.0
+        # Steady growth has no volatility but that of rounding.
+        moved = volatility > _NO_VOLATILITY * math.sqrt(periods_per_year)
         share[moved] = np.minimum(size.max_fraction, size.annual / volatility[moved])
         decided[rows[size.window :], column] = share
     return decided

@@ -13,7 +13,6 @@ from workbench.errors import BacktestError
 from workbench.fills.execution import Execution
 from workbench.fills.fractions import fractions_of
 from workbench.fills.sizing import Fixed, Percent, default_size
-from workbench.signals.decisions import at_fill
 from workbench.signals.inputs import BarArrays
 
 __all__ = ["NONE", "Layout", "lay_out"]
@@ -39,11 +38,9 @@ class Layout:
         Without NaN where there is a bar; the closes where nothing looks at them.
     dividends : ndarray of float64, shape (n_bars, n_symbols) or (0, 0)
         Cash per unit on the bar that goes ex.
-    decided : ndarray of float64, shape (n_bars, n_symbols), optional
-        The share of equity of an entry that each bar's close decides, where it differs by bar.
     fractions : ndarray of float64, shape (n_bars, n_symbols) or (0, 0)
-        The same at the bars that fill it; NaN enters nothing.
-    rules : ndarray of float64, shape (13,)
+        The share of equity of an entry that is decided in each row, where it differs; NaN enters nothing.
+    rules : ndarray of float64, shape (14,)
         As `workbench.fills.loop` reads them.
     plain : bool
         Whether signals that are long only can take the fastest loop: one symbol without gaps or stops, filled
@@ -55,7 +52,6 @@ class Layout:
     high: Floats
     low: Floats
     dividends: Floats
-    decided: Floats | None
     fractions: Floats
     rules: Floats
     plain: bool
@@ -66,9 +62,7 @@ class Layout:
         market = self.market
         if market.present.all():
             return market.close
-        rows = np.arange(len(market.timestamps))[:, np.newaxis]
-        seen = np.maximum.accumulate(np.where(market.present, rows, 0), axis=0)
-        return np.take_along_axis(market.close, seen, axis=0)
+        return np.take_along_axis(market.close, market.last_rows, axis=0)
 
 
 def lay_out(market: BarArrays, execution: Execution, dividends: Floats | None) -> Layout:
@@ -87,10 +81,7 @@ def lay_out(market: BarArrays, execution: Execution, dividends: Floats | None) -
         These bars lack what the rules need: highs and lows, or a fraction for each of them.
     """
     high, low = _ranges(market) if execution.has_stops else (market.close, market.close)
-    decided = fractions_of(execution.size, market, execution.periods_per_year)
-    fractions = NONE
-    if decided is not None:
-        fractions = at_fill(market, decided, execution.fill, np.float64(np.nan))
+    fractions = fractions_of(execution.size, market, execution.periods_per_year)
     paying = dividends is not None and bool(dividends.any())
     return Layout(
         market=market,
@@ -98,8 +89,7 @@ def lay_out(market: BarArrays, execution: Execution, dividends: Floats | None) -
         high=high,
         low=low,
         dividends=dividends if paying and dividends is not None else NONE,
-        decided=decided,
-        fractions=fractions,
+        fractions=NONE if fractions is None else fractions,
         rules=_rules(execution, len(market.symbols)),
         plain=(
             len(market.symbols) == 1
@@ -107,7 +97,7 @@ def lay_out(market: BarArrays, execution: Execution, dividends: Floats | None) -
             and not (execution.has_stops or paying)
             and execution.fill == "next_open"
             and isinstance(execution.size, Percent | None)
-            and decided is None
+            and fractions is None
         ),
     )
 
@@ -148,5 +138,6 @@ def _rules(execution: Execution, n_symbols: int) -> Floats:
             float(execution.whole_units),
             execution.periods_per_year,
             float(bool(execution.cash_sharing)),
+            execution.leverage,
         ]
     )

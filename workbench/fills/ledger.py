@@ -18,7 +18,6 @@ Floats = npt.NDArray[np.float64]
 
 _SIDES = np.array(["buy", "sell"], dtype=object)
 _REASONS = np.array(REASONS, dtype=object)
-_DECIDED = [REASONS.index("signal"), REASONS.index("rebalance")]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +47,7 @@ def keep_ledger(layout: Layout, lines: npt.NDArray[np.void]) -> Ledger:
         orders=pd.DataFrame(
             {
                 "symbol": text(np.array(market.symbols, dtype=object), orders["column"]),
-                "signal_time": market.timestamps[_signal_rows(layout, orders)],
+                "signal_time": market.timestamps[orders["decided"]],
                 "time": market.timestamps[orders["row"]],
                 "side": text(_SIDES, orders["side"]),
                 "size": orders["size"],
@@ -60,14 +59,3 @@ def keep_ledger(layout: Layout, lines: npt.NDArray[np.void]) -> Ledger:
         ),
         trades=round_trips(lines, market, layout.last_closes[-1]),
     )
-
-
-def _signal_rows(layout: Layout, orders: npt.NDArray[np.void]) -> npt.NDArray[np.int64]:
-    """The bar whose close decided each order; of a stop, a target and a ruin the bar itself."""
-    present = layout.market.present
-    row, column = orders["row"], orders["column"]
-    if layout.execution.fill == "same_close" or not len(row):
-        return np.asarray(row)
-    rows = np.arange(len(present))[:, np.newaxis]
-    seen = np.maximum.accumulate(np.where(present, rows, -1), axis=0)
-    return np.where(np.isin(orders["reason"], _DECIDED), seen[np.maximum(row - 1, 0), column], row)

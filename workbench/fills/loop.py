@@ -37,7 +37,7 @@ Words = npt.NDArray[np.uint64]
 
 # What `rules` holds, by position; see `workbench.fills.layout`.
 _CASH, _FEES, _FIXED_FEES, _SLIPPAGE, _FILL, _SIZE_KIND, _SIZE = 0, 1, 2, 3, 4, 5, 6
-_STOP_LOSS, _TAKE_PROFIT, _TRAILING_STOP, _WHOLE_UNITS, _YEAR, _SHARED = 7, 8, 9, 10, 11, 12
+_STOP_LOSS, _TAKE_PROFIT, _TRAILING_STOP, _WHOLE_UNITS, _YEAR, _SHARED, _LEVERAGE = 7, 8, 9, 10, 11, 12, 13
 
 # rules[_FILL]
 _NEXT_OPEN, _NEXT_CLOSE, _SAME_CLOSE = 0, 1, 2
@@ -46,12 +46,20 @@ _PERCENT, _FIXED, _FRACTIONS = 0, 1, 2
 
 # So small a share of equity is what rounding leaves of it.
 _ROUNDING = 1e-9
+# So small a deviation of returns is rounding; see `workbench.metrics.observations`.
+_NO_DEVIATION = 1e-12
+# So small a part of an amount is rounding, not an order; and whole units may fall short of a number by it.
+_DUST = 1e-12
 # So many bars are looked at together for the deepest drawdown.
 _BLOCK = 32
 
 # What `stats` counts: trades that were closed, those that won, what was won, what was lost; lines.
 _CLOSED, _WINS, _WON, _LOST, _LINES = 0, 1, 2, 3, 4
 _STATS = 5
+# So many numbers by symbol a walk keeps, and so many has a line of the log.
+_STATE, _LINE = 7, 11
+# Newton's steps end after one for each change of slope, and hardly ever need ten.
+_STEPS = 50
 
 # What a line says: see `workbench.fills.lines`.
 _BUY, _SELL, _DIVIDEND = 0.0, 1.0, 2.0
@@ -66,8 +74,8 @@ _BY_SIGNAL, _BY_STOP_LOSS, _BY_TRAILING_STOP, _BY_TARGET, _BY_REBALANCE, _BY_RUI
 
 # A decision, as bits.
 _ENTER_LONG, _EXIT_LONG, _ENTER_SHORT, _EXIT_SHORT = 1, 2, 4, 8
-# In `due`, above two decisions: the position was entered in this row.
-_FRESH = 256
+# In `due`, above the decision: the position was entered in this row.
+_FRESH = 16
 
 
 def _compiled(function: Any) -> Any:
@@ -147,16 +155,58 @@ def _sum(one: float, other: float) -> Any:
     return total
 
 
+# How much may be entered: gross exposure stays within `leverage` times equity, costs paid, after any entry.
+
+
 @_compiled
-def _spendable(free: float, equity: float) -> Any:
-    """Free cash without what rounding leaves of equity that is all put in, and never below zero."""
-    return free if free > _ROUNDING * equity else 0.0
+def _outlay(price: float, paid: float, fees: float, leverage: float) -> Any:
+    """By how much a unit that is entered, long or short, reduces `_room`: its value, and what it costs."""
+    return price + leverage * (abs(paid - price) + fees * paid)
+
+
+@_compiled
+def _room(equity: float, gross: float, leverage: float) -> Any:
+    """How much more may be held, without what rounding leaves of it; never below zero."""
+    room = leverage * equity - gross
+    return room if room > _ROUNDING * equity else 0.0
+
+
+@_compiled
+def _scale(wanted: float, fixed: float, room: float) -> Any:
+    """By which factor entries of this outlay are cut to the room, fixed fees first; 1 where they fit."""
+    if wanted + fixed <= room * (1.0 + _DUST):
+        return 1.0
+    return max(room - fixed, 0.0) / wanted
+
+
+@_compiled
+def _wanted(
+    price: float, paid: float, equity: float, kind: int, size: float, fees: float, fixed: float
+) -> Any:
+    """How many units an entry is for: a number, or a share of equity that pays for its own costs."""
+    if kind == _FIXED:
+        return size
+    return max(size * equity - fixed, 0.0) / _outlay(price, paid, fees, 1.0)
+
+
+@_compiled
+def _target(weight: float, equity: float, price: float, whole: bool) -> Any:
+    """How many units a weight is for."""
+    units = weight * equity / price
+    return np.trunc(units * (1.0 + _DUST)) if whole else units
+
+
+@_compiled
+def _change(target: float, held: float) -> Any:
+    """By how much a target differs from what is held; 0 where it is nothing but rounding."""
+    amount = target - held
+    return amount if abs(amount) > _DUST * max(abs(target), abs(held)) else 0.0
 
 
 @_compiled
 def _log(
     lines: Floats, stats: Floats, row: int, column: int, side: float, size: float, price: float, fees: float,
-    cash: float, units: float, reason: float, strength: float,
+    cash: float, units: float, reason: float, strength: float, decided: float,
 ) -> None:  # fmt: skip
     """Count what happened, and write it down where there is room: with no room at all it is only counted."""
     number = int(stats[_LINES])
@@ -164,7 +214,7 @@ def _log(
     if number < lines.shape[0]:
         line = lines[number]
         line[0], line[1], line[2], line[3], line[4] = row, column, side, size, price
-        line[5], line[6], line[7], line[8], line[9] = fees, cash, units, reason, strength
+        line[5], line[6], line[7], line[8], line[9], line[10] = fees, cash, units, reason, strength, decided
 
 
 @_compiled
@@ -176,22 +226,6 @@ def _count(profit: float, stats: Floats) -> None:
         stats[_WON] += profit
     else:
         stats[_LOST] -= profit
-
-
-@_compiled
-def _bought(
-    long: bool, paid: float, equity: float, free: float, kind: int, size: float, fees: float, fixed: float,
-    whole: bool,
-) -> Any:  # fmt: skip
-    """How many units an entry is for."""
-    if kind == _FIXED:
-        units = size
-        if long:
-            units = min(units, max(free - fixed, 0.0) / (paid * (1.0 + fees)))
-    else:
-        budget = min(size * equity, free) if long else size * equity
-        units = max(budget - fixed, 0.0) / (paid * (1.0 + fees))
-    return np.floor(units) if whole else units
 
 
 @_compiled
@@ -219,22 +253,23 @@ def _walk_signals(  # noqa: C901 - see the docstring
     traded: Floats,
     stats: Floats,
     ruined: Bool1,
-    purse: Floats,
+    cash_curve: Floats,
     positions: Floats,
     lines: Floats,
 ) -> None:
     """One account of the symbols `first` to `last`: what it is worth, holds and trades is added row by row.
 
-    `purse` (its cash by row), `positions` and `lines` are filled where they have room.
+    `cash_curve` (cash by row), `positions` and `lines` are filled where they have room.
 
     One function, since to hand a dozen arrays to another one for each row would take longer than the row.
     """
     # A row of `state` for each: units held; the position's entry price, its profit so far in cash, and its
-    # best price; the last close.
+    # best price; the last close; units to enter; the row that decided what is due.
     held, entry, profit, best, known = state[0], state[1], state[2], state[3], state[4]
+    amounts, since = state[5], state[6]
     fees, fixed, slippage, size = rules[_FEES], rules[_FIXED_FEES], rules[_SLIPPAGE], rules[_SIZE]
     stop_loss, take_profit, trailing = rules[_STOP_LOSS], rules[_TAKE_PROFIT], rules[_TRAILING_STOP]
-    kind, whole = int(rules[_SIZE_KIND]), rules[_WHOLE_UNITS] != 0.0
+    kind, whole, leverage = int(rules[_SIZE_KIND]), rules[_WHOLE_UNITS] != 0.0, rules[_LEVERAGE]
     at_open, same_bar = rules[_FILL] == _NEXT_OPEN, rules[_FILL] == _SAME_CLOSE
     stops = not (np.isnan(stop_loss) and np.isnan(take_profit) and np.isnan(trailing))
     shorts, paying = short_entries.shape[0] > 0, dividends.shape[0] > 0
@@ -242,12 +277,21 @@ def _walk_signals(  # noqa: C901 - see the docstring
     filling, stopping, ruining = (0, 1, 2) if at_open else (1, 0, 2)
     dead = False
     for column in range(first, last):
-        held[column] = entry[column] = profit[column] = best[column] = known[column] = 0.0
+        held[column] = entry[column] = profit[column] = best[column] = known[column] = since[column] = 0.0
         due[column] = 0
     for row in range(close.shape[0]):
         worth = 0.0
         exposed = 0.0
         for column in range(first, last):
+            if same_bar:
+                said = _said(
+                    entries[variant, row, column],
+                    exits[variant, row, column],
+                    shorts and short_entries[variant, row, column],
+                    shorts and short_exits[variant, row, column],
+                )
+                if said != 0:
+                    due[column], since[column] = said, row
             if not present[row, column]:
                 continue
             if paying and held[column] != 0.0 and dividends[row, column] != 0.0:
@@ -255,16 +299,8 @@ def _walk_signals(  # noqa: C901 - see the docstring
                 profit[column] += held[column] * dividends[row, column]
                 _log(
                     lines, stats, row, column, _DIVIDEND, abs(held[column]), dividends[row, column], 0.0,
-                    cash, held[column], _BY_SIGNAL, 1.0,
+                    cash, held[column], _BY_SIGNAL, 1.0, row,
                 )  # fmt: skip
-            said = _said(
-                entries[variant, row, column],
-                exits[variant, row, column],
-                shorts and short_entries[variant, row, column],
-                shorts and short_exits[variant, row, column],
-            )
-            # `due` holds what the symbol's bar before said, and above it what this one says.
-            due[column] = 17 * said if same_bar else due[column] | 16 * said
         for step in range(3):
             if step == stopping and not stops:
                 continue
@@ -317,45 +353,60 @@ def _walk_signals(  # noqa: C901 - see the docstring
                 held[column] = 0.0
                 _count(profit[column] + (units * got - fee), stats)
                 side = _SELL if units > 0.0 else _BUY
-                _log(lines, stats, row, column, side, abs(units), got, fee, cash, 0.0, reason, 1.0)
+                decided = since[column] if step == filling else row
+                _log(lines, stats, row, column, side, abs(units), got, fee, cash, 0.0, reason, 1.0, decided)
             if not opening or dead:
                 continue
-            worth = short = 0.0
+            worth = exposed = 0.0
             for column in range(first, last):
                 price = known[column]
                 if present[row, column]:
                     price = open_[row, column] if at_open else close[row, column]
                 worth += held[column] * price
-                short -= min(held[column], 0.0) * price
-            if not cash + worth > 0.0:
-                continue
+                exposed += abs(held[column] * price)
             available = cash + worth
+            if not available > 0.0:
+                continue
+            outlay, fixed_outlay = 0.0, 0.0
             for column in range(first, last):
                 said = due[column]
+                amounts[column] = 0.0
                 if not present[row, column] or held[column] != 0.0 or not said & (_ENTER_LONG | _ENTER_SHORT):
                     continue
-                long = said & _ENTER_LONG != 0
                 price = open_[row, column] if at_open else close[row, column]
-                paid = price_paid(price, long, slippage)
-                units = _bought(
-                    long, paid, available, _spendable(cash - 2.0 * short, available), kind,
-                    fractions[row, column] if kind == _FRACTIONS else size, fees, fixed, whole,
-                )  # fmt: skip
+                paid = price_paid(price, said & _ENTER_LONG != 0, slippage)
+                fraction = size
+                if kind == _FRACTIONS:
+                    fraction = fractions[int(since[column]), column]
+                units = _wanted(price, paid, available, kind, fraction, fees, fixed)
                 # NaN is not above zero either.
+                if units > 0.0:
+                    amounts[column] = units
+                    outlay += units * _outlay(price, paid, fees, leverage)
+                    fixed_outlay += leverage * fixed
+            scale = _scale(outlay, fixed_outlay, _room(available, exposed, leverage))
+            for column in range(first, last):
+                units = amounts[column] * scale
+                if whole:
+                    units = np.floor(units)
                 if not units > 0.0:
                     continue
+                long = due[column] & _ENTER_LONG != 0
+                paid = price_paid(open_[row, column] if at_open else close[row, column], long, slippage)
                 fee = _fee(units, paid, fees, fixed)
                 traded[row] += units * paid
                 entry[column] = best[column] = paid
                 due[column] |= _FRESH
                 if not long:
                     units = -units
-                    short -= units * price
                 held[column] = units
                 profit[column] = -(units * paid) - fee
                 cash = _sum(cash, -(units * paid + fee))
                 side = _BUY if long else _SELL
-                _log(lines, stats, row, column, side, abs(units), paid, fee, cash, units, _BY_SIGNAL, 1.0)
+                _log(
+                    lines, stats, row, column, side, abs(units), paid, fee, cash, units, _BY_SIGNAL, 1.0,
+                    since[column],
+                )  # fmt: skip
         if dead:
             worth = exposed = 0.0
             for column in range(first, last):
@@ -363,13 +414,22 @@ def _walk_signals(  # noqa: C901 - see the docstring
                 exposed += abs(held[column] * known[column])
         equity[row] += cash + worth
         gross[row] += exposed
-        if len(purse) > 0:
-            purse[row] += cash
+        if len(cash_curve) > 0:
+            cash_curve[row] += cash
         for column in range(first, last):
             if positions.shape[0] > 0:
                 positions[row, column] = held[column]
-            if present[row, column]:
-                due[column] = (due[column] >> 4) & 15
+            # What the symbol's bar filled is done with; the newest decision before its next bar counts.
+            said = 0
+            if not same_bar:
+                said = _said(
+                    entries[variant, row, column],
+                    exits[variant, row, column],
+                    shorts and short_entries[variant, row, column],
+                    shorts and short_exits[variant, row, column],
+                )
+            if said != 0 or present[row, column]:
+                due[column], since[column] = said, row
     ruined[first:last] = dead
 
 
@@ -428,7 +488,7 @@ def _walk_long_only(
     # What the last bar says is not filled.
     end = begin + bars - 1
     cash, fees, fixed, slippage = rules[_CASH], rules[_FEES], rules[_FIXED_FEES], rules[_SLIPPAGE]
-    fraction, whole = rules[_SIZE], rules[_WHOLE_UNITS] != 0.0
+    fraction, whole, leverage = rules[_SIZE], rules[_WHOLE_UNITS] != 0.0, rules[_LEVERAGE]
     held = turned = 0.0
     counted = valued = decided = row = 0
     while True:
@@ -440,7 +500,11 @@ def _walk_long_only(
         if row >= bars:
             break
         paid = price_paid(open_[row], True, slippage)
-        units = _bought(True, paid, cash, cash, _PERCENT, fraction, fees, fixed, whole)
+        units = _wanted(open_[row], paid, cash, _PERCENT, fraction, fees, fixed)
+        outlay = units * _outlay(open_[row], paid, fees, leverage)
+        units *= _scale(outlay, leverage * fixed, _room(cash, 0.0, leverage))
+        if whole:
+            units = np.floor(units)
         decided = row
         if not units > 0.0:
             continue
@@ -475,6 +539,50 @@ def _walk_long_only(
 
 
 @_compiled
+def _weights_scale(
+    row: int, equity: float, held: Floats, due: Floats, known: Floats, price_of: Floats, present: Bool2,
+    fees: float, fixed: float, slippage: float, leverage: float,
+) -> Any:  # fmt: skip
+    """By which factor the weights that are due are cut, so that what is then held fits; 1 where it does.
+
+    It fits where gross exposure, with what no weight is due for, is at most `leverage` times the equity that
+    the costs of getting there leave. Those costs are piecewise linear in the factor, and convex, so that
+    Newton's steps from 1 come down to the largest factor that fits. All weights are cut alike, whatever the
+    order of the symbols.
+    """
+    scale = 1.0
+    for step in range(_STEPS):
+        gross = costs = slope = 0.0
+        for column in range(len(held)):
+            units = held[column]
+            if not present[row, column] or np.isnan(due[column]):
+                gross += abs(units * (price_of[row, column] if present[row, column] else known[column]))
+                continue
+            price = price_of[row, column]
+            full = due[column] * equity / price
+            amount = _change(scale * full, units)
+            gross += abs(scale * full * price)
+            slope += abs(full * price)
+            # After the first step a fixed fee is reckoned for all, so that the costs have no jumps.
+            if amount != 0.0 or (step > 0 and (full != 0.0 or units != 0.0)):
+                costs += fixed
+            # What needs no order now is sold, or bought back, with a smaller factor.
+            buying = amount > 0.0 or (amount == 0.0 and full < 0.0)
+            paid = price_paid(price, buying, slippage)
+            each = abs(paid - price) + fees * paid
+            costs += each * abs(amount)
+            slope += leverage * each * (full if buying else -full)
+        excess = gross + leverage * costs - leverage * equity
+        if excess <= _DUST * leverage * equity:
+            break
+        # Where less does not cost less, nothing fits.
+        scale = max(scale - excess / slope, 0.0) if slope > 0.0 else 0.0
+        if scale == 0.0:
+            break
+    return scale
+
+
+@_compiled
 def _walk_weights(  # noqa: C901 - see _walk_signals
     variant: int,
     open_: Floats,
@@ -489,78 +597,66 @@ def _walk_weights(  # noqa: C901 - see _walk_signals
     traded: Floats,
     stats: Floats,
     ruined: Bool1,
-    purse: Floats,
+    cash_curve: Floats,
     positions: Floats,
     lines: Floats,
 ) -> None:
     """The common account of all symbols, brought to its target weights; see `_walk_signals`."""
     # A row of `state` for each: units held, the position's profit so far in cash, the weight that is due,
-    # units to buy, the last close.
-    held, profit, due, amounts, known = state[0], state[1], state[2], state[3], state[4]
+    # units to buy or sell, the last close, the row that decided the weight.
+    held, profit, due, amounts, known, since = state[0], state[1], state[2], state[3], state[4], state[5]
     symbols = close.shape[1]
     cash, fees, fixed, slippage = rules[_CASH], rules[_FEES], rules[_FIXED_FEES], rules[_SLIPPAGE]
-    whole, at_open = rules[_WHOLE_UNITS] != 0.0, rules[_FILL] == _NEXT_OPEN
+    whole, at_open, leverage = rules[_WHOLE_UNITS] != 0.0, rules[_FILL] == _NEXT_OPEN, rules[_LEVERAGE]
     same_bar, paying = rules[_FILL] == _SAME_CLOSE, dividends.shape[0] > 0
     price_of = open_ if at_open else close
     dead = False
     for column in range(symbols):
-        held[column] = profit[column] = known[column] = 0.0
+        held[column] = profit[column] = known[column] = since[column] = 0.0
         due[column] = np.nan
     for row in range(close.shape[0]):
-        worth = short = 0.0
+        worth = 0.0
         ordered = False
         for column in range(symbols):
             price = known[column]
+            if same_bar and not np.isnan(weights[variant, row, column]):
+                due[column], since[column] = weights[variant, row, column], row
             if present[row, column]:
                 if paying and held[column] != 0.0 and dividends[row, column] != 0.0:
                     cash += held[column] * dividends[row, column]
                     profit[column] += held[column] * dividends[row, column]
                     _log(
                         lines, stats, row, column, _DIVIDEND, abs(held[column]), dividends[row, column], 0.0,
-                        cash, held[column], _BY_SIGNAL, 1.0,
+                        cash, held[column], _BY_SIGNAL, 1.0, row,
                     )  # fmt: skip
-                if same_bar:
-                    due[column] = weights[variant, row, column]
                 ordered |= not np.isnan(due[column])
                 price = price_of[row, column]
             worth += held[column] * price
-            short -= min(held[column], 0.0) * price
         if ordered and not dead and cash + worth > 0.0:
             available = cash + worth
+            scale = _weights_scale(
+                row, available, held, due, known, price_of, present, fees, fixed, slippage, leverage
+            )
             for column in range(symbols):
                 amounts[column] = 0.0
                 if present[row, column] and not np.isnan(due[column]):
-                    target = due[column] * available / price_of[row, column]
-                    amount = target - held[column]
-                    # A smaller change is rounding, not an order.
-                    if abs(amount) > 1e-12 * max(abs(target), abs(held[column])):
-                        amounts[column] = amount
+                    target = _target(scale * due[column], available, price_of[row, column], whole)
+                    amounts[column] = _change(target, held[column])
             for buying in range(2):
                 for column in range(symbols):
                     amount = amounts[column]
                     if amount == 0.0 or (amount > 0.0) != (buying == 1):
                         continue
-                    price, before = price_of[row, column], held[column]
-                    paid = price_paid(price, buying == 1, slippage)
-                    if buying:
-                        # All of a short position, which frees cash, and what cash then pays for.
-                        owed = max(0.0, -before)
-                        free = cash - 2.0 * short + owed * (2.0 * price - paid * (1.0 + fees))
-                        free = _spendable(free, available)
-                        amount = min(amount, owed + max(0.0, free - fixed) / (paid * (1.0 + fees)))
-                    if whole:
-                        amount = np.floor(amount) if buying else -np.floor(-amount)
-                    if amount == 0.0:
-                        continue
+                    before = held[column]
+                    paid = price_paid(price_of[row, column], buying == 1, slippage)
                     fee = _fee(amount, paid, fees, fixed)
                     after = _sum(before, amount)
                     held[column] = after
                     cash = _sum(cash, -(amount * paid + fee))
-                    short += (min(before, 0.0) - min(after, 0.0)) * price
                     traded[row] += abs(amount) * paid
                     _log(
                         lines, stats, row, column, _BUY if buying else _SELL, abs(amount), paid, fee, cash,
-                        after, _BY_REBALANCE, min(abs(due[column]), 1.0),
+                        after, _BY_REBALANCE, min(abs(due[column]), 1.0), since[column],
                     )  # fmt: skip
                     if before * after < 0.0:
                         # From one side to the other: one trade ends and another begins, each with its fees.
@@ -576,7 +672,10 @@ def _walk_weights(  # noqa: C901 - see _walk_signals
         for column in range(symbols):
             if present[row, column]:
                 known[column] = close[row, column]
-                due[column] = weights[variant, row, column]
+                due[column] = np.nan
+            # The newest decision before the symbol's next bar counts.
+            if not (same_bar or np.isnan(weights[variant, row, column])):
+                due[column], since[column] = weights[variant, row, column], row
             worth += held[column] * known[column]
             exposed += abs(held[column] * known[column])
         if exposed > 0.0 and not cash + worth > 0.0:
@@ -592,13 +691,15 @@ def _walk_weights(  # noqa: C901 - see _walk_signals
                     _count(profit[column] + (units * paid - fee), stats)
                     held[column] = profit[column] = 0.0
                     side = _SELL if units > 0.0 else _BUY
-                    _log(lines, stats, row, column, side, abs(units), paid, fee, cash, 0.0, _BY_RUIN, 1.0)
+                    _log(
+                        lines, stats, row, column, side, abs(units), paid, fee, cash, 0.0, _BY_RUIN, 1.0, row
+                    )
                 worth += held[column] * known[column]
                 exposed += abs(held[column] * known[column])
         equity[row] = cash + worth
         gross[row] = exposed
-        if len(purse) > 0:
-            purse[row] = cash
+        if len(cash_curve) > 0:
+            cash_curve[row] = cash
         if positions.shape[0] > 0:
             positions[row] = held
     ruined[:] = dead
@@ -619,7 +720,7 @@ def _returns(equity: Floats, cash: float, returns: Floats) -> Any:
 
 @_compiled_sums
 def _moments(returns: Floats, still: int) -> Any:
-    """Mean, sums of the second to fourth powers about it, of the squares below zero, and how many differ.
+    """Mean, sums of the second to fourth powers about it, and of the squares below zero.
 
     Of the returns, and of `still` more that are 0.
     """
@@ -632,8 +733,6 @@ def _moments(returns: Floats, still: int) -> Any:
     third = -second * mean
     fourth = second * mean**2
     below = 0.0
-    different = 0
-    first = 0.0 if still > 0 else returns[0]
     for row in range(len(returns)):
         value = returns[row]
         deviation = value - mean
@@ -646,8 +745,7 @@ def _moments(returns: Floats, still: int) -> Any:
         if value < 0.0:
             loss = value
         below += loss * loss
-        different += 1 if value != first else 0
-    return mean, second, third, fourth, below, different
+    return mean, second, third, fourth, below
 
 
 @_compiled_sums
@@ -721,18 +819,20 @@ def _summarise(
             growth *= 1.0 + returns[row]
             peak = max(peak, growth)
             lowest = min(lowest, growth / peak)
-    mean, second, third, fourth, below, different = _moments(returns, bars - valued)
-    deviation = np.nan
-    if bars > 1:
-        # Equal returns have no deviation, whatever their mean's rounding says.
-        deviation = np.sqrt(second / (bars - 1)) if different > 0 else 0.0
+    mean, second, third, fourth, below = _moments(returns, bars - valued)
+    deviation = np.sqrt(second / (bars - 1)) if bars > 1 else np.nan
+    # Equal returns have no deviation, whatever rounding says.
+    moves = deviation > _NO_DEVIATION * (1.0 + abs(mean))
+    if deviation <= _NO_DEVIATION * (1.0 + abs(mean)):
+        deviation = 0.0
+    downside, depth = np.sqrt(below / bars), 1.0 - lowest
     cagr = growth ** (year / bars) - 1.0 if growth > 0.0 else -1.0
     out[0] = growth - 1.0
     out[1] = cagr
     out[2] = deviation * np.sqrt(year)
-    out[3] = mean / deviation * np.sqrt(year) if deviation > 0.0 else np.nan
-    out[4] = mean / np.sqrt(below / bars) * np.sqrt(year) if below > 0.0 else np.nan
-    out[5] = cagr / (1.0 - lowest) if lowest < 1.0 else np.nan
+    out[3] = mean / deviation * np.sqrt(year) if moves else np.nan
+    out[4] = mean / downside * np.sqrt(year) if downside > _NO_DEVIATION else np.nan
+    out[5] = cagr / depth if depth > _NO_DEVIATION else np.nan
     out[6] = lowest - 1.0
     out[7] = stats[_CLOSED]
     out[8] = stats[_WINS] / stats[_CLOSED] if stats[_CLOSED] > 0.0 else np.nan
@@ -740,8 +840,8 @@ def _summarise(
     out[10] = held
     out[11] = turned * year
     variance = second / bars
-    out[12] = third / bars / variance**1.5 if different > 0 else np.nan
-    out[13] = fourth / bars / variance**2 if different > 0 else np.nan
+    out[12] = third / bars / variance**1.5 if moves else np.nan
+    out[13] = fourth / bars / variance**2 if moves else np.nan
     out[14] = bars
 
 
@@ -802,8 +902,8 @@ def run_signals(
     entries, exits : ndarray of bool, shape (n_variants, n_bars, n_symbols)
     short_entries, short_exits : ndarray of bool, of the same shape or (0, 0, 0)
     fractions : ndarray of float64, shape (n_bars, n_symbols) or (0, 0)
-        The share of equity that a fill in this row takes, where it differs; NaN enters nothing.
-    rules : ndarray of float64, shape (13,)
+        The share of equity of an entry that is decided in this row, where it differs; NaN enters nothing.
+    rules : ndarray of float64, shape (14,)
     out : ndarray of float64, shape (n_variants, 15)
         Filled.
     curves : ndarray of float64, shape (n_variants, n_bars) or (0, 0)
@@ -812,7 +912,7 @@ def run_signals(
     bars, symbols = close.shape
     equity, gross, traded, returns = np.empty(bars), np.empty(bars), np.empty(bars), np.empty(bars)
     stats, ruined = np.empty(_STATS), np.empty(symbols, dtype=np.bool_)
-    state, due = np.empty((5, symbols)), np.empty(symbols, dtype=np.int64)
+    state, due = np.empty((_STATE, symbols)), np.empty(symbols, dtype=np.int64)
     nothing, none = np.empty(0), np.empty((0, 0))
     accounts = 1 if rules[_SHARED] != 0.0 else symbols
     for variant in range(entries.shape[0]):
@@ -852,7 +952,7 @@ def run_weights(
     """
     bars, symbols = close.shape
     equity, gross, traded, returns = np.empty(bars), np.empty(bars), np.empty(bars), np.empty(bars)
-    stats, state, ruined = np.empty(_STATS), np.empty((5, symbols)), np.empty(symbols, dtype=np.bool_)
+    stats, state, ruined = np.empty(_STATS), np.empty((_STATE, symbols)), np.empty(symbols, dtype=np.bool_)
     nothing, none = np.empty(0), np.empty((0, 0))
     for variant in range(weights.shape[0]):
         stats[:] = 0.0
@@ -896,7 +996,7 @@ def log_signals(
         Filled: whether the account of the symbol lost everything.
     positions : ndarray of float64, shape (n_bars, n_symbols) or (0, 0)
         Filled: units at each close.
-    lines : ndarray of float64, shape (n_lines, 10)
+    lines : ndarray of float64, shape (n_lines, 11)
         Filled, as far as there is room: see `workbench.fills.lines`.
 
     Returns
@@ -906,7 +1006,7 @@ def log_signals(
     """
     bars, symbols = close.shape
     stats, traded = np.zeros(_STATS), np.zeros(bars)
-    state, due = np.empty((5, symbols)), np.empty(symbols, dtype=np.int64)
+    state, due = np.empty((_STATE, symbols)), np.empty(symbols, dtype=np.int64)
     accounts = 1 if rules[_SHARED] != 0.0 else symbols
     balances[:] = 0.0
     for account in range(accounts):
@@ -934,7 +1034,7 @@ def log_weights(
 ) -> int:
     """Trade the target weights of one variant and write down all that happened; see `log_signals`."""
     bars, symbols = close.shape
-    stats, traded, state = np.zeros(_STATS), np.zeros(bars), np.empty((5, symbols))
+    stats, traded, state = np.zeros(_STATS), np.zeros(bars), np.empty((_STATE, symbols))
     _walk_weights(
         0, open_, close, present, dividends, weights, rules, state, balances[1], balances[2], traded, stats,
         ruined, balances[0], positions, lines,
@@ -946,14 +1046,14 @@ def compile_all() -> None:
     """Compile the loops, and keep them on disk, so that the first sweep need not wait for it."""
     bars = np.ones((3, 1))
     said, none = np.zeros((1, 3, 1), dtype=np.bool_), np.zeros((0, 0))
-    rules = np.array([1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, np.nan, np.nan, np.nan, 0.0, 252.0, 0.0])
+    rules = np.array([1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, np.nan, np.nan, np.nan, 0.0, 252.0, 0.0, 1.0])
     out = np.empty((1, 15))
     bits = np.zeros(1, dtype=np.uint64)
     run_long_only(bars[:, 0].copy(), bars[:, 0].copy(), bits, bits, rules, out, none)
     present = bars > 0.0
     run_signals(bars, bars, bars, bars, present, none, said, said, said, said, none, rules, out, none)
     run_weights(bars, bars, present, none, bars[np.newaxis].copy(), rules, out, none)
-    balances, ruined, lines = np.empty((3, 3)), np.empty(1, dtype=np.bool_), np.empty((1, 10))
+    balances, ruined, lines = np.empty((3, 3)), np.empty(1, dtype=np.bool_), np.empty((1, _LINE))
     log_signals(
         bars,
         bars,

@@ -1,4 +1,4 @@
-"""Decisions of each symbol's last bar, which no bar has filled yet: what the bar to come would do."""
+"""Each symbol's newest decision that no bar has filled yet: what the bar to come would do."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _DUST = 1e-12
 
 
 def pending_signals(layout: Layout, made: Simulation, decided: Decisions | Targets) -> pd.DataFrame:
-    """What was decided at each symbol's last bar and would change its position.
+    """What was decided since each symbol's last bar, that included, and would change its position.
 
     Parameters
     ----------
     layout : Layout
     made : Simulation
     decided : Decisions or Targets
-        At the bars at whose close it was decided.
+        By the rows at whose close it was decided.
 
     Returns
     -------
@@ -37,8 +37,11 @@ def pending_signals(layout: Layout, made: Simulation, decided: Decisions | Targe
     present = market.present[::-1]
     last_bars = len(present) - 1 - present.argmax(axis=0)
     # What is filled at the deciding close itself waits for nothing.
-    for column in range(len(market.symbols)) if layout.execution.fill != "same_close" else ():
-        row = int(last_bars[column])
+    first_rows = last_bars + (1 if layout.execution.fill == "same_close" else 0)
+    for column in range(len(market.symbols)):
+        row = _newest(decided, int(first_rows[column]), column)
+        if row is None:
+            continue
         if isinstance(decided, Targets):
             side, strength = _by_weight(layout, made, decided, row, column)
         else:
@@ -52,6 +55,17 @@ def pending_signals(layout: Layout, made: Simulation, decided: Decisions | Targe
         list(sides),
         list(strengths),
     )
+
+
+def _newest(decided: Decisions | Targets, first: int, column: int) -> int | None:
+    """The last row from `first` on in which something was decided of a symbol."""
+    if isinstance(decided, Targets):
+        made = ~np.isnan(decided.weights[first:, column])
+    else:
+        leaves = decided.leave_long[first:, column] | decided.leave_short[first:, column]
+        made = (decided.enter[first:, column] != 0) | leaves
+    rows = np.flatnonzero(made)
+    return first + int(rows[-1]) if len(rows) else None
 
 
 def nothing_pending() -> pd.DataFrame:
@@ -80,7 +94,7 @@ def _by_signal(layout: Layout, made: Simulation, decided: Decisions, row: int, c
     if units < 0.0:
         return 1 if decided.leave_short[row, column] or wanted > 0 else 0
     # NaN is not above zero either.
-    enters = layout.decided is None or layout.decided[row, column] > 0.0
+    enters = not layout.fractions.size or layout.fractions[row, column] > 0.0
     return wanted if enters and not made.ruined[column] else 0
 
 

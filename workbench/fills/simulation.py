@@ -10,7 +10,7 @@ import numpy.typing as npt
 from workbench.errors import BacktestError
 from workbench.fills.execution import Execution
 from workbench.fills.layout import NONE, Layout, lay_out
-from workbench.fills.lines import as_lines
+from workbench.fills.lines import FIELDS, as_lines
 from workbench.fills.sizing import Percent
 from workbench.signals.decisions import Decisions, Targets, holding
 
@@ -84,10 +84,10 @@ def simulate(layout: Layout, decided: Decisions | Targets) -> Simulation:
     bars, symbols = layout.market.present.shape
     balances, ruined = np.empty((3, bars)), np.empty(symbols, dtype=np.bool_)
     units = np.empty((bars, symbols))
-    written = np.empty((_ROOM, 10))
+    written = np.empty((_ROOM, FIELDS))
     count = _run(layout, decided, balances, ruined, units, written)
     if count > len(written):
-        written = np.empty((count, 10))
+        written = np.empty((count, FIELDS))
         _run(layout, decided, balances, ruined, units, written)
     cash, equity, gross = balances
     return Simulation(cash, equity, gross, units, ruined, as_lines(written[:count]))
@@ -105,11 +105,12 @@ def buy_and_hold(layout: Layout) -> Floats:
         stop_loss=None,
         take_profit=None,
         trailing_stop=None,
+        leverage=1.0,
     )
     bars, symbols = layout.market.present.shape
     balances, ruined = np.empty((3, bars)), np.empty(symbols, dtype=np.bool_)
     plain = lay_out(layout.market, rules, layout.dividends if layout.dividends.size else None)
-    _run(plain, holding(layout.market), balances, ruined, NONE, np.empty((0, 10)))
+    _run(plain, holding(layout.market), balances, ruined, NONE, np.empty((0, FIELDS)))
     equity: Floats = balances[1]
     return equity
 

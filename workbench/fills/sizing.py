@@ -14,7 +14,7 @@ import pandas as pd
 from workbench.errors import BacktestError
 from workbench.signals.inputs import moment, utc_index
 
-__all__ = ["Fixed", "Percent", "Size", "VolatilityTarget", "default_size"]
+__all__ = ["Fixed", "Percent", "Size", "VolatilityTarget", "default_size", "largest_fraction"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -24,12 +24,13 @@ class Percent:
     Attributes
     ----------
     fraction : float, or DataFrame of float64, shape (n_times, n_symbols)
-        Above 0, at most 1; 1 puts all of it in. A frame (timestamp × symbol) gives each bar and symbol a
-        share of its own: that of the bar at whose close an entry is decided counts, for long and short
-        entries, and what is held stays as it is. So a row may know what its bar's close knows, and no more,
-        as signals do. 0 and NaN enter nothing. It has a row for every bar and a column for every symbol, and
-        may have more: a part of the bars can be traded with the frame of all of them. For a single symbol,
-        also a Series by timestamp; a tidy Series by (symbol, timestamp) is made a frame.
+        Above 0, at most 1, or as much as `leverage` allows; 1 puts all of it in. A frame (timestamp ×
+        symbol) gives each bar and symbol a share of its own: that of the row in which an entry is decided
+        counts, for long and short entries, and what is held stays as it is. So a row may hold what is known
+        at its bar's close, and no more, as signals do. 0 and NaN enter nothing. It has a row for every bar
+        and a column for every symbol, and may have more: a part of the bars can be traded with the frame of
+        all of them. For a single symbol, also a Series by timestamp; a tidy Series by (symbol, timestamp) is
+        made a frame.
 
     Raises
     ------
@@ -49,9 +50,17 @@ class Percent:
                 f"Percent of a {type(given).__name__}: give a number (0.5 is 50 %), or a frame "
                 "(timestamp × symbol) of one for each bar."
             )
-        if not 0.0 < given <= 1.0:
-            raise BacktestError(f"Percent({given}): give a fraction above 0, at most 1 (0.5 is 50 %).")
+        if not (math.isfinite(given) and given > 0.0):
+            raise BacktestError(f"Percent({given}): give a fraction above 0 (0.5 is 50 %).")
         object.__setattr__(self, "fraction", float(given))
+
+    @cached_property
+    def largest(self) -> float:
+        """The largest of the fractions; 0 where there is none."""
+        if isinstance(self.fraction, float):
+            return self.fraction
+        values = self.fraction.to_numpy()
+        return float(np.nanmax(values, initial=0.0)) if values.size else 0.0
 
     @cached_property
     def sha256(self) -> str:
@@ -99,24 +108,18 @@ def _checked(given: pd.DataFrame | pd.Series[float]) -> pd.DataFrame | pd.Series
         if not pd.api.types.is_numeric_dtype(dtype) or dtype == np.bool_:
             raise BacktestError(f"Percent: {name or 'the Series'} is {dtype}; give fractions as float64.")
     values = wide.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
-    wrong = ~((values >= 0.0) & (values <= 1.0)) & ~np.isnan(values)
+    wrong = ~((values >= 0.0) & np.isfinite(values)) & ~np.isnan(values)
     if wrong.any():
         row, column = (int(place[0]) for place in np.nonzero(wrong))
         whose = f" of {names[column]}" if names[column] else ""
         raise BacktestError(
-            f"Percent: the fraction{whose} at {moment(index[row])} is {_short(values[row, column])}; give "
-            "fractions from 0 to 1, as in frame.clip(0, 1). 0 and NaN enter nothing; "
+            f"Percent: the fraction{whose} at {moment(index[row])} is {values[row, column]:.4g}; give "
+            "fractions of 0 or more, as in frame.clip(lower=0). 0 and NaN enter nothing; "
             "whether an entry is long or short, the signals say."
         )
     if isinstance(given, pd.Series):
         return pd.Series(values[:, 0], index=index)
     return pd.DataFrame(values, index=index, columns=pd.Index(names))
-
-
-def _short(fraction: float) -> str:
-    """Four digits; all of them where four would read as a fraction that is allowed: 1.00001 is not 1."""
-    short = f"{fraction:.4g}"
-    return repr(float(fraction)) if 0.0 <= float(short) <= 1.0 else short
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,7 @@ class VolatilityTarget:
     window : int
         How many returns the volatility is measured on; 2 or more.
     max_fraction : float
-        The most that is put in: above 0, at most 1.
+        The most that is put in: above 0, at most 1, or as much as `leverage` allows.
     """
 
     annual: float = 0.10
@@ -166,14 +169,23 @@ class VolatilityTarget:
             raise BacktestError(
                 f"VolatilityTarget(window={self.window}): volatility needs 2 returns or more."
             )
-        if not 0.0 < self.max_fraction <= 1.0:
+        if not (math.isfinite(self.max_fraction) and self.max_fraction > 0.0):
             raise BacktestError(
-                f"VolatilityTarget(max_fraction={self.max_fraction}): give a fraction above 0, at most 1."
+                f"VolatilityTarget(max_fraction={self.max_fraction}): give a fraction above 0."
             )
 
 
 Size = Percent | Fixed | VolatilityTarget
 """What `backtest(size=…)` takes."""
+
+
+def largest_fraction(size: Size) -> float:
+    """The largest share of equity that an entry of this size takes; 0 where it is a number of units."""
+    if isinstance(size, VolatilityTarget):
+        return size.max_fraction
+    if not isinstance(size, Percent):
+        return 0.0
+    return size.largest
 
 
 def default_size(size: Size | None, n_symbols: int, *, shared: bool) -> Size:

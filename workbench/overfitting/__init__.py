@@ -1,4 +1,4 @@
-"""How likely a result is luck: the error of a Sharpe ratio, overfitting, data snooping, and a verdict."""
+"""How likely a result is luck: error of a Sharpe ratio, overfitting and data-snooping tests, a verdict."""
 
 from __future__ import annotations
 

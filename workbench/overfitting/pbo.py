@@ -1,4 +1,4 @@
-"""The probability of backtest overfitting: does the variant that was best stay good on other bars?"""
+"""The probability of backtest overfitting: is the best variant on some bars also good on others?"""
 
 from __future__ import annotations
 
@@ -12,40 +12,42 @@ import pandas as pd
 
 from workbench.display.card import card_html
 from workbench.errors import BacktestError
+from workbench.metrics.observations import deviation, only_rounding
 
 __all__ = ["BacktestOverfitting", "probability_of_overfitting"]
 
 _MOST_SPLITS = 20
 _CHUNK = 1 << 18
-"""Sharpe ratios that are held at a time: a few arrays of 2 MB, which stay in the processor's cache."""
-_ROUNDING = 1e-12
+"""Sharpe ratios held at a time: a few arrays of 2 MB, which fit into the processor's cache."""
+_CANCELLED = 1e-12
+"""The part of a sum of squares up to which a difference of such sums is rounding."""
 
 
 @dataclass(frozen=True, eq=False)
 class BacktestOverfitting:
-    """What became, on one half of the bars, of the variant that was best on the other; all ways to halve.
+    """How the best variant on one half of the bars does on the other half, for all ways to split the bars.
 
     Sharpe ratios are per bar, not annualised.
 
     Attributes
     ----------
     pbo : float
-        Share of the halvings in which the variant chosen on one half was no better than the median of all
-        on the other: 0 is no overfitting, 0.5 is choosing at random.
+        Fraction of the splits in which the variant chosen on one half was no better than the median of all
+        variants on the other: 0 means no overfitting, 0.5 a choice at random.
     logits : ndarray of float64, shape (n_combinations,)
         ``log(ω / (1 - ω))`` of its relative rank ω on the other half; at or below 0 counts as overfit.
     in_sample, out_of_sample : ndarray of float64, shape (n_combinations,)
-        The chosen variant's Sharpe ratio on the half that chose it and on the other.
+        The chosen variant's Sharpe ratio on the half it was chosen on, and on the other.
     chosen : ndarray of int64, shape (n_combinations,)
-        The column that was chosen.
+        The chosen variant's column.
     slope, intercept, r_squared : float
-        Performance degradation: the least-squares line of `out_of_sample` on `in_sample`. What one half
-        has of a variant's good bars the other lacks, so noise alone has a slope near -1, not 0. NaN where
-        the Sharpe ratios in sample are all equal.
+        Performance degradation: the least-squares line of `out_of_sample` on `in_sample`. Good bars in one
+        half are missing from the other, so pure noise has a slope near -1, not 0. NaN if all in-sample
+        Sharpe ratios are equal but for rounding.
     probability_of_loss : float
-        Share of the halvings in which the chosen variant lost money on the other half.
+        Fraction of the splits in which the chosen variant lost money on the other half.
     n_variants, n_bars, n_splits : int
-        Size of what was judged; the bars are those used, a multiple of the splits.
+        Size of the sample; the bars are those used, a multiple of the blocks.
     """
 
     pbo: float
@@ -63,15 +65,15 @@ class BacktestOverfitting:
 
     def __repr__(self) -> str:
         return (
-            f"<BacktestOverfitting: {self.pbo:.1%} of {len(self.logits):,} halvings of {self.n_bars:,} bars, "
+            f"<BacktestOverfitting: {self.pbo:.1%} of {len(self.logits):,} splits of {self.n_bars:,} bars, "
             f"{self.n_variants:,} variants; loss out of sample in {self.probability_of_loss:.1%}>"
         )
 
     def _repr_html_(self) -> str:
         rows = [
-            ("no better than the median", f"in {self.pbo:.1%} of the halvings"),
+            ("no better than the median", f"in {self.pbo:.1%} of the splits"),
             ("loss out of sample", f"in {self.probability_of_loss:.1%}"),
-            ("judged", f"{self.n_variants:,} variants, {self.n_bars:,} bars, {len(self.logits):,} halvings"),
+            ("sample", f"{self.n_variants:,} variants, {self.n_bars:,} bars, {len(self.logits):,} splits"),
         ]
         return card_html("Probability of overfitting", rows)
 
@@ -82,24 +84,26 @@ def probability_of_overfitting(
     """Combinatorially symmetric cross-validation (CSCV) of the choice of the best Sharpe ratio.
 
     D. H. Bailey, J. M. Borwein, M. López de Prado and Q. J. Zhu, "The Probability of Backtest Overfitting",
-    Journal of Computational Finance 20(4), 2017. The bars are cut into `n_splits` blocks in their order;
-    each way to take half of them is once the sample and once the rest, 12,870 ways for 16. The best Sharpe
-    ratio in the sample is chosen, and ranked among all variants on the rest.
+    Journal of Computational Finance 20(4), 2017. The bars are cut into `n_splits` blocks in time order; each
+    choice of half of the blocks is the sample once, with the other half as the rest (12,870 choices for 16).
+    The variant with the best Sharpe ratio in the sample is chosen, and ranked among all variants on the rest.
 
-    Conventions. The relative rank is rank / (N + 1), as in the paper; rank / N, as the R package `pbo` has
-    it, is 1 for the best and has no logit. Of equal Sharpe ratios in the sample the first column is chosen;
+    Conventions. The relative rank is rank / (N + 1), as in the paper; with rank / N, as in the R package
+    `pbo`, the best has rank 1 and no logit. Of equal Sharpe ratios in the sample the first column is chosen;
     on the rest equal ones share the mean of their ranks. A logit of exactly 0, the median, counts as
-    overfit. A variant that does not move on a half, such as one that never trades there, has a Sharpe ratio
-    of 0 there. Where the blocks do not come out even, the oldest bars are left out.
+    overfit. A variant without volatility on a half, such as one that never trades there, has a Sharpe ratio
+    of 0 there; as in `workbench.metrics`, a deviation up to ``1e-12 * (1 + abs(mean))`` is none. If the bars
+    do not divide evenly into blocks, the oldest bars are left out.
 
-    It judges the way of choosing, not the variant: variants that are all good alike have a PBO near 0.5.
+    The result describes the method of choosing, not the variant: if all variants are equally good, the PBO
+    is near 0.5.
 
     Parameters
     ----------
     returns : DataFrame or ndarray of float64, shape (n_bars, n_variants)
         Simple returns as fractions, oldest first, of all variants that were tried, on the same bars.
     n_splits : int
-        Blocks: even, from 2 to 20. Each should be long against whatever the returns depend on.
+        Blocks: even, from 2 to 20. Each should be longer than the time over which returns are correlated.
 
     Returns
     -------
@@ -108,19 +112,19 @@ def probability_of_overfitting(
     Raises
     ------
     BacktestError
-        When there are fewer than two variants or two bars a block, when the blocks are odd or too many, or
-        when a return is NaN: variants are compared on the same bars only.
+        There are fewer than two variants or two bars per block, the number of blocks is odd or too large, or
+        a return is NaN: variants are compared on the same bars only.
     """
     matrix = _checked(returns, n_splits)
     n_variants = matrix.shape[1]
     n_used = matrix.shape[0] // n_splits * n_splits
-    # Sums of squares lose digits where the mean is large: measured from each variant's own mean.
+    # Subtract each variant's mean first: sums of squares lose digits if the mean is large.
     centre = matrix[-n_used:].mean(axis=0)
     blocks = (matrix[-n_used:] - centre).reshape(n_splits, -1, n_variants)
     sums = blocks.sum(axis=1)
     squares = (blocks**2).sum(axis=1)
 
-    # In lexicographic order the k-th half and the k-th from the end make up the whole.
+    # In lexicographic order the k-th half and the k-th from the end are complements.
     halves = np.array(list(itertools.combinations(range(n_splits), n_splits // 2)), dtype=np.intp)
     count = len(halves)
     logits, in_sample, out_of_sample = (np.empty(count) for _ in range(3))
@@ -157,20 +161,20 @@ def _checked(returns: pd.DataFrame | npt.NDArray[np.float64], n_splits: int) -> 
     matrix = np.asarray(returns, dtype=np.float64)
     if n_splits % 2 or not 2 <= n_splits <= _MOST_SPLITS:
         raise BacktestError(
-            f"n_splits: {n_splits} blocks cannot be halved in every way; give an even number from 2 to "
+            f"n_splits: {n_splits} blocks cannot be split in halves; use an even number from 2 to "
             f"{_MOST_SPLITS}, such as 16."
         )
     if matrix.ndim != 2 or matrix.shape[1] < 2:
-        raise BacktestError("Overfitting is a matter of choice: give the returns of two variants or more.")
+        raise BacktestError("returns: overfitting needs a choice; pass two variants or more.")
     if matrix.shape[0] < 2 * n_splits:
         raise BacktestError(
-            f"{matrix.shape[0]} bars are too few for {n_splits} blocks of two bars or more; give more bars "
+            f"{matrix.shape[0]} bars are too few for {n_splits} blocks of two bars or more; pass more bars "
             "or a smaller n_splits."
         )
     if not np.isfinite(matrix).all():
         raise BacktestError(
-            "The returns hold NaN or infinite values, and variants are compared on the same bars only: "
-            "drop those bars or those variants."
+            "The returns have NaN or infinite values, but variants are compared on the same bars only; drop "
+            "those bars or those variants."
         )
     return matrix
 
@@ -183,17 +187,18 @@ def _sharpe(
     n_bars: int,
 ) -> npt.NDArray[np.float64]:
     """Sharpe ratio per bar of every variant on each half: shape (n_halves, n_variants)."""
-    # Added block by block rather than as a matrix product: equal columns then have equal sums to the last
-    # bit, and so equal ranks, wherever they stand.
+    # Added block by block, not as a matrix product, so that equal columns have exactly equal sums, and equal
+    # ranks, at any position.
     total = sums[halves[:, 0]]
     square = squares[halves[:, 0]]
     for block in halves.T[1:]:
         total += sums[block]
         square += squares[block]
     scatter = square - total**2 / n_bars
-    moves = scatter > _ROUNDING * square
-    spread = np.sqrt(np.where(moves, scatter, 1.0) / (n_bars - 1))
-    return np.where(moves, (centre + total / n_bars) / spread, 0.0)
+    mean = centre + total / n_bars
+    spread = np.sqrt(np.maximum(scatter, 0.0) / (n_bars - 1))
+    still = (scatter <= _CANCELLED * square) | only_rounding(spread, mean)
+    return np.where(still, 0.0, mean / np.where(still, 1.0, spread))
 
 
 def _logit(rest: npt.NDArray[np.float64], own: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -207,11 +212,12 @@ def _logit(rest: npt.NDArray[np.float64], own: npt.NDArray[np.float64]) -> npt.N
 def _line(
     horizontal: npt.NDArray[np.float64], vertical: npt.NDArray[np.float64]
 ) -> tuple[float, float, float]:
-    """Slope, intercept and R² of the least-squares line; NaN where there is none."""
-    if horizontal.max() == horizontal.min():
+    """Slope, intercept and R² of the least-squares line; NaN where undefined."""
+    if deviation(horizontal) == 0.0:
         return math.nan, math.nan, math.nan
     across, up = horizontal - horizontal.mean(), vertical - vertical.mean()
     slope = float(across @ up) / float(across @ across)
     intercept = float(vertical.mean()) - slope * float(horizontal.mean())
-    spread = float(up @ up)
-    return slope, intercept, slope**2 * float(across @ across) / spread if spread > 0.0 else math.nan
+    if deviation(vertical) == 0.0:
+        return slope, intercept, math.nan
+    return slope, intercept, slope**2 * float(across @ across) / float(up @ up)

@@ -1,4 +1,4 @@
-"""Does the best of many variants beat a benchmark by more than luck? White's and Hansen's bootstrap tests."""
+"""White's and Hansen's bootstrap tests: does the best of many variants beat a benchmark by more than luck?"""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pandas as pd
 
 from workbench.display.card import card_html
 from workbench.errors import BacktestError
+from workbench.metrics.observations import only_rounding
 
 __all__ = ["RealityCheck", "reality_check"]
 
@@ -20,25 +21,24 @@ _LEAST_BARS = 10
 
 @dataclass(frozen=True)
 class RealityCheck:
-    """p-values of the hypothesis that no variant beats the benchmark; small ones speak against it.
+    """p-values of the null hypothesis that no variant beats the benchmark; small values reject it.
 
     Attributes
     ----------
     white_p : float
-        White's reality check: mean excess returns as they are.
+        White's reality check, on unscaled mean excess returns.
     spa_p : float
         Hansen's test of superior predictive ability, the consistent p-value: the one to report.
     spa_p_lower, spa_p_upper : float
-        Its bounds: as if every variant worse than the benchmark did not count, and as if each counted in
-        full.
+        Its bounds: variants worse than the benchmark are ignored, or count in full.
     best : object
         The column with the highest mean excess return.
     best_excess : float
         That mean, a fraction per bar, not annualised.
     n_variants, n_bars : int
-        Size of what was tested; bars that benchmark and variants have in common.
+        Size of the sample; bars common to benchmark and variants.
     reps, block_size, seed : int
-        Of the bootstrap.
+        Bootstrap settings.
     """
 
     white_p: float
@@ -80,31 +80,31 @@ def reality_check(
     """White's reality check and Hansen's test of superior predictive ability (SPA).
 
     H. White, "A Reality Check for Data Snooping", Econometrica 68(5), 2000; P. R. Hansen, "A Test for
-    Superior Predictive Ability", Journal of Business & Economic Statistics 23(4), 2005. Both ask how often
-    the best of the variants would look as good if none had any merit, given how they move together. The
-    bars are drawn anew with the stationary bootstrap (D. N. Politis and J. P. Romano, 1994) of the library
-    arch; all variants get the same bars, so correlation between them is accounted for.
+    Superior Predictive Ability", Journal of Business & Economic Statistics 23(4), 2005. Both estimate how
+    often the best variant would look this good if none had any skill, given their correlation. Bars are
+    resampled with the stationary bootstrap (D. N. Politis and J. P. Romano, 1994) of the library arch; all
+    variants get the same bars, so correlation between them is accounted for.
 
-    Conventions. In arch's terms a loss is a return with its sign turned, so an excess return over the
-    benchmark is a loss difference. White's statistic is the best mean excess return, every variant centred
-    on its own mean: arch's "upper" p-value. Hansen's divides each variant's by its standard error first, so
-    that a wild variant does not hide a steady one; its three p-values differ in which variants are centred:
-    "lower" only those better than the benchmark, "consistent" all but those worse by more than
+    Conventions. In arch's terms a loss is a negative return, so an excess return over the benchmark is a loss
+    difference. White's statistic is the best mean excess return, with every variant centred on its own mean:
+    arch's "upper" p-value. Hansen's statistic first divides each variant's mean by its standard error, so
+    that a volatile variant does not hide a steady one; its three p-values differ in which variants are
+    centred: "lower" only those better than the benchmark, "consistent" all but those worse by more than
     ``sqrt(2 log log n)`` standard errors, "upper" all.
 
     The standard error is that of independent bars, ``std / sqrt(n)``. Hansen estimates it from blocks, but
-    of many variants some are then always underestimated: of noise alone, 1,000 variants of 2,520 bars in
-    blocks of 50, a fifth of the p-values came out below 5 %. The bootstrap itself still draws blocks, so
-    dependence over time is accounted for. arch 8.0's own `SPA` gives the same p-values for returns divided
-    beforehand; it never divides by an error itself, whatever `studentize` says, and takes 50 times as long.
+    with many variants some are then always underestimated: for pure noise, 1,000 variants of 2,520 bars in
+    blocks of 50, a fifth of the p-values were below 5 %. The bootstrap itself still draws blocks, so
+    dependence over time is accounted for. arch 8.0's own `SPA` gives the same p-values for returns that were
+    divided before; it never divides by an error itself, even with `studentize`, and takes 50 times as long.
 
     Parameters
     ----------
     returns : DataFrame or ndarray of float64, shape (n_bars, n_variants)
-        Simple returns as fractions of all variants that were tried, oldest first.
+        Simple returns as fractions, of all variants tried, oldest first.
     benchmark : Series or ndarray of float64, shape (n_bars,), optional
-        Simple returns to be beaten; a Series is matched with a DataFrame by index label. Default: none,
-        so 0 in each bar. A bar in which any return is NaN is left out.
+        Simple returns of the benchmark; a Series is matched with a DataFrame by index label. Default: 0 in
+        each bar. Bars in which any return is NaN are left out.
     seed : int
         The same seed gives the same p-values.
     reps : int
@@ -119,25 +119,24 @@ def reality_check(
     Raises
     ------
     BacktestError
-        When the shapes do not match, when fewer than ten bars are complete, when a return is infinite, when
-        no variant's excess return varies, or when reps or block_size are below 1.
+        The shapes do not match, fewer than ten bars are complete, a return is infinite, no variant's excess
+        return varies, or `reps` or `block_size` is below 1.
     """
     excess, names = _excess(returns, benchmark)
     n_bars, n_variants = excess.shape
     length = int(math.sqrt(n_bars)) if block_size is None else block_size
     if reps < 1 or length < 1:
-        raise BacktestError(
-            f"reps: {reps}, block_size: {length}: give a replication or more, and blocks of a bar or more."
-        )
+        raise BacktestError(f"reps: {reps}, block_size: {length}: both must be 1 or more.")
     mean = excess.mean(axis=0)
     resampled = _resampled_means(excess, length, reps, seed)
     white_p = _p_value(resampled - mean, mean)
 
-    error = excess.std(axis=0, ddof=1) / math.sqrt(n_bars)
-    # An excess return that never varies has no error to divide by; of a variant that never trades it is 0.
-    varies = excess.max(axis=0) > excess.min(axis=0)
+    spread = excess.std(axis=0, ddof=1)
+    error = spread / math.sqrt(n_bars)
+    # A constant excess return (such as 0, of a variant that never trades) has no error to divide by.
+    varies = ~only_rounding(spread, mean)
     if not varies.any():
-        raise BacktestError("No variant's excess return ever varies, so there is nothing to test.")
+        raise BacktestError("No variant's excess return varies, so there is nothing to test.")
     studentised = mean[varies] / error[varies]
     drawn = resampled[:, varies] / error[varies]
     relevant = studentised >= -math.sqrt(2.0 * math.log(math.log(n_bars)))
@@ -165,24 +164,24 @@ def _excess(
     returns: pd.DataFrame | npt.NDArray[np.float64],
     benchmark: pd.Series[float] | npt.NDArray[np.float64] | None,
 ) -> tuple[npt.NDArray[np.float64], list[Any]]:
-    """Excess returns of the bars that are complete, and the variants' names."""
+    """Excess returns of the complete bars, and the variants' names."""
     if isinstance(returns, pd.DataFrame) and isinstance(benchmark, pd.Series):
         common = returns.index.intersection(benchmark.index)
         returns, benchmark = returns.loc[common], benchmark.loc[common]
     matrix = np.asarray(returns, dtype=np.float64)
     if matrix.ndim != 2 or not matrix.shape[1]:
-        raise BacktestError("returns: give one column for each variant and one row for each bar.")
+        raise BacktestError("returns: pass one column for each variant and one row for each bar.")
     if benchmark is not None:
         base = np.asarray(benchmark, dtype=np.float64)
         if base.shape != matrix.shape[:1]:
             raise BacktestError(
-                f"benchmark: an array of shape {base.shape} does not match {len(matrix)} bars; give one "
-                "return for each bar, or a Series and a DataFrame with labels in common."
+                f"benchmark: an array of shape {base.shape} does not match {len(matrix)} bars; pass one "
+                "return for each bar, or a Series and a DataFrame with common labels."
             )
         matrix = matrix - base[:, None]
     matrix = matrix[~np.isnan(matrix).any(axis=1)]
     if np.isinf(matrix).any():
-        raise BacktestError("A return is infinite, so no mean can be tested; look for a price of 0.")
+        raise BacktestError("A return is infinite, so means cannot be tested; look for a price of 0.")
     if len(matrix) < _LEAST_BARS:
         raise BacktestError(
             f"Only {len(matrix)} bars have a return of every variant and of the benchmark; "
@@ -201,7 +200,7 @@ def _resampled_means(
     n_bars = len(excess)
     bootstrap = StationaryBootstrap(block_size, np.arange(n_bars), seed=seed)
     means = np.empty((reps, excess.shape[1]))
-    # Only how often a bar was drawn matters for a mean: counts, times the returns, a hundred draws at once.
+    # A mean depends only on how often each bar was drawn: multiply counts by returns, 100 draws at once.
     counts = np.zeros((min(reps, 100), n_bars))
     filled = 0
     for number, ((bars,), _) in enumerate(bootstrap.bootstrap(reps), start=1):
@@ -214,5 +213,5 @@ def _resampled_means(
 
 
 def _p_value(drawn: npt.NDArray[np.float64], observed: npt.NDArray[np.float64]) -> float:
-    """How often the best of a replication exceeds the best that was observed."""
+    """How often the best of a replication exceeds the observed best."""
     return float((drawn.max(axis=1) > observed.max()).mean())

@@ -1,9 +1,9 @@
-"""What a Sharpe ratio is worth as an estimate: after its error, and after the trials that led to it.
+"""Statistical inference for a Sharpe ratio: its estimation error, and the number of trials behind it.
 
-Every Sharpe ratio here is per bar, not annualised: mean by standard deviation (ddof=1). Skewness and
-kurtosis are population moments, kurtosis 3 for the normal distribution, as in `workbench.metrics`.
+Every Sharpe ratio here is per bar, not annualised: mean / standard deviation (ddof=1). Skewness and kurtosis
+are population moments, kurtosis 3 for the normal distribution, as in `workbench.metrics`.
 
-Two conventions for the error of a Sharpe ratio have been published. Here it is the one of 2012 and 2014:
+Two conventions for the error of a Sharpe ratio have been published. This module uses that of 2012 and 2014:
 the variance is taken at the *observed* ratio and divided by n - 1,
 ``(1 - skewness * SR + (kurtosis - 1) / 4 * SR²) / (n - 1)``. A. Lipton, M. López de Prado and V. Zoonekynd
 (2025) take it at the ratio under the null hypothesis, divided by n.
@@ -33,14 +33,14 @@ _EULER_MASCHERONI = 0.5772156649015329
 
 
 class TrackRecord(NamedTuple):
-    """What the inference needs to know of a series of returns.
+    """Statistics of a series of returns that the inference needs.
 
     Attributes
     ----------
     sharpe : float
         Sharpe ratio per bar; NaN with fewer than two returns or without volatility.
     n : int
-        How many returns were observed.
+        Number of returns.
     skewness, kurtosis : float
         Population moments; NaN without volatility.
     """
@@ -52,7 +52,7 @@ class TrackRecord(NamedTuple):
 
 
 def track_record(returns: pd.Series[float]) -> TrackRecord:
-    """Sharpe ratio per bar, number, skewness and kurtosis of returns: the arguments of what follows.
+    """Sharpe ratio per bar, number, skewness and kurtosis of returns: arguments of the functions below.
 
     ``probabilistic_sharpe(*track_record(returns))``.
 
@@ -76,29 +76,29 @@ def track_record(returns: pd.Series[float]) -> TrackRecord:
 def probabilistic_sharpe(
     sharpe: float, n: int, skewness: float = 0.0, kurtosis: float = 3.0, benchmark: float = 0.0
 ) -> float:
-    """Probability that the true Sharpe ratio lies above a benchmark (PSR).
+    """Probability that the true Sharpe ratio is above a benchmark (PSR).
 
     ``Φ((SR - SR*) * sqrt(n - 1) / sqrt(1 - skewness * SR + (kurtosis - 1) / 4 * SR²))``: D. H. Bailey and
     M. López de Prado, "The Sharpe Ratio Efficient Frontier", Journal of Risk 15(2), 2012, eq. 11; the
-    variance at the observed SR, with n - 1. It holds for many bars and returns that do not depend on each
-    other; autocorrelation makes it too sure.
+    variance at the observed SR, with n - 1. Valid for many bars and independent returns; with autocorrelation
+    the probability is too extreme.
 
     Parameters
     ----------
     sharpe : float
         The observed Sharpe ratio per bar.
     n : int
-        How many returns it comes from.
+        Number of returns.
     skewness, kurtosis : float
         Population moments of the returns; default: those of the normal distribution.
     benchmark : float
-        The Sharpe ratio per bar to be above, SR*.
+        The benchmark's Sharpe ratio per bar, SR*.
 
     Returns
     -------
     float
-        In [0, 1]; NaN where an argument is, with fewer than two returns, or where the variance is not
-        positive (moments that no returns have).
+        In [0, 1]; NaN if an argument is NaN, with fewer than two returns, or if the variance is not positive
+        (impossible moments).
     """
     variance = _variance(sharpe, skewness, kurtosis)
     if n < 2 or math.isnan(variance):
@@ -107,14 +107,14 @@ def probabilistic_sharpe(
 
 
 def probabilistic_sharpe_of(returns: pd.Series[float], *, benchmark: float = 0.0) -> float:
-    """`probabilistic_sharpe` of returns.
+    """`probabilistic_sharpe` of a series of returns.
 
     Parameters
     ----------
     returns : Series of float64, shape (n_bars,)
         Simple returns as fractions; NaN ones are left out.
     benchmark : float
-        The Sharpe ratio per bar to be above.
+        The benchmark's Sharpe ratio per bar.
 
     Returns
     -------
@@ -131,7 +131,7 @@ def minimum_track_record_length(
     benchmark: float = 0.0,
     confidence: float = 0.95,
 ) -> float:
-    """How many bars it takes until `probabilistic_sharpe` reaches a confidence (MinTRL).
+    """The number of bars at which `probabilistic_sharpe` reaches a given confidence (MinTRL).
 
     ``1 + (1 - skewness * SR + (kurtosis - 1) / 4 * SR²) * (Φ⁻¹(confidence) / (SR - SR*))²``: Bailey and
     López de Prado, 2012, eq. 13; the variance at the observed SR, with n - 1. One-sided.
@@ -143,25 +143,25 @@ def minimum_track_record_length(
     skewness, kurtosis : float
         Population moments of the returns; default: those of the normal distribution.
     benchmark : float
-        The Sharpe ratio per bar to be above.
+        The benchmark's Sharpe ratio per bar.
     confidence : float
-        The probability to be reached, from 0.5 to below 1.
+        The probability to reach, from 0.5 to below 1.
 
     Returns
     -------
     float
-        Bars, not rounded; NaN where the Sharpe ratio is not above the benchmark, since then no number of
-        bars will do, or is not defined.
+        Bars, not rounded; NaN if the Sharpe ratio is undefined, or not above the benchmark (then no number of
+        bars is enough).
 
     Raises
     ------
     BacktestError
-        When the confidence is not from 0.5 to below 1.
+        The confidence is not from 0.5 to below 1.
     """
     from scipy.special import ndtri
 
     if not 0.5 <= confidence < 1.0:
-        raise BacktestError(f"confidence: {confidence} cannot be reached; give one such as 0.95.")
+        raise BacktestError(f"confidence: {confidence} cannot be reached; use 0.5 to below 1, such as 0.95.")
     variance = _variance(sharpe, skewness, kurtosis)
     if math.isnan(variance) or not sharpe > benchmark:
         return math.nan
@@ -169,50 +169,49 @@ def minimum_track_record_length(
 
 
 def expected_maximum_sharpe(n_trials: float, sharpe_variance: float, sharpe_mean: float = 0.0) -> float:
-    """The best Sharpe ratio that so many trials may be expected to reach by luck alone.
+    """The expected best Sharpe ratio of `n_trials` trials by luck alone.
 
     ``mean + sqrt(variance) * ((1 - γ) * Φ⁻¹(1 - 1 / N) + γ * Φ⁻¹(1 - 1 / (N * e)))``, γ being the
     Euler–Mascheroni constant: the False Strategy theorem, D. H. Bailey and M. López de Prado, "The Deflated
     Sharpe Ratio", Journal of Portfolio Management 40(5), 2014, appendix A.1, for many independent trials.
     For one trial it is the mean.
 
-    Trials that resemble each other, as neighbours in a sweep do, are fewer than they look: counted one by
-    one they put the bar too high, so a strategy that passes it passes all the more (and one that fails
-    narrowly may be better than it looks). The paper counts clusters of like trials instead; give that
-    number where you have it, it need not be whole.
+    Correlated trials, such as neighbours in a sweep, count as fewer independent ones: counting each of them
+    makes the result too high, hence conservative (a strategy that fails narrowly may still be good). The
+    paper counts clusters of similar trials instead; pass that number if you have it; it may be fractional.
 
     Parameters
     ----------
     n_trials : float
-        How many independent trials, 1 or more.
+        Number of independent trials, 1 or more.
     sharpe_variance : float
-        Variance of the trials' Sharpe ratios; with those per bar the result is per bar, too.
+        Variance of the trials' Sharpe ratios; if these are per bar, so is the result.
     sharpe_mean : float
-        Their mean where none has any merit.
+        Their mean if no trial has any skill.
 
     Returns
     -------
     float
-        A Sharpe ratio in the trials' unit, never below the mean; NaN where the variance is (of one trial
-        it does not matter).
+        A Sharpe ratio in the trials' unit, never below the mean; NaN if the variance is NaN (ignored for a
+        single trial).
 
     Raises
     ------
     BacktestError
-        When there are fewer trials than one, or the variance is negative.
+        `n_trials` is below 1, or the variance is negative.
     """
     from scipy.special import ndtri
 
     if not n_trials >= 1:
-        raise BacktestError(f"n_trials: {n_trials} is no number of trials; what is judged is one itself.")
+        raise BacktestError(f"n_trials: {n_trials} is below 1; count the evaluated variant itself as one.")
     if sharpe_variance < 0.0:
-        raise BacktestError(f"sharpe_variance: {sharpe_variance} is no variance; give 0 or more.")
+        raise BacktestError(f"sharpe_variance: {sharpe_variance} is negative; use 0 or more.")
     if n_trials == 1:
         return sharpe_mean
     quantile = (1.0 - _EULER_MASCHERONI) * ndtri(1.0 - 1.0 / n_trials) + _EULER_MASCHERONI * ndtri(
         1.0 - 1.0 / (n_trials * math.e)
     )
-    # The theorem is for many trials; of fewer than 1.3 or so, clusters counted in part, it goes below 0.
+    # The theorem is for many trials; below about 1.3 (fractional clusters) the quantile is negative.
     return sharpe_mean + math.sqrt(sharpe_variance) * max(float(quantile), 0.0)
 
 
@@ -226,7 +225,7 @@ def deflated_sharpe(
     sharpe_variance: float,
     sharpe_mean: float = 0.0,
 ) -> float:
-    """Probability that the true Sharpe ratio lies above what luck reaches in so many trials (DSR).
+    """Probability that the true Sharpe ratio is above the best expected by luck in `n_trials` trials (DSR).
 
     `probabilistic_sharpe` with `expected_maximum_sharpe` as the benchmark: Bailey and López de Prado,
     2014, eq. 2; the variance of the estimate at the observed SR, with n - 1.
@@ -234,36 +233,36 @@ def deflated_sharpe(
     Parameters
     ----------
     sharpe : float
-        The observed Sharpe ratio per bar, of the variant that was chosen.
+        The observed Sharpe ratio per bar of the chosen variant.
     n : int
-        How many returns it comes from.
+        Number of returns.
     skewness, kurtosis : float
         Population moments of those returns.
     n_trials : float
-        How many variants were tried, the chosen one included; see `expected_maximum_sharpe` for variants
-        that resemble each other.
+        Number of variants tried, the chosen one included; see `expected_maximum_sharpe` for correlated
+        variants.
     sharpe_variance : float
-        Variance of the Sharpe ratios per bar of all that were tried. An annualised one is divided by the
-        bars in a year.
+        Variance of the Sharpe ratios per bar of all variants tried. Divide an annualised variance by the bars
+        per year.
     sharpe_mean : float
-        Mean Sharpe ratio per bar where no variant has any merit.
+        Mean Sharpe ratio per bar if no variant has any skill.
 
     Returns
     -------
     float
-        In [0, 1]; NaN where `probabilistic_sharpe` is.
+        In [0, 1]; NaN where `probabilistic_sharpe` is NaN.
 
     Raises
     ------
     BacktestError
-        When there are fewer trials than one, or the variance is negative.
+        `n_trials` is below 1, or the variance is negative.
     """
     luck = expected_maximum_sharpe(n_trials, sharpe_variance, sharpe_mean)
     return probabilistic_sharpe(sharpe, n, skewness, kurtosis, benchmark=luck)
 
 
 def _variance(sharpe: float, skewness: float, kurtosis: float) -> float:
-    """Variance of the estimate times n - 1; NaN where it is not positive."""
+    """Variance of the estimate times n - 1; NaN if it is not positive."""
     variance = 1.0 - skewness * sharpe + (kurtosis - 1.0) / 4.0 * sharpe**2
     return variance if variance > 0.0 else math.nan
 

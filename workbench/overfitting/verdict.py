@@ -1,4 +1,4 @@
-"""`Honesty`: how likely a result is luck, in figures and in one plain sentence; no figure is new here."""
+"""`Honesty`: how likely a result is luck, in figures and in one sentence, from the other modules' figures."""
 
 from __future__ import annotations
 
@@ -22,41 +22,41 @@ from workbench.overfitting.sharpe_inference import (
 __all__ = ["Honesty", "judge"]
 
 CONFIDENCE = 0.95
-"""The confidence that the minimum track record is for."""
+"""Confidence of the minimum track record."""
 FEWEST_BARS = 30
-"""Below so many bars no limit theorem holds, as Bailey and López de Prado (2012) warn."""
+"""With fewer bars the limit theorems do not apply, see Bailey and López de Prado (2012)."""
 
 
 @dataclass(frozen=True)
 class Honesty:
-    """What a Sharpe ratio is worth, after its error and after the trials that led to it.
+    """A Sharpe ratio with its estimation error and the number of trials behind it.
 
     Attributes
     ----------
     sharpe : float
-        The observed Sharpe ratio, annualised; NaN where it is not defined.
+        The observed Sharpe ratio, annualised; NaN where undefined.
     n_bars : int
-        Returns it comes from.
+        Number of returns.
     n_trials : int
-        Variants that were tried, this one included.
+        Number of variants tried, this one included.
     psr : float
-        Probability that the true Sharpe ratio is above 0, as if nothing else had been tried.
+        Probability that the true Sharpe ratio is above 0, if this were the only variant.
     dsr : float
-        Probability that it is above what luck reaches in so many trials; with one trial the same as `psr`.
+        Probability that it is above `luck`; equal to `psr` for one trial.
     luck : float
-        The Sharpe ratio per bar that the best of so many trials is expected to reach by luck alone.
+        The expected best Sharpe ratio per bar of `n_trials` trials by luck alone.
     luck_annual : float
         The same, annualised.
     minimum_bars : float
-        Bars until `psr` reaches 95 % at this Sharpe ratio; NaN where it is not above 0.
+        Bars until `psr` reaches 95 % at this Sharpe ratio; NaN if it is not above 0.
     minimum_years : float
         The same in years.
     periods_per_year : float
-        Bars in a year.
+        Bars per year.
     pbo : float or None
-        Probability of backtest overfitting, where it was computed.
+        Probability of backtest overfitting; None if not computed.
     spa : float or None
-        p-value of Hansen's test of superior predictive ability, where it was computed.
+        p-value of Hansen's test of superior predictive ability; None if not computed.
     """
 
     sharpe: float
@@ -76,55 +76,55 @@ class Honesty:
     def sentence(self) -> str:
         """How likely the result is luck, in one line.
 
-        The chances are those of the probabilistic and the deflated Sharpe ratio: the confidence with which
-        luck can be excluded, given the bars; what one believed beforehand is not in them.
+        The chances are the probabilistic and the deflated Sharpe ratio: the confidence with which luck can be
+        excluded, given the bars; they include no prior belief.
         """
         return self._core() + self._record() + self._evidence() + "."
 
     def _core(self) -> str:
         if math.isnan(self.sharpe):
             missing = "there are fewer than two returns" if self.n_bars < 2 else "its returns never vary"
-            return f"There is no Sharpe ratio to judge, since {missing}"
+            return f"There is no Sharpe ratio, since {missing}"
         if self.n_bars < FEWEST_BARS:
             return (
-                f"{self.n_bars:,} bars are too few to tell skill from luck, whatever their Sharpe ratio "
-                f"({self.sharpe:.2f} a year); it takes {FEWEST_BARS} at the very least"
+                f"{self.n_bars:,} bars are too few to tell skill from luck, whatever the Sharpe ratio "
+                f"({self.sharpe:.2f} a year); at least {FEWEST_BARS} are needed"
             )
         if math.isnan(self.dsr):
-            return f"The Sharpe ratio of {self.sharpe:.2f} a year comes from returns that cannot be judged"
+            return f"The Sharpe ratio of {self.sharpe:.2f} a year has an undefined error"
         if self.n_trials == 1:
             return (
-                f"This one variant has a Sharpe ratio of {self.sharpe:.2f} a year, and the chance that it is "
-                f"better than luck is {_chance(self.psr)}, provided that no other was tried"
+                f"This variant has a Sharpe ratio of {self.sharpe:.2f} a year, and the chance that it is "
+                f"better than luck is {_chance(self.psr)}, if no other was tried"
             )
         return (
-            f"Of {self.n_trials:,} variants tried, luck alone would be expected to reach a Sharpe ratio of "
-            f"{self.luck_annual:.2f} a year; this one has {self.sharpe:.2f}, and the chance that it is "
-            f"better than luck is {_chance(self.dsr)}"
+            f"The best of {self.n_trials:,} variants is expected to reach a Sharpe ratio of "
+            f"{self.luck_annual:.2f} a year by luck alone; this one has {self.sharpe:.2f}, and the chance "
+            f"that it is better than luck is {_chance(self.dsr)}"
         )
 
     def _record(self) -> str:
-        """That the record is too short, where a longer one would do."""
+        """A note that the record is too short, if a longer one would be enough."""
         if self.n_bars < FEWEST_BARS or not self.minimum_bars > self.n_bars:
             return ""
         return (
-            f"; at this rate it takes {_years(self.minimum_years)} to be {CONFIDENCE * 100:.0f} % sure of a "
-            f"single variant, and these are {_years(self.n_bars / self.periods_per_year)}"
+            f"; to be {CONFIDENCE * 100:.0f} % sure of a single variant with this Sharpe ratio takes "
+            f"{_years(self.minimum_years)}; these are {_years(self.n_bars / self.periods_per_year)}"
         )
 
     def _evidence(self) -> str:
-        said = ""
+        text = ""
         if self.pbo is not None and not math.isnan(self.pbo):
-            said += (
-                "; the variant that was best on one half of the bars was no better than the median on the "
-                f"other in {_chance(self.pbo)} of all halvings"
+            text += (
+                "; the best variant on one half of the bars was no better than the median on the other in "
+                f"{_chance(self.pbo)} of all splits"
             )
         if self.spa is not None and not math.isnan(self.spa):
-            said += (
-                "; if no variant had any merit, the best would look as good with a chance of "
+            text += (
+                "; if no variant had any skill, the best would look this good with a chance of "
                 f"{_chance(self.spa)}"
             )
-        return said
+        return text
 
     def __repr__(self) -> str:
         return f"<Honesty: {self.sentence}>"
@@ -133,7 +133,7 @@ class Honesty:
         cells = [
             ("Sharpe ratio a year", _number(self.sharpe)),
             ("Variants tried", f"{self.n_trials:,}"),
-            ("Expected of luck a year", _number(self.luck_annual)),
+            ("Expected from luck, a year", _number(self.luck_annual)),
             ("Better than zero (PSR)", _chance(self.psr)),
             ("Better than luck (DSR)", _chance(self.dsr)),
             ("Bars", f"{self.n_bars:,}"),
@@ -144,7 +144,7 @@ class Honesty:
             cells.append(("Overfitting (PBO)", _chance(self.pbo)))
         if self.spa is not None:
             cells.append(("Superior ability (SPA), p", _number(self.spa, ".3f")))
-        # Greys with an opacity and the page's own text colour: they read on white and on dark alike.
+        # Opacity instead of greys, so that the text is readable on light and dark pages.
         rows = "".join(
             f'<tr><td style="text-align:left;padding:4px 10px;opacity:.7;border-top:{HAIRLINE}">{label}</td>'
             f'<td style="text-align:right;padding:4px 10px;border-top:{HAIRLINE};'
@@ -164,24 +164,24 @@ def judge(
     spa: float | None = None,
     periods_per_year: float = DAYS_PER_YEAR,
 ) -> Honesty:
-    """Judge a strategy's returns by how many variants were tried to get them.
+    """How likely a strategy's returns are luck, given the number of variants tried.
 
     Parameters
     ----------
     returns : Series of float64, shape (n_bars,)
         Simple returns as fractions of the variant that was chosen; NaN ones are left out.
     trials : int
-        How many variants were tried, this one included. Variants that resemble each other are fewer than
-        they look, which makes the verdict stricter than it need be; see `expected_maximum_sharpe`.
+        Number of variants tried, this one included. Correlated variants count as fewer independent ones, so
+        the verdict is stricter than necessary; see `expected_maximum_sharpe`.
     sharpe_variance : float, optional
-        Variance of the Sharpe ratios *per bar* of all that were tried. Default, and where it is NaN: what
-        trials without any merit would have over as many bars, ``1 / (n - 1)``.
+        Variance of the Sharpe ratios *per bar* of all variants tried. Default, and if it is NaN: that of
+        trials without any skill over as many bars, ``1 / (n - 1)``.
     pbo : float, optional
-        `probability_of_overfitting(...).pbo`, to be told with the rest.
+        `probability_of_overfitting(...).pbo`, to include in the verdict.
     spa : float, optional
-        `reality_check(...).spa_p`, to be told with the rest.
+        `reality_check(...).spa_p`, to include in the verdict.
     periods_per_year : float
-        Bars in a year.
+        Bars per year.
 
     Returns
     -------
@@ -190,11 +190,11 @@ def judge(
     Raises
     ------
     BacktestError
-        When there are fewer trials than one, the variance is negative, or a year has no bars.
+        `trials` is below 1, the variance is negative, or `periods_per_year` is not positive.
     """
     if not (math.isfinite(periods_per_year) and periods_per_year > 0.0):
         raise BacktestError(
-            f"periods_per_year: {periods_per_year} is no number of bars; give 252 for daily bars."
+            f"periods_per_year: {periods_per_year} is not a positive number; use 252 for daily bars."
         )
     record = track_record(returns)
     if sharpe_variance is None or math.isnan(sharpe_variance):

@@ -1,8 +1,9 @@
 """Withdraws the runs that an earlier promotion of the same deployment has planned.
 
-Prefect deletes the runs that are only planned when a deployment is created again. Two kinds outlive that, and
-would run the earlier notebook in a slot of the new schedule: a run that a worker has taken up, which it does
-ten seconds before the slot, and one that Prefect's scheduler computed before the change and stored after it.
+Prefect deletes the runs that are only planned when a deployment is created again. Two kinds outlive that,
+and would run the earlier notebook in a slot of the new schedule: a run that a worker has taken up, which it
+does ten seconds before the slot, and one that Prefect's scheduler computed before the change and inserted
+after it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`equity_figure`: equity over drawdown, as a notebook shows them; no figure is computed here."""
+"""`equity_figure`: a notebook plot of equity and drawdown; nothing is computed here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.drawing.charts import is_wide
-from workbench.drawing.dress import ACCENT, GAIN, LOSS, LOSS_FILL, OTHER, dress
+from workbench.drawing.notebook_style import ACCENT, GAIN, LOSS, LOSS_FILL, OTHER, style_figure
 from workbench.drawing.wording import percent, ratio, signed_percent, span, trades
 from workbench.errors import BacktestError
 
@@ -20,24 +20,23 @@ if TYPE_CHECKING:
 __all__ = ["equity_figure"]
 
 _MANY_FILLS = 120
-"""More markers than this hide the line: they start switched off, one click in the legend away."""
+"""With more fills than this, markers would hide the line: they are off until clicked in the legend."""
 
 
 def equity_figure(result: BacktestRecord, benchmark: pd.Series[float] | None = None) -> Figure:
-    """Equity over drawdown, on one time axis, with the fills marked and the headline figures on top.
+    """Plot equity above drawdown, with the fills marked and the headline figures on top.
 
     Parameters
     ----------
     result : BacktestRecord
-        What to draw.
     benchmark : Series of float64, optional
-        Prices or values of something to compare with, indexed by tz-aware timestamps; drawn from the
-        starting capital on, at its first value within the span. Default: buying and holding the same symbols.
+        Prices or values to compare with, indexed by tz-aware timestamps; scaled to the starting capital at
+        its first value within the backtest. Default: buying and holding the same symbols.
 
     Returns
     -------
     plotly.graph_objects.Figure
-        For light and dark pages alike; interactive in a notebook.
+        For light and dark pages; interactive in a notebook.
 
     Raises
     ------
@@ -90,12 +89,12 @@ def equity_figure(result: BacktestRecord, benchmark: pd.Series[float] | None = N
         row=2,
         col=1,
     )
-    _dress(figure, result)
+    _style(figure, result)
     return figure
 
 
 def _fill_markers(result: BacktestRecord, side: str, colour: str, symbol: str) -> Scatter:
-    """The fills of one side, standing on the equity line."""
+    """Markers for the fills of one side, on the equity line."""
     import plotly.graph_objects as go
 
     fills = result.orders[result.orders["side"] == side]
@@ -111,7 +110,7 @@ def _fill_markers(result: BacktestRecord, side: str, colour: str, symbol: str) -
     )
 
 
-def _dress(figure: Figure, result: BacktestRecord) -> None:
+def _style(figure: Figure, result: BacktestRecord) -> None:
     m = result.metrics
     headline = (
         f"return <b>{signed_percent(m['total_return'])}</b>   CAGR {percent(m['cagr'])}   "
@@ -120,12 +119,12 @@ def _dress(figure: Figure, result: BacktestRecord) -> None:
         f"trades {trades(m['total_trades'], m['open_trades'])}   "
         f"buy and hold {signed_percent(m['benchmark_return'])}"
     )
-    dress(figure, result.name, beside=span(result), below=headline, hovermode="x unified")
-    if result.start < result.end:  # Markers would otherwise pad the axis, and only where there are some.
+    style_figure(figure, result.name, beside=span(result), below=headline, hovermode="x unified")
+    if result.start < result.end:  # A fixed range, because Plotly would pad the axis around markers.
         figure.update_xaxes(range=[result.start, result.end])
     figure.update_yaxes(tickformat=",.0f", title={"text": "equity", "standoff": 8}, row=1, col=1)
     if is_wide(result.equity):
-        # Equal steps are then equal returns, and the early years are more than a flat line.
+        # On a logarithmic axis the early years are more than a flat line.
         figure.update_yaxes(type="log", dtick="D2", title={"text": "equity (log)"}, row=1, col=1)
     figure.update_yaxes(
         tickformat=".0%", rangemode="tozero", title={"text": "drawdown", "standoff": 8}, row=2, col=1
@@ -136,13 +135,13 @@ def _rebased(benchmark: pd.Series[float], result: BacktestRecord) -> pd.Series[f
     index = benchmark.index
     if not isinstance(index, pd.DatetimeIndex) or index.tz is None:
         raise BacktestError(
-            "benchmark: the index holds no timestamps with a time zone; "
-            "give it one, as in benchmark.tz_localize('UTC')."
+            "benchmark: the index does not hold timestamps with a time zone; "
+            "set one, as in benchmark.tz_localize('UTC')."
         )
     inside = benchmark[(index >= result.start) & (index <= result.end)].dropna()
     if inside.empty:
         raise BacktestError(
             f"benchmark: it has no value from {result.start:%Y-%m-%d} to {result.end:%Y-%m-%d}; "
-            "load its prices for the backtest's span."
+            "load its prices for the backtest's dates."
         )
     return inside / inside.iloc[0] * result.initial_cash

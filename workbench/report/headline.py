@@ -1,4 +1,4 @@
-"""The tearsheet's opening and its full list of figures; every one is read from the result's metrics."""
+"""The tearsheet's headline figures and its full list of figures, all from the result's metrics."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["figures_section", "headline"]
 
 
 def headline(result: BacktestRecord) -> Facts:
-    """The figures to be read first."""
+    """The headline figures."""
     m = result.metrics
     won = [f"{percent(m['win_rate'], 0)} won"] if m["total_trades"] else []
     still_open = [f"+{count(m['open_trades'])} open"] if m["open_trades"] else []
@@ -35,7 +35,7 @@ def headline(result: BacktestRecord) -> Facts:
                 tone(m["total_return"]),
                 f"{benchmark_name(result)} {signed_percent(m['benchmark_return'])}",
             ),
-            Item("CAGR", percent(m["cagr"]), note="growth a year"),
+            Item("CAGR", percent(m["cagr"]), note="growth per year"),
             Item("Sharpe", ratio(m["sharpe_ratio"]), note=f"volatility {percent(m['volatility'])}"),
             Item(
                 "Max drawdown",
@@ -43,7 +43,7 @@ def headline(result: BacktestRecord) -> Facts:
                 tone(m["max_drawdown"]),
                 f"longest {bars_long(m['max_drawdown_length'])}",
             ),
-            Item("Calmar", ratio(m["calmar"]), note="CAGR by drawdown"),
+            Item("Calmar", ratio(m["calmar"]), note="CAGR / drawdown"),
             Item("Trades", count(m["total_trades"]), note=", ".join(won + still_open)),
         ],
         style="large",
@@ -51,22 +51,22 @@ def headline(result: BacktestRecord) -> Facts:
 
 
 def figures_section(result: BacktestRecord) -> Section:
-    """All of the figures, in four groups."""
+    """All figures, in four groups."""
     m = result.metrics
     grown = [
         Item("Final equity", money(m["final_equity"])),
         Item("Total return", signed_percent(m["total_return"]), tone(m["total_return"])),
         Item("CAGR", signed_percent(m["cagr"]), tone(m["cagr"])),
-        Item("Exposure", percent(m["exposure"]), hint="Mean share of the equity that was invested"),
-        Item("Turnover a year", percent(m["turnover"], 0), hint="Value bought and sold by the equity"),
+        Item("Exposure", percent(m["exposure"]), hint="Mean fraction of equity invested"),
+        Item("Turnover per year", percent(m["turnover"], 0), hint="Value bought and sold / equity"),
         Item("Stability", ratio(m["stability"]), hint="R² of the log of equity against time"),
     ]
     risk = [
         Item("Volatility", percent(m["volatility"])),
         Item("Max drawdown", percent(m["max_drawdown"])),
         Item("Longest drawdown", bars_long(m["max_drawdown_length"])),
-        Item("Value at risk, 95%", percent(m["value_at_risk"], 2), hint="Of one bar"),
-        Item("Expected shortfall, 95%", percent(m["conditional_value_at_risk"], 2), hint="Of one bar"),
+        Item("Value at risk, 95%", percent(m["value_at_risk"], 2), hint="Per bar"),
+        Item("Expected shortfall, 95%", percent(m["conditional_value_at_risk"], 2), hint="Per bar"),
         Item("Skewness", ratio(m["skewness"])),
         Item("Kurtosis", ratio(m["kurtosis"])),
     ]
@@ -75,12 +75,12 @@ def figures_section(result: BacktestRecord) -> Section:
         Item("Sortino", ratio(m["sortino"])),
         Item("Calmar", ratio(m["calmar"])),
         Item("Omega", ratio(m["omega"])),
-        Item("Tail ratio", ratio(m["tail_ratio"]), hint="95% quantile of returns by the 5% one"),
+        Item("Tail ratio", ratio(m["tail_ratio"]), hint="95% quantile of returns / 5% quantile"),
         Item("Profit factor", ratio(m["profit_factor"]), hint="Of the closed trades"),
     ]
     compared = [
         Item("Benchmark's return", signed_percent(m["benchmark_return"]), tone(m["benchmark_return"])),
-        Item("Alpha, a year", signed_percent(m["alpha"]), tone(m["alpha"])),
+        Item("Alpha per year", signed_percent(m["alpha"]), tone(m["alpha"])),
         Item("Beta", ratio(m["beta"])),
         Item("Information ratio", ratio(m["information_ratio"])),
         Item("Up capture", percent(m["up_capture"], 0)),
@@ -89,7 +89,7 @@ def figures_section(result: BacktestRecord) -> Section:
     groups = [
         [Facts(grown, "Growth")],
         [Facts(risk, "Risk")],
-        [Facts(rewarded, "Reward for risk")],
-        [Facts(compared, "Against the benchmark")],
+        [Facts(rewarded, "Risk-adjusted return")],
+        [Facts(compared, "Compared with the benchmark")],
     ]
     return Section("statistics", "Statistics", [Beside(groups, style="quarters")])

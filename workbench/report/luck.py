@@ -1,4 +1,4 @@
-"""The tearsheet's first words: how likely the result is luck, as an `Honesty` says it."""
+"""The top of the tearsheet: how likely the result is luck, from an `Honesty`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 __all__ = ["NOT_COUNTED", "luck_blocks", "luck_sentence"]
 
 NOT_COUNTED = (
-    "How likely this result is luck, nobody can say: how many variants were tried before it was not counted."
+    "How likely this result is luck is unknown: how many variants were tried before it was not counted."
 )
-"""What stands in the place of a verdict that nobody asked for."""
+"""The verdict's text when there is no `Honesty`."""
 
 
 def luck_sentence(honesty: Honesty | None) -> str:
@@ -24,7 +24,7 @@ def luck_sentence(honesty: Honesty | None) -> str:
 
 
 def luck_blocks(honesty: Honesty | None) -> list[Block]:
-    """The sentence, and the figures that it stands on."""
+    """The verdict, and the figures behind it."""
     blocks: list[Block] = [Note(luck_sentence(honesty), "lead")]
     if honesty is None:
         return blocks
@@ -32,18 +32,20 @@ def luck_blocks(honesty: Honesty | None) -> list[Block]:
         Item("Variants tried", count(honesty.n_trials)),
         Item("Better than luck", percent(honesty.dsr), hint="Probability: the deflated Sharpe ratio"),
         Item("Better than zero", percent(honesty.psr), hint="Probability: the probabilistic Sharpe ratio"),
-        Item("Sharpe expected of luck", ratio(honesty.luck_annual), hint="Of the best of so many variants"),
+        Item(
+            "Sharpe from luck alone", ratio(honesty.luck_annual), hint="Expected of the best of all variants"
+        ),
         Item(
             "Bars needed",
             count(honesty.minimum_bars),
             note=f"of {count(honesty.n_bars)}",
-            hint="Until 95% sure that the Sharpe ratio is above zero, if one variant was tried",
+            hint="For 95% confidence that the Sharpe ratio is above zero, if one variant was tried",
         ),
     ]
     if honesty.pbo is not None:
-        hint = "How often the best of one half of the bars was below the median on the other"
+        hint = "How often the best on one half of the bars was below the median on the other"
         items.append(Item("Overfitting", percent(honesty.pbo), hint=hint))
     if honesty.spa is not None:
-        hint = "p-value of Hansen's test: small speaks against luck"
+        hint = "p-value of Hansen's test: small means unlikely to be luck"
         items.append(Item("Superior ability, p", ratio(honesty.spa, 3), hint=hint))
     return [*blocks, Facts(items, style="strip")]

@@ -1,4 +1,4 @@
-"""`message_png`: a backtest in one picture, to be read on a phone; drawn by matplotlib without a browser."""
+"""`message_png`: a backtest as one image, readable on a phone; drawn by matplotlib without a browser."""
 
 from __future__ import annotations
 
@@ -35,35 +35,34 @@ __all__ = ["message_png"]
 _WIDTH, _HEIGHT, _DOTS = 1200, 900, 100
 _LEFT, _RIGHT = 0.035, 0.965
 _LETTER = 0.0112
-"""Width of a letter of 20 pixels, as a share of the picture's."""
+"""Width of a 20-pixel letter, as a fraction of the image's width."""
 _ROOM = (_RIGHT - _LEFT) / _LETTER
 _LINE = 106
 _POINTS = 2_000
 _YEARS = 4
-"""So many years of months are shown, the latest; more would be too small to read."""
+"""Years in the table of months, the latest; more would be too small to read."""
 _STRONGEST_MONTH = 0.10
 _TICKS = 5
 _FONT = "DejaVu Sans"
-"""Comes with matplotlib, so the picture is the same where no font is installed."""
+"""Included in matplotlib, so the image is the same on machines without fonts."""
 _TONES = {"gain": LIGHT.gain, "loss": LIGHT.loss, "": LIGHT.text}
 
 
 def message_png(result: BacktestRecord, *, title: str, verdict: str) -> bytes:
-    """Headline figures, equity against the benchmark, drawdown and the latest years' months.
+    """Draw the headline figures, equity and benchmark, drawdown and the latest years' months.
 
     Parameters
     ----------
     result : BacktestRecord
-        What to draw.
     title : str
-        In one line; a longer one is cut.
+        One line; longer ones are cut.
     verdict : str
-        One sentence, in two lines at most.
+        One sentence; at most two lines.
 
     Returns
     -------
     bytes
-        A PNG of 1200 × 900 pixels on white; largest text first, none below 19 pixels.
+        A PNG of 1200 × 900 pixels on white; no text is smaller than 19 pixels.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -80,14 +79,14 @@ def message_png(result: BacktestRecord, *, title: str, verdict: str) -> bytes:
     _months(figure.add_axes((_LEFT, 0.025, _RIGHT - _LEFT, table)), months, yearly_returns(result.returns))
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        # A name in a script that the font lacks is shown as boxes: still better than no picture.
+        # Characters missing from the font are shown as boxes: better than no image.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure.savefig(buffer, format="png", dpi=_DOTS, facecolor=LIGHT.page)
     return buffer.getvalue()
 
 
 def _write(place: Any, x: float, y: float, text: str, pixels: float, **options: Any) -> None:
-    """Text of a height in pixels. Dollar signs are dollar signs: symbols have them, formulas do not occur."""
+    """Text of a height in pixels; dollar signs (as in symbols) are not parsed as formulas."""
     options = {"color": LIGHT.text, "va": "baseline", **options}
     place.text(x, y, text, fontsize=pixels * 72 / _DOTS, family=_FONT, parse_math=False, **options)
 
@@ -104,7 +103,7 @@ def _head(figure: Figure, result: BacktestRecord, title: str, verdict: str) -> N
         ("Max drawdown", percent(m["max_drawdown"]), tone(m["max_drawdown"])),
         ("Trades", count(m["total_trades"]), ""),
     ]
-    # Each column as wide as its longer text, what is left over shared between them.
+    # Each column is as wide as its longer text; the rest is divided equally between them.
     widths = np.array([max(len(value) * 1.75, len(label)) for label, value, _ in cells])
     gaps = (_ROOM - widths.sum()) / (len(cells) - 1)
     places = _LEFT + np.concatenate([[0.0], np.cumsum(widths[:-1] + gaps)]) * _LETTER
@@ -116,7 +115,7 @@ def _head(figure: Figure, result: BacktestRecord, title: str, verdict: str) -> N
 
 
 def _two_lines(sentence: str) -> list[str]:
-    """As many of the sentence's clauses as two lines hold; the page has them all."""
+    """As many of the sentence's clauses as fit into two lines; the page has all of them."""
     clauses = sentence.rstrip(".").split("; ")
     while len(clauses) > 1 and len(textwrap.wrap("; ".join(clauses), _LINE)) > 2:
         clauses.pop()
@@ -139,7 +138,7 @@ def _lines(equity: Axes, drawdown: Axes, result: BacktestRecord) -> None:
     drawdown.plot(times, fall, color=LIGHT.loss, linewidth=1.4)
     if is_wide(result.equity, result.benchmark):
         equity.set_yscale("log")
-    _dress(equity, drawdown)
+    _style(equity, drawdown)
     for axes in (equity, drawdown):
         axes.set_xlim(times[0], times[-1])
     handles, labels = equity.get_legend_handles_labels()
@@ -158,7 +157,7 @@ def _lines(equity: Axes, drawdown: Axes, result: BacktestRecord) -> None:
         text.set_parse_math(False)
 
 
-def _dress(equity: Axes, drawdown: Axes) -> None:
+def _style(equity: Axes, drawdown: Axes) -> None:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
     from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
@@ -188,7 +187,7 @@ def _dress(equity: Axes, drawdown: Axes) -> None:
 
 
 def _months(axes: Axes, months: pd.DataFrame, years: pd.Series[float]) -> None:
-    """The table of months: a row a year, the latest first, the year's return at the end."""
+    """The table of months: one row per year, the latest first, with the year's return at the end."""
     from matplotlib.patches import Rectangle
 
     axes.set_xlim(0, 14.4)

@@ -1,4 +1,4 @@
-"""The tearsheet's sections on equity over time: its drawdowns, the worst of them, and rolling figures."""
+"""The tearsheet's sections on equity and drawdown, the worst drawdowns, and rolling figures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from workbench.drawing.blocks import Block, Cell, Chart, Note, Section, Table
+from workbench.drawing.blocks import Block, Chart, Note, Section, Table, TableCell
 from workbench.drawing.charts import (
     chart,
     is_wide,
@@ -18,7 +18,7 @@ from workbench.drawing.charts import (
 )
 from workbench.drawing.colours import LIGHT
 from workbench.drawing.thinning import drawn_rows
-from workbench.drawing.wording import Clock, bars_long, benchmark_name, count, percent
+from workbench.drawing.wording import TimeFormat, bars_long, benchmark_name, count, percent
 from workbench.report.periods import (
     drawdown_spells,
     rolling_figures,
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 __all__ = ["drawdown_section", "equity_section", "rolling_section"]
 
 _ROLLED = (("sharpe", ".2f"), ("volatility", ".1%"), ("beta", ".2f"))
-"""The rolling figures from the top, and how they read."""
+"""The rolling figures from the top, with their formats."""
 
 
-def equity_section(result: BacktestRecord, clock: Clock) -> Section:
-    """Equity against the benchmark, and both drawdowns below it; the deepest ones are numbered."""
+def equity_section(result: BacktestRecord, time_format: TimeFormat) -> Section:
+    """The section: equity and benchmark, with both drawdowns below; the deepest ones are numbered."""
     title = "Equity and drawdown"
     if len(result.equity) < 2:
-        return Section("equity", title, [Note("A single bar makes no line.", "empty")])
+        return Section("equity", title, [Note("A single bar cannot be drawn as a line.", "empty")])
     equity, rival = result.equity, result.benchmark
     rival_fall = rival / rival.cummax().clip(lower=result.initial_cash) - 1.0
     rows = drawn_rows(equity, rival, result.drawdown)
-    times = clock.texts(pd.DatetimeIndex(equity.index[rows]))
+    times = time_format.texts(pd.DatetimeIndex(equity.index[rows]))
     figure = chart(height=540, rows=(0.7, 0.3))
     rival_name = escape(benchmark_name(result))
     figure.add_hline(y=result.initial_cash, line={"color": LIGHT.line, "width": 1}, row=1, col=1)
@@ -94,7 +94,7 @@ def equity_section(result: BacktestRecord, clock: Clock) -> Section:
     )
     for number, spell in enumerate(drawdown_spells(result.drawdown).to_dict("records"), start=1):
         figure.add_annotation(
-            x=clock.texts(pd.DatetimeIndex([spell["trough"]]))[0],
+            x=time_format.texts(pd.DatetimeIndex([spell["trough"]]))[0],
             y=spell["depth"],
             text=str(number),
             showarrow=False,
@@ -106,7 +106,7 @@ def equity_section(result: BacktestRecord, clock: Clock) -> Section:
             row=2,
             col=1,
         )
-    time_axis(figure, result.start, result.end, clock.hover)
+    time_axis(figure, result.start, result.end, time_format.hover)
     scales = None
     number_axis(figure, 1, tickformat="~s")
     if is_wide(equity, rival):
@@ -116,52 +116,52 @@ def equity_section(result: BacktestRecord, clock: Clock) -> Section:
     number_axis(
         figure, 2, tickformat=".0%" if deepest < -0.03 else ".1%", range=[1.12 * deepest, 0], nticks=4
     )
-    says = f"Equity of the strategy and of {benchmark_name(result)}, and how far each was below its high."
-    blocks: list[Block] = [Chart("equity", figure, says, scales=scales)]
+    shows = f"Equity of the strategy and of {benchmark_name(result)}, and the drawdown of each."
+    blocks: list[Block] = [Chart("equity", figure, shows, scales=scales)]
     return Section("equity", title, blocks, _thinned(len(rows), len(equity)))
 
 
-def drawdown_section(result: BacktestRecord, clock: Clock) -> Section:
-    """The five deepest drawdowns."""
+def drawdown_section(result: BacktestRecord, time_format: TimeFormat) -> Section:
+    """The section: the five deepest drawdowns."""
     spells = drawdown_spells(result.drawdown)
     if spells.empty:
-        return Section("drawdowns", "Worst drawdowns", [Note("Equity never fell below its high.", "empty")])
+        return Section("drawdowns", "Worst drawdowns", [Note("There was no drawdown.", "empty")])
     deepest = abs(float(spells["depth"].min()))
     rows = [
         [
-            Cell(str(number), "muted"),
-            Cell(percent(spell["depth"]), "loss"),
-            Cell("", "loss", bar=abs(spell["depth"]) / deepest),
-            Cell(bars_long(spell["length"])),
-            Cell(clock.text(spell["peak"])),
-            Cell(clock.text(spell["trough"])),
-            Cell("not yet", "muted") if spell["under_way"] else Cell(clock.text(spell["recovery"])),
+            TableCell(str(number), "muted"),
+            TableCell(percent(spell["depth"]), "loss"),
+            TableCell("", "loss", bar=abs(spell["depth"]) / deepest),
+            TableCell(bars_long(spell["length"])),
+            TableCell(time_format.text(spell["peak"])),
+            TableCell(time_format.text(spell["trough"])),
+            TableCell("not yet", "muted")
+            if spell["under_way"]
+            else TableCell(time_format.text(spell["recovery"])),
         ]
         for number, spell in enumerate(spells.to_dict("records"), start=1)
     ]
     table = Table(["", "Depth", "", "Length", "Peak", "Trough", "Recovered"], rows)
-    note = "Numbered as in the picture above. Length: bars from the peak until equity was back there."
+    note = "Numbered as in the figure above. Length: bars from the peak to the recovery."
     return Section("drawdowns", "Worst drawdowns", [table], note)
 
 
-def rolling_section(result: BacktestRecord, clock: Clock) -> Section:
-    """Sharpe ratio, volatility and beta over moving windows."""
+def rolling_section(result: BacktestRecord, time_format: TimeFormat) -> Section:
+    """The section: Sharpe ratio, volatility and beta over rolling windows."""
     year = result.periods_per_year
     windows = rolling_windows(len(result.equity), year)
     if not windows:
-        text = f"There are too few bars ({count(len(result.equity))}) for a moving window of a month or more."
+        text = f"There are too few bars ({count(len(result.equity))}) for a window of a month or more."
         return Section("rolling", "Rolling figures", [Note(text, "empty")])
-    figure = chart(height=520, rows=(1, 1, 1), titles=("Sharpe ratio", "Volatility, a year", "Beta"))
+    figure = chart(height=520, rows=(1, 1, 1), titles=("Sharpe ratio", "Volatility per year", "Beta"))
     drawn = 0
     styles = [(LIGHT.strategy, 1.8), (LIGHT.strategy_soft, 1.2)][: len(windows)]
     for (name, bars), (colour, width) in reversed(list(zip(windows, styles, strict=True))):
         frame = rolling_figures(result.returns, result.benchmark_returns, bars, periods_per_year=year)
         rows = drawn_rows(*(frame[column] for column in frame.columns))
         drawn = max(drawn, len(rows))
-        times = clock.texts(pd.DatetimeIndex(frame.index[rows]))
-        for panel, (column, form) in enumerate(
-            (("sharpe", ".2f"), ("volatility", ".1%"), ("beta", ".2f")), 1
-        ):
+        times = time_format.texts(pd.DatetimeIndex(frame.index[rows]))
+        for panel, (column, form) in enumerate(_ROLLED, 1):
             line(
                 figure,
                 times,
@@ -180,18 +180,18 @@ def rolling_section(result: BacktestRecord, clock: Clock) -> Section:
     number_axis(figure, 2, tickformat=".0%", rangemode="tozero")
     figure.update_yaxes(nticks=4)
     figure.update_layout(margin={"t": 52}, legend={"y": 1.045})
-    time_axis(figure, result.start, result.end, clock.hover)
+    time_axis(figure, result.start, result.end, time_format.hover)
     sizes = " and ".join(f"{name} ({bars_long(bars)})" for name, bars in windows)
-    says = "Sharpe ratio, volatility and beta of the bars in a moving window."
+    shows = "Sharpe ratio, volatility and beta over rolling windows."
     return Section(
         "rolling",
         "Rolling figures",
-        [Chart("rolling", figure, says)],
-        f"Windows: {sizes}. Beta is against the benchmark. {_thinned(drawn, len(result.equity))}".strip(),
+        [Chart("rolling", figure, shows)],
+        f"Windows: {sizes}. Beta is relative to the benchmark. {_thinned(drawn, len(result.equity))}".strip(),
     )
 
 
 def _thinned(drawn: int, there: int) -> str:
     if drawn >= there:
         return ""
-    return f"Drawn from {count(drawn)} of {count(there)} bars, with every high and low of each stretch."
+    return f"Shows {count(drawn)} of {count(there)} bars, including the high and low of each interval."

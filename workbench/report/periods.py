@@ -1,9 +1,11 @@
-"""What a tearsheet shows of a result's returns: months, drawdown by drawdown, rolling figures."""
+"""Computes a tearsheet's monthly and yearly returns, drawdowns and rolling figures."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+
+from workbench.metrics.observations import only_rounding
 
 __all__ = [
     "WINDOWS",
@@ -15,7 +17,7 @@ __all__ = [
 ]
 
 WINDOWS = (("1 year", 1.0), ("6 months", 0.5), ("3 months", 0.25), ("1 month", 1 / 12))
-"""Windows of rolling figures by name, in years; the longest two that fit a result are shown."""
+"""Windows of rolling figures by name, in years; the longest two that fit are shown."""
 
 
 def monthly_returns(returns: pd.Series[float]) -> pd.DataFrame:
@@ -37,27 +39,27 @@ def monthly_returns(returns: pd.Series[float]) -> pd.DataFrame:
 
 
 def yearly_returns(returns: pd.Series[float]) -> pd.Series[float]:
-    """Compound return of each calendar year (UTC), years ascending; as `monthly_returns`."""
+    """Compound return of each calendar year (UTC), years ascending; see `monthly_returns`."""
     return ((1.0 + returns).groupby(pd.DatetimeIndex(returns.index).year).prod() - 1.0).rename_axis("year")
 
 
 def drawdown_spells(drawdown: pd.Series[float], most: int = 5) -> pd.DataFrame:
-    """The deepest drawdowns, from the peak to the bar that is back at it.
+    """The deepest drawdowns, from the peak to the bar that recovers it.
 
     Parameters
     ----------
     drawdown : Series of float64, shape (n_bars,)
         Equity below its highest so far, as fractions in [-1, 0], indexed by timestamps.
     most : int
-        How many, at most.
+        Maximum number of drawdowns.
 
     Returns
     -------
     DataFrame
-        Deepest first: peak (the last bar at the high before the fall; where the first bar fell at once,
-        that one), trough (the first bar at the lowest), recovery (the first bar back at the high; NaT where
-        there is none yet), depth (≤ 0), length (bars from peak to recovery, or to the last bar; the starting
-        capital is a peak one bar before the first), under_way (bool: not recovered).
+        Deepest first: peak (the last bar at the high before the fall; the first bar, if equity fell on it),
+        trough (the first bar at the lowest value), recovery (the first bar back at the high; NaT if there is
+        none yet), depth (≤ 0), length (bars from peak to recovery, or to the last bar; the starting capital
+        is a peak one bar before the first), under_way (bool: not recovered).
     """
     values, index = drawdown.to_numpy(dtype=np.float64), pd.DatetimeIndex(drawdown.index)
     below = values < 0.0
@@ -83,9 +85,9 @@ def drawdown_spells(drawdown: pd.Series[float], most: int = 5) -> pd.DataFrame:
 
 
 def rolling_windows(n_bars: int, periods_per_year: float) -> list[tuple[str, int]]:
-    """The windows that fit: name and bars, the longer first; none where not even a month does.
+    """The windows that fit: (name, bars), the longer first; empty if not even a month fits.
 
-    A window fits where the bars hold it one and a half times, so that its line is more than a stub.
+    A window fits if there are at least 1.5 times as many bars, so that its line is long enough to read.
     """
     sized = [(name, round(years * periods_per_year)) for name, years in WINDOWS]
     return [(name, bars) for name, bars in sized if bars >= 5 and 1.5 * bars <= n_bars][:2]
@@ -98,34 +100,41 @@ def rolling_figures(
     *,
     periods_per_year: float,
 ) -> pd.DataFrame:
-    """Sharpe ratio, volatility and beta of the last `window` bars, at each bar.
+    """Sharpe ratio, volatility and beta over the last `window` bars, at each bar.
 
     Parameters
     ----------
     returns, benchmark_returns : Series of float64, shape (n_bars,)
         Simple returns on one index.
     window : int
-        Bars that each value is computed from.
+        Bars per window.
     periods_per_year : float
-        Annualises by its square root.
+        For annualising, by its square root.
 
     Returns
     -------
     DataFrame of float64, shape (n_bars, 3)
-        sharpe (mean by standard deviation, ddof 1, no risk-free rate), volatility (fraction a year), beta
-        (covariance with the benchmark by its variance). NaN before `window` bars, and where a window has no
-        volatility (sharpe) or the benchmark has none (beta).
+        sharpe (mean / standard deviation, ddof 1, no risk-free rate), volatility (fraction per year), beta
+        (covariance with the benchmark / its variance). NaN before `window` bars, and where a window has no
+        volatility (sharpe) or the benchmark has none (beta); up to ``1e-12 * (1 + abs(mean))`` it is none.
     """
     year = np.sqrt(periods_per_year)
     mine, rival = returns.rolling(window), benchmark_returns.rolling(window)
-    # A sliding sum leaves dust where all returns are equal: such a window has no volatility.
-    moves = (mine.max() > mine.min()) & mine.max().notna()
-    rival_moves = rival.max() > rival.min()
-    deviation = mine.std().where(moves, 0.0).where(mine.max().notna())
+    spread, rival_spread = (_spread(values, window) for values in (returns, benchmark_returns))
+    beta = mine.cov(benchmark_returns) / rival.var()
     return pd.DataFrame(
         {
-            "sharpe": (mine.mean() / deviation.where(moves)) * year,
-            "volatility": deviation * year,
-            "beta": (mine.cov(benchmark_returns) / rival.var().where(rival_moves)),
+            "sharpe": mine.mean() / spread.where(spread != 0.0) * year,
+            "volatility": spread * year,
+            "beta": beta.where(rival_spread != 0.0),
         }
     )
+
+
+def _spread(returns: pd.Series[float], window: int) -> pd.Series[float]:
+    """Standard deviation of the last `window` returns, exactly 0 where it is rounding alone."""
+    rolling = returns.rolling(window)
+    spread = rolling.std()
+    # A sliding sum keeps a residue of returns that have left the window; the range does not, and no deviation
+    # is larger than the range.
+    return spread.mask(only_rounding(rolling.max() - rolling.min(), rolling.mean()), 0.0)

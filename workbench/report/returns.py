@@ -1,4 +1,4 @@
-"""The tearsheet's section on returns: the calendar of months and years, and how they are spread."""
+"""The tearsheet's section on returns: months, years and the distribution of the bars' returns."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.drawing.blocks import Beside, Block, Cell, Chart, Note, Section, Table
+from workbench.drawing.blocks import Beside, Block, Chart, Note, Section, Table, TableCell
 from workbench.drawing.charts import chart, line, number_axis, tick_format
 from workbench.drawing.colours import LIGHT
 from workbench.drawing.wording import benchmark_name, percent, tone
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 __all__ = ["returns_section"]
 
 _STRONGEST_MONTH = 0.10
-"""A month's return from which on its cell has the full colour."""
+"""From this monthly return on, a cell has the full colour."""
 _BINS = 61
 
 
 def returns_section(result: BacktestRecord) -> Section:
-    """The calendar of months and years, and how the bars' returns are spread."""
+    """The section: the calendar of months and years, and the distribution of the bars' returns."""
     return Section(
         "returns",
         "Returns",
@@ -35,7 +35,7 @@ def returns_section(result: BacktestRecord) -> Section:
 
 
 def _spread(result: BacktestRecord) -> list[Block]:
-    """The distribution, and beside it the years where there are several."""
+    """The distribution, with the years beside it if there are several."""
     spread = _distribution(result)
     several = result.start.year < result.end.year
     return [Beside([[spread], [_years(result)]])] if several else [spread]
@@ -47,26 +47,26 @@ def _calendar(result: BacktestRecord) -> Table:
     for year in reversed(months.index):
         cells = [_heated(value, _STRONGEST_MONTH) for value in months.loc[year]]
         total = float(years[year])
-        rows.append([Cell(str(year)), Cell(percent(total), tone(total)), *cells])
+        rows.append([TableCell(str(year)), TableCell(percent(total), tone(total)), *cells])
     return Table(["", "Year", *calendar.month_abbr[1:]], rows, style="calendar")
 
 
-def _heated(value: float, strongest: float) -> Cell:
+def _heated(value: float, strongest: float) -> TableCell:
     if np.isnan(value):
-        return Cell("")
+        return TableCell("")
     if value == 0.0:
-        return Cell(percent(0.0), "muted")
-    return Cell(percent(value), tone(value), heat=max(min(abs(value) / strongest, 1.0), 0.06))
+        return TableCell(percent(0.0), "muted")
+    return TableCell(percent(value), tone(value), heat=max(min(abs(value) / strongest, 1.0), 0.06))
 
 
 def _distribution(result: BacktestRecord) -> Block:
-    """How often which return occurred, while there was a position."""
+    """Histogram of the bars' returns while there was a position."""
     import plotly.graph_objects as go
 
     title = "Distribution of the bars' returns"
     moved = result.returns[result.returns != 0.0].dropna().to_numpy()
     if len(moved) < 2:
-        return Note("No two bars had a return: there is no distribution to show.", "empty")
+        return Note("Fewer than two bars had a return: there is no distribution to show.", "empty")
     low, high = np.quantile(moved, [0.002, 0.998])
     reach = max(abs(low), abs(high), 1e-9)
     counts, edges = np.histogram(np.clip(moved, -reach, reach), bins=_BINS, range=(-reach, reach))
@@ -96,11 +96,11 @@ def _distribution(result: BacktestRecord) -> Block:
         )
     figure.update_xaxes(tickformat=tick_format(reach), hoverformat=".2%", nticks=9)
     number_axis(figure, tickformat=".0%", rangemode="tozero", nticks=5)
-    return Chart("distribution", figure, "How often which return of a bar occurred.", title=title)
+    return Chart("distribution", figure, "Histogram of the bars' returns.", title=title)
 
 
 def _years(result: BacktestRecord) -> Block:
-    """Each year beside the benchmark's."""
+    """Returns of each year, with the benchmark's."""
     import plotly.graph_objects as go
 
     mine, rival = yearly_returns(result.returns), yearly_returns(result.benchmark_returns)

@@ -1,4 +1,4 @@
-"""The tearsheet's section on a sweep: what was searched for, by the two parameters that were varied most."""
+"""The tearsheet's section on a sweep: its objective by the two parameters with the most values."""
 
 from __future__ import annotations
 
@@ -21,47 +21,47 @@ if TYPE_CHECKING:
 
 __all__ = ["SweptSurface", "surface_section"]
 
-_TITLE = "Parameters around it"
+_TITLE = "Parameter surface"
 
 
 class SweptSurface(Protocol):
-    """What a report asks of a sweep: a `SweepResult`."""
+    """The part of `SweepResult` that a report uses."""
 
     objective: str
 
     @property
     def frame(self) -> pd.DataFrame:
-        """One row a variant: its parameters, then its figures."""
+        """One row per variant: its parameters, then its metrics."""
 
     @property
     def parameters(self) -> Sequence[str]:
-        """The columns of `frame` that say which variant a row is."""
+        """The columns of `frame` that identify a variant."""
 
     def heatmap(self, x: str, y: str, metric: str | None = None) -> Figure:
-        """A figure by two parameters."""
+        """A heat map of a metric by two parameters."""
 
     def require_same(self, result: BacktestRecord) -> None:
-        """Refuse a backtest that is not one of its variants, with a `SweepDiffers`."""
+        """Raise `SweepDiffers` if the backtest does not match the sweep."""
 
 
 def surface_section(result: BacktestRecord, sweep: SweptSurface) -> Section:
-    """The surface of a sweep's objective, with this backtest's place on it."""
+    """The section: the sweep's objective over its parameters, with this backtest marked."""
     frame, metric = sweep.frame, sweep.objective
     varied = _varied(sweep)
     name = words(metric).capitalize() if metric != "cagr" else "CAGR"
-    note = f"{name} of {count(len(frame))} variants. A wide good area says more than a single good point."
+    note = f"{name} of {count(len(frame))} variants. Trust a wide good area more than a single good point."
     if len(varied) > 2 or frame["symbol"].nunique() > 1 or frame["period"].nunique() > 1:
-        note += " What is not on the axes differs within a cell, which shows the median."
+        note += " A cell shows the median over everything that is not on the axes."
     try:
         blocks = _picture(result.parameters, sweep, varied[:2], metric, name)
     except SweepError as error:
-        # A sweep in which nothing has a value is no reason to have no report.
+        # The report is still useful if no variant has a value.
         blocks = [Note(str(error), "empty")]
     return Section("surface", _TITLE, blocks, note)
 
 
 def _varied(sweep: SweptSurface) -> list[str]:
-    """The parameters with several values, those with the most first."""
+    """The parameters with several values, those with the most values first."""
     frame = sweep.frame
     values = {name: frame[name].nunique() for name in sweep.parameters if name not in ("symbol", "period")}
     return [name for name in sorted(values, key=lambda name: -values[name]) if values[name] > 1]
@@ -85,7 +85,7 @@ def _picture(
         margin={"l": 54, "r": 12, "t": 52, "b": 46},
         legend={"orientation": "h", "x": 0.0, "y": 1.0, "yanchor": "bottom", "font": {"color": LIGHT.muted}},
     )
-    # Above the cells, for a phone has no room beside them.
+    # Above the cells: a phone has no room beside them.
     bar = {"orientation": "h", "x": 1.0, "xanchor": "right", "y": 1.0, "yanchor": "bottom", "len": 0.42}
     figure.update_traces(
         colorbar=bar | {"thickness": 10, "ypad": 4, "title": None, "nticks": 3, "tickangle": 0},
@@ -97,7 +97,7 @@ def _picture(
 
 
 def _mark(figure: Figure, varied: list[str], chosen: Mapping[str, Any]) -> None:
-    """A ring where this backtest stands; none where its values fall into a bin of several."""
+    """Mark this backtest with a ring, unless its values fall into a bin of several."""
     import plotly.graph_objects as go
 
     if not all(name in chosen for name in varied):
@@ -124,7 +124,7 @@ def _mark(figure: Figure, varied: list[str], chosen: Mapping[str, Any]) -> None:
 
 
 def _curve(frame: pd.DataFrame, name: str, metric: str, chosen: Mapping[str, Any]) -> Figure:
-    """The median of the variants that share a value."""
+    """The median metric by one parameter."""
     values = frame[metric].astype(np.float64)
     curve = values.where(np.isfinite(values)).groupby(frame[name]).median().dropna()
     if curve.empty:
@@ -145,6 +145,6 @@ def _symbol(trace: Any) -> str | None:
 
 
 def _level(value: Any) -> str:
-    """A parameter's value as the heat map's axes name it."""
+    """A parameter's value as labelled on the heat map's axes."""
     numeric = isinstance(value, int | float) and not isinstance(value, bool)
     return f"{value:.12g}" if numeric else str(value)

@@ -1,4 +1,4 @@
-"""`tearsheet`: all that a backtest says, as one self-contained interactive page and as a picture."""
+"""`tearsheet`: a backtest's full report, as one self-contained interactive page and as an image."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ import pandas as pd
 from workbench.display.pages import content_policy
 from workbench.drawing.blocks import Beside, Block, Chart, Choice, Section
 from workbench.drawing.colours import DARK, LIGHT, dark_of_light, style_variables
-from workbench.drawing.wording import Clock, dates, listed
+from workbench.drawing.wording import TimeFormat, dates, listed
 from workbench.errors import BacktestError
 from workbench.report.activity import costs_section, exposure_section
+from workbench.report.backtest_rules import rules_section
 from workbench.report.headline import figures_section, headline
 from workbench.report.luck import luck_blocks, luck_sentence
 from workbench.report.performance import (
@@ -28,7 +29,6 @@ from workbench.report.performance import (
 )
 from workbench.report.prices import price_section
 from workbench.report.returns import returns_section
-from workbench.report.rules import rules_section
 from workbench.report.surface import surface_section
 from workbench.report.trading import trades_section
 from workbench.version import __version__
@@ -53,13 +53,13 @@ class Tearsheet:
     ----------
     title : str
     result : BacktestRecord
-        What it reports on.
+        The reported backtest.
     verdict : str
         One sentence: how likely the result is luck.
     opening : sequence of Block
-        What stands above the sections: the verdict and the headline figures.
+        Blocks above the sections: the verdict and the headline figures.
     sections : sequence of Section
-        The page's parts, in order.
+        In the page's order.
     """
 
     title: str
@@ -70,12 +70,12 @@ class Tearsheet:
 
     @property
     def figures(self) -> dict[str, Figure]:
-        """The page's figures by name, in order: "equity", "rolling", "price AAPL", …; for light pages."""
+        """The page's figures by name, in order: "equity", "rolling", "price AAPL", …; in light colours."""
         return {chart.key: chart.figure for section in self.sections for chart in _charts(section.blocks)}
 
     @cached_property
     def html(self) -> str:
-        """The page: style, script and figures are in it, and it asks a network for nothing."""
+        """The page as HTML: includes style, scripts and figures, and loads nothing from a network."""
         return _render(self)
 
     def save(self, path: str | Path) -> Path:
@@ -84,35 +84,35 @@ class Tearsheet:
         Parameters
         ----------
         path : str or Path
-            Of the HTML file, its name ending in .html or .htm; an older one is replaced.
+            Path of the HTML file, ending in .html or .htm; an existing file is replaced.
 
         Returns
         -------
         Path
-            Where it lies.
+            The file's path.
 
         Raises
         ------
         BacktestError
-            The name is not that of an HTML file, or it cannot be written.
+            The name does not end in .html or .htm, or the file cannot be written.
         """
         target = Path(path)
         if target.suffix.lower() not in {".html", ".htm"}:
             raise BacktestError(
-                f"A tearsheet is saved as an HTML page, and {target.name!r} is no name for one: take "
-                f"{target.stem or 'tearsheet'}.html, which a browser prints to PDF; .png() gives a picture."
+                f"A tearsheet is saved as an HTML page, but {target.name!r} does not end in .html; use "
+                f"{target.stem or 'tearsheet'}.html, which a browser can print to PDF; .png() makes an image."
             )
         try:
             target.write_text(self.html, encoding="utf-8", errors="replace")
         except OSError as error:
             raise BacktestError(
-                f"The tearsheet {target} cannot be written: {error.strerror}; give a path in a folder "
-                "that exists."
+                f"The tearsheet {target} cannot be written: {error.strerror}; use a path in an existing "
+                "folder."
             ) from error
         return target
 
     def png(self) -> bytes:
-        """A picture for messages, 1200 × 900 pixels: `workbench.report.message.message_png`."""
+        """A PNG image for messages, 1200 × 900 pixels: `workbench.report.message.message_png`."""
         from workbench.report.message import message_png
 
         return message_png(self.result, title=self.title, verdict=self.verdict)
@@ -121,7 +121,7 @@ class Tearsheet:
         return f"<Tearsheet {self.title!r}: {', '.join(section.title for section in self.sections)}>"
 
     def _repr_html_(self) -> str:
-        # The page itself would put plotly's five megabytes into the notebook at every display.
+        # The page itself would add plotly's five megabytes to the notebook at every display.
         picture = base64.b64encode(self.png()).decode("ascii")
         return (
             f'<div style="max-width:820px"><img alt="{escape(self.title)}: {escape(self.verdict)}" '
@@ -139,18 +139,19 @@ def tearsheet(
     sweep: SweptSurface | None = None,
     title: str | None = None,
 ) -> Tearsheet:
-    """Put a backtest's report together.
+    """Build a backtest's report.
 
     Parameters
     ----------
     result : BacktestRecord
-        What to report on.
+        The backtest.
     bars : DataFrame, optional
-        The bars that it was made of, indexed (symbol, timestamp): adds the trades on the price.
+        The backtest's bars, indexed (symbol, timestamp): adds a plot of its trades on the price.
     honesty : Honesty, optional
-        How likely the result is luck, given how much was tried; without it the page says that nobody counted.
+        How likely the result is luck, given the number of variants tried; without it the page states that
+        this is unknown.
     sweep : SweepResult, optional
-        The sweep that its parameters come from: adds the surface around them.
+        The sweep that its parameters come from: adds a plot of the objective over the parameters.
     title : str, optional
         Default: the result's name.
 
@@ -163,19 +164,23 @@ def tearsheet(
     BacktestError
         The bars are not those of the backtest.
     SweepDiffers
-        The sweep is of another strategy, other symbols or by other rules than the backtest.
+        The sweep has another strategy, other symbols or other rules than the backtest.
     """
     if sweep is not None:
         sweep.require_same(result)
-    clock = Clock(pd.DatetimeIndex(result.equity.index))
-    sections = [equity_section(result, clock), figures_section(result), returns_section(result)]
-    sections += [drawdown_section(result, clock), rolling_section(result, clock)]
+    time_format = TimeFormat(pd.DatetimeIndex(result.equity.index))
+    sections = [equity_section(result, time_format), figures_section(result), returns_section(result)]
+    sections += [drawdown_section(result, time_format), rolling_section(result, time_format)]
     if bars is not None:
-        sections.append(price_section(result, bars, clock))
-    sections += [trades_section(result, clock), exposure_section(result, clock), costs_section(result)]
+        sections.append(price_section(result, bars, time_format))
+    sections += [
+        trades_section(result, time_format),
+        exposure_section(result, time_format),
+        costs_section(result),
+    ]
     if sweep is not None:
         sections.append(surface_section(result, sweep))
-    sections.append(rules_section(result, clock))
+    sections.append(rules_section(result, time_format))
     return Tearsheet(
         title=title or result.name,
         result=result,
@@ -205,7 +210,7 @@ def _render(sheet: Tearsheet) -> str:
         loader=FileSystemLoader(_PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters["figure_json"] = _figure_json
-    # In HTML a script ends at the first "</script", wherever it stands.
+    # In HTML a script ends at the first "</script", even inside a string.
     plotly_js = get_plotlyjs().replace("</script", "<\\/script")
     own_js = (_PAGE / "tearsheet.js").read_text(encoding="utf-8")
     scripts = [plotly_js, f"const DARK_OF_LIGHT = {json.dumps(dark_of_light())};\n{own_js}"]
@@ -215,7 +220,7 @@ def _render(sheet: Tearsheet) -> str:
         dates=dates(sheet.result),
         opening=sheet.opening,
         sections=sheet.sections,
-        footer=f"Made by workbench {__version__}. Past results, simulated: no promise of future ones.",
+        footer=f"Made by workbench {__version__}. Simulated past results do not predict future ones.",
         light=style_variables(LIGHT),
         dark=style_variables(DARK),
         css=(_PAGE / "tearsheet.css").read_text(encoding="utf-8"),
@@ -225,7 +230,7 @@ def _render(sheet: Tearsheet) -> str:
 
 
 def _figure_json(figure: Figure) -> Any:
-    """JSON that may stand in a <script>: no text in it can end the script."""
+    """JSON that is safe inside a <script>: no text in it can end the script."""
     from markupsafe import Markup
 
-    return Markup(str(figure.to_json()).replace("<", "\\u003c"))  # noqa: S704 - nothing in it can be a tag
+    return Markup(str(figure.to_json()).replace("<", "\\u003c"))  # noqa: S704 - it contains no "<"

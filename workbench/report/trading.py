@@ -1,4 +1,4 @@
-"""The tearsheet's section on trades: their statistics, how their returns are spread, and some of them."""
+"""The tearsheet's section on trades: statistics, distribution of returns, and a list of some trades."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import pandas as pd
 from workbench.drawing.blocks import (
     Beside,
     Block,
-    Cell,
     Chart,
     Choice,
     Facts,
@@ -20,6 +19,7 @@ from workbench.drawing.blocks import (
     Note,
     Section,
     Table,
+    TableCell,
 )
 from workbench.drawing.charts import (
     chart,
@@ -29,7 +29,7 @@ from workbench.drawing.charts import (
 from workbench.drawing.colours import LIGHT
 from workbench.drawing.wording import (
     NOTHING,
-    Clock,
+    TimeFormat,
     amount,
     count,
     percent,
@@ -48,8 +48,8 @@ __all__ = ["trades_section"]
 _LISTED = 10
 
 
-def trades_section(result: BacktestRecord, clock: Clock) -> Section:
-    """Statistics of the closed trades, how their returns are spread, and the latest, best and worst."""
+def trades_section(result: BacktestRecord, time_format: TimeFormat) -> Section:
+    """The section: statistics of the closed trades, their distribution, and the latest, best and worst."""
     title = "Trades"
     if result.trades.empty:
         return Section("trades", title, [Note("The strategy never traded.", "empty")])
@@ -60,7 +60,7 @@ def trades_section(result: BacktestRecord, clock: Clock) -> Section:
     if len(closed) > _LISTED // 2:
         ranked = closed.sort_values("return", ascending=False, kind="stable")
         listings |= {"Best": ranked.head(_LISTED), "Worst": ranked.iloc[::-1].head(_LISTED)}
-    tables = {name: [_listing(frame, clock, several)] for name, frame in listings.items()}
+    tables = {name: [_listing(frame, time_format, several)] for name, frame in listings.items()}
     blocks += [Choice("Trades", tables)] if len(tables) > 1 else tables["Latest"]
     if len(result.trades) > _LISTED:
         blocks.append(Note(f"{_LISTED} of {count(len(result.trades))} trades are listed."))
@@ -76,32 +76,32 @@ def _statistics(result: BacktestRecord, closed: pd.DataFrame) -> Facts:
     items = [
         Item("Closed trades", count(m["total_trades"]), note=open_ones),
         Item("Win rate", percent(m["win_rate"])),
-        Item("Profit factor", ratio(m["profit_factor"]), hint="Money won by money lost"),
+        Item("Profit factor", ratio(m["profit_factor"]), hint="Money won / money lost"),
         Item(
             "Expectancy", signed_money(m["expectancy"]), tone(m["expectancy"]), hint="Mean profit of a trade"
         ),
-        Item("SQN", ratio(m["sqn"]), hint="System quality number: mean profit by its standard error"),
+        Item("SQN", ratio(m["sqn"]), hint="System quality number: mean profit / its standard error"),
         Item("Average win", signed_percent(_mean(wins), 2)),
         Item("Average loss", signed_percent(_mean(losses), 2)),
         Item("Time in a trade", _length(days.median()), note="median"),
     ]
     if shorts:
-        items.insert(1, Item("Of them short", count(shorts)))
+        items.insert(1, Item("Short trades", count(shorts)))
     if closed["exit_reason"].nunique() > 1:
-        told = closed["exit_reason"].value_counts()
-        items += [Item(f"Left by {words(name)}", count(number)) for name, number in told.items()]
+        reasons = closed["exit_reason"].value_counts()
+        items += [Item(f"Exits by {words(name)}", count(number)) for name, number in reasons.items()]
     return Facts(items, style="list")
 
 
 def _spread(closed: pd.DataFrame) -> Block:
-    """How the trades' returns are spread."""
+    """Histogram of the trades' returns."""
     import plotly.graph_objects as go
 
     made = closed["return"].dropna().to_numpy()
     if len(made) < 2:
         return Note("Fewer than two closed trades: there is no distribution to show.", "empty")
     reach = max(float(np.max(np.abs(made))), 1e-9)
-    # As many bins as read well, all of one width, with an edge at zero between wins and losses.
+    # A readable number of equal bins, with an edge at zero between wins and losses.
     width = max(float(np.ptp(made)), reach) / np.clip(2 * round(np.sqrt(len(made))), 8, 40)
     below, above = np.ceil(max(-made.min(), 0.0) / width), np.floor(max(made.max(), 0.0) / width) + 1
     edges = np.arange(-below, above + 1) * width
@@ -125,30 +125,30 @@ def _spread(closed: pd.DataFrame) -> Block:
     figure.update_xaxes(tickformat=tick_format(reach), nticks=9)
     number_axis(figure, tickformat=",.0f", rangemode="tozero", nticks=5)
     return Chart(
-        "trade returns", figure, "How many trades had which return.", title="Returns of the closed trades"
+        "trade returns", figure, "Histogram of the trades' returns.", title="Returns of the closed trades"
     )
 
 
-def _listing(trades: pd.DataFrame, clock: Clock, several: bool) -> Table:
-    # What a phone shows without scrolling comes first.
-    names = ["Entered", "Left", *["Symbol"] * several, "Side"]
-    numbers = ["Return", "Profit", "Units", "Entry", "Exit", "Left by"]
-    rows: list[Sequence[Cell]] = []
+def _listing(trades: pd.DataFrame, time_format: TimeFormat, several: bool) -> Table:
+    # The first columns are those that a phone shows without scrolling.
+    names = ["Entered", "Exited", *["Symbol"] * several, "Side"]
+    numbers = ["Return", "Profit", "Units", "Entry", "Exit", "Exit by"]
+    rows: list[Sequence[TableCell]] = []
     for trade in trades.to_dict("records"):
         still_open = trade["status"] == "open"
         made = trade["return"]
         rows.append(
             [
-                Cell(clock.text(trade["entry_time"])),
-                Cell("open", "muted") if still_open else Cell(clock.text(trade["exit_time"])),
-                *[Cell(str(trade["symbol"]))] * several,
-                Cell(str(trade["direction"])),
-                Cell(signed_percent(made), tone(made)),
-                Cell(signed_money(trade["pnl"]), tone(trade["pnl"])),
-                Cell(amount(trade["size"])),
-                Cell(amount(trade["entry_price"])),
-                Cell(amount(trade["exit_price"])),
-                Cell(NOTHING if still_open else words(trade["exit_reason"]), "muted"),
+                TableCell(time_format.text(trade["entry_time"])),
+                TableCell("open", "muted") if still_open else TableCell(time_format.text(trade["exit_time"])),
+                *[TableCell(str(trade["symbol"]))] * several,
+                TableCell(str(trade["direction"])),
+                TableCell(signed_percent(made), tone(made)),
+                TableCell(signed_money(trade["pnl"]), tone(trade["pnl"])),
+                TableCell(amount(trade["size"])),
+                TableCell(amount(trade["entry_price"])),
+                TableCell(amount(trade["exit_price"])),
+                TableCell(NOTHING if still_open else words(trade["exit_reason"]), "muted"),
             ]
         )
     return Table([*names, *numbers], rows, names=len(names), style="trades")

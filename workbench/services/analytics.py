@@ -1,4 +1,4 @@
-"""AnalyticsService: figures over periods, reports, and results that were expensive to compute."""
+"""AnalyticsService: performance figures of periods, reports, and a cache of computed results."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import pandas as pd
 import sqlalchemy as sa
 
 from workbench.db.frames import Written
-from workbench.services.service import Moment, Service, Strings, of_run, one_of, span
+from workbench.services.filters import Moment, Strings, matching, of_run, span
+from workbench.services.service import Service
 from workbench.tables.analytics import analytics_cache, performance_metrics, reports
 
 __all__ = ["AnalyticsService"]
@@ -29,7 +30,7 @@ class AnalyticsService(Service):
         run_id: str | uuid.UUID | None = None,
         latest: int | None = None,
     ) -> pd.DataFrame:
-        """Figures by the end of their period, oldest first; `[start, end)` bounds `period_end`, UTC.
+        """Performance figures, oldest first; `[start, end)` bounds `period_end`, UTC.
 
         `value` is in the metric's own unit (0.01 is 1 %), NaN where it is not defined.
         """
@@ -37,9 +38,8 @@ class AnalyticsService(Service):
         return self._load(
             table,
             where=[
-                *one_of(table.c.strategy, strategy_id, "strategy_id"),
+                *matching(table, strategy=strategy_id, metric=metric),
                 *span(table.c.period_end, start, end),
-                *one_of(table.c.metric, metric, "metric"),
                 *of_run(table.c.run_id, run_id),
             ],
             order_by=("period_end", "strategy", "metric", "id"),
@@ -47,10 +47,10 @@ class AnalyticsService(Service):
         )
 
     def write_performance_metrics(self, frame: pd.DataFrame) -> Written:
-        """Write figures. Key: (strategy, metric, period_start, period_end, run_id).
+        """Write performance figures. Key: (strategy, metric, period_start, period_end, run_id).
 
         Columns: strategy, metric, value, period_start and period_end (timezone-aware), metadata (dict).
-        Every run has figures of its own; those written outside of any run replace one another.
+        Each run's figures are rows of their own; those written outside of a run replace earlier ones.
         """
         if "run_id" not in {*frame.columns, *frame.index.names}:
             run_id = self._run.run_id()
@@ -74,17 +74,14 @@ class AnalyticsService(Service):
         """Reports, oldest first; `[start, end)` bounds `created_at`, UTC.
 
         `content` is the report where it is text (HTML, Markdown, CSV, …), `file` where it is bytes (PDF,
-        PNG, …). With `content=False` both are left out, for a list that loads at once.
+        PNG, …). `content=False` leaves both out, so that a long list loads fast.
         """
         table = reports
         return self._load(
             table,
             where=[
-                *one_of(table.c.report_id, report_id, "report_id"),
+                *matching(table, report_id=report_id, strategy=strategy_id, kind=kind, format=format),
                 *span(table.c.created_at, start, end),
-                *one_of(table.c.strategy, strategy_id, "strategy_id"),
-                *one_of(table.c.kind, kind, "kind"),
-                *one_of(table.c.format, format, "format"),
                 *of_run(table.c.run_id, run_id),
             ],
             order_by=("created_at", "id"),
@@ -96,29 +93,29 @@ class AnalyticsService(Service):
         """Write reports. Key: report_id.
 
         Columns: report_id, kind ("daily", "backtest", …), format ("html", "pdf", …), title, either content
-        (text) or file (bytes, at most 256 MB), and strategy and metadata (dict) at will.
+        (text) or file (bytes, at most 256 MB); optional: strategy, metadata (dict).
         """
         return self._write(reports, frame, key=("report_id",))
 
     def load_analytics_cache(
         self, cache_key: Strings | None = None, *, expired: bool = False
     ) -> pd.DataFrame:
-        """Cached results by key; `value` is what JSON can say. Expired ones only with `expired=True`.
+        """Cached results by key; `value` is read from JSON. Expired ones only with `expired=True`.
 
-        `expires_at` is NaT for a result that stays until it is written anew.
+        `expires_at` is NaT for a result that never expires.
         """
         table = analytics_cache
-        where = one_of(table.c.cache_key, cache_key, "cache_key")
+        where = matching(table, cache_key=cache_key)
         if not expired:
             where.append(sa.or_(table.c.expires_at.is_(None), table.c.expires_at > sa.func.now()))
         return self._load(table, where=where, order_by=("cache_key",))
 
     def write_analytics_cache(self, frame: pd.DataFrame) -> Written:
-        """Write results. Key: cache_key. Columns: cache_key, value, and expires_at (default: never)."""
+        """Write results. Key: cache_key. Columns: cache_key, value (JSON), expires_at (default: never)."""
         return self._write(analytics_cache, frame, key=("cache_key",))
 
     def prune_analytics_cache(self) -> int:
-        """Delete the results that have expired; return how many there were."""
+        """Delete expired results; return how many."""
         table = analytics_cache
         with self.pool.begin(f"pruning {table}") as connection:
             return connection.execute(sa.delete(table).where(table.c.expires_at <= sa.func.now())).rowcount

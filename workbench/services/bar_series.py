@@ -1,4 +1,4 @@
-"""Which series of bars there are, as a snapshot has them, and which data source a question means."""
+"""Which series of bars there are in a snapshot, and which data source a load means."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import psycopg
 import sqlalchemy as sa
 from psycopg.rows import tuple_row
 
-from workbench.errors import AmbiguousSource, EmptyRange, QueryError, UnknownSymbol
+from workbench.errors import AmbiguousSource, QueryError, UnknownSymbol
 from workbench.services.bar_store import SeriesState
-from workbench.services.service import Moment, as_moment
+from workbench.services.filters import Moment, as_range
 from workbench.sources.sample import SYMBOLS as SAMPLE
 from workbench.spelling import did_you_mean, near_names
 
 __all__ = ["bounds", "chosen_source", "series_states", "way_to_ingest"]
 
 _SHOWN = 20
-# A partition that was taken out or put in changes the bars of many series, and no trigger tells.
-# An ingestion that failed leaves a status, too, but neither bars nor a success.
+# No trigger fires where a partition is attached or detached, so the list of partitions is a part of each tag.
+# A failed ingestion leaves a status, too, but neither bars nor a success.
 _STATES = """
 SELECT symbol, data_source, bars, revision,
        (extract(epoch FROM first_bar) * 1000000)::bigint, (extract(epoch FROM last_bar) * 1000000)::bigint,
@@ -38,7 +38,7 @@ def series_states(
 ) -> list[SeriesState]:
     """Every series of those symbols and that source, by source and symbol; None for all.
 
-    One that was ingested without a single good bar is there, with none.
+    A series that was ingested without a single good bar is among them, with `bars` 0.
     """
     filters: list[str] = []
     values: dict[str, object] = {}
@@ -77,16 +77,16 @@ def chosen_source(
     symbols: Sequence[str] | None,
     source: str | None,
 ) -> str:
-    """The data source that is meant: the one that was named, or the only one that holds bars.
+    """The data source that was named, or else the only one that holds bars.
 
     Raises
     ------
     UnknownSymbol
-        A symbol that nobody ever ingested.
+        A symbol that was never ingested.
     AmbiguousSource
-        None was named and several hold bars.
+        No source was named and several hold bars.
     QueryError
-        The one that was named holds nothing at all, of any symbol, and another name is near to it.
+        The source that was named holds no bar of the symbols, and another's name is like it.
     """
     if symbols is not None:
         _refuse_unknown(connection, states, symbols)
@@ -115,7 +115,7 @@ def _refuse_unknown(connection: sa.Connection, states: Sequence[SeriesState], sy
     known = sorted({state.symbol for state in series_states(connection) if state.bars})
     shown = ", ".join(known[:_SHOWN]) or "none yet"
     more = f" and {len(known) - _SHOWN:,} more" if len(known) > _SHOWN else ""
-    # Several, for a ticker that is mistyped may be near to many.
+    # Several, for a mistyped ticker may be like many others.
     near = dict.fromkeys(name for symbol in unknown[:_SHOWN] for name in near_names(symbol, known, n=3))
     raise UnknownSymbol(
         f"no bars of {', '.join(unknown[:_SHOWN])} were ever ingested{did_you_mean(list(near))}; "
@@ -127,7 +127,7 @@ def _refuse_unknown(connection: sa.Connection, states: Sequence[SeriesState], sy
 
 
 def _how_to_get(symbols: Sequence[str]) -> str:
-    """What brings them: the sample is a source only of what it has."""
+    """The calls that ingest them: from the sample what it has, the others from elsewhere."""
     in_sample = [symbol for symbol in symbols if symbol in SAMPLE]
     elsewhere = [symbol for symbol in symbols if symbol not in SAMPLE]
     ways = []
@@ -139,7 +139,7 @@ def _how_to_get(symbols: Sequence[str]) -> str:
 
 
 def way_to_ingest(symbols: Sequence[str], source: str) -> str:
-    """What brings the bars of `symbols`, as a notebook and as a shell takes it."""
+    """The call that ingests `symbols`, in a notebook and in a shell."""
     asked = json.dumps(symbols[0] if len(symbols) == 1 else list(symbols), ensure_ascii=False)
     return (
         f'wb.ingest({asked}, source="{source}") or workbench ingest {shlex.join(symbols)} --source {source}'
@@ -154,14 +154,10 @@ def bounds(start: Moment | None, end: Moment | None) -> tuple[int | None, int | 
     EmptyRange
         `end` does not lie after `start`.
     """
-    first, last = as_moment(start, "start"), as_moment(end, "end")
-    if first is not None and last is not None and first >= last:
-        raise EmptyRange(
-            f"the range [{start}, {end}) is empty: its end must lie after its start (the end is excluded)"
-        )
+    first, last = as_range(start, end)
     return _microseconds(first), _microseconds(last)
 
 
 def _microseconds(moment: pd.Timestamp | None) -> int | None:
-    # Up, not down: a bar at the microsecond before a finer start lies before it.
+    # Rounded up: a bar at the microsecond before a finer start lies before it.
     return None if moment is None else int(pd.DatetimeIndex([moment.ceil("us")]).as_unit("us").asi8[0])

@@ -1,4 +1,4 @@
-"""Bars between the database and arrays: read through the cache, written where they are new."""
+"""Reads series of bars as arrays: from the cache on disk what it has, from the database the rest."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from workbench.marketdata.series import Assembled, SeriesBars, assemble
 __all__ = ["BarStore", "SeriesState"]
 
 _DAY = 86_400_000_000
-# Fewer bars are put together sooner than a file is mapped.
+# Fewer bars are assembled faster than a file is mapped.
 _WORTH_KEEPING = 50_000
 
 
@@ -34,7 +34,7 @@ class SeriesState:
     first, last : int
         The first and the last bar's time, microseconds since 1970, UTC.
     lineage : sequence of str
-        The tags of the states that it grew from by appends alone, oldest first; the last one is its own.
+        The tags of the states that it grew from by appends only, oldest first; the last one is its own.
     """
 
     symbol: str
@@ -47,19 +47,19 @@ class SeriesState:
 
     @property
     def tag(self) -> str:
-        """What this state, and no other, is known by; empty where it cannot be told from others."""
+        """The tag of this very state; empty where it has none, so that nothing is cached."""
         return self.lineage[-1] if self.lineage else ""
 
 
 @dataclass(frozen=True)
 class _Span:
-    """What is asked of a series, `[start, end)`; None where it is asked up to the series' own end."""
+    """The part of a series that is asked for, `[start, end)`; None for the series' own first or last bar."""
 
     start: int | None
     end: int | None
 
     def of(self, state: SeriesState) -> _Span:
-        """The same, with an open end where it lies beyond the series' first or last bar."""
+        """The same, with None for a bound beyond the series' first or last bar."""
         return _Span(
             None if self.start is None or self.start <= state.first else self.start,
             None if self.end is None or self.end > state.last else self.end,
@@ -69,8 +69,9 @@ class _Span:
 class BarStore:
     """Reads series of bars, from the cache what it has of them and from the database the rest.
 
-    A cached series counts only if its tag is one of the lineage that the caller's snapshot shows: the last
-    one, and it is as good as the table; an earlier one, and only bars after its last are missing.
+    A cached series is used only if its tag is in the lineage that the caller's snapshot shows. If it is the
+    last tag there, the cached bars are those of the table; if an earlier one, only bars after its last one
+    are missing.
     """
 
     def __init__(self, cache: BarCache) -> None:
@@ -85,7 +86,7 @@ class BarStore:
         *,
         keep: bool = True,
     ) -> list[SeriesBars]:
-        """The bars in `[start, end)` of series of one data source, each symbol once.
+        """The bars in `[start, end)` of some series of one data source.
 
         Parameters
         ----------
@@ -95,7 +96,7 @@ class BarStore:
         start, end : int, optional
             Microseconds since 1970, UTC.
         keep : bool
-            Whether what is read goes to the cache; False where the connection has no such snapshot.
+            Whether bars that were read go to the cache; False where the connection has no such snapshot.
         """
         wanted = [
             (state, span)
@@ -126,10 +127,10 @@ class BarStore:
         start: int | None = None,
         end: int | None = None,
     ) -> Assembled:
-        """The bars in `[start, end)` of series of one data source, put together.
+        """The bars in `[start, end)` of some series of one data source, assembled as one.
 
-        What is asked for a second time is kept as it was put together: a third time, it is mapped and no bar
-        is moved.
+        A second load of the same bars writes the whole to a file; the third maps that file and copies no
+        bar.
         """
         name = _name_of(states, start, end)
         if name is not None:
@@ -152,8 +153,7 @@ class BarStore:
     ) -> list[SeriesBars]:
         """The last `count` bars of each series in `[start, end)`.
 
-        Looks back from each series' own end as far as its bars are likely to lie, and farther where they
-        do not.
+        Looks back from the end as far as that many bars are likely to reach, and farther if they do not.
         """
         done = []
         for state in states:
@@ -181,7 +181,7 @@ class BarStore:
 
 
 def _name_of(states: Sequence[SeriesState], start: int | None, end: int | None) -> str | None:
-    """What a question is known by, as long as its answer stays the same; None where that cannot be told."""
+    """A name for the bars of a load that changes when they do; None where a state has no tag."""
     if len(states) < 2 or not all(state.tag for state in states if state.bars):
         return None
     said = [f"{state.symbol} {state.tag}" for state in states]
@@ -189,7 +189,7 @@ def _name_of(states: Sequence[SeriesState], start: int | None, end: int | None) 
 
 
 def _gaps(state: SeriesState, span: _Span, cached: CachedSeries | None) -> list[_Span]:
-    """What must be read to have the span: before, after, and what was appended since."""
+    """What the cache lacks of the span: bars before it, after it, and those appended since."""
     if cached is None or _apart(span, cached):
         return [span]
     gaps = []
@@ -204,7 +204,7 @@ def _gaps(state: SeriesState, span: _Span, cached: CachedSeries | None) -> list[
 
 
 def _apart(span: _Span, cached: CachedSeries) -> bool:
-    """Whether bars that nobody asked for lie between the two: then the new replaces the old."""
+    """Whether there is a gap between the two; the new bars then replace the cached ones."""
     after = cached.end is not None and span.start is not None and span.start > cached.end
     before = cached.start is not None and span.end is not None and span.end < cached.start
     return after or before
@@ -215,7 +215,7 @@ def _fetch(
 ) -> dict[str, list[SeriesBars]]:
     """Read the gaps, each symbol's in the order of time."""
     found: dict[str, list[SeriesBars]] = {}
-    # A symbol has at most two gaps, one at each end: two rounds, in each of which it comes once.
+    # A symbol has at most two gaps, one at each end, and `read_bars` takes each symbol once: two rounds.
     for number in range(2):
         seen: dict[str, int] = {}
         ranges = []
@@ -234,7 +234,7 @@ def _range(state: SeriesState, gap: _Span) -> BarRange:
     end = state.last + 1 if gap.end is None else gap.end
     if gap.start is None and gap.end is None:
         return BarRange(state.symbol, start, end, state.bars, state.bars)
-    # As if the bars were spread evenly; where they are not, twice as many and a few still find room.
+    # Estimated as if bars were spread evenly, with room for twice as many and some more.
     likely = int(state.bars * min(1.0, (end - start) / max(1, state.last + 1 - state.first)))
     return BarRange(state.symbol, start, end, likely, min(state.bars, 2 * likely + 5_000))
 
@@ -242,7 +242,7 @@ def _range(state: SeriesState, gap: _Span) -> BarRange:
 def _joined(
     state: SeriesState, span: _Span, cached: CachedSeries | None, pieces: Sequence[SeriesBars]
 ) -> CachedSeries:
-    """The cached bars and the fetched ones as one, and what they cover."""
+    """The cached and the fetched bars as one, and the range that they cover."""
     if cached is None or _apart(span, cached):
         bars = pieces[0] if pieces else _nothing(state.symbol)
         return CachedSeries(bars, state.tag, state.last, span.start, span.end)

@@ -1,4 +1,4 @@
-"""Writes bars by what is there already: new ones by COPY, changed ones by UPDATE, the others not at all."""
+"""Writes bars that differ from the stored ones: new ones by COPY, changed ones by UPDATE."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from workbench.db.frames import Written
 from workbench.marketdata.bars import BAR_COLUMNS
 from workbench.services.bar_series import series_states
 from workbench.services.bar_store import BarStore
+from workbench.tables.constraints import RULES
 from workbench.tables.data_ingestion import market_data
-from workbench.tables.rules import RULES
 
 __all__ = ["KEY", "write_bars"]
 
@@ -31,16 +31,16 @@ _SOURCE_RULE = RULES["market_data_source_check"]
 _SCALE = 1e8
 _EXACT = 2.0**53
 _PRICE_LIMIT, _VOLUME_LIMIT = 1e12, 1e16
-# From how many bars on the compiled encoder is worth its import.
+# From that many bars on the compiled encoder is faster, its import included.
 _MANY, _MANY_WHEN_LOADED = 50_000, 2_000
 _COPY_BYTES = 1 << 20
 
 
 def write_bars(connection: sa.Connection, store: BarStore, frame: pd.DataFrame) -> Written:
-    """Insert bars, or update those that are there with other values; in the caller's transaction.
+    """Insert bars, and update those with other values; in the caller's transaction.
 
-    The same as `frames.write` of `market_data`, errors included. A frame of plain float64 bars of one
-    source is compared with what is stored first, so that only what differs is sent.
+    Does what `frames.write` does, errors included. A frame of plain float64 bars of one source is first
+    compared with the stored bars, so that only differences are sent.
     """
     plain = _plain(frame)
     if plain is None:
@@ -57,7 +57,7 @@ def write_bars(connection: sa.Connection, store: BarStore, frame: pd.DataFrame) 
                 _copy(connection, plain, new)
             inserted = int(new.sum())
         except psycopg.errors.UniqueViolation:
-            # Somebody wrote the same bars past us, by plain SQL: let the server sort it out, row by row.
+            # Another writer inserted the same bars without our lock, by plain SQL: write row by row.
             done = frames.write(connection, market_data, _flat(frame).iloc[plain.order[new]], key=KEY)
             inserted, updated = done.inserted, updated + done.updated
     return Written(inserted, updated, len(plain.times) - inserted - updated)
@@ -72,9 +72,9 @@ class _Plain:
     symbols : list of str
     source : str
     order : ndarray of int64, shape (n,)
-        Which row of the frame each one is.
+        The row of the frame that each bar comes from.
     numbers : ndarray of int64, shape (n,)
-        Which of the symbols each row's is; ascending.
+        Each bar's position in `symbols`; ascending.
     times : ndarray of int64, shape (n,)
         Microseconds since 1970, UTC.
     values : ndarray of float64, shape (5, n)
@@ -93,7 +93,7 @@ def _flat(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _plain(frame: pd.DataFrame) -> _Plain | None:
-    """The frame as arrays; None where anything in it is unusual: that goes the careful way."""
+    """The frame as arrays; None where it holds anything else than plain bars, for `frames.write`."""
     if any(name in frame.columns for name in frame.index.names if name is not None):
         return None
     flat = _flat(frame)
@@ -128,7 +128,7 @@ def _microseconds(stamps: pd.Series[pd.Timestamp]) -> npt.NDArray[np.int64] | No
 
 
 def _values(flat: pd.DataFrame) -> npt.NDArray[np.float64] | None:
-    """The numbers, where every one is stored exactly as it is and no rule refuses it."""
+    """The numbers; None where one would not be stored exactly, or is refused by a rule."""
     for name in BAR_COLUMNS:
         if flat[name].dtype not in (np.float64, np.int64):
             return None
@@ -140,7 +140,7 @@ def _values(flat: pd.DataFrame) -> npt.NDArray[np.float64] | None:
     if not (in_order & (high < _PRICE_LIMIT) & (volume >= 0) & (volume < _VOLUME_LIMIT)).all():
         return None
     for numbers in values:
-        # Whole, or of eight decimals: the closest number of eight decimals is the value itself.
+        # Exact are whole numbers, and those equal to their nearest number of eight decimals.
         scaled = numbers * _SCALE
         exact = (scaled < _EXACT) & (np.rint(scaled) / _SCALE == numbers)
         if not (exact | ((numbers < _EXACT) & (np.floor(numbers) == numbers))).all():
@@ -166,7 +166,7 @@ def _ascending(numbers: npt.NDArray[np.int64], times: npt.NDArray[np.int64]) -> 
 def _against_stored(
     connection: sa.Connection, store: BarStore, plain: _Plain
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Which rows are new, and which are there with other values."""
+    """Which rows are new, and which are stored with other values."""
     states = {state.symbol: state for state in series_states(connection, plain.symbols, plain.source)}
     bounds = np.searchsorted(plain.numbers, np.arange(len(plain.symbols) + 1))
     overlapping = {}
@@ -182,7 +182,7 @@ def _against_stored(
         return new, changed
     first = min(int(plain.times[rows][0]) for _, rows in overlapping.values())
     last = max(int(plain.times[rows][-1]) for _, rows in overlapping.values())
-    # Not into the cache: this transaction may see what others commit between two of its statements.
+    # keep=False: this transaction has no snapshot; others may commit between two of its statements.
     for stored in store.read(
         connection, [state for state, _ in overlapping.values()], first, last + 1, keep=False
     ):
@@ -199,7 +199,7 @@ def _against_stored(
 
 
 def _copy(connection: sa.Connection, plain: _Plain, rows: npt.NDArray[np.bool_]) -> None:
-    """Straight into the table, sorted by its key: the one pass that a row needs."""
+    """Copy rows into the table itself, sorted by its key."""
     whole = bool(rows.all())
     numbers = plain.numbers if whole else plain.numbers[rows]
     times = plain.times if whole else plain.times[rows]
@@ -231,7 +231,7 @@ def _as_binary(
     lengths = np.diff(table.starts)
     size = wire.encoded_size(int(lengths[numbers].sum()), len(source), len(times))
     head = len(wire.HEADER)
-    # One layout, or the loops would be compiled once more.
+    # Always one memory layout, since Numba compiles the loops for each anew.
     values = np.ascontiguousarray(values)
     data = np.empty(head + size + len(wire.TRAILER), dtype=np.uint8)
     data[:head] = np.frombuffer(wire.HEADER, dtype=np.uint8)
@@ -249,7 +249,7 @@ def _as_text(
 ) -> bytes:
     names = [escaped(name) for name in plain.symbols]
     source = escaped(plain.source)
-    # ISO 8601 of numpy has no time zone: it is UTC.
+    # numpy writes ISO 8601 without a time zone; these are UTC.
     stamps = np.datetime_as_string(times.view("M8[us]")).tolist()
     rows = zip(numbers.tolist(), stamps, values.T.tolist(), strict=True)
     return "".join(

@@ -1,4 +1,4 @@
-"""ExecutionService: orders, the trades that filled them, positions, and what happened on the way."""
+"""ExecutionService: orders, the trades that filled them, positions, and the log of orders."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import uuid
 import pandas as pd
 
 from workbench.db.frames import Written
-from workbench.services.service import Moment, Service, Strings, of_run, one_of, span
+from workbench.services.filters import Moment, Strings, matching, of_run, span
+from workbench.services.service import Service
 from workbench.tables.execution import execution_logs, orders, positions, trades
 
 __all__ = ["ExecutionService"]
@@ -32,7 +33,7 @@ class ExecutionService(Service):
         run_id: str | uuid.UUID | None = None,
         latest: int | None = None,
     ) -> pd.DataFrame:
-        """Orders by the moment they were made, oldest first.
+        """Orders, oldest first by `created_at`.
 
         Parameters
         ----------
@@ -52,13 +53,13 @@ class ExecutionService(Service):
         Returns
         -------
         DataFrame
-            One row an order, RangeIndex. `quantity` (above zero) in shares, contracts or coins; `price` in
+            One row per order, RangeIndex. `quantity` (above zero) in shares, contracts or coins; `price` in
             the instrument's currency: the limit, or a stop order's stop; NaN for a market order without one.
 
         Raises
         ------
         QueryError
-            A side or a status that there is not, or a filter that cannot be understood.
+            A side or a status that does not exist, or a filter that is not of its type.
         EmptyRange
             `end` does not lie after `start`.
         """
@@ -66,13 +67,16 @@ class ExecutionService(Service):
         return self._load(
             table,
             where=[
-                *one_of(table.c.symbol, symbols, "symbols"),
+                *matching(
+                    table,
+                    symbol=symbols,
+                    order_id=order_id,
+                    account_id=account_id,
+                    strategy=strategy_id,
+                    side=side,
+                    status=status,
+                ),
                 *span(table.c.created_at, start, end),
-                *one_of(table.c.order_id, order_id, "order_id"),
-                *one_of(table.c.account_id, account_id, "account_id"),
-                *one_of(table.c.strategy, strategy_id, "strategy_id"),
-                *one_of(table.c.side, side, "side"),
-                *one_of(table.c.status, status, "status"),
                 *of_run(table.c.run_id, run_id),
             ],
             order_by=("created_at", "id"),
@@ -82,8 +86,8 @@ class ExecutionService(Service):
     def write_orders(self, frame: pd.DataFrame) -> Written:
         """Write orders. Key: order_id.
 
-        Orders that are all there already may be brought up to date by a few columns, as in order_id and
-        status; `updated_at` is then kept by the database.
+        A frame of some columns, such as order_id and status, updates these columns of orders that are stored
+        already; the database then sets `updated_at`.
 
         Parameters
         ----------
@@ -95,7 +99,7 @@ class ExecutionService(Service):
         Raises
         ------
         FrameRefused
-            ColumnMismatch also where columns were left out and an order is new; nothing was written.
+            Nothing was written. ColumnMismatch also where required columns are missing and an order is new.
         """
         return self._write(orders, frame, key=("order_id",), partial=True)
 
@@ -112,21 +116,24 @@ class ExecutionService(Service):
         run_id: str | uuid.UUID | None = None,
         latest: int | None = None,
     ) -> pd.DataFrame:
-        """Trades by the moment they were executed, oldest first; `[start, end)` bounds it, UTC.
+        """Trades, oldest first by `executed_at`, which `[start, end)` bounds, UTC.
 
-        `quantity` is above zero: a trade's side is its order's. `price` and `commission` are in the
+        `quantity` is above zero; the side is the order's. `price` and `commission` are in the
         instrument's currency; a commission below zero is a rebate.
         """
         table = trades
         return self._load(
             table,
             where=[
-                *one_of(table.c.symbol, symbols, "symbols"),
+                *matching(
+                    table,
+                    symbol=symbols,
+                    trade_id=trade_id,
+                    order_id=order_id,
+                    account_id=account_id,
+                    strategy=strategy_id,
+                ),
                 *span(table.c.executed_at, start, end),
-                *one_of(table.c.trade_id, trade_id, "trade_id"),
-                *one_of(table.c.order_id, order_id, "order_id"),
-                *one_of(table.c.account_id, account_id, "account_id"),
-                *one_of(table.c.strategy, strategy_id, "strategy_id"),
                 *of_run(table.c.run_id, run_id),
             ],
             order_by=("executed_at", "id"),
@@ -134,10 +141,10 @@ class ExecutionService(Service):
         )
 
     def write_trades(self, frame: pd.DataFrame) -> Written:
-        """Write trades; their orders are there already. Key: trade_id.
+        """Write trades; their orders must be stored first. Key: trade_id.
 
         Columns: trade_id, order_id, account_id, symbol, quantity (above zero), price, executed_at
-        (timezone-aware), and commission (default 0) and strategy at will.
+        (timezone-aware); optional: commission (default 0), strategy.
         """
         return self._write(trades, frame, key=("trade_id",))
 
@@ -149,17 +156,16 @@ class ExecutionService(Service):
         run_id: str | uuid.UUID | None = None,
         flat: bool = True,
     ) -> pd.DataFrame:
-        """Positions by account and symbol, as of `last_updated`; with `flat=False`, without those of zero.
+        """Positions by account and symbol, as of `last_updated`; `flat=False` leaves out those of zero.
 
-        `quantity` is below zero where one is short. `avg_price` in the instrument's currency,
+        `quantity` is below zero for a short position. `avg_price` in the instrument's currency,
         `market_value` and `unrealized_pnl` in the account's; NaN where unknown.
         """
         table = positions
         return self._load(
             table,
             where=[
-                *one_of(table.c.account_id, account_id, "account_id"),
-                *one_of(table.c.symbol, symbols, "symbols"),
+                *matching(table, account_id=account_id, symbol=symbols),
                 *of_run(table.c.run_id, run_id),
                 *([] if flat else [table.c.quantity != 0]),
             ],
@@ -167,10 +173,10 @@ class ExecutionService(Service):
         )
 
     def write_positions(self, frame: pd.DataFrame) -> Written:
-        """Write positions. Key: (account_id, symbol). Columns: quantity, and the rest at will.
+        """Write positions. Key: (account_id, symbol). Columns: quantity; others are optional.
 
-        Positions that are all there already may be marked to market by a few columns, as in account_id,
-        symbol, market_value and unrealized_pnl; `last_updated`, where not given, is kept by the database.
+        A frame of the key and some columns, such as market_value and unrealized_pnl, updates these columns of
+        positions that are stored already. `last_updated`, where not given, is set by the database.
         """
         return self._write(positions, frame, key=("account_id", "symbol"), partial=True)
 
@@ -188,18 +194,21 @@ class ExecutionService(Service):
         run_id: str | uuid.UUID | None = None,
         latest: int | None = None,
     ) -> pd.DataFrame:
-        """What happened to orders, oldest first; `metadata` is a dict, `level` one of debug to critical."""
+        """The log of orders, oldest first; `metadata` is a dict, `level` one of debug to critical."""
         table = execution_logs
         return self._load(
             table,
             where=[
                 *span(table.c.timestamp, start, end),
-                *one_of(table.c.symbol, symbols, "symbols"),
-                *one_of(table.c.order_id, order_id, "order_id"),
-                *one_of(table.c.account_id, account_id, "account_id"),
-                *one_of(table.c.event, event, "event"),
-                *one_of(table.c.level, level, "level"),
-                *one_of(table.c.correlation_id, correlation_id, "correlation_id"),
+                *matching(
+                    table,
+                    symbol=symbols,
+                    order_id=order_id,
+                    account_id=account_id,
+                    event=event,
+                    level=level,
+                    correlation_id=correlation_id,
+                ),
                 *of_run(table.c.run_id, run_id),
             ],
             order_by=("timestamp", "id"),
@@ -207,8 +216,8 @@ class ExecutionService(Service):
         )
 
     def write_execution_logs(self, frame: pd.DataFrame) -> Written:
-        """Append what happened. Columns: event; timestamp (default now), order_id, message, metadata, …
+        """Append to the log. Columns: event; timestamp (default now), order_id, message, metadata, …
 
-        An order_id need not be among the orders: what became of one that was never stored is told too.
+        An order_id need not be among the stored orders: an order that was never stored can be logged, too.
         """
         return self._write(execution_logs, frame)

@@ -1,18 +1,19 @@
-"""LoggingService: what the system did, what was traded, and how long operations took."""
+"""LoggingService: logs of the system, of trading, and of how long operations took."""
 
 from __future__ import annotations
 
 import pandas as pd
 
 from workbench.db.frames import Written
-from workbench.services.service import Moment, Service, Strings, one_of, span
+from workbench.services.filters import Moment, Strings, matching, span
+from workbench.services.service import Service
 from workbench.tables.logging import performance_logs, system_logs, trading_logs
 
 __all__ = ["LoggingService"]
 
 
 class LoggingService(Service):
-    """Loads and writes the tables of schema `logging`; they are appended to, never updated."""
+    """Loads and writes the tables of schema `logging`; rows are appended, never updated."""
 
     name = "logging"
 
@@ -33,10 +34,9 @@ class LoggingService(Service):
             table,
             where=[
                 *span(table.c.timestamp, start, end),
-                *one_of(table.c.service, service, "service"),
-                *one_of(table.c.level, level, "level"),
-                *one_of(table.c.event_type, event_type, "event_type"),
-                *one_of(table.c.correlation_id, correlation_id, "correlation_id"),
+                *matching(
+                    table, service=service, level=level, event_type=event_type, correlation_id=correlation_id
+                ),
             ],
             order_by=("timestamp", "id"),
             latest=latest,
@@ -62,16 +62,14 @@ class LoggingService(Service):
             table,
             where=[
                 *span(table.c.timestamp, start, end),
-                *one_of(table.c.symbol, symbols, "symbols"),
-                *one_of(table.c.strategy, strategy_id, "strategy_id"),
-                *one_of(table.c.status, status, "status"),
+                *matching(table, symbol=symbols, strategy=strategy_id, status=status),
             ],
             order_by=("timestamp", "id"),
             latest=latest,
         )
 
     def write_trading_logs(self, frame: pd.DataFrame) -> Written:
-        """Append trading logs. Columns: symbol, side (buy, sell), quantity, status, and the rest at will."""
+        """Append trading logs. Columns: symbol, side (buy, sell), quantity, status, …."""
         return self._write(trading_logs, frame)
 
     def load_performance_logs(
@@ -89,13 +87,12 @@ class LoggingService(Service):
             table,
             where=[
                 *span(table.c.timestamp, start, end),
-                *one_of(table.c.service, service, "service"),
-                *one_of(table.c.operation, operation, "operation"),
+                *matching(table, service=service, operation=operation),
             ],
             order_by=("timestamp", "id"),
             latest=latest,
         )
 
     def write_performance_logs(self, frame: pd.DataFrame) -> Written:
-        """Append timings. Columns: service, operation, execution_time_ms, and the rest at will."""
+        """Append timings. Columns: service, operation, execution_time_ms, …."""
         return self._write(performance_logs, frame)

@@ -1,22 +1,19 @@
-"""Telling of symbols of which a load found no bar: how far their series reach, or who else has them."""
+"""The warning of symbols without bars: how far their series reach, or which other source has them."""
 
 from __future__ import annotations
 
-import sys
-import warnings
 from collections.abc import Collection, Sequence
-from pathlib import Path
 
 import pandas as pd
 
 from workbench.errors import NoBarsWarning
+from workbench.outward import warn
 from workbench.services.bar_series import way_to_ingest
 from workbench.services.bar_store import SeriesState
 
 __all__ = ["warn_of_none", "warn_of_nothing"]
 
 _SHOWN = 5
-_PACKAGE = str(Path(__file__).parents[1])
 
 
 def warn_of_none(
@@ -26,16 +23,16 @@ def warn_of_none(
     start: int | None,
     end: int | None,
 ) -> None:
-    """Warn, at the line outside of workbench that asked, that these symbols have no bar in `[start, end)`.
+    """Warn, at the caller's line outside of workbench, that these symbols have no bar in `[start, end)`.
 
     Parameters
     ----------
     missing : sequence of str
-        In the order in which they are told of; of many only the first few are told of one by one.
+        In the order of the text, which describes only the first few one by one.
     states : sequence of SeriesState
         Their series, of every source.
     source : str
-        Which of them was asked; empty where there was no choice, for none of them holds a bar.
+        The source that was asked; empty where no source holds a bar of them.
     start, end : int, optional
         Microseconds since 1970, UTC.
     """
@@ -86,8 +83,4 @@ def _moment(microseconds: int) -> str:
 
 
 def _warn(text: str, symbols: Sequence[str], source: str) -> None:
-    level = 1
-    frame = sys._getframe()
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        frame, level = frame.f_back, level + 1
-    warnings.warn(NoBarsWarning(text, symbols=symbols, source=source), stacklevel=level)
+    warn(NoBarsWarning(text, symbols=symbols, source=source))

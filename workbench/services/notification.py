@@ -1,4 +1,4 @@
-"""NotificationService: of what people want to be told, and what they were told."""
+"""NotificationService: alerts, and the log of the notifications that were sent."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import uuid
 import pandas as pd
 
 from workbench.db.frames import Written
-from workbench.services.service import Moment, Service, Strings, of_run, one_of, span
+from workbench.services.filters import Moment, Strings, matching, of_run, span
+from workbench.services.service import Service
 from workbench.tables.notification import alert_configs, notification_logs
 
 __all__ = ["NotificationService"]
@@ -27,17 +28,14 @@ class NotificationService(Service):
         severity: Strings | None = None,
         enabled: bool | None = None,
     ) -> pd.DataFrame:
-        """Of what people want to be told: an event's type, a condition on its data (dict), and where to.
+        """Alerts: an event's type, a condition on its data (dict), and where to send the notification.
 
-        `severity` is info, warning, error or critical; `cooldown_seconds` is how long one alert keeps quiet
-        after it was told.
+        `severity` is info, warning, error or critical; `cooldown_seconds` is how long an alert stays silent
+        after a notification.
         """
         table = alert_configs
         where = [
-            *one_of(table.c.alert_id, alert_id, "alert_id"),
-            *one_of(table.c.event_type, event_type, "event_type"),
-            *one_of(table.c.channel, channel, "channel"),
-            *one_of(table.c.severity, severity, "severity"),
+            *matching(table, alert_id=alert_id, event_type=event_type, channel=channel, severity=severity),
         ]
         if enabled is not None:
             where.append(table.c.enabled.is_(enabled))
@@ -47,9 +45,9 @@ class NotificationService(Service):
         """Write alerts. Key: alert_id.
 
         Columns: alert_id, name, event_type ("market_data.written", …), channel ("email", "webhook", …),
-        target (an address; never a password, for every role can read it), and condition (dict), severity
-        (default warning), cooldown_seconds and enabled at will. Alerts that are all there already may be
-        changed by a few columns, as in alert_id and enabled.
+        target (an address; never a password, for every role can read it); optional: condition (dict),
+        severity (default warning), cooldown_seconds, enabled. A frame of some columns, such as alert_id and
+        enabled, updates these columns of alerts that are stored already.
         """
         return self._write(alert_configs, frame, key=("alert_id",), partial=True)
 
@@ -66,20 +64,23 @@ class NotificationService(Service):
         run_id: str | uuid.UUID | None = None,
         latest: int | None = None,
     ) -> pd.DataFrame:
-        """Who was told what, oldest first; `[start, end)` bounds `sent_at`, UTC.
+        """Notifications, oldest first; `[start, end)` bounds `sent_at`, UTC.
 
-        `status` is sent, failed (then `error` says why) or suppressed; `sent_at` is when it was tried.
+        `status` is sent, failed (`error` says why) or suppressed; `sent_at` is the time of the attempt.
         """
         table = notification_logs
         return self._load(
             table,
             where=[
                 *span(table.c.sent_at, start, end),
-                *one_of(table.c.alert_id, alert_id, "alert_id"),
-                *one_of(table.c.channel, channel, "channel"),
-                *one_of(table.c.recipient, recipient, "recipient"),
-                *one_of(table.c.status, status, "status"),
-                *one_of(table.c.correlation_id, correlation_id, "correlation_id"),
+                *matching(
+                    table,
+                    alert_id=alert_id,
+                    channel=channel,
+                    recipient=recipient,
+                    status=status,
+                    correlation_id=correlation_id,
+                ),
                 *of_run(table.c.run_id, run_id),
             ],
             order_by=("sent_at", "id"),
@@ -87,7 +88,7 @@ class NotificationService(Service):
         )
 
     def write_notification_logs(self, frame: pd.DataFrame) -> Written:
-        """Append who was told what; an alert_id that is given is among the alerts.
+        """Append notifications; an alert_id, where given, must be that of a stored alert.
 
         Columns: channel, recipient, status, message; sent_at (default now), alert_id, error, metadata, …
         """

@@ -10,7 +10,8 @@ import pandas as pd
 import sqlalchemy as sa
 
 from workbench.db.frames import Written
-from workbench.services.service import Moment, Service, Strings, of_run, one_of, span
+from workbench.services.filters import Moment, Strings, matching, of_run, span
+from workbench.services.service import Service
 from workbench.tables.strategy_engine import (
     strategies,
     strategy_configs,
@@ -36,16 +37,15 @@ class StrategyEngineService(Service):
     ) -> pd.DataFrame:
         """Strategies with name, parameters (dict) and status (active, inactive, paused).
 
-        Of a saved backtest, `rules` (dict) are the rules of filling, which `rules_from_json` of
-        `workbench.backtest` makes arguments of `backtest` again, and `inputs` (dict) is what was traded:
-        strategy, parameters, symbols, first_bar, last_bar, n_bars, dividends, benchmark. Both are empty where
-        nothing was saved. `run_id` is the run that saved it last.
+        Of a saved backtest, `rules` (dict) holds the rules of filling, which `rules_from_json` of
+        `workbench.backtest` turns into arguments of `backtest`, and `inputs` (dict) what was traded:
+        strategy, parameters, symbols, first_bar, last_bar, n_bars, dividends, benchmark. Both are empty for a
+        strategy without a saved backtest. `run_id` is the run that saved it last.
         """
         return self._load(
             strategies,
             where=[
-                *one_of(strategies.c.strategy_id, strategy_id, "strategy_id"),
-                *one_of(strategies.c.status, status, "status"),
+                *matching(strategies, strategy_id=strategy_id, status=status),
                 *of_run(strategies.c.run_id, run_id),
             ],
             order_by=("strategy_id",),
@@ -54,8 +54,8 @@ class StrategyEngineService(Service):
     def write_strategies(self, frame: pd.DataFrame) -> Written:
         """Write strategies. Key: strategy_id. Columns: strategy_id, name, parameters (dict), status.
 
-        Strategies that are all there already may be brought up to date by a few columns, as in strategy_id
-        and status; they stay the rows of the run that saved them.
+        A frame of some columns, such as strategy_id and status, updates these columns of strategies that are
+        stored already; their `run_id` stays.
         """
         return self._write(strategies, frame, key=("strategy_id",), partial=True)
 
@@ -70,21 +70,20 @@ class StrategyEngineService(Service):
         pending: bool | None = None,
         latest: int | None = None,
     ) -> pd.DataFrame:
-        """Signals by the bar that gave them, oldest first.
+        """Signals, oldest first.
 
         `timestamp` is the bar at whose close the signal was known, UTC; `signal` is buy, sell or hold;
-        `strength` lies between 0 and 1; `run_id` is the run that wrote it last; `pending` tells a decision of
-        a symbol's last bar, which the bar to come will fill.
+        `strength` lies between 0 and 1; `run_id` is the run that wrote it last; `pending` is True for a
+        decision at a symbol's last bar, to be filled at the next bar.
 
         Parameters
         ----------
         pending : bool, optional
-            True: only decisions that wait for their bar; False: only what has been filled. Default: both.
+            True: only decisions that wait for the next bar; False: only filled ones. Default: both.
         """
         table = strategy_signals
         where = [
-            *one_of(table.c.strategy_id, strategy_id, "strategy_id"),
-            *one_of(table.c.symbol, symbols, "symbols"),
+            *matching(table, strategy_id=strategy_id, symbol=symbols),
             *span(table.c.timestamp, start, end),
             *of_run(table.c.run_id, run_id),
         ]
@@ -98,10 +97,10 @@ class StrategyEngineService(Service):
         )
 
     def write_strategy_signals(self, frame: pd.DataFrame) -> Written:
-        """Write signals. Key: signal_id; left out, it is made of strategy, symbol and timestamp.
+        """Write signals. Key: signal_id (default: made of strategy, symbol and timestamp).
 
-        Columns: strategy_id, symbol, timestamp (timezone-aware), signal, strength (default 1), and pending
-        (default false).
+        Columns: strategy_id, symbol, timestamp (timezone-aware), signal; optional: strength (default 1),
+        pending (default false).
         """
         if any(level is not None for level in frame.index.names):
             frame = frame.reset_index()
@@ -114,7 +113,7 @@ class StrategyEngineService(Service):
         self, strategy_id: Strings | None = None, *, active: bool | None = None
     ) -> pd.DataFrame:
         """Configurations by strategy and version; `config` is a dict."""
-        where = one_of(strategy_configs.c.strategy_id, strategy_id, "strategy_id")
+        where = matching(strategy_configs, strategy_id=strategy_id)
         if active is not None:
             where.append(strategy_configs.c.active.is_(active))
         return self._load(strategy_configs, where=where, order_by=("strategy_id", "version"))
@@ -135,13 +134,13 @@ class StrategyEngineService(Service):
         """Daily performance, oldest first.
 
         `returns` is the day's simple return (0.01 is 1 %); sharpe_ratio, max_drawdown (≤ 0), total_trades
-        and win_rate are as of that day, from the start; NaN or NA where not yet defined.
+        and win_rate are those from the start to that day; NaN or NA where not yet defined.
         """
         table = strategy_performance
         return self._load(
             table,
             where=[
-                *one_of(table.c.strategy_id, strategy_id, "strategy_id"),
+                *matching(table, strategy_id=strategy_id),
                 *span(table.c.date, start, end),
                 *of_run(table.c.run_id, run_id),
             ],
@@ -167,16 +166,16 @@ class StrategyEngineService(Service):
     ) -> dict[str, Written]:
         """Write a strategy with its signals and its daily performance in one transaction.
 
-        They are one whole: all of them bear the run on whose behalf they are written, unchanged ones too;
-        outside of any run they bear none. Signals and days of an earlier backtest of the strategy that this
-        one does not have are deleted, so that what is stored is what was backtested last.
+        All rows get the run's id, unchanged ones, too; outside of a run they get none. Signals and days of
+        an earlier backtest of the strategy that this one does not have are deleted, so that what is stored is
+        the last backtest.
 
         Parameters
         ----------
         strategy_id, name, parameters, status
             The row of `strategies`.
         signals : DataFrame
-            symbol, timestamp, signal, strength, and pending where some are.
+            symbol, timestamp, signal, strength; optional: pending (default false).
         performance : DataFrame
             date, returns, sharpe_ratio, max_drawdown, total_trades, win_rate.
         rules, inputs : mapping, optional
@@ -185,7 +184,7 @@ class StrategyEngineService(Service):
         Returns
         -------
         dict of str to Written
-            By table.
+            The counts by table.
         """
         strategy = pd.DataFrame(
             {
@@ -199,7 +198,7 @@ class StrategyEngineService(Service):
         )
         signals = signals.assign(strategy_id=strategy_id)
         if "pending" not in signals.columns:
-            # Said of each: what was pending before must not stay so.
+            # Without the column, rows that are stored as pending would stay so.
             signals = signals.assign(pending=False)
         signals = signals.assign(signal_id=_signal_ids(signals))
         performance = performance.assign(strategy_id=strategy_id)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from workbench.arguments import real_numbers
 from workbench.errors import BacktestError
 from workbench.signals.inputs import BarArrays, check_columns, in_order, read_signals, utc_index
 from workbench.signals.signals import Flags, Signals, Weights
@@ -20,7 +21,6 @@ __all__ = [
     "Decisions",
     "Fill",
     "Targets",
-    "at_fill",
     "decide",
     "decided_sha256",
     "holding",
@@ -32,7 +32,6 @@ __all__ = [
 Fill = Literal["next_open", "next_close", "same_close"]
 """At which price a decision made at a bar's close is filled."""
 
-Cell = TypeVar("Cell", bound=np.generic)
 Said = npt.NDArray[Any]
 
 
@@ -52,14 +51,6 @@ class Decisions:
     leave_long: npt.NDArray[np.bool_]
     leave_short: npt.NDArray[np.bool_]
 
-    def at_fill(self, market: BarArrays, fill: Fill) -> Decisions:
-        """The same decisions at the bars that fill them."""
-        return Decisions(
-            at_fill(market, self.enter, fill, np.int8(0)),
-            at_fill(market, self.leave_long, fill, np.False_),
-            at_fill(market, self.leave_short, fill, np.False_),
-        )
-
 
 @dataclass(frozen=True, eq=False)
 class Targets:
@@ -72,10 +63,6 @@ class Targets:
     """
 
     weights: npt.NDArray[np.float64]
-
-    def at_fill(self, market: BarArrays, fill: Fill) -> Targets:
-        """The same weights at the bars that fill them."""
-        return Targets(at_fill(market, self.weights, fill, np.float64(np.nan)))
 
 
 def decide(
@@ -192,37 +179,6 @@ def holding(market: BarArrays) -> Decisions:
     return Decisions(market.present.astype(np.int8), never, never)
 
 
-def at_fill(market: BarArrays, decided: npt.NDArray[Cell], fill: Fill, nothing: Cell) -> npt.NDArray[Cell]:
-    """Move decisions to the bars that fill them, over the rows in which a symbol has none.
-
-    Parameters
-    ----------
-    market : BarArrays
-        The bars.
-    decided : ndarray of shape (n_bars, n_symbols)
-        At the bar at whose close it was decided.
-    fill : Fill
-        "same_close" leaves them where they are.
-    nothing : scalar
-        What stands where nothing was decided.
-
-    Returns
-    -------
-    ndarray of shape (n_bars, n_symbols)
-        At each symbol's next bar; what was decided on its last bar is gone.
-    """
-    if fill == "same_close":
-        return decided
-    moved = np.full_like(decided, nothing)
-    if market.present.all():
-        moved[1:] = decided[:-1]
-        return moved
-    for column in range(decided.shape[1]):
-        rows = np.flatnonzero(market.present[:, column])
-        moved[rows[1:], column] = decided[rows[:-1], column]
-    return moved
-
-
 def decided_sha256(decided: Decisions | Targets) -> str:
     """A fingerprint of decisions, for backtests of signals that no strategy made: 64 hex digits."""
     digest = hashlib.sha256()
@@ -232,13 +188,8 @@ def decided_sha256(decided: Decisions | Targets) -> str:
 
 
 def _read_weights(weights: pd.DataFrame, market: BarArrays) -> npt.NDArray[np.float64]:
-    if not isinstance(weights, pd.DataFrame):
-        raise BacktestError(
-            f"weights: a {type(weights).__name__} is no frame (timestamp × symbol); "
-            "give one with a column for each symbol."
-        )
     for column, dtype in zip(weights.columns, weights.dtypes, strict=True):
-        if not pd.api.types.is_numeric_dtype(dtype) or dtype == np.bool_:
+        if not real_numbers(dtype):
             raise BacktestError(
                 f"weights: the column {column!r} is {dtype}; give fractions of equity as float64."
             )
@@ -257,5 +208,4 @@ def _read_weights(weights: pd.DataFrame, market: BarArrays) -> npt.NDArray[np.fl
         raise BacktestError("weights: one is infinite; give fractions of equity, or NaN for no order.")
     laid_out = np.full(market.present.shape, np.nan)
     laid_out[rows] = values
-    laid_out[~market.present] = np.nan
     return laid_out

@@ -1,4 +1,4 @@
-"""Documented strategies, each with the source of its idea; copy one to begin with your own."""
+"""Documented strategies, each with its source; copy one to start your own."""
 
 from __future__ import annotations
 
@@ -33,4 +33,4 @@ LIBRARY: dict[str, Strategy] = {
     "pairs_zscore": pairs_zscore,
     "volatility_target": volatility_target,
 }
-"""Every strategy here by its name."""
+"""All strategies of this package by name."""

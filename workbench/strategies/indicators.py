@@ -1,9 +1,8 @@
-"""The few indicators that the strategies here use: causal, on each symbol's own bars, NaN until they know.
+"""The indicators of the strategies here: causal, on each symbol's own bars, NaN until there are enough bars.
 
-Where a symbol has no bar (NaN) an indicator has no value, and its window reaches over the gap: 20 bars are
-the symbol's own last 20, whatever the others did meanwhile. Averages that feed on themselves (EMA, Wilder's)
-begin with the mean of the first n values, as trading platforms do; pandas' ``ewm`` begins with the first
-value, and differs for some hundred bars.
+Where a symbol has no bar (NaN) an indicator has no value, and its window extends over the gap: 20 bars are
+the symbol's own last 20. Recursive averages (EMA, Wilder's) begin with the mean of the first n values, as on
+trading platforms; pandas' ``ewm`` begins with the first value, and differs for some hundred bars.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ __all__ = [
 ]
 
 Prices = TypeVar("Prices", "pd.Series[float]", pd.DataFrame)
-"""A Series by timestamp, or a wide frame (timestamp × symbol); what comes back has the same shape."""
+"""A Series by timestamp, or a wide frame (timestamp × symbol); results have the same shape."""
 
 Values = npt.NDArray[np.float64]
 
@@ -61,10 +60,10 @@ def sma(prices: Prices, n: int) -> Prices:
 def moving_averages(values: Values, windows: Sequence[int]) -> Values:
     """Simple moving averages over several windows, by differences of one cumulative sum.
 
-    The sum is of the differences to the first value, which keeps it small. Over a window of equal values
-    the average is that value exactly: rounding would otherwise let averages of a price that stands still
-    cross each other. Every average here comes from this function, so a rule for one variant and the rule
-    for many agree to the last bit; pandas' ``rolling().mean()`` may differ in the last digits.
+    The sum is of differences from the first value, which keeps it small. Over a window of equal values the
+    average is exactly that value: otherwise rounding could make averages of a constant price cross each
+    other. All averages here use this function, so a strategy and its batch form agree to the last bit;
+    pandas' ``rolling().mean()`` may differ in the last digits.
 
     Parameters
     ----------
@@ -96,7 +95,7 @@ def moving_averages(values: Values, windows: Sequence[int]) -> Values:
 
 
 def ema(prices: Prices, n: int) -> Prices:
-    """Exponential moving average, ``a = 2 / (n + 1)``, begun with the mean of the first `n` bars.
+    """Exponential moving average, ``a = 2 / (n + 1)``, starting with the mean of the first `n` bars.
 
     Parameters
     ----------
@@ -115,10 +114,10 @@ def ema(prices: Prices, n: int) -> Prices:
 
 
 def rsi(prices: Prices, n: int) -> Prices:
-    """Relative strength index: ``100 * gains / (gains + losses)``, both Wilder's averages over `n` changes.
+    """Relative strength index: ``100 * gains / (gains + losses)``, Wilder's averages over `n` changes.
 
     J. W. Wilder, New Concepts in Technical Trading Systems, 1978: the first averages are means of the first
-    n changes, every further one is ``(before * (n - 1) + now) / n``.
+    n changes, each later one is ``(before * (n - 1) + now) / n``.
 
     Parameters
     ----------
@@ -130,7 +129,7 @@ def rsi(prices: Prices, n: int) -> Prices:
     Returns
     -------
     Series or DataFrame of float64
-        0 to 100, shaped as `prices`; NaN up to the symbol's n-th bar, and while a price has never moved.
+        0 to 100, shaped as `prices`; NaN up to the symbol's n-th bar, and until the price first changes.
     """
     _check(n, 1)
 
@@ -147,12 +146,12 @@ def rsi(prices: Prices, n: int) -> Prices:
 def atr(high: Prices, low: Prices, close: Prices, n: int) -> Prices:
     """Average true range: Wilder's average of ``max(high, close before) - min(low, close before)``.
 
-    Wilder, 1978. The first bar, which has no close before it, is left out, as TA-Lib does.
+    Wilder, 1978. The first bar, which has no previous close, is left out, as in TA-Lib.
 
     Parameters
     ----------
     high, low, close : Series or DataFrame of float64
-        Of one shape; a bar that lacks one of the three counts as no bar.
+        Of the same shape; a row that lacks one of the three is not a bar.
     n : int
         Bars, 1 or more.
 
@@ -166,14 +165,14 @@ def atr(high: Prices, low: Prices, close: Prices, n: int) -> Prices:
     before = previous(close.where(whole))
     top = np.fmax(high.to_numpy(np.float64), before.to_numpy(np.float64))
     bottom = np.fmin(low.to_numpy(np.float64), before.to_numpy(np.float64))
-    # `before` is known on whole bars only: elsewhere there is no range.
+    # `before` is defined on complete bars only: elsewhere there is no range.
     ranges = close.copy()
     ranges[:] = np.where(before.notna().to_numpy(), top - bottom, np.nan)
     return _by_symbol(ranges, lambda values: _smoothed(values, n, 1.0 / n))
 
 
 def deviation(prices: Prices, n: int, *, ddof: int = 0) -> Prices:
-    """Standard deviation of the last `n` bars: ddof=0 as Bollinger's bands have it, 1 for a sample's.
+    """Standard deviation of the last `n` bars: ddof=0 for a population (Bollinger bands), 1 for a sample.
 
     Returns
     -------
@@ -185,12 +184,12 @@ def deviation(prices: Prices, n: int, *, ddof: int = 0) -> Prices:
 
 
 def zscore(prices: Prices, n: int, *, ddof: int = 0) -> Prices:
-    """How many standard deviations of the last `n` bars a price lies above their mean.
+    """Distance of a price from the mean of the last `n` bars, in their standard deviations.
 
     Returns
     -------
     Series or DataFrame of float64
-        Shaped as `prices`; NaN before the symbol's n-th bar, and where the price did not move.
+        Shaped as `prices`; NaN before the symbol's n-th bar, and where the price was constant.
     """
     spread = deviation(prices, n, ddof=ddof)
     return (prices - sma(prices, n)) / spread.where(spread > 0.0)
@@ -215,7 +214,7 @@ def past_return(prices: Prices, n: int, *, skip: int = 0) -> Prices:
 
 
 def previous(prices: Prices) -> Prices:
-    """The value at the symbol's bar before; NaN at its first."""
+    """The value at the symbol's previous bar; NaN at its first."""
     return _by_symbol(prices, _shifted(1))
 
 
@@ -234,7 +233,7 @@ def ewm_volatility(prices: Prices, center: float, n: int) -> Prices:
     """Exponentially weighted standard deviation of simple returns, about their weighted mean.
 
     Moskowitz, Ooi and Pedersen (2012), eq. 1, per bar: weights ``(1 - d) * d**i`` with ``d / (1 - d)``
-    equal to `center`, scaled to add up to 1 over the returns that there are.
+    equal to `center`, scaled to add up to 1 over the available returns.
 
     Parameters
     ----------
@@ -243,7 +242,7 @@ def ewm_volatility(prices: Prices, center: float, n: int) -> Prices:
     center : float
         The weights' centre of mass, in bars.
     n : int
-        Returns without which there is no value.
+        Minimum number of returns.
 
     Returns
     -------
@@ -259,7 +258,7 @@ def ewm_volatility(prices: Prices, center: float, n: int) -> Prices:
 
 
 def _by_symbol(prices: Prices, rule: Callable[[Values], Values]) -> Prices:
-    """`rule` on each column's own bars, put back to where those stand."""
+    """Apply `rule` to each column's own bars; results go to the same rows."""
     values = prices.to_numpy(dtype=np.float64)
     columns = values if values.ndim == 2 else values[:, np.newaxis]
     found = np.full(columns.shape, np.nan)
@@ -274,7 +273,7 @@ def _by_symbol(prices: Prices, rule: Callable[[Values], Values]) -> Prices:
 
 
 def _smoothed(values: Values, n: int, weight: float) -> Values:
-    """``before + weight * (now - before)``, begun at the n-th value with the mean of the first n."""
+    """``before + weight * (now - before)``, starting at the n-th value with the mean of the first n."""
     smoothed = np.full(len(values), np.nan)
     if len(values) >= n:
         begun = np.concatenate([[values[:n].mean()], values[n:]])
@@ -283,7 +282,7 @@ def _smoothed(values: Values, n: int, weight: float) -> Values:
 
 
 def _shifted(bars: int) -> Callable[[Values], Values]:
-    """The values of so many bars ago; NaN where there are none."""
+    """The values of `bars` bars ago; NaN where there are none."""
 
     def of_symbol(values: Values) -> Values:
         return np.concatenate([np.full(min(bars, len(values)), np.nan), values[: max(len(values) - bars, 0)]])
@@ -293,4 +292,4 @@ def _shifted(bars: int) -> Callable[[Values], Values]:
 
 def _check(n: int, least: int) -> None:
     if n < least:
-        raise StrategyError(f"an indicator over {n} bars: give {least} or more.")
+        raise StrategyError(f"an indicator over {n} bars: use {least} or more.")

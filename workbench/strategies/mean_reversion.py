@@ -1,4 +1,4 @@
-"""Mean reverters: what has moved too far too fast is expected to come back."""
+"""Mean-reversion strategies: prices that moved far and fast are expected to come back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Momentum across symbols: last year's winners are held against its losers."""
+"""Cross-sectional momentum: buy last year's winners, sell short its losers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from workbench.signals.parameter import between
 from workbench.signals.signals import Weights
 from workbench.signals.strategy import strategy
 from workbench.strategies.indicators import past_return
-from workbench.strategies.prices import closes, rebalanced
+from workbench.strategies.prices import carried, closes, rebalanced
 
 __all__ = ["cross_sectional_momentum"]
 
@@ -53,15 +53,15 @@ def cross_sectional_momentum(
     -------
     Weights
         At the first bar of each month, once two symbols have `lookback` bars; NaN between. Symbols with too
-        few bars are not ranked and get 0; one without a bar on that day is neither ranked nor traded, and
-        what is held of it stays. Equal returns are ranked by symbol.
+        few bars are not ranked and get 0; one without a bar on that day is ranked by its last bar, and its
+        next bar fills the weight. Equal returns are ranked by symbol.
     """
     close = closes(bars)
-    past = past_return(close, lookback, skip=skip)
+    past = carried(past_return(close, lookback, skip=skip), close)
     ranked = past.notna().sum(axis=1)
     picked = np.maximum((ranked * share + 1e-9).astype(int), 1)
     winners = past.rank(axis=1, ascending=False, method="first").le(picked, axis=0)
     losers = past.rank(axis=1, ascending=True, method="first").le(picked, axis=0)
     weights = winners.astype(float) * (0.5 if short else 1.0) - losers.astype(float) * (0.5 if short else 0.0)
     enough = past.notna() & (ranked >= 2).to_numpy()[:, None]
-    return rebalanced(weights.div(picked, axis=0).where(enough), close)
+    return rebalanced(weights.div(picked, axis=0).where(enough))

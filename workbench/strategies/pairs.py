@@ -1,4 +1,4 @@
-"""Pairs: two symbols that move together, and the bet that they will do so again after they parted."""
+"""Pairs trading: two symbols that move together are expected to converge after they diverge."""
 
 from __future__ import annotations
 
@@ -85,12 +85,12 @@ def pairs_zscore(
 def _score(
     one: pd.Series[float], other: pd.Series[float], window: int, hedge: Literal["distance", "regression"]
 ) -> pd.Series[float]:
-    """How many standard deviations (ddof=1) the spread ``one - ratio * other`` is from its mean."""
+    """Distance of the spread ``one - ratio * other`` from its mean, in standard deviations (ddof=1)."""
     if hedge == "regression":
         one, other = one.map(math.log), other.map(math.log)
         ratio = one.rolling(window).cov(other) / other.rolling(window).var()
     else:
-        # Prices over their first values differ from this spread by a constant factor only.
+        # Normalised prices differ from this spread by a constant factor only.
         ratio = one.shift(window - 1) / other.shift(window - 1)
     level = one.rolling(window).mean() - ratio * other.rolling(window).mean()
     variance = (
@@ -98,13 +98,13 @@ def _score(
         + ratio**2 * other.rolling(window).var()
         - 2.0 * ratio * one.rolling(window).cov(other)
     )
-    # A pair that moves as one leaves nothing but rounding, and nothing to trade.
+    # If both move exactly together, the spread is only rounding error, and there is nothing to trade.
     known = variance > 1e-12 * one.rolling(window).var()
     return (one - ratio * other - level) / variance.where(known) ** 0.5
 
 
 def _held(opened: pd.Series[bool], closed: pd.Series[bool]) -> pd.Series[bool]:
-    """From where it is opened until where it is closed."""
+    """True from an opening until the next closing."""
     events = pd.Series(np.nan, index=opened.index)
     events[closed] = 0.0
     events[opened] = 1.0

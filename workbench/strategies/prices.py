@@ -1,4 +1,4 @@
-"""The prices that a strategy may act on, and the rows at which it may trade; nothing is decided here."""
+"""Prices as a backtest trades on them, and monthly rebalancing; shared by the strategies here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import pandas as pd
 from workbench.marketdata import panel
 from workbench.signals.signals import Weights
 
-__all__ = ["closes", "month_starts", "rebalanced", "traded"]
+__all__ = ["carried", "closes", "month_starts", "rebalanced", "traded"]
+
+_ENDED_AFTER = 31
+"""Days without a bar after which a symbol counts as ended."""
 
 
 def traded(bars: pd.DataFrame, field: str) -> pd.DataFrame:
@@ -18,69 +21,94 @@ def traded(bars: pd.DataFrame, field: str) -> pd.DataFrame:
     Parameters
     ----------
     bars : DataFrame
-        Indexed (symbol, timestamp), as `load_market_data` gives them.
+        Indexed (symbol, timestamp), as returned by `load_market_data`.
     field : str
         open, high, low, close or volume.
 
     Returns
     -------
     DataFrame of float64, shape (n_bars, n_symbols)
-        `panel`, with NaN also where the open or the close is missing: that row is no bar (see `read_bars`).
+        As `panel`, with NaN also where the open or the close is missing: such a row is no bar.
 
     Raises
     ------
     QueryError
-        The frame is not indexed so, or has no such column.
+        The index is different, or the column is missing.
     """
     missing = [name for name in ("open", "close", field) if name not in bars.columns]
     if missing:
-        return panel(bars, missing[0])  # which says that there is no such column
+        return panel(bars, missing[0])  # raises: no such column
     present = bars["open"].notna() & bars["close"].notna()
     prices = bars[field].astype(np.float64).where(present)
     return panel(prices.to_frame(field), field)
 
 
 def closes(bars: pd.DataFrame) -> pd.DataFrame:
-    """The closes of the bars that a backtest trades on: `traded` of "close"."""
+    """The closes of the bars that a backtest trades on: ``traded(bars, "close")``."""
     return traded(bars, "close")
 
 
 def month_starts(index: pd.Index) -> npt.NDArray[np.bool_]:
     """Which rows are the first of their month.
 
-    That a row is the last of its month is known only when the next one is there; that it is the first is
-    known at once.
+    Not the last ones: whether a row is the last of its month is known only when the next row arrives.
 
     Parameters
     ----------
     index : DatetimeIndex of shape (n_bars,)
-        Ascending; months are counted in its own time zone.
+        Ascending; months are those of its time zone.
 
     Returns
     -------
     ndarray of bool, shape (n_bars,)
-        False in the first row, before which nothing is known.
+        False in the first row, since the row before it is unknown.
     """
     times = pd.DatetimeIndex(index)
     month = (times.year * 12 + times.month).to_numpy()
     return np.concatenate([[False], month[1:] != month[:-1]])
 
 
-def rebalanced(weights: pd.DataFrame, close: pd.DataFrame) -> Weights:
-    """Weights at the first bar of each month, none between.
+def carried(values: pd.DataFrame, close: pd.DataFrame) -> pd.DataFrame:
+    """Values of each symbol's bars; in rows between them, in which it has no bar, those of its last one.
+
+    On a Sunday on which coins trade, that is what is known of a share: its Friday. A symbol without any bar
+    for a month counts as ended.
 
     Parameters
     ----------
-    weights : DataFrame of float64, shape (n_bars, n_symbols)
-        What would be held if every bar were a rebalancing; NaN where nothing is known of a symbol.
+    values : DataFrame of float64, shape (n_bars, n_symbols)
+        An indicator of the closes; NaN where it is not known.
     close : DataFrame of float64, shape (n_bars, n_symbols)
         The closes; NaN where there is no bar.
 
     Returns
     -------
-    Weights
-        At a month's first bar the weight, 0 where nothing is known, NaN where the symbol has no bar that
-        day; at every other bar NaN. Before anything is known of any symbol there is no order at all.
+    DataFrame of float64, shape (n_bars, n_symbols)
+        NaN before a symbol's first bar, and from a month after its last one on.
     """
-    due = month_starts(close.index) & weights.notna().any(axis=1).to_numpy()
-    return Weights(weights.fillna(0.0).where(close.notna() & due[:, None]))
+    present = close.notna().to_numpy()
+    if present.all():
+        return values
+    rows = np.maximum.accumulate(np.where(present, np.arange(len(close))[:, None], 0), axis=0)
+    times = pd.DatetimeIndex(close.index).as_unit("ns").asi8
+    recent = times[:, None] - times[rows] <= pd.Timedelta(days=_ENDED_AFTER).value
+    known = np.take_along_axis(values.to_numpy(), rows, axis=0)
+    return pd.DataFrame(np.where(recent, known, np.nan), index=values.index, columns=values.columns)
+
+
+def rebalanced(weights: pd.DataFrame) -> Weights:
+    """Weights at the first bar of each month, NaN between.
+
+    Parameters
+    ----------
+    weights : DataFrame of float64, shape (n_bars, n_symbols)
+        Target weights at every bar; NaN where a symbol's weight is unknown.
+
+    Returns
+    -------
+    Weights
+        At a month's first bar the weight, 0 where it is unknown; at every other bar NaN. NaN also while all
+        symbols' weights are unknown.
+    """
+    due = month_starts(weights.index) & weights.notna().any(axis=1).to_numpy()
+    return Weights(weights.fillna(0.0).where(np.broadcast_to(due[:, None], weights.shape)))

@@ -1,4 +1,4 @@
-"""Trend followers: what has risen is held, what has fallen is left or sold short."""
+"""Trend-following strategies: hold what has risen; sell, or sell short, what has fallen."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from workbench.strategies.indicators import (
     previous,
     sma,
 )
-from workbench.strategies.prices import closes, rebalanced, traded
+from workbench.strategies.prices import carried, closes, rebalanced, traded
 
 __all__ = ["donchian_breakout", "macd_cross", "sma_cross", "time_series_momentum"]
 
@@ -58,7 +58,7 @@ def sma_cross(
     """
     close = closes(bars)
     above = sma(close, fast) > sma(close, slow)
-    return Signals(entries=above, exits=~above)
+    return Signals(entries=above, exits=~above & close.notna())
 
 
 @sma_cross.batch
@@ -108,7 +108,7 @@ def macd_cross(
     close = closes(bars)
     line = ema(close, fast) - ema(close, slow)
     above = line > ema(line, signal)
-    return Signals(entries=above, exits=~above)
+    return Signals(entries=above, exits=~above & close.notna())
 
 
 @strategy(
@@ -197,14 +197,14 @@ def time_series_momentum(
     -------
     Weights
         At the first bar of each month, absolute weights adding up to 1 at most; NaN between. A symbol without
-        `lookback` bars gets 0 and does not count among the symbols; one without a bar on that day is left
-        as it is.
+        `lookback` bars gets 0 and does not count among the symbols; of one without a bar on that day its
+        last bar counts, and its next bar fills the weight.
     """
     close = closes(bars)
-    risk = ewm_volatility(close, center, min(lookback, center)) * np.sqrt(periods_per_year)
-    gain = past_return(close, lookback)
+    risk = carried(ewm_volatility(close, center, min(lookback, center)), close) * np.sqrt(periods_per_year)
+    gain = carried(past_return(close, lookback), close)
     side = gain.gt(0.0).astype(float) - gain.lt(0.0).astype(float) * float(short)
     wanted = side.where(gain.notna()) * annual / risk.where(risk > 0.0)
     weights = wanted.div(wanted.notna().sum(axis=1), axis=0)
     weights = weights.div(weights.abs().sum(axis=1).clip(lower=1.0), axis=0)
-    return rebalanced(weights, close)
+    return rebalanced(weights)

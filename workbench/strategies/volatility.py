@@ -1,4 +1,4 @@
-"""Volatility management: hold less of what has become riskier."""
+"""Volatility targeting: hold less of a symbol when its volatility rises."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from workbench.signals.parameter import between
 from workbench.signals.signals import Weights
 from workbench.signals.strategy import strategy
 from workbench.strategies.indicators import volatility
-from workbench.strategies.prices import closes, rebalanced
+from workbench.strategies.prices import carried, closes, rebalanced
 
 __all__ = ["volatility_target"]
 
@@ -53,11 +53,12 @@ def volatility_target(
     -------
     Weights
         At the first bar of each month ``min(most, …) / n`` for each of the n symbols whose volatility is
-        known and above 0; 0 for the others; NaN between, and where a symbol has no bar that day. The
+        known and above 0; 0 for the others; NaN between. Of a symbol without a bar on that day its last bar
+        counts, and its next bar fills the weight. The
         symbols are scaled one by one: where they don't move together, the account moves less than `annual`.
     """
     close = closes(bars)
-    risk = volatility(close, window) * np.sqrt(periods_per_year)
+    risk = carried(volatility(close, window), close) * np.sqrt(periods_per_year)
     scaled = annual / risk.where(risk > 0.0)
     weights = (scaled if by == "volatility" else scaled**2).clip(upper=most)
-    return rebalanced(weights.div(weights.notna().sum(axis=1), axis=0), close)
+    return rebalanced(weights.div(weights.notna().sum(axis=1), axis=0))

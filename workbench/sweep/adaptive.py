@@ -1,4 +1,4 @@
-"""A search that learns: batches are asked for, computed, stored and told, for each symbol and period."""
+"""Adaptive search, per symbol and period: ask for a batch, compute it, store it, report its results."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ __all__ = ["search_adaptively"]
 
 
 def search_adaptively(job: Job, store: PartStore, executor: Executor, progress: Progress) -> None:
-    """Run the job's search to its end, once for each cell.
+    """Run the job's search to its end, once per cell.
 
-    What is stored is told again instead of computed again: with the same seed and the same outcomes the
-    search asks for the same variants.
+    Stored results are reported again instead of computed again: with the same seed and outcomes the search
+    asks for the same variants.
     """
     plan, place = job.plan, METRICS.index(job.search.objective)  # type: ignore[union-attr]
     stored = {part.start: part for part in store.parts()}
@@ -45,7 +45,7 @@ def search_adaptively(job: Job, store: PartStore, executor: Executor, progress: 
 
 
 def _known(store: PartStore, part: Part | None, variants: Variants) -> npt.NDArray[np.float64] | None:
-    """The figures of a stored part, if it is of these variants."""
+    """The metrics of a stored part, if it holds these variants."""
     if part is None:
         return None
     table = store.read(part)
@@ -56,7 +56,7 @@ def _known(store: PartStore, part: Part | None, variants: Variants) -> npt.NDArr
 
 
 def _pieces(task: Task, workers: int) -> Iterator[Task]:
-    """The task in as many parts as there are workers."""
+    """The task split into one part per worker."""
     assert task.variants is not None
     count = task.stop - task.start
     bounds = np.linspace(0, count, min(workers, count) + 1).astype(int).tolist()

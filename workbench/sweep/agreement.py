@@ -1,4 +1,4 @@
-"""Whether a strategy's form for many variants says what the strategy itself does, before it is trusted."""
+"""Checks that a strategy's batch form gives the same signals as the strategy itself, before it is used."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from workbench.sweep.bayesian import Bayesian
 from workbench.sweep.chunk import Plan, Variants, arrays_of, call_batch, decide, values_of
 from workbench.sweep.job import Job
 
-__all__ = ["few", "require_agreement"]
+__all__ = ["require_agreement", "sample_variants"]
 
 _SEEDED = 2
-"""So many variants are compared beside the first and the last."""
+"""Random variants compared in addition to the first and the last."""
 
 
-def few(job: Job, seed: int) -> Variants:
-    """The first variant, the last, and some between; of an adaptive search the first that it asks for."""
+def sample_variants(job: Job, seed: int) -> Variants:
+    """The first, the last and some random variants; for an adaptive search the first it proposes."""
     plan = job.plan
     if isinstance(job.search, Bayesian):
         return arrays_of(plan.strategy, pd.DataFrame(job.search.resolve(plan.strategy).ask(2 + _SEEDED)))
@@ -32,62 +32,61 @@ def few(job: Job, seed: int) -> Variants:
 
 
 def require_agreement(plan: Plan, variants: Variants) -> None:
-    """Compare both forms of the plan's strategy on the first cell's bars, signal by signal.
+    """Compare the plan's strategy with its batch form on the first cell's bars, signal by signal.
 
     Parameters
     ----------
     plan : Plan
     variants : mapping of str to ndarray, shape (n_variants,)
-        The few to compare. Those for which the strategy itself raises are left out.
+        The variants to compare. Those for which the strategy itself raises are skipped.
 
     Raises
     ------
     StrategyError
-        Names the first variant, bar, symbol and signal that differ, or says what the form for many raised.
+        Names the first variant, bar, symbol and signal that differ, or has what the batch form raised.
     """
-    stage, name = plan.stage(0), plan.strategy.name
+    prepared, name = plan.bars_of(0), plan.strategy.name
     try:
-        many = call_batch(plan, stage.market, variants)
+        many = call_batch(plan, prepared.market, variants)
     except StrategyError:
         raise
     except Exception as error:
         raise StrategyError(
-            f"{name}: its form for many variants failed ({type(error).__name__}: {error}); correct it, or "
-            "leave @….batch out."
+            f"{name}: its batch form failed ({type(error).__name__}: {error}); fix it, or remove @….batch."
         ) from error
     for position in range(len(many.entries)):
         parameters = values_of(variants, position)
         try:
-            one = decide(plan, stage, parameters)
-        except Exception:  # noqa: BLE001, S112 - the sweep tells of it in that variant's row
+            one = decide(plan, prepared, parameters)
+        except Exception:  # noqa: BLE001, S112 - the sweep reports it in that variant's row
             continue
         if not isinstance(one, Decisions):
             raise StrategyError(
-                f"{name} returns Weights, and its form for many variants signals; leave @….batch out."
+                f"{name} returns Weights, but its batch form returns signals; remove @….batch."
             )
-        for role, said in _resolved(many, position, stage.market.present).items():
+        for role, batched in _resolved(many, position, prepared.market.started).items():
             plain = getattr(one, role)
-            if not np.array_equal(said, plain):
-                row, column = np.argwhere(said != plain)[0]
+            if not np.array_equal(batched, plain):
+                row, column = np.argwhere(batched != plain)[0]
                 shown = ", ".join(f"{key}={value!r}" for key, value in parameters.items())
                 raise StrategyError(
-                    f"{name}: its form for many variants is not the same rule. For {shown} at "
-                    f"{stage.market.timestamps[row]} ({stage.market.symbols[column]}) {_SAID[role]} is "
-                    f"{said[row, column]} instead of {plain[row, column]}; correct it, or leave @….batch out."
+                    f"{name}: its batch form gives other signals. For {shown} at "
+                    f"{prepared.market.timestamps[row]} ({prepared.market.symbols[column]}) {_ROLES[role]} "
+                    f"is {batched[row, column]} instead of {plain[row, column]}; fix it, or remove @….batch."
                 )
 
 
-_SAID = {
+_ROLES = {
     "enter": "the side to enter (1 long, -1 short)",
     "leave_long": "the exit",
     "leave_short": "the short exit",
 }
 
 
-def _resolved(many: SignalArrays, position: int, present: npt.NDArray[np.bool_]) -> dict[str, Any]:
-    """One variant's signals as `workbench.signals.decisions` resolves them."""
+def _resolved(many: SignalArrays, position: int, started: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    """One variant's signals, resolved as in `workbench.signals.decisions`."""
     entries, exits, short_entries, short_exits = (
-        None if flags is None else flags[position] & present
+        None if flags is None else flags[position] & started
         for flags in (many.entries, many.exits, many.short_entries, many.short_exits)
     )
     assert entries is not None

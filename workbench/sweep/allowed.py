@@ -1,4 +1,4 @@
-"""Which combinations a strategy's `where` lets pass: judged in blocks, kept as one bit each."""
+"""Which combinations a strategy's `where` allows: checked in blocks, stored as one bit each."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ Variants = Mapping[str, npt.NDArray[Any]]
 Bools = npt.NDArray[np.bool_]
 
 BLOCK = 65_536
-"""So many combinations are judged at once: what choosing needs in memory, beside the bits."""
+"""Combinations checked at once; bounds the memory needed beside the bits."""
 _PROBES = 32
-"""So many of a block are judged one by one, too, before the answer for all of them at once is trusted."""
+"""Combinations per block that are also checked one by one, before the vectorised answer is trusted."""
 
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
-    """Some of the numbers from 0 on, in order.
+    """A subset of the numbers from 0 on, in order.
 
-    One bit for every number there could be: 12.5 MB for 100 million, whatever is chosen of them.
+    One bit for every possible number: 12.5 MB for 100 million, however many are chosen.
 
     Attributes
     ----------
     bits : ndarray of uint8
         Packed by `numpy.packbits`.
     ends : ndarray of int64, shape (n_blocks,)
-        How many numbers are chosen up to each block's end.
+        Numbers chosen up to each block's end.
     """
 
     bits: npt.NDArray[np.uint8]
@@ -43,11 +43,11 @@ class Chosen:
 
     @property
     def size(self) -> int:
-        """How many are chosen."""
+        """How many numbers are chosen."""
         return int(self.ends[-1])
 
     def numbers(self, start: int, stop: int) -> npt.NDArray[np.int64]:
-        """The chosen numbers from the `start`-th up to the `stop`-th, which is left out."""
+        """The chosen numbers from the `start`-th to the `stop`-th (exclusive)."""
         stop = min(stop, self.size)
         if start >= stop:
             return np.empty(0, dtype=np.int64)
@@ -61,7 +61,7 @@ class Chosen:
 
 
 def choose(total: int, passes: Callable[[int, int], Bools]) -> Chosen:
-    """The numbers below `total` for which ``passes(start, stop)`` says True."""
+    """The numbers below `total` for which ``passes(start, stop)`` is True."""
     bits = np.zeros((total + 7) // 8, dtype=np.uint8)
     counts = []
     for start in range(0, total, BLOCK):
@@ -73,10 +73,10 @@ def choose(total: int, passes: Callable[[int, int], Bools]) -> Chosen:
 
 
 def judge(strategy: Strategy, variants: Variants) -> Bools:
-    """Which variants the strategy's `where` lets pass.
+    """Which variants the strategy's `where` allows.
 
-    It is asked once for all of them, with arrays. Where it cannot answer that (``and``, ``if``), or answers
-    some of them otherwise than one by one, it is asked one by one.
+    It is called once with arrays of all of them. If that fails (``and``, ``if``), or some sampled answers
+    differ from single calls, it is called for each variant.
 
     Parameters
     ----------
@@ -91,13 +91,13 @@ def judge(strategy: Strategy, variants: Variants) -> Bools:
     Raises
     ------
     StrategyError
-        `where` raised; says for which values.
+        `where` raised; the message has the values.
     """
     n = len(next(iter(variants.values()))) if variants else 1
     if strategy.where is None:
         return np.ones(n, dtype=np.bool_)
     answer: Any = None
-    # Whatever arrays make it raise, single values may not: they are asked below.
+    # If it raises for arrays, it may still work for single values: these are tried below.
     with contextlib.suppress(Exception), np.errstate(all="ignore"):
         answer = strategy.where(**variants)
     if isinstance(answer, np.ndarray) and answer.dtype == np.bool_ and answer.shape == (n,):
@@ -119,6 +119,6 @@ def _one_by_one(strategy: Strategy, variants: Variants, positions: npt.NDArray[n
             shown = ", ".join(f"{name}={value!r}" for name, value in combination.items())
             raise StrategyError(
                 f"{strategy.name}: its `where` failed for {shown} ({type(error).__name__}: {error}); "
-                "let it answer True or False for every combination."
+                "make it return True or False for every combination."
             ) from error
     return answers

@@ -1,4 +1,4 @@
-"""`Axis`: the values of one parameter that a search may try, without a list of them where a rule will do."""
+"""`Axis`: the values of one parameter that a search may try, as a list or as a range."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ __all__ = ["DTYPES", "Axis", "Listed", "Span", "constant", "make_axes", "make_ax
 Values = npt.NDArray[Any]
 
 DTYPES: dict[type, Any] = {bool: np.bool_, int: np.int64, float: np.float64, str: np.str_}
-"""The dtype of an array of a parameter's values."""
+"""NumPy dtype by parameter type."""
 
 
 @dataclass(frozen=True, eq=False)
 class Listed:
-    """Values that somebody listed.
+    """Listed values.
 
     Attributes
     ----------
     name : str
     values : ndarray, shape (count,)
-        In the order given, none of them twice.
+        In the order given, without duplicates.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Listed:
 
     @property
     def count(self) -> int:
-        """How many values there are."""
+        """Number of values."""
         return len(self.values)
 
     def place(self, uniform: npt.NDArray[np.float64]) -> Values:
@@ -51,7 +51,7 @@ class Listed:
         return self.values[places]
 
     def spec(self) -> Any:
-        """What JSON says of it."""
+        """The axis as JSON types."""
         return self.values.tolist()
 
 
@@ -66,7 +66,7 @@ class Span:
         int or float.
     low, high : float
     step : float, optional
-        None: any value, of a float only.
+        None: any value (float parameters only).
     log : bool
     """
 
@@ -79,10 +79,10 @@ class Span:
 
     @property
     def count(self) -> int | None:
-        """How many values there are; None for any value between the bounds."""
+        """Number of values; None for any value between the bounds."""
         if self.step is None:
             return None
-        # (0.3 - 0.1) / 0.1 is a hair below 2: the last step counts all the same.
+        # (0.3 - 0.1) / 0.1 is slightly below 2: the last step must still count.
         return math.floor((self.high - self.low) / self.step + 1e-9) + 1
 
     def place(self, uniform: npt.NDArray[np.float64]) -> Values:
@@ -91,14 +91,14 @@ class Span:
         if count is None:
             return uniform
         if self.log:
-            # Half a step beyond both ends, so that rounding gives them their full share.
+            # Half a step beyond both ends, so that rounding gives the ends their full share.
             low, high = math.log(self.low - 0.5), math.log(self.high + 0.5)
             drawn = np.rint(np.exp(low + uniform * (high - low))) - self.low
             return np.clip(drawn, 0, count - 1).astype(np.int64)
         return np.minimum(uniform * count, count - 1).astype(np.int64)
 
     def at(self, places: Values) -> Values:
-        """The values at what `place` gave."""
+        """The values at positions from `place`."""
         if self.step is None:
             if self.log:
                 low, high = math.log(self.low), math.log(self.high)
@@ -112,7 +112,7 @@ class Span:
         return np.asarray(np.minimum(rounded, self.high))
 
     def spec(self) -> Any:
-        """What JSON says of it."""
+        """The axis as JSON types."""
         return {"low": self.low, "high": self.high, "step": self.step, "log": self.log}
 
 
@@ -120,12 +120,12 @@ Axis = Listed | Span
 
 
 def make_axes(strategy: Strategy, over: Mapping[str, Any]) -> tuple[Axis, ...]:
-    """One axis for each name, in the mapping's order.
+    """One axis per name, in the mapping's order.
 
     Raises
     ------
     StrategyError
-        A name is no parameter of the strategy, or a value is none that the parameter may have.
+        A name is not a parameter of the strategy, or a value is not allowed for its parameter.
     """
     for name in over:
         if name not in strategy.parameters:
@@ -134,33 +134,35 @@ def make_axes(strategy: Strategy, over: Mapping[str, Any]) -> tuple[Axis, ...]:
                 f"{did_you_mean(near_names(name, strategy.parameters))}; "
                 f"it has {', '.join(strategy.parameters) or 'none'}."
             )
-    return tuple(make_axis(strategy.parameters[name], said, strategy.name) for name, said in over.items())
+    return tuple(make_axis(strategy.parameters[name], given, strategy.name) for name, given in over.items())
 
 
-def make_axis(parameter: Parameter, said: Any, strategy: str) -> Axis:
+def make_axis(parameter: Parameter, given: Any, strategy: str) -> Axis:
     """The axis of one parameter: from `between(…)`, from several values, or from a single one.
 
     Raises
     ------
     StrategyError
-        Names the parameter, and says what it may be.
+        The values cannot be used; names the parameter and the allowed values.
     """
-    if isinstance(said, Range):
-        return _span(parameter, said, strategy)
-    several = isinstance(said, Iterable) and not isinstance(said, str | bytes | Mapping)
-    values = [parameter.check(value, strategy) for value in (said if several else [said])]
+    if isinstance(given, Range):
+        return _span(parameter, given, strategy)
+    several = isinstance(given, Iterable) and not isinstance(given, str | bytes | Mapping)
+    values = [parameter.check(value, strategy) for value in (given if several else [given])]
     if not values:
-        raise StrategyError(f"{strategy}: {parameter.name} is given no value to try; list at least one.")
-    # Twice the same value would be the same variant twice.
+        raise StrategyError(f"{strategy}: {parameter.name} has no values to try; list at least one.")
+    # A repeated value would repeat the variant.
     distinct = list(dict.fromkeys(values))
     try:
         return Listed(parameter.name, np.array(distinct, dtype=DTYPES[parameter.kind]))
     except OverflowError as error:
-        raise StrategyError(f"{strategy}: {parameter.name} has a value beyond 64 bits; list less.") from error
+        raise StrategyError(
+            f"{strategy}: {parameter.name} has a value beyond 64 bits; list smaller values."
+        ) from error
 
 
 def range_of(parameter: Parameter) -> Any:
-    """What a search tries where nobody says: the range, the choices, True and False; None where none is."""
+    """The default values to search: the range, the choices, or True and False; None if there are none."""
     if parameter.range is not None:
         return parameter.range
     if parameter.choices is not None:
@@ -169,23 +171,23 @@ def range_of(parameter: Parameter) -> Any:
 
 
 def constant(parameter: Parameter, n: int) -> Values:
-    """The default of a parameter that is not searched, `n` times."""
+    """The default value of a parameter, `n` times."""
     return np.full(n, parameter.default, dtype=None if parameter.kind is str else DTYPES[parameter.kind])
 
 
-def _span(parameter: Parameter, said: Range, strategy: str) -> Span:
+def _span(parameter: Parameter, given: Range, strategy: str) -> Span:
     where = f"{strategy}: {parameter.name}"
     if parameter.kind not in (int, float) or parameter.choices is not None:
         raise StrategyError(f"{where} has no range to search; list its values.")
-    low, high, step = said.low, said.high, said.step
+    low, high, step = given.low, given.high, given.step
     if parameter.kind is int:
         low, high, step = math.ceil(low), math.floor(high), 1 if step is None else step
         if low > high or step != int(step):
             raise StrategyError(
-                f"{where}: between({said.low:g}, {said.high:g}, step={step:g}) gives no whole numbers; "
+                f"{where}: between({given.low:g}, {given.high:g}, step={step:g}) gives no whole numbers; "
                 "give whole bounds and a whole step."
             )
-    made = Span(parameter.name, parameter.kind, low, high, step, said.log)
+    made = Span(parameter.name, parameter.kind, low, high, step, given.log)
     for value in (low, high) if made.count is None else made.at(np.array([0, made.count - 1])).tolist():
         parameter.check(value, strategy)
     return made

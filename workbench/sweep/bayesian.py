@@ -1,4 +1,4 @@
-"""`Bayesian`: variants chosen in batches by what the earlier ones gave; this module alone imports Optuna."""
+"""`Bayesian`: variants chosen in batches by earlier results; the only module that imports Optuna."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ from workbench.sweep.space import RandomSpace, searched_axes
 __all__ = ["Bayesian", "BayesianSearch"]
 
 _PATIENCE = 40
-"""So often the sampler may propose what is refused or was tried; then the next variant is drawn at random."""
+"""After this many proposals that `where` rejects or that were tried, the next variant is drawn at random."""
 _RANDOM_BLOCKS = 8
-"""So many blocks of random draws without a new variant mean that there is none left."""
+"""After this many blocks of random draws without a new variant, the search ends."""
 
 
 @dataclass(frozen=True)
 class Bayesian:
-    """Variants that look promising after those before, by Optuna's tree-structured Parzen estimator.
+    """Variants chosen by the results of earlier ones, with Optuna's tree-structured Parzen estimator.
 
-    The variants of a batch are chosen together, each as though those still running had turned out poor
-    (Optuna's "constant liar"), so that they differ and all workers have something to do. A small batch
-    learns sooner, a large one keeps more workers busy. The first ten or so are drawn at random.
+    The variants of a batch are chosen together, each as if those still running had given poor results
+    (Optuna's "constant liar"), so that they differ and all workers are busy. A small batch uses results
+    sooner, a large one keeps more workers busy. The first ten or so are drawn at random.
 
     The best of many guided trials is as much a product of chance as the best of many random ones, and their
-    Sharpe ratios are no fair sample: read the deflated Sharpe ratio of what is found.
+    Sharpe ratios are a biased sample: check the deflated Sharpe ratio of the best one.
 
     Parameters
     ----------
     n : int
-        How many variants to try. Fewer where there are not so many.
+        Number of variants to try; all combinations if there are fewer.
     seed : int
         The same seed, batch and outcomes give the same variants.
     objective : str
-        The metric to improve.
+        The metric to optimise.
     over : mapping of str to sequence or between(…), optional
-        What to choose from, as for `Random`.
+        Values to choose from, as in `Random`.
     batch : int
-        How many variants are chosen together.
+        Variants chosen together.
     maximise : bool
-        False for a metric of which less is better.
+        False if a lower metric is better.
 
     Examples
     --------
@@ -63,36 +63,36 @@ class Bayesian:
     maximise: bool = True
 
     def resolve(self, strategy: Strategy) -> BayesianSearch:
-        """A search of its own for one strategy, at its beginning.
+        """A new search for one strategy.
 
         Raises
         ------
         StrategyError
-            A name is no parameter, a value none that the parameter may have, or nothing is there to search.
+            A name is not a parameter, a value is not allowed for its parameter, or nothing is searched.
         SweepError
-            `n` or `batch` is not a positive number, or `seed` is negative.
+            `n` or `batch` is not positive, or `seed` is negative.
         """
         if self.n < 1 or self.batch < 1 or self.seed < 0:
             raise SweepError(
-                f"Bayesian(n={self.n}, seed={self.seed}, batch={self.batch}): n and batch are at least 1, "
-                "and seed at least 0."
+                f"Bayesian(n={self.n}, seed={self.seed}, batch={self.batch}): n and batch must be at "
+                "least 1, and seed at least 0."
             )
         return BayesianSearch(self, strategy)
 
 
 class BayesianSearch:
-    """A search that is under way: asked for variants, told what they gave.
+    """A running search: `ask` proposes variants, `tell` takes their results.
 
     Attributes
     ----------
     size : int
-        How many variants it proposes at most.
+        Maximum number of variants.
     batch : int
-        How many to ask for at once.
+        Variants to ask for at once.
     names : tuple of str
-        The parameters that are searched.
+        The searched parameters.
     objective : str
-        The metric to tell.
+        The metric that `tell` takes.
     """
 
     def __init__(self, wanted: Bayesian, strategy: Strategy) -> None:
@@ -109,23 +109,23 @@ class BayesianSearch:
         self._trials: dict[tuple[Any, ...], Any] = {}
         self._random = RandomSpace(wanted.n, wanted.seed, self._axes, dict(strategy.parameters))
         self._next_block = 0
-        spoken = optuna.logging.get_verbosity()
+        verbosity = optuna.logging.get_verbosity()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         try:
             with warnings.catch_warnings():
-                # Optuna 4 calls the constant liar experimental.
+                # Optuna 4 marks the constant liar as experimental.
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 sampler = optuna.samplers.TPESampler(seed=wanted.seed, constant_liar=True)
             self._study = optuna.create_study(
                 sampler=sampler, direction="maximize" if wanted.maximise else "minimize"
             )
         finally:
-            optuna.logging.set_verbosity(spoken)
+            optuna.logging.set_verbosity(verbosity)
 
     def ask(self, n: int) -> list[dict[str, Any]]:
-        """Up to `n` variants, none of which was asked before: every parameter of the strategy.
+        """Up to `n` new variants, each with every parameter of the strategy.
 
-        Fewer where `size` is reached or where there are no more; none at all means that the search is over.
+        Fewer when `size` is reached or there are no more; an empty list means that the search is over.
         """
         proposed: list[dict[str, Any]] = []
         while len(proposed) < min(n, self.size) and len(self._trials) < self.size:
@@ -136,12 +136,12 @@ class BayesianSearch:
         return proposed
 
     def tell(self, variants: Sequence[Mapping[str, Any]], outcomes: Sequence[float]) -> None:
-        """What variants gave that were asked; NaN or infinite counts as worse than all that have a figure.
+        """Report the outcomes of variants from `ask`; NaN or infinite ranks below every finite outcome.
 
         Raises
         ------
         SweepError
-            A variant was never asked, or was told before.
+            A variant did not come from `ask`, or its outcome was already reported.
         """
         from optuna.trial import TrialState
 
@@ -150,17 +150,17 @@ class BayesianSearch:
             if trial is None:
                 raise SweepError(
                     f"{self._strategy.name}: {dict(variant)} is not waiting for an outcome; "
-                    "tell each variant that ask() gave, once."
+                    "call tell() once for each variant from ask()."
                 )
             self._trials[self._key(variant)] = None
             if math.isfinite(outcome):
                 self._study.tell(trial, float(outcome))
             else:
-                # Pruned ones rank below all that completed, and so drive the search away.
+                # Pruned trials rank below all completed ones, and so steer the search away.
                 self._study.tell(trial, state=TrialState.PRUNED)
 
     def spec(self) -> dict[str, Any]:
-        """What decides the variants beside their outcomes, as JSON has it."""
+        """Everything that determines the variants apart from their outcomes, as JSON types."""
         return {
             "kind": "bayesian",
             "n": self.size,
@@ -172,14 +172,14 @@ class BayesianSearch:
         }
 
     def _propose(self) -> dict[str, Any] | None:
-        """One new variant that is allowed: the sampler's, else a random one; None where there is none."""
+        """One new allowed variant: the sampler's, else a random one; None if there is none."""
         from optuna.trial import TrialState
 
         for _ in range(_PATIENCE):
             trial = self._study.ask(self._distributions)
             variant = self._variant({axis.name: _value(axis, trial.params[axis.name]) for axis in self._axes})
             if self._key(variant) in self._trials:
-                # A failed trial teaches nothing: its twin may be the best there is.
+                # FAIL, not PRUNED: the sampler ignores it, and the variant's earlier trial keeps its rank.
                 self._study.tell(trial, state=TrialState.FAIL)
             elif not self._strategy.allows(variant):
                 self._study.tell(trial, state=TrialState.PRUNED)
@@ -211,7 +211,7 @@ class BayesianSearch:
 
 
 def _distribution(axis: Axis) -> Any:
-    """What Optuna searches: numbers in order by their position, so that neighbours are neighbours."""
+    """Optuna's distribution: ordered numbers go by position, so that neighbours stay neighbours."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if isinstance(axis, Listed):
@@ -226,14 +226,14 @@ def _distribution(axis: Axis) -> Any:
 
 
 def _value(axis: Axis, proposed: Any) -> Any:
-    """The parameter's value for what Optuna proposes."""
+    """The parameter's value for Optuna's proposal."""
     if _by_position(axis):
         return axis.at(np.array([proposed])).item()
     return proposed
 
 
 def _proposed(axis: Axis, value: Any) -> Any:
-    """What Optuna would propose for a value."""
+    """Optuna's proposal for a parameter's value."""
     if not _by_position(axis):
         return value
     if isinstance(axis, Listed):

@@ -1,4 +1,4 @@
-"""One chunk of a sweep: from parameters by way of signals to rows of figures, in whatever process."""
+"""One chunk of a sweep: from parameters to signals to rows of metrics; runs in any process."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from workbench.signals.inputs import BarArrays
 from workbench.signals.signals import SignalArrays
 from workbench.signals.strategy import Strategy
 from workbench.sweep.axes import DTYPES
+from workbench.sweep.cells import CellBars, SymbolPeriod, prepare_bars
 from workbench.sweep.space import Space
-from workbench.sweep.stage import Cell, Stage, set_stage
 from workbench.sweep.store import METRICS, Rows
 
 __all__ = [
@@ -38,69 +38,69 @@ __all__ = [
 Variants = Mapping[str, npt.NDArray[Any]]
 Floats = npt.NDArray[np.float64]
 
-_STAGES = 4
-"""So many cells' bars are kept laid out: tasks come cell by cell."""
+_KEPT_CELLS = 4
+"""Cells whose prepared bars are kept; tasks come cell by cell."""
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """All that the chunks of one sweep have in common; it goes to each worker once.
+    """What all chunks of one sweep share; sent to each worker once.
 
     Attributes
     ----------
     strategy : Strategy
     space : Space, optional
-        The variants; None where tasks bring their own.
+        The variants; None if tasks carry their own.
     size : int
-        How many variants each cell has: row ``cell * size + variant`` is that variant's.
+        Variants per cell: the row of a variant is ``cell * size + variant``.
     bars : DataFrame
         All the bars, tidy.
-    cells : sequence of Cell
+    cells : sequence of SymbolPeriod
     execution : Execution
     dividends : Series of float64, optional
     batched : bool
-        Whether the strategy's form for many variants is used.
+        Whether the strategy's batch form is used.
     """
 
     strategy: Strategy
     space: Space | None
     size: int
     bars: pd.DataFrame
-    cells: Sequence[Cell]
+    cells: Sequence[SymbolPeriod]
     execution: Execution
     dividends: pd.Series[float] | None
     batched: bool
-    _stages: dict[int, Stage] = field(default_factory=dict, init=False, repr=False)
+    _prepared: dict[int, CellBars] = field(default_factory=dict, init=False, repr=False)
 
-    def stage(self, cell: int) -> Stage:
-        """The bars of a cell; kept for the tasks that follow."""
-        stage = self._stages.get(cell)
-        if stage is None:
-            stage = set_stage(self.bars, self.cells[cell], self.execution, self.dividends)
-            for old in list(self._stages)[: 1 - _STAGES]:
-                self._stages.pop(old, None)
-            self._stages[cell] = stage
-        return stage
+    def bars_of(self, cell: int) -> CellBars:
+        """The prepared bars of a cell; kept for later tasks."""
+        prepared = self._prepared.get(cell)
+        if prepared is None:
+            prepared = prepare_bars(self.bars, self.cells[cell], self.execution, self.dividends)
+            for old in list(self._prepared)[: 1 - _KEPT_CELLS]:
+                self._prepared.pop(old, None)
+            self._prepared[cell] = prepared
+        return prepared
 
     def variants(self, start: int, stop: int) -> Variants:
-        """The parameters of variants `start` to `stop`, which is left out."""
-        assert self.space is not None, "tasks of an adaptive search bring their variants"
+        """The parameters of variants `start` to `stop` (exclusive)."""
+        assert self.space is not None, "tasks of an adaptive search carry their variants"
         return self.space.variants(start, stop)
 
     def __getstate__(self) -> dict[str, Any]:
-        # A worker lays out what it needs itself: its arrays have to be its own, to be written to.
-        return {**self.__dict__, "_stages": {}}
+        # Each worker prepares the bars itself, so that its arrays are its own and writable.
+        return {**self.__dict__, "_prepared": {}}
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Variants `start` to `stop`, which is left out, of one cell.
+    """Variants `start` to `stop` (exclusive) of one cell.
 
     Attributes
     ----------
     cell, start, stop : int
     variants : mapping of str to ndarray, optional
-        Their parameters, where the plan's space does not know them.
+        Their parameters, if the plan has no space.
     """
 
     cell: int
@@ -110,28 +110,28 @@ class Task:
 
 
 def compute(plan: Plan, task: Task) -> Rows:
-    """The figures of a task's variants.
+    """The metrics of a task's variants.
 
-    What a strategy raises is told of in its row; what cannot be traded by these rules at all is raised.
+    An exception of the strategy goes into its row; signals that the rules cannot trade at all raise.
 
     Raises
     ------
     BacktestError
-        The rules of filling do not go with what the strategy returns.
+        The execution rules do not fit what the strategy returns.
     StrategyError
-        The strategy's form for many variants returned something else than signals for each.
+        The strategy's batch form did not return signals for each variant.
     """
     variants = plan.variants(task.start, task.stop) if task.variants is None else task.variants
     metrics = np.full((task.stop - task.start, len(METRICS)), np.nan)
-    errors = _trade_all(plan, plan.stage(task.cell), variants, metrics, np.empty((0, 0)))
+    errors = _trade_all(plan, plan.bars_of(task.cell), variants, metrics, np.empty((0, 0)))
     return Rows(task.cell * plan.size + task.start, variants, metrics, errors)
 
 
 def curves_of(plan: Plan, cell: int, variants: Variants) -> Floats:
     """Equity at each bar's close: float64, shape (n_variants, n_bars); NaN where the strategy failed."""
-    count, stage = _count(variants), plan.stage(cell)
-    curves = np.full((count, len(stage.traded.timestamps)), np.nan)
-    _trade_all(plan, stage, variants, np.empty((count, len(METRICS))), curves)
+    count, prepared = _count(variants), plan.bars_of(cell)
+    curves = np.full((count, len(prepared.traded.timestamps)), np.nan)
+    _trade_all(plan, prepared, variants, np.empty((count, len(METRICS))), curves)
     return curves
 
 
@@ -141,72 +141,74 @@ def values_of(variants: Variants, position: int) -> dict[str, Any]:
 
 
 def arrays_of(strategy: Strategy, variants: pd.DataFrame) -> Variants:
-    """Variants, a row each, as one array for each parameter."""
+    """Variants, one per row, as one array per parameter."""
     return {
         name: np.array(variants[name].tolist(), dtype=DTYPES[parameter.kind])
         for name, parameter in strategy.parameters.items()
     }
 
 
-def decide(plan: Plan, stage: Stage, parameters: Mapping[str, Any]) -> Decisions | Targets:
-    """What the plain strategy says on the stage's bars (whatever it raises)."""
-    # A strategy may write into the frame that it is given: the next variant gets another one.
-    return read_decisions(plan.strategy(stage.bars.copy(deep=False), **parameters), stage.market)
+def decide(plan: Plan, prepared: CellBars, parameters: Mapping[str, Any]) -> Decisions | Targets:
+    """The decisions of the plain strategy on the prepared bars (raises what the strategy raises)."""
+    # A strategy may write into its frame: each variant gets a new one.
+    return read_decisions(plan.strategy(prepared.bars.copy(deep=False), **parameters), prepared.market)
 
 
 def call_batch(plan: Plan, market: BarArrays, variants: Variants) -> SignalArrays:
-    """What the strategy's form for many variants says, checked (`StrategyError`; else what it raises)."""
+    """The signals of the strategy's batch form, checked (raises `StrategyError`, or what the form raises)."""
     assert plan.strategy.batched is not None
-    said = plan.strategy.batched(market, **variants)
+    signals = plan.strategy.batched(market, **variants)
     name, shape = plan.strategy.name, (_count(variants), *market.close.shape)
-    if not isinstance(said, SignalArrays):
+    if not isinstance(signals, SignalArrays):
         raise StrategyError(
-            f"{name}: its form for many variants returned a {type(said).__name__}; return SignalArrays."
+            f"{name}: its batch form returned a {type(signals).__name__}; return SignalArrays."
         )
-    for role, flags in vars(said).items():
+    for role, flags in vars(signals).items():
         if flags is not None and (flags.shape != shape or flags.dtype != np.bool_):
             raise StrategyError(
-                f"{name}: its form for many variants returned {role} of {flags.dtype} {flags.shape}; "
+                f"{name}: its batch form returned {role} of {flags.dtype} {flags.shape}; "
                 f"return bool of shape (n_variants, n_bars, n_symbols), here {shape}."
             )
-    return said
+    return signals
 
 
 def _trade_all(
-    plan: Plan, stage: Stage, variants: Variants, metrics: Floats, curves: Floats
+    plan: Plan, prepared: CellBars, variants: Variants, metrics: Floats, curves: Floats
 ) -> dict[int, str]:
-    """Fill `metrics`, and `curves` where there are any; what was raised, by position."""
+    """Fill `metrics`, and `curves` unless empty; returns what was raised, by position."""
     if plan.batched:
         try:
-            said = call_batch(plan, stage.market, variants)
+            signals = call_batch(plan, prepared.market, variants)
         except StrategyError:
             raise
-        except Exception:  # noqa: BLE001 - one by one shows which variant it is, and leaves the others
-            said = None
-        if said is not None:
-            flags = (said.entries, said.exits, said.short_entries, said.short_exits)
-            trade_signals(stage, flags, metrics, curves)
+        except Exception:  # noqa: BLE001 - calling one by one finds the variant that fails, and keeps the others
+            signals = None
+        if signals is not None:
+            flags = (signals.entries, signals.exits, signals.short_entries, signals.short_exits)
+            trade_signals(prepared, flags, metrics, curves)
             return {}
     errors = {}
     for position in range(_count(variants)):
         try:
-            decided = decide(plan, stage, values_of(variants, position))
+            decided = decide(plan, prepared, values_of(variants, position))
         except Exception as error:  # noqa: BLE001 - a strategy may raise anything; the sweep goes on
             errors[position] = f"{type(error).__name__}: {error}"
             continue
         one = slice(position, position + 1)
-        _trade(plan, stage, decided, metrics[one], curves[one])
+        _trade(plan, prepared, decided, metrics[one], curves[one])
     return errors
 
 
-def _trade(plan: Plan, stage: Stage, decided: Decisions | Targets, metrics: Floats, curves: Floats) -> None:
+def _trade(
+    plan: Plan, prepared: CellBars, decided: Decisions | Targets, metrics: Floats, curves: Floats
+) -> None:
     """Trade one variant's decisions."""
     from workbench.fills import loop
 
     settle_rules(plan.execution, decided)
     if isinstance(decided, Targets):
-        weights = _cut(stage, decided.weights[np.newaxis])
-        layout, traded = stage.layout, stage.traded
+        weights = _cut(prepared, decided.weights[np.newaxis])
+        layout, traded = prepared.layout, prepared.traded
         loop.run_weights(
             traded.open,
             traded.close,
@@ -221,22 +223,22 @@ def _trade(plan: Plan, stage: Stage, decided: Decisions | Targets, metrics: Floa
     short = decided.enter < 0
     shorts = (short[np.newaxis], decided.leave_short[np.newaxis]) if short.any() else (None, None)
     long = decided.enter > 0
-    trade_signals(stage, (long[np.newaxis], decided.leave_long[np.newaxis], *shorts), metrics, curves)
+    trade_signals(prepared, (long[np.newaxis], decided.leave_long[np.newaxis], *shorts), metrics, curves)
 
 
 def trade_signals(
-    stage: Stage,
+    prepared: CellBars,
     flags: Sequence[npt.NDArray[np.bool_] | None],
     metrics: Floats,
     curves: Floats,
 ) -> None:
-    """Trade signals by whichever loop is fastest.
+    """Trade signals with the fastest loop that supports the rules.
 
     Parameters
     ----------
-    stage : Stage
+    prepared : CellBars
     flags : sequence of ndarray of bool, shape (n_variants, n_bars, n_symbols), or None
-        Entries, exits, short entries and short exits, laid out as `stage.market`.
+        Entries, exits, short entries and short exits, laid out as `prepared.market`.
     metrics : ndarray of float64, shape (n_variants, n_metrics)
         Filled.
     curves : ndarray of float64, shape (n_variants, n_bars) or (0, 0)
@@ -244,10 +246,10 @@ def trade_signals(
     """
     from workbench.fills import loop
 
-    entries, exits, short_entries, short_exits = (None if of is None else _cut(stage, of) for of in flags)
+    entries, exits, short_entries, short_exits = (None if of is None else _cut(prepared, of) for of in flags)
     assert entries is not None
     assert exits is not None
-    layout, traded = stage.layout, stage.traded
+    layout, traded = prepared.layout, prepared.traded
     if layout.plain and short_entries is None:
         enter, leave, *_ = without_contradictions(_bits(entries), _bits(exits))
         loop.run_long_only(
@@ -269,18 +271,18 @@ def trade_signals(
     )
 
 
-def _cut(stage: Stage, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The part of (n_variants, n_bars, n_symbols) that is traded, as the compiled loops take it."""
-    if not stage.is_whole:
-        values = values[:, stage.first :][:, :, stage.columns]
-    # Numba compiles anew for an array that cannot be written to.
+def _cut(prepared: CellBars, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The traded part of an array of shape (n_variants, n_bars, n_symbols), as the compiled loops need it."""
+    if not prepared.is_whole:
+        values = values[:, prepared.first :][:, :, prepared.columns]
+    # Numba would compile again for a read-only array.
     return np.require(values, requirements=["C", "W"])
 
 
 def _bits(flags: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
-    """Flags as bits of 64-bit words, the lowest first: the loop then looks at 64 of them at once."""
+    """Flags packed into 64-bit words, lowest bit first: the loop then checks 64 of them at once."""
     packed = np.packbits(flags.reshape(-1), bitorder="little")
-    # The words are of this machine's byte order, the bits of theirs.
+    # Words in this machine's byte order; bits stay little-endian.
     padded = np.zeros(-(-len(packed) // 8) * 8, dtype=np.uint8)
     padded[: len(packed)] = packed
     return padded.view("<u8").astype(np.uint64, copy=False)

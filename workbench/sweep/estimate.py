@@ -1,4 +1,4 @@
-"""`Estimate`: what a sweep will take, measured on a few variants before it starts."""
+"""`Estimate`: time and memory of a sweep, measured on a few variants before it starts."""
 
 from __future__ import annotations
 
@@ -19,42 +19,42 @@ __all__ = ["Estimate", "Place", "estimate", "seconds_per_variant"]
 Place = Literal["this process", "threads", "processes", "cluster"]
 
 _START_SECONDS = 3.0
-"""What starting worker processes takes: a sweep has to save more than that by them."""
+"""Start-up time of worker processes: they are used only if they save more than this."""
 _TASK_SECONDS = 0.5
-"""A chunk takes about that long: progress shows, and little is lost when a sweep is killed."""
+"""Target time of a chunk: progress is visible, and little is lost when a sweep is killed."""
 _CHUNK_BYTES = 2_700_000
-"""Signals of a chunk: what fits into a processor's cache is read fastest."""
+"""Maximum size of a chunk's signals, so that they fit into the processor's cache."""
 _MOST_VARIANTS = 8_192
 _PER_WORKER = 4
-"""So many chunks a worker at least, so that all of them end at about the same time,"""
+"""Minimum chunks per worker, so that all workers finish at about the same time,"""
 _LEAST_SECONDS = 0.04
-"""unless they would take less than that: what variants share is computed for each chunk anew."""
+"""unless a chunk would take less than this: work that variants share is repeated for each chunk."""
 _SLOW_SECONDS = 2.0
-"""A variant that takes longer is timed once."""
+"""A variant that takes longer than this is timed once."""
 _TIMED_MANY, _TIMED_ONE = 32, 2
 _PROCESS_BYTES = 200_000_000
-"""A worker process with its libraries."""
+"""Memory of a worker process with its libraries."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a sweep will take.
+    """Expected time and memory of a sweep, and where it will run.
 
     Attributes
     ----------
     variants : int
-        Rows that are still to be computed: parameters × symbols × periods.
+        Rows still to be computed: parameters × symbols × periods.
     seconds_per_variant : float
         In one worker.
     seconds : float
-        All of it.
+        Of the whole sweep.
     memory : int
-        Bytes beside what this process holds already.
+        Bytes in addition to what this process already uses.
     place : str
         "this process", "threads", "processes" or "cluster".
     workers : int
     chunk : int
-        Variants in a task.
+        Variants per task.
     """
 
     variants: int
@@ -75,24 +75,24 @@ class Estimate:
 
 
 def seconds_per_variant(plan: Plan, variants: Variants) -> float:
-    """How long a variant takes here and now.
+    """Measure the seconds per variant in this process.
 
     Parameters
     ----------
     plan : Plan
     variants : mapping of str to ndarray
-        A few, of which as many are computed as it takes. A form for many variants is timed with some more,
-        which share what it computes once for all of them.
+        A few variants; only as many as needed are computed. A batch form is timed with more, because variants
+        of a batch share some of its work.
     """
-    stage = plan.stage(0)
-    # Loading the compiled loops is no variant's doing.
-    nothing = np.zeros((1, *stage.market.close.shape), dtype=np.bool_)
-    trade_signals(stage, (nothing, nothing, None, None), np.empty((1, len(METRICS))), np.empty((0, 0)))
+    prepared = plan.bars_of(0)
+    # Load the compiled loops first, so that loading is not timed.
+    nothing = np.zeros((1, *prepared.market.close.shape), dtype=np.bool_)
+    trade_signals(prepared, (nothing, nothing, None, None), np.empty((1, len(METRICS))), np.empty((0, 0)))
     if plan.batched and plan.space is not None:
         variants = plan.variants(0, min(_TIMED_MANY, plan.size))
     count = len(next(iter(variants.values()))) if variants else 1
     each = 0.0
-    # What a strategy does once, on its first call, does not count either, unless it takes very long.
+    # The strategy's first call, with its one-time work, is not timed either, unless it is very slow.
     for step in (1, min(count, _TIMED_MANY if plan.batched else _TIMED_ONE)):
         chosen = {name: values[:step] for name, values in variants.items()}
         started = time.perf_counter()
@@ -112,20 +112,20 @@ def estimate(
     cluster_workers: int | None,
     chunk: int | None,
 ) -> Estimate:
-    """What so many rows will take, and where they are best computed.
+    """Estimate time and memory for `rows` rows, and choose where to compute them.
 
     Parameters
     ----------
     plan : Plan
     rows : int
     each : float
-        Seconds of one.
+        Seconds per row.
     workers : int, optional
-        What the user asked for. Default: as many as pay.
+        As given by the user. Default: as many as save time.
     cluster_workers : int, optional
-        Those of a cluster, where there is one.
+        Workers of the cluster, if there is one.
     chunk : int, optional
-        What the user asked for.
+        As given by the user.
 
     Raises
     ------
@@ -134,11 +134,11 @@ def estimate(
     """
     for name, value in (("workers", workers), ("chunk", chunk)):
         if value is not None and value < 1:
-            raise SweepError(f"{name}={value}: give 1 or more, or leave it out.")
-    bars, symbols = plan.stage(0).market.close.shape
+            raise SweepError(f"{name}={value}: use 1 or more, or leave it out.")
+    bars, symbols = plan.bars_of(0).market.close.shape
     place, count = _place(plan, rows * each, workers, cluster_workers)
     chunk = chunk or _chunk(min(rows, plan.size), each, count, cells=bars * symbols)
-    # Four flags a bar and symbol at most; pandas takes several floats for each.
+    # At most four flags per bar and symbol; pandas needs several floats for each.
     bytes_each = bars * symbols * (4 if plan.batched else 64)
     at_once = bytes_each * (chunk if plan.batched else 1)
     memory = count * (at_once + chunk * 400)
@@ -150,7 +150,7 @@ def estimate(
 
 
 def _place(plan: Plan, total: float, workers: int | None, cluster_workers: int | None) -> tuple[Place, int]:
-    """Where `total` seconds of work are best done, and by how many."""
+    """Where to do `total` seconds of work, and with how many workers."""
     if cluster_workers is not None:
         return "cluster", cluster_workers
     if workers == 1:
@@ -158,20 +158,20 @@ def _place(plan: Plan, total: float, workers: int | None, cluster_workers: int |
     count = workers or available_cpus()
     if plan.batched:
         return ("threads", count) if count > 1 else ("this process", 1)
-    # Plain functions hold the interpreter's lock: only processes help, and those take a while to start.
+    # Plain functions hold the interpreter lock: only processes help, and those take a while to start.
     pays = total - total / count > _START_SECONDS
     return ("processes", count) if count > 1 and (workers is not None or pays) else ("this process", 1)
 
 
 def _chunk(variants: int, each: float, workers: int, *, cells: int) -> int:
-    """How many of a cell's variants make one task."""
+    """Variants of a cell per task."""
     most = min(_MOST_VARIANTS, _CHUNK_BYTES // cells)
     share = variants / (_PER_WORKER * workers)
     if each > 0.0:
         most = min(most, round(_TASK_SECONDS / each))
         share = max(share, min(variants / workers, _LEAST_SECONDS / each))
     tasks = math.ceil(variants / max(1, min(most, math.ceil(share))))
-    # As many for each worker, or some would wait for the others' last one.
+    # The same number of tasks for each worker, or some would idle at the end.
     return math.ceil(variants / (math.ceil(tasks / workers) * workers))
 
 

@@ -1,4 +1,4 @@
-"""`Job`: a sweep that is laid out: what is tried on what, and the key that it is known by; nothing runs."""
+"""`Job`: a checked sweep, before it runs: its variants, its bars, and its key."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from workbench.fills.outside import read_dividends
 from workbench.signals.inputs import BarArrays, bars_sha256, read_bars
 from workbench.signals.strategy import Strategy
 from workbench.sweep.bayesian import Bayesian
+from workbench.sweep.cells import Periods, make_cells
 from workbench.sweep.chunk import Plan
 from workbench.sweep.space import Grid, Random
-from workbench.sweep.stage import Periods, make_cells
 from workbench.sweep.store import ERROR, METRICS, VERSION
 
-__all__ = ["Job", "Search", "lay_out"]
+__all__ = ["Job", "Search", "make_job"]
 
 Search = Mapping[str, Any] | Grid | Random | Bayesian
-"""What `sweep` takes as its grid."""
+"""Types of `sweep`'s `grid` parameter."""
 
 _BARS = {"open", "high", "low", "close", "volume"}
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One sweep, laid out.
+    """One sweep, checked and ready to run.
 
     Attributes
     ----------
@@ -41,13 +41,13 @@ class Job:
     market : BarArrays
         All the bars.
     facts : mapping
-        What decides every row: JSON.
+        Everything that determines the rows, as JSON types.
     key : str
-        Their hash: 32 hex digits.
+        Hash of the facts: 32 hex digits.
     objective : str
-        The metric by which variants are ranked.
+        The metric to rank variants by.
     names : tuple of str
-        The parameters that are searched.
+        The searched parameters.
     """
 
     plan: Plan
@@ -60,19 +60,19 @@ class Job:
 
     @property
     def rows(self) -> int:
-        """How many rows there will be: variants × symbols × periods; of an adaptive search at most."""
+        """Number of rows: variants × symbols × periods; an upper bound for an adaptive search."""
         return self.plan.size * len(self.plan.cells)
 
     @property
     def trial_key(self) -> str:
-        """The key of its trials: as `key`, but with the same bars and one more they are no new ones."""
+        """The key of its trials: like `key`, but unchanged when later bars are added."""
         cells = [[cell.symbol, cell.period, str(cell.start)] for cell in self.plan.cells]
         known = {name: self.facts[name] for name in ("strategy", "code", "search", "execution")}
         paying = self.plan.dividends is not None
         return trial_key(**known, symbols=self.market.symbols, cells=cells, dividends=paying)
 
 
-def lay_out(
+def make_job(
     strategy: Strategy,
     bars: pd.DataFrame,
     grid: Search | None,
@@ -84,15 +84,15 @@ def lay_out(
     objective: str | None,
     execution: Execution,
 ) -> Job:
-    """Check what a sweep is given; `sweep` explains it.
+    """Check a sweep's arguments (see `sweep`) and build its job.
 
     Raises
     ------
     BacktestError
         The bars or the dividends cannot be used.
     StrategyError
-        There is no strategy, one of its parameters is called as a column of the sweep's frame is, or the
-        grid does not fit it.
+        `strategy` is not a strategy, a parameter has the name of a column of the sweep's frame, or the grid
+        does not fit.
     SweepError
         The search, the objective, the symbols or the periods cannot be used.
     """
@@ -103,8 +103,7 @@ def lay_out(
     for name in strategy.parameters:
         if name in ("symbol", "period", ERROR, *METRICS):
             raise StrategyError(
-                f"{strategy.name}: a sweep's rows have a column {name!r} of their own; give that parameter "
-                "another name."
+                f"{strategy.name}: a sweep's rows already have a column {name!r}; rename that parameter."
             )
     search = grid if isinstance(grid, Grid | Random | Bayesian) else Grid(dict(grid or {}))
     if seed is not None and not isinstance(search, Grid):
@@ -112,7 +111,9 @@ def lay_out(
     wanted = objective or (search.objective if isinstance(search, Bayesian) else "sharpe_ratio")
     for name in (wanted, search.objective if isinstance(search, Bayesian) else wanted):
         if name not in METRICS:
-            raise SweepError(f"objective: {name!r} is no metric of a sweep; there are {', '.join(METRICS)}.")
+            raise SweepError(
+                f"objective: {name!r} is not a metric of a sweep; choose one of {', '.join(METRICS)}."
+            )
     market = read_bars(bars)
     if dividends is not None:
         read_dividends(dividends, market)

@@ -1,6 +1,6 @@
-"""What a sweep looks like: a heat map of two parameters, parallel coordinates of all; nothing is computed.
+"""Plots of a sweep: a heat map of two parameters, and parallel coordinates of all.
 
-Both are for light and dark pages alike: the paper is transparent, and no colour is nearly white or black.
+Both suit light and dark pages: the background is transparent, and no colour is nearly white or black.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from workbench.drawing.dress import CLEAR, MARK, TEXT, dress
+from workbench.drawing.notebook_style import CLEAR, MARK, TEXT, style_figure
 from workbench.drawing.wording import metric as written
 from workbench.errors import SweepError
 
@@ -26,7 +26,7 @@ __all__ = ["heatmap", "parallel_coordinates"]
 _MARGIN = {"l": 84, "r": 24, "t": 84, "b": 56}
 _HALO = ", ".join(["0 0 3px #ffffff"] * 8)
 _TICKS = {"color": "#24292f", "size": 12, "weight": 600, "shadow": _HALO}
-"""Dark on a white patch: these numbers stand on lines of all colours, on light and dark pages."""
+"""Dark text with a white halo: tick labels are drawn over lines of all colours, on light and dark pages."""
 _DIVERGING = [
     [0.0, "#b3261e"],
     [0.25, "#dd6b5e"],
@@ -34,7 +34,7 @@ _DIVERGING = [
     [0.75, "#4f94e8"],
     [1.0, "#1553b6"],
 ]
-"""Losses red, gains blue, which the colour-blind can tell apart; grey between them is not the page."""
+"""Losses red, gains blue (safe for the colour-blind); the grey between differs from the page."""
 _SEQUENTIAL = [[0.0, "#a3a9b0"], [0.5, "#4f94e8"], [1.0, "#1553b6"]]
 _LOSSES = [[0.0, "#b3261e"], [0.5, "#dd6b5e"], [1.0, "#a3a9b0"]]
 """The two halves of the diverging scale, for values that all lie on one side of zero."""
@@ -51,13 +51,13 @@ _SIGNED = {
 }
 _PERCENT = {"total_return", "cagr", "volatility", "max_drawdown", "win_rate", "exposure", "turnover"}
 _MOST_VALUES, _BINS = 60, 30
-"""A parameter with more values than that is cut into so many bins."""
+"""A parameter with more than `_MOST_VALUES` values is cut into `_BINS` bins."""
 _DASH = "\u2009–\u2009"
-"""Between the ends of a bin; thin spaces, which no text of a parameter has by chance."""
+"""Separates the ends of a bin; has thin spaces, so that no parameter's text contains it by chance."""
 _MOST_TICKS = 12
 _MOST_LINES = 2_000
 _WIDE = 100.0
-"""Values that span more than that many times their least stand on a logarithmic axis."""
+"""If the largest value is more than this many times the smallest, the axis is logarithmic."""
 
 
 def heatmap(
@@ -73,14 +73,14 @@ def heatmap(
 ) -> Figure:
     """A metric by two parameters, with the best cell marked.
 
-    A single good cell amid poor ones is luck; look for wide areas, or let `neighbours` do it.
+    A single good cell among poor ones is luck; look for wide good areas, or use `neighbours`.
 
     Parameters
     ----------
     frame : DataFrame
-        One row a variant: columns `x`, `y` and `metric`.
+        One row per variant: columns `x`, `y` and `metric`.
     x, y : str
-        Parameters: numbers, text or flags. Numbers of more than 60 values are cut into 30 bins.
+        Parameters: numbers, text or flags. Numbers with more than 60 values are cut into 30 bins.
     metric : str
         NaN where undefined: a cross marks a cell that was tried and has no value; one that was never tried
         stays empty.
@@ -88,7 +88,7 @@ def heatmap(
         "median", "mean", "min" or "max" of the variants that share a cell (other parameters, symbols,
         periods).
     neighbours : int
-        So many cells to each side count, too: every cell then shows the median of its surroundings.
+        Smooth over this many cells to each side: every cell shows the median of that window.
     lowest : bool
         Whether the lowest value is the best.
     title : str, optional
@@ -108,12 +108,12 @@ def heatmap(
     if x == y:
         raise SweepError(f"A heat map needs two parameters; {x!r} is given twice.")
     if aggregate not in ("median", "mean", "min", "max"):
-        raise SweepError(f"aggregate={aggregate!r} is none of median, mean, min, max.")
+        raise SweepError(f"aggregate={aggregate!r} must be one of median, mean, min, max.")
     _require(frame, (x, y, metric))
     columns, rows = _levels(frame[x]), _levels(frame[y])
     values = frame[metric].astype(np.float64)
     grouped = values.where(np.isfinite(values)).groupby([rows, columns])
-    # Every category is there, tried or not.
+    # Include every category, tried or not.
     grid = grouped.agg(aggregate).unstack().reindex(index=rows.cat.categories, columns=columns.cat.categories)
     shared = grouped.size().unstack().reindex(index=grid.index, columns=grid.columns).fillna(0).to_numpy()
     cells = _surroundings(grid.to_numpy(dtype=np.float64), neighbours)
@@ -142,7 +142,7 @@ def heatmap(
         )
     )
     undefined = np.argwhere((shared > 0) & ~np.isfinite(cells))
-    for places, symbol, size, colour, says in (
+    for places, symbol, size, colour, label in (
         (undefined, "x-thin", 7, TEXT, "not defined"),
         (np.array([best]), "star", 15, MARK, f"best: {top}"),
     ):
@@ -152,16 +152,16 @@ def heatmap(
                 y=[up[row] for row, _ in places],
                 mode="markers",
                 marker={"symbol": symbol, "size": size, "color": colour, "line": _outline(symbol)},
-                hovertemplate=f"{escape(x)} %{{x}}, {escape(y)} %{{y}}<br>{says}<extra></extra>",
+                hovertemplate=f"{escape(x)} %{{x}}, {escape(y)} %{{y}}<br>{label}<extra></extra>",
                 showlegend=False,
             )
         )
-    told = [f"best <b>{top}</b> at {x} {across[best[1]]}, {y} {up[best[0]]}"]
+    notes = [f"best <b>{top}</b> at {x} {across[best[1]]}, {y} {up[best[0]]}"]
     if shared.max() > 1:
-        told.append(f"{aggregate} of up to {int(shared.max()):,} variants a cell")
+        notes.append(f"{aggregate} of up to {int(shared.max()):,} variants per cell")
     if neighbours:
-        told.append(f"{2 * neighbours + 1} × {2 * neighbours + 1} cells around each")
-    dress(figure, title or metric, below="   ·   ".join(told), margin=_MARGIN)
+        notes.append(f"median of {2 * neighbours + 1} × {2 * neighbours + 1} cells")
+    style_figure(figure, title or metric, below="   ·   ".join(notes), margin=_MARGIN)
     figure.update_xaxes(**_axis(x, across), tickangle=0)
     figure.update_yaxes(**_axis(y, up), automargin=True)
     return figure
@@ -176,18 +176,18 @@ def parallel_coordinates(
     lowest: bool = False,
     title: str | None = None,
 ) -> Figure:
-    """One line a variant through all its parameters to its metric; drag along an axis to choose lines.
+    """One line per variant through all its parameters to its metric; drag along an axis to select lines.
 
     Parameters
     ----------
     frame : DataFrame
-        One row a variant. Those without a finite value of `metric` are left out.
+        One row per variant. Those without a finite value of `metric` are left out.
     metric : str
-        The last axis, and the colour.
+        Shown on the last axis and as the colour.
     parameters : sequence of str, optional
-        The other axes. Default: every column that comes before the first metric and has several values.
+        The other axes. Default: every column before the first metric that has several values.
     top : int, optional
-        Only so many of the best. Default: all, thinned to 2,000 lines with the best of them among these.
+        Show only this many of the best. Default: all, thinned to 2,000 lines, with the best among them.
     lowest : bool
         Whether the lowest value is the best.
     title : str, optional
@@ -235,15 +235,15 @@ def parallel_coordinates(
             rangefont={"color": CLEAR, "size": 11},
         )
     )
-    told = f"{len(shown):,} of {len(frame):,} variants"
+    note = f"{len(shown):,} of {len(frame):,} variants"
     if top is not None:
-        told = f"the best {told}"
+        note = f"the best {note}"
     elif len(shown) < len(defined):
-        told += ", the best of them among these"
+        note += ", including the best"
     if len(defined) < len(frame):
-        told += f"   ·   {len(frame) - len(defined):,} have no {metric}"
+        note += f"   ·   {len(frame) - len(defined):,} have no {metric}"
     margin = {"t": 130, "l": 70, "r": 40, "b": 36}
-    dress(figure, title or f"{metric} by parameters", below=told, margin=margin)
+    style_figure(figure, title or f"{metric} by parameters", below=note, margin=margin)
     return figure
 
 
@@ -258,7 +258,7 @@ def _require(frame: pd.DataFrame, names: Sequence[str]) -> None:
 
 
 def _levels(values: pd.Series[Any]) -> pd.Series[Any]:
-    """A parameter's values as ordered categories, named as an axis names them; many numbers are binned."""
+    """A parameter's values as ordered categories, named by axis label; many numbers are binned."""
     numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
     distinct = np.sort(values.unique()) if numeric else np.array(sorted(values.unique(), key=str))
     if numeric and len(distinct) > _MOST_VALUES:
@@ -279,7 +279,7 @@ def _levels(values: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def _axis(name: str, levels: Sequence[str]) -> dict[str, Any]:
-    """An axis of categories with a few of them named; bins go by their lower ends."""
+    """A category axis with some of its labels; bins are labelled by their lower ends."""
     named = levels[:: -(-len(levels) // _MOST_TICKS)]
     binned = _DASH in levels[0]
     return {
@@ -294,7 +294,7 @@ def _axis(name: str, levels: Sequence[str]) -> dict[str, Any]:
 
 
 def _surroundings(cells: npt.NDArray[np.float64], reach: int) -> npt.NDArray[np.float64]:
-    """Each cell's median with its neighbours that have a value; a cell without one stays without."""
+    """The median of each cell and its neighbours, without NaN; a cell that is NaN stays NaN."""
     if reach < 1:
         return cells
     padded = np.pad(cells, reach, constant_values=np.nan)
@@ -307,7 +307,7 @@ def _surroundings(cells: npt.NDArray[np.float64], reach: int) -> npt.NDArray[np.
 
 
 def _kept(n: int, top: int | None) -> npt.NDArray[np.int64]:
-    """Positions of the rows to draw, of `n` from the worst to the best."""
+    """Positions of the rows to draw, of `n` sorted from worst to best."""
     if top is not None:
         return np.arange(max(0, n - top), n)
     if n <= _MOST_LINES:
@@ -318,7 +318,7 @@ def _kept(n: int, top: int | None) -> npt.NDArray[np.int64]:
 
 
 def _dimension(values: pd.Series[Any]) -> dict[str, Any]:
-    """An axis of one parameter: numbers as they are, wide ones by their logarithm, anything else by name."""
+    """The axis of one parameter: numbers (log scale for a wide range), anything else by name."""
     label = str(values.name)
     if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
         names = sorted(map(str, values.unique()))
@@ -338,13 +338,13 @@ def _dimension(values: pd.Series[Any]) -> dict[str, Any]:
 
 
 def _colours(values: npt.NDArray[np.float64], metric: str, prefix: str = "z") -> dict[str, Any]:
-    """The scale: red below zero and blue above, else one colour from the lowest to the highest value."""
+    """The colour scale: red below zero and blue above; one colour if all values have the same sign."""
     finite = values[np.isfinite(values)]
     if not finite.min() < 0 < finite.max():
-        # About zero, values of one sign would hardly differ in colour. Losses stay red.
+        # A scale centred on zero would hardly separate values of one sign. Losses stay red.
         lost = metric in _SIGNED and finite.min() < 0
         return {"colorscale": _LOSSES if lost else _SEQUENTIAL}
-    # One runaway cell must not turn all the others grey.
+    # One outlier must not turn all other cells grey.
     reach = float(np.quantile(np.abs(finite), 0.98)) or float(np.abs(finite).max()) or 1.0
     return {"colorscale": _DIVERGING, f"{prefix}min": -reach, f"{prefix}max": reach}
 

@@ -1,4 +1,4 @@
-"""`Progress`: the bar that a sweep moves, and nothing at all where nobody wants one."""
+"""`Progress`: the progress bar of a sweep; with ``show=False`` it does nothing."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ __all__ = ["Progress"]
 
 
 class Progress:
-    """How far a sweep is; a context manager.
+    """A progress bar; a context manager.
 
     Parameters
     ----------
     name : str
-        What stands before the bar.
+        Label of the bar.
     total, done : int
-        Rows, and how many of them there were before.
-    say : str
-        The estimate, which stands above it.
+        All rows, and those already stored.
+    estimate : str
+        Printed above the bar.
     show : bool
     """
 
-    def __init__(self, name: str, total: int, done: int, say: str, *, show: bool) -> None:
+    def __init__(self, name: str, total: int, done: int, estimate: str, *, show: bool) -> None:
         self._bar: Any = None
         if show:
             from tqdm.auto import tqdm
 
-            tqdm.write(f"{name}: {say}")
+            tqdm.write(f"{name}: {estimate}")
             self._bar = tqdm(total=total, initial=done, desc=name, unit=" variants", unit_scale=True)
 
     def advance(self, rows: int) -> None:
-        """So many more rows are on disk."""
+        """Move the bar by `rows` rows."""
         if self._bar is not None:
             self._bar.update(rows)
 

@@ -1,4 +1,4 @@
-"""`SweepResult`: what a sweep found, read from disk when asked, and any variant as a whole backtest."""
+"""`SweepResult`: a sweep's rows, read from disk on demand, and any variant as a full backtest."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from workbench.fills.record import BacktestRecord
 from workbench.home.temporary import TemporaryFolder
 from workbench.signals.decisions import Decisions, Targets
 from workbench.signals.signals import Signals, Weights
-from workbench.sweep.beside import differences, require_same
+from workbench.sweep.cells import CellBars, dividends_of
 from workbench.sweep.chunk import arrays_of, curves_of, decide
+from workbench.sweep.compare_backtest import differences, require_same
 from workbench.sweep.estimate import Estimate
 from workbench.sweep.job import Job
-from workbench.sweep.stage import Stage, dividends_of
 from workbench.sweep.store import METRICS, PartStore
 from workbench.sweep.totals import Totals
 
@@ -34,30 +34,31 @@ __all__ = ["SweepResult"]
 
 
 class SweepResult:
-    """All variants of a sweep; made by `workbench.sweep`.
+    """All variants of a sweep; returned by `workbench.sweep`.
 
-    Rows are numbered by symbol, then period, then variant. Conventions of the figures are those of
+    Rows are numbered by symbol, then period, then variant. The metrics' conventions are those of
     `workbench.metrics`.
 
     Attributes
     ----------
     strategy : str
     objective : str
-        The metric by which variants are ranked.
+        The metric to rank variants by.
     n_variants : int
-        How many rows there are: parameters × symbols × periods.
+        Number of rows: parameters × symbols × periods.
     n_failed : int
-        In how many of them the strategy raised.
+        Rows for which the strategy raised.
     sharpe_variance : float
-        Variance (ddof=1) of the Sharpe ratios per bar, which the deflated Sharpe ratio asks for.
+        Variance (ddof=1) of the Sharpe ratios per bar; an input of the deflated Sharpe ratio.
     execution : Execution
-        The rules of filling.
+        The execution rules.
     facts : mapping
-        What decides every row: strategy, code, search, bars, execution, symbols and periods; JSON.
+        Everything that determines the rows: strategy, code, search, bars, execution, symbols and periods, as
+        JSON types.
     estimate : Estimate, optional
-        What was expected; None where every row was stored already.
+        The estimate made before the run; None if every row was already stored.
     seconds : float
-        What it took.
+        How long it took.
     """
 
     def __init__(
@@ -77,21 +78,21 @@ class SweepResult:
         self.estimate, self.seconds = estimate, seconds
         self.n_variants, self.n_failed = totals.rows, totals.failed
         self.sharpe_variance = totals.sharpe_variance
-        self._temporary = temporary  # goes with this object
+        self._temporary = temporary  # deleted with this object
 
     def __len__(self) -> int:
         return self.n_variants
 
     @property
     def rules(self) -> Rules:
-        """The rules of filling, as keyword arguments: ``backtest(bars, strategy, **found.rules)``."""
+        """The execution rules as keyword arguments: ``backtest(bars, strategy, **found.rules)``."""
         return cast(Rules, dict(vars(self._job.plan.execution)))
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """One row a variant, by its number: symbol, period, the parameters, the metrics, and `error`.
+        """One row per variant, by its number: symbol, period, the parameters, the metrics, and `error`.
 
-        The metrics are NaN where they are not defined, and where the strategy raised; `error` then says what.
+        Metrics are NaN where undefined, and where the strategy raised; `error` then holds the exception.
         """
         import pyarrow as pa
 
@@ -100,7 +101,7 @@ class SweepResult:
         return self._labelled(pa.concat_tables([table for _, table in parts]), numbers)
 
     def best(self, n: int = 10, by: str | None = None, *, lowest: bool = False) -> pd.DataFrame:
-        """The best variants, the best one first: rows of `frame`.
+        """The `n` best variants, best first: rows of `frame`.
 
         Parameters
         ----------
@@ -108,7 +109,7 @@ class SweepResult:
         by : str, optional
             A metric. Default: `objective`. Variants without a finite value of it are left out.
         lowest : bool
-            Whether less is better.
+            Whether lower is better.
         """
         metric = self._metric(by)
         values, numbers = np.empty(0), np.empty(0, dtype=np.int64)
@@ -117,13 +118,13 @@ class SweepResult:
             defined = np.flatnonzero(np.isfinite(found))
             values = np.concatenate([values, found[defined]])
             numbers = np.concatenate([numbers, start + defined])
-            # Of equal ones the first.
+            # Ties go to the lower number.
             kept = np.lexsort((numbers, values if lowest else -values))[:n]
             values, numbers = values[kept], numbers[kept]
         return self._rows(numbers)
 
     def differences(self, result: BacktestRecord) -> dict[str, tuple[Any, Any]]:
-        """In what a backtest is of something else than this sweep; a report with both would mislead.
+        """The differences between a backtest and this sweep; a report with both would mislead.
 
         Parameters
         ----------
@@ -132,36 +133,36 @@ class SweepResult:
         Returns
         -------
         dict
-            By name (strategy, symbols, a rule such as fees or size) what the backtest has and what the sweep
-            has; `total_return` where only the figures differ, over the same span with the same parameters.
-            Empty where they go together; which bars they are of may differ.
+            (backtest's value, sweep's value) by name: strategy, symbols, or a rule such as fees or size;
+            `total_return` if only the returns differ, over the same time range with the same parameters.
+            Empty if they match; their bars may differ.
         """
         return differences(result, self._job, lambda: self.frame)
 
     def require_same(self, result: BacktestRecord) -> None:
-        """Refuse a backtest that is of something else than this sweep.
+        """Refuse a backtest that differs from this sweep.
 
         Raises
         ------
         SweepDiffers
-            It names each difference with both values, and the call that would make the right sweep.
+            Names each difference with both values, and the call for a matching sweep.
         """
         require_same(result, self.differences(result))
 
     @property
     def parameters(self) -> list[str]:
-        """The columns of `frame` that say which variant a row is: symbol, period, and the strategy's own."""
+        """The columns of `frame` that identify a variant: symbol, period, and the strategy's parameters."""
         columns = [str(name) for name in self.frame.columns]
         return columns[: columns.index(METRICS[0])]
 
     def variant(self, number: int) -> dict[str, Any]:
-        """The parameters of one row, as the strategy takes them."""
+        """The strategy's parameters in one row, as Python values."""
         row = self._rows(np.array([number]))
         kinds = self._job.plan.strategy.parameters
         return {name: kind.kind(row[name].iloc[0]) for name, kind in kinds.items()}
 
     def backtest(self, number: int) -> BacktestResult:
-        """One row as a whole backtest, with the same figures; it is not counted as another trial.
+        """One row as a full backtest, with the same metrics; it is not counted as another trial.
 
         Parameters
         ----------
@@ -169,27 +170,27 @@ class SweepResult:
             The row's number in `frame`.
         """
         plan, parameters = self._job.plan, self.variant(number)
-        stage = plan.stage(number // plan.size)
+        prepared = plan.bars_of(number // plan.size)
         rules: Any = dict(vars(plan.execution))
-        rules |= {"dividends": dividends_of(plan.dividends, stage.traded.symbols), "count_trial": False}
-        if stage.is_whole:
-            return backtest(stage.bars, plan.strategy, parameters=parameters, **rules)
-        said = _cut(stage, decide(plan, stage, parameters))
-        made = backtest(_traded(stage), said, name=plan.strategy.name, **rules)
+        rules |= {"dividends": dividends_of(plan.dividends, prepared.traded.symbols), "count_trial": False}
+        if prepared.is_whole:
+            return backtest(prepared.bars, plan.strategy, parameters=parameters, **rules)
+        decisions = _cut(prepared, decide(plan, prepared, parameters))
+        made = backtest(_traded(prepared), decisions, name=plan.strategy.name, **rules)
         return replace(made, strategy=plan.strategy.name, parameters=parameters)
 
     def returns(self, numbers: Sequence[int] | slice = slice(None)) -> pd.DataFrame:
-        """Returns of each bar: what tests of overfitting ask for.
+        """Returns per bar, as the overfitting tests need them.
 
         Parameters
         ----------
         numbers : sequence of int or slice
-            Rows of `frame`. Default: all, which takes ``8 * n_bars * n_variants`` bytes.
+            Row numbers of `frame`. Default: all, which takes ``8 * n_bars * n_variants`` bytes.
 
         Returns
         -------
         DataFrame of float64, shape (n_bars, n_numbers)
-            By timestamp; one column a row, by its number. NaN where the row's symbol or period has no bar,
+            By timestamp; one column per row, by its number. NaN where the row's symbol or period has no bar,
             and where the strategy raised.
         """
         plan = self._job.plan
@@ -201,10 +202,10 @@ class SweepResult:
         columns = []
         for cell in np.unique(wanted // plan.size).tolist():
             mine = rows[wanted // plan.size == cell]
-            index = plan.stage(cell).traded.timestamps
+            index = plan.bars_of(cell).traded.timestamps
             curves = curves_of(plan, cell, arrays_of(plan.strategy, mine[names]))
             before = np.concatenate([np.full((len(curves), 1), plan.execution.cash), curves[:, :-1]], axis=1)
-            # Where nothing was left there is no return to speak of.
+            # With no equity left the return is 0.
             gained = np.divide(curves, before, out=np.ones_like(curves), where=~(before <= 0.0)) - 1.0
             columns.append(pd.DataFrame(gained.T, index=index, columns=mine.index))
         return pd.concat(columns, axis=1)[rows.index] if columns else pd.DataFrame()
@@ -216,18 +217,18 @@ class SweepResult:
         return heatmap(self.frame, x, y, self._metric(metric), **options)
 
     def parallel_coordinates(self, metric: str | None = None, **options: Any) -> Figure:
-        """One line a variant; see `workbench.sweep.pictures.parallel_coordinates`."""
+        """One line per variant; see `workbench.sweep.pictures.parallel_coordinates`."""
         from workbench.sweep.pictures import parallel_coordinates
 
         return parallel_coordinates(self.frame, self._metric(metric), **options)
 
     def _metric(self, name: str | None) -> str:
         if name is not None and name not in METRICS:
-            raise SweepError(f"{name!r} is no metric of a sweep; there are {', '.join(METRICS)}.")
+            raise SweepError(f"{name!r} is not a metric of a sweep; choose one of {', '.join(METRICS)}.")
         return name or self.objective
 
     def _rows(self, numbers: npt.NDArray[np.int64]) -> pd.DataFrame:
-        """Some rows of `frame`, in the order given, reading only the parts that hold them."""
+        """Some rows of `frame`, in the order given; reads only the parts that hold them."""
         import pyarrow as pa
 
         found, places = [], []
@@ -240,14 +241,16 @@ class SweepResult:
         held = np.concatenate(places) if places else np.empty(0, dtype=np.int64)
         if len(held) < len(numbers):
             missing = np.setdiff1d(np.arange(len(numbers)), held)[0]
-            raise SweepError(f"There is no variant {numbers[missing]}; their numbers are those of `frame`.")
+            raise SweepError(
+                f"There is no variant {numbers[missing]}; the valid numbers are the index of `frame`."
+            )
         if not found:
             return self.frame.iloc[:0]
         order = np.argsort(held, kind="stable")
         return self._labelled(pa.concat_tables(found).take(pa.array(order)), numbers)
 
     def _labelled(self, table: Any, numbers: npt.NDArray[np.int64]) -> pd.DataFrame:
-        """Rows with what their numbers say of them: symbol and period."""
+        """Rows with their symbol and period, which follow from their numbers."""
         import pyarrow as pa
 
         plan = self._job.plan
@@ -265,16 +268,19 @@ class SweepResult:
         return frame
 
     def __repr__(self) -> str:
-        return f"<SweepResult {self.strategy!r}: {self.said}>"
+        return f"<SweepResult {self.strategy!r}: {self.description}>"
 
     @property
-    def said(self) -> str:
-        """How many variants there are, how many failed, and how long it took, in words."""
+    def description(self) -> str:
+        """How many variants there are, how many failed, and how long it took, as text."""
         failed = f", {self.n_failed:,} of them failed" if self.n_failed else ""
         return f"{self.n_variants:,} variants{failed}, in {self.seconds:,.1f} s"
 
+    said = description
+    """The property's earlier name."""
+
     def _repr_html_(self) -> str:
-        from workbench.sweep.card import card_html
+        from workbench.sweep.sweep_card import card_html
 
         plan = self._job.plan
         differing = {
@@ -283,7 +289,7 @@ class SweepResult:
         return card_html(
             self.best(5),
             title=self.strategy,
-            told=self.said,
+            description=self.description,
             objective=self.objective,
             parameters=self._job.names,
             differing=differing,
@@ -291,19 +297,19 @@ class SweepResult:
         )
 
 
-def _traded(stage: Stage) -> pd.DataFrame:
-    """The bars of what is traded, as they were given."""
-    times = stage.bars.index.get_level_values(1)
-    mine = stage.bars.index.get_level_values(0).astype(str).isin(stage.traded.symbols)
-    return stage.bars[np.asarray(times >= stage.traded.timestamps[0]) & np.asarray(mine)]
+def _traded(prepared: CellBars) -> pd.DataFrame:
+    """The traded bars, with all their columns."""
+    times = prepared.bars.index.get_level_values(1)
+    mine = prepared.bars.index.get_level_values(0).astype(str).isin(prepared.traded.symbols)
+    return prepared.bars[np.asarray(times >= prepared.traded.timestamps[0]) & np.asarray(mine)]
 
 
-def _cut(stage: Stage, decided: Decisions | Targets) -> Signals | Weights:
-    """Decisions within the period, as `backtest` takes them."""
+def _cut(prepared: CellBars, decided: Decisions | Targets) -> Signals | Weights:
+    """The decisions within the period, in the form that `backtest` takes."""
 
     def of(values: npt.NDArray[Any]) -> pd.DataFrame:
-        part = values[stage.first :][:, stage.columns]
-        return pd.DataFrame(part, index=stage.traded.timestamps, columns=list(stage.traded.symbols))
+        part = values[prepared.first :][:, prepared.columns]
+        return pd.DataFrame(part, index=prepared.traded.timestamps, columns=list(prepared.traded.symbols))
 
     if isinstance(decided, Targets):
         return Weights(of(decided.weights))

@@ -1,6 +1,6 @@
-"""What a sweep tries: `Grid`, every combination of listed values, and `Random`, some drawn from ranges.
+"""Search spaces: `Grid`, every combination of listed values, and `Random`, random draws from ranges.
 
-`Bayesian`, which chooses by what it has seen, has a module of its own.
+`Bayesian`, which chooses by earlier results, is in its own module.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ __all__ = ["Grid", "GridSpace", "Random", "RandomSpace", "Space", "searched_axes
 Arrays = dict[str, npt.NDArray[Any]]
 
 _MOST_JUDGED = 2**31
-"""More combinations than that are not asked one after the other whether `where` lets them pass."""
+"""With more combinations than this, a grid with a `where` is refused."""
 _DRAWN = 4_096
-"""So many variants are drawn from one seed; a chunk never draws more than it, twice, beyond what it needs."""
+"""Draws per block; each block has its own seed. A chunk draws at most two blocks more than it needs."""
 _BARREN = 64
-"""After so many blocks of draws without a variant that is new, there are no more."""
+"""Stop after this many blocks in a row without a new variant."""
 
 
 class Space(Protocol):
-    """Variants by number: what `Grid` and `Random` are for one strategy. It can be pickled."""
+    """Numbered variants of one strategy: `Grid` or `Random` resolved for it. Can be pickled."""
 
     @property
     def size(self) -> int:
-        """How many variants there are."""
+        """Number of variants."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The parameters that are searched."""
+        """The searched parameters."""
 
     def variants(self, start: int, stop: int) -> Arrays:
-        """Variants `start` to `stop`, which is left out: one array for each of the strategy's parameters."""
+        """Variants `start` to `stop` (exclusive): one array per parameter of the strategy."""
 
     def spec(self) -> dict[str, Any]:
-        """What decides the variants, as JSON has it."""
+        """Everything that determines the variants, as JSON types."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Grid:
     Parameters
     ----------
     values : mapping of str to sequence or between(…)
-        What to try, by parameter: a list, a `range`, an array, a single value, or a range with a step.
+        Values to try, by parameter: a list, a `range`, an array, a single value, or a range with a step.
         Parameters that are not named keep their defaults; a value that is listed twice is tried once.
 
     Examples
@@ -67,16 +67,16 @@ class Grid:
     values: Mapping[str, Any]
 
     def resolve(self, strategy: Strategy) -> GridSpace:
-        """The grid for one strategy, without the combinations that its `where` refuses.
+        """The grid for one strategy, without the combinations that its `where` rejects.
 
-        Memory: one bit a combination where there is a `where`, next to nothing where there is none.
+        Memory: one bit per combination if the strategy has a `where`, else next to nothing.
 
         Raises
         ------
         StrategyError
-            A name is no parameter, a value none that the parameter may have, or `where` lets nothing pass.
+            A name is not a parameter, a value is not allowed for its parameter, or `where` allows nothing.
         SweepError
-            There are more combinations than can be numbered, or judged.
+            There are too many combinations to number, or to check with `where`.
         """
         axes = make_axes(strategy, self.values)
         for axis in axes:
@@ -111,9 +111,9 @@ class GridSpace:
     kind : str
     axes : tuple of Axis
     parameters : mapping of str to Parameter
-        All of the strategy's.
+        All parameters of the strategy.
     chosen : Chosen, optional
-        The combinations that count, where not all do.
+        The allowed combinations; None if all are.
     """
 
     kind: str
@@ -123,21 +123,21 @@ class GridSpace:
 
     @property
     def total(self) -> int:
-        """How many combinations there are before `where`."""
+        """Number of combinations before `where`."""
         return math.prod(axis.count or 1 for axis in self.axes)
 
     @property
     def size(self) -> int:
-        """How many variants there are."""
+        """Number of variants."""
         return self.total if self.chosen is None else self.chosen.size
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The parameters that are searched."""
+        """The searched parameters."""
         return tuple(axis.name for axis in self.axes)
 
     def variants(self, start: int, stop: int) -> Arrays:
-        """Variants `start` to `stop`, which is left out.
+        """Variants `start` to `stop` (exclusive).
 
         Returns
         -------
@@ -150,7 +150,7 @@ class GridSpace:
         )
 
     def combinations(self, numbers: npt.NDArray[np.int64]) -> Arrays:
-        """The combinations of these numbers, whatever `where` says: the digits of a number of mixed radix."""
+        """The combinations with these numbers, before `where`: the digits of a mixed-radix number."""
         found = {}
         rest = numbers
         for axis in reversed(self.axes):
@@ -159,7 +159,7 @@ class GridSpace:
         return _complete(found, self.parameters, len(numbers))
 
     def spec(self) -> dict[str, Any]:
-        """What decides the variants, as JSON has it."""
+        """Everything that determines the variants, as JSON types."""
         return {"kind": self.kind, "over": {axis.name: axis.spec() for axis in self.axes}}
 
 
@@ -168,15 +168,15 @@ class Random:
     """Combinations drawn at random, none of them twice.
 
     The same seed gives the same variants in the same order; a larger `n` starts with the same ones, unless
-    it takes all that there are.
+    it covers all combinations.
 
     Parameters
     ----------
     n : int
-        How many. Where there are not so many, all that there are.
+        Number of variants; all combinations if there are fewer.
     seed : int
     over : mapping of str to sequence or between(…), optional
-        What to draw from. Default: each parameter's own range or choices; those that have neither keep their
+        Values to draw from. Default: each parameter's range or choices; those that have neither keep their
         defaults.
 
     Examples
@@ -190,21 +190,23 @@ class Random:
     over: Mapping[str, Any] | None = None
 
     def resolve(self, strategy: Strategy) -> GridSpace | RandomSpace:
-        """The draws for one strategy, without those that its `where` refuses.
+        """The draws for one strategy, without those that its `where` rejects.
 
-        Memory: eight bytes a variant, where there is a `where` or where two draws can be the same. Where
-        `n` is as many as there are combinations, it is the grid of all of them.
+        Memory: eight bytes per variant if there is a `where` or if draws can repeat. If `n` is at least the
+        number of combinations, the result is the full grid.
 
         Raises
         ------
         StrategyError
-            A name is no parameter, a value none that the parameter may have, nothing is there to search, or
-            `where` lets nothing pass.
+            A name is not a parameter, a value is not allowed for its parameter, there is nothing to search,
+            or `where` allows nothing.
         SweepError
-            `n` is not a positive number, or `seed` is negative.
+            `n` is not positive, or `seed` is negative.
         """
         if self.n < 1 or self.seed < 0:
-            raise SweepError(f"Random(n={self.n}, seed={self.seed}): n is at least 1, and seed at least 0.")
+            raise SweepError(
+                f"Random(n={self.n}, seed={self.seed}): n must be at least 1, and seed at least 0."
+            )
         axes = searched_axes(strategy, self.over)
         parameters = dict(strategy.parameters)
         counts = [axis.count for axis in axes]
@@ -228,18 +230,18 @@ class Random:
 class RandomSpace:
     """Draws for one strategy; see `Space`.
 
-    A draw is known by its number: numbers are drawn in blocks, each from a seed of its own, so that a
-    chunk draws anew what it needs and no other chunk matters to it.
+    Draws are numbered and made in blocks, each from its own seed, so that a chunk can redo the draws it
+    needs independently of other chunks.
 
     Attributes
     ----------
     size : int
-        How many variants there are.
+        Number of variants.
     seed : int
     axes : tuple of Axis
     parameters : mapping of str to Parameter
     draws : ndarray of int64, shape (size,), optional
-        The draws that count, ascending; None for the first `size`.
+        Numbers of the draws used, ascending; None for the first `size`.
     """
 
     size: int
@@ -250,11 +252,11 @@ class RandomSpace:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The parameters that are searched."""
+        """The searched parameters."""
         return tuple(axis.name for axis in self.axes)
 
     def variants(self, start: int, stop: int) -> Arrays:
-        """Variants `start` to `stop`, which is left out; see `GridSpace.variants`."""
+        """Variants `start` to `stop` (exclusive); see `GridSpace.variants`."""
         stop = min(stop, self.size)
         draws = np.arange(start, stop) if self.draws is None else self.draws[start:stop]
         blocks = draws // _DRAWN
@@ -272,26 +274,26 @@ class RandomSpace:
         return _complete(found, self.parameters, len(draws))
 
     def block(self, block: int) -> Arrays:
-        """All the variants of one block of draws, whatever `where` says."""
+        """All variants of one block of draws, before `where`."""
         found = {
             axis.name: axis.at(places) for axis, places in zip(self.axes, self.places(block), strict=True)
         }
         return _complete(found, self.parameters, _DRAWN)
 
     def places(self, block: int) -> list[npt.NDArray[Any]]:
-        """Where the draws of one block lie on each axis."""
+        """Positions of one block's draws on each axis."""
         generator = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(block,)))
         uniform = generator.random((len(self.axes), _DRAWN))
         return [axis.place(drawn) for axis, drawn in zip(self.axes, uniform, strict=True)]
 
     def spec(self) -> dict[str, Any]:
-        """What decides the variants, as JSON has it."""
+        """Everything that determines the variants, as JSON types."""
         over = {axis.name: axis.spec() for axis in self.axes}
         return {"kind": "random", "n": self.size, "seed": self.seed, "over": over}
 
 
 def searched_axes(strategy: Strategy, over: Mapping[str, Any] | None) -> tuple[Axis, ...]:
-    """The axes of `over`, or of every parameter that has a range, choices, or is True or False.
+    """The axes of `over`, or of every parameter that has a range or choices, or is a bool.
 
     Raises
     ------
@@ -300,10 +302,10 @@ def searched_axes(strategy: Strategy, over: Mapping[str, Any] | None) -> tuple[A
     """
     if over is None:
         ranges = {name: range_of(parameter) for name, parameter in strategy.parameters.items()}
-        over = {name: said for name, said in ranges.items() if said is not None}
+        over = {name: values for name, values in ranges.items() if values is not None}
     if not over:
         raise StrategyError(
-            f"{strategy.name} has no parameter with a range to search; say over={{name: between(low, high)}} "
+            f"{strategy.name} has no parameter with a range; pass over={{name: between(low, high)}} "
             "or give its parameters ranges, as in Annotated[int, between(2, 200)]."
         )
     return make_axes(strategy, over)
@@ -317,13 +319,13 @@ def _complete(found: Arrays, parameters: Mapping[str, Parameter], n: int) -> Arr
 
 
 def _new_and_allowed(space: RandomSpace, strategy: Strategy, total: int | None) -> npt.NDArray[np.int64]:
-    """The numbers of the first `space.size` draws that `where` allows and that no earlier one equals."""
+    """The numbers of the first `space.size` draws that `where` allows and that repeat no earlier draw."""
     kept: list[npt.NDArray[np.int64]] = []
     found, barren, block = 0, 0, 0
     seen: set[int] = set()
     while found < space.size and barren < _BARREN:
         fine = np.flatnonzero(judge(strategy, space.block(block)))
-        # Draws of real numbers, or from more than 2**63 combinations, do not meet.
+        # Draws of real numbers, or from more than 2**63 combinations, practically never repeat.
         if total is not None and total < 2**63:
             codes = np.zeros(_DRAWN, dtype=np.int64)
             for axis, places in zip(space.axes, space.places(block), strict=True):

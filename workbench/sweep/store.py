@@ -1,8 +1,8 @@
-"""Parts of a sweep on disk: written whole or not at all, checked, and gone on with by whoever comes next.
+"""Parts of a sweep on disk: written atomically, checksummed, and resumable by any process.
 
-A part holds the rows of some neighbouring variants as an uncompressed Arrow file. Nothing says which parts a
-sweep should have: what their names cover is done, the rest is not. So a sweep that was killed goes on with
-chunks of any size, and two processes that work on the same one only do some of it twice.
+A part holds the rows of some consecutive variants as an uncompressed Arrow file. There is no list of expected
+parts: rows covered by the file names are done, the rest is not. So a killed sweep can resume with chunks of
+any size, and two processes that work on the same sweep merely compute some rows twice.
 """
 
 from __future__ import annotations
@@ -43,24 +43,24 @@ METRICS = (
     "kurtosis",
     "n_bars",
 )
-"""What is computed of each variant, in this order; conventions in `workbench.metrics`."""
+"""The metrics computed for each variant, in this order; conventions in `workbench.metrics`."""
 
 ERROR = "error"
-"""What the strategy raised, in a column of its own."""
+"""The column with what the strategy raised."""
 
 VERSION = 1
-"""Raised when the same sweep would give other rows than before: old parts are not mixed with new ones."""
+"""Increase it when the same sweep gives other rows than before, so that old and new parts are not mixed."""
 
 _NAME = re.compile(r"(\d{12})-(\d{12})\.arrow")
 _PART_ROWS, _PART_SECONDS = 16_384, 1.0
-"""A part is written when it has so many rows, or so many seconds after the one before."""
+"""A part is written when it has this many rows, or this many seconds after the previous one."""
 _ABANDONED_AFTER = 3600.0
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """What some neighbouring variants gave.
+    """Results of some consecutive variants.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class Rows:
         The number of the first row.
     parameters : mapping of str to ndarray, shape (n_rows,)
     metrics : ndarray of float64, shape (n_rows, n_metrics)
-        In the order of METRICS; NaN where a figure is not defined, and everywhere where the strategy failed.
+        In the order of METRICS; NaN where a metric is undefined, and in rows where the strategy failed.
     errors : mapping of int to str
         What the strategy raised, by position.
     """
@@ -80,13 +80,13 @@ class Rows:
 
     @property
     def stop(self) -> int:
-        """The number after that of the last row."""
+        """The number of the last row plus one."""
         return self.start + len(self.metrics)
 
 
 @dataclass(frozen=True, order=True)
 class Part:
-    """Rows `start` to `stop`, which is left out, in one file; `skip` of them are in an earlier part, too."""
+    """Rows `start` to `stop` (exclusive) in one file; the first `skip` are in an earlier part, too."""
 
     start: int
     stop: int
@@ -95,7 +95,7 @@ class Part:
 
 
 def merge(several: Sequence[Rows]) -> list[Rows]:
-    """Neighbours put together, in order."""
+    """Sort rows and join consecutive ones."""
     merged: list[list[Rows]] = []
     for rows in sorted(several, key=lambda rows: rows.start):
         if merged and merged[-1][-1].stop == rows.start:
@@ -106,12 +106,12 @@ def merge(several: Sequence[Rows]) -> list[Rows]:
 
 
 class PartStore:
-    """One sweep's parts, in a folder of their own.
+    """One sweep's parts, in its own folder.
 
     Parameters
     ----------
     folder : Path
-        Made where it is missing.
+        Created if missing.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -119,24 +119,24 @@ class PartStore:
         with _space_for(folder):
             folder.mkdir(parents=True, exist_ok=True)
         for left in folder.glob("*.tmp"):
-            # What a killed process left behind; one that is younger may be under way.
+            # Left behind by a killed process; a younger file may still be in use.
             with contextlib.suppress(OSError):
                 if time.time() - left.stat().st_mtime > _ABANDONED_AFTER:
                     left.unlink()
 
     def describe(self, facts: Mapping[str, Any]) -> None:
-        """Say in `about.json` whose parts these are, for people."""
+        """Write the sweep's facts to `about.json`, for human readers."""
         text = json.dumps(facts, indent=2, sort_keys=True, default=str) + "\n"
         if not (self.folder / "about.json").exists():
             self._replace("about.json", text.encode())
 
     def write(self, rows: Rows) -> Part:
-        """Keep rows: as a whole, whatever happens meanwhile.
+        """Write rows as a new part, atomically.
 
         Raises
         ------
         SweepError
-            There is no room for them, or the folder cannot be written; parts before them stay.
+            The disk is full, or the folder cannot be written; earlier parts stay.
         """
         import pyarrow as pa
 
@@ -154,12 +154,12 @@ class PartStore:
         return Part(rows.start, rows.stop, self.folder / name)
 
     def parts(self, *, check: bool = False) -> list[Part]:
-        """What is there, in order, no row twice.
+        """The stored parts in order, each row once.
 
         Parameters
         ----------
         check : bool
-            Read each one, and remove what is damaged.
+            Read each part, and delete damaged ones.
         """
         found = []
         for path in self.folder.glob("*.arrow"):
@@ -173,7 +173,7 @@ class PartStore:
                 found.append(part)
         kept: list[Part] = []
         end = 0
-        # Of parts that begin together the longest comes first.
+        # Of parts with the same start the longest comes first.
         for part in sorted(found, key=lambda part: (part.start, -part.stop)):
             if part.stop > end:
                 kept.append(Part(part.start, part.stop, part.path, max(0, end - part.start)))
@@ -181,28 +181,28 @@ class PartStore:
         return kept
 
     def read(self, part: Part, columns: Sequence[str] | None = None) -> Any:
-        """A part's rows without those to be skipped, mapped into memory: a `pyarrow.Table`.
+        """A part's rows without the skipped ones, memory-mapped: a `pyarrow.Table`.
 
         Raises
         ------
         SweepError
-            The file is gone, or is none of ours.
+            The file is missing or is not a part.
         """
         try:
             table = _open(part.path)
             return (table if columns is None else table.select(list(columns))).slice(part.skip)
         except (OSError, ValueError, KeyError) as error:
             raise SweepError(
-                f"The part {part.path} cannot be read ({error}); delete it, and sweep again to do it anew."
+                f"The part {part.path} cannot be read ({error}); delete it, and sweep again to recompute it."
             ) from error
 
     def tables(self, columns: Sequence[str] | None = None) -> Iterator[tuple[int, Any]]:
-        """Every row once, part by part: the number of the first, and a `pyarrow.Table`."""
+        """Every row once, part by part: the number of the first row, and a `pyarrow.Table`."""
         for part in self.parts():
             yield part.start + part.skip, self.read(part, columns)
 
     def _replace(self, name: str, content: Any) -> None:
-        # Other processes may write the same part: each has a file of its own until it is whole.
+        # Other processes may write the same part: each uses its own temporary file until it is complete.
         temporary = self.folder / f"{name}.{os.getpid()}-{time.monotonic_ns()}.tmp"
         with _space_for(self.folder):
             try:
@@ -214,7 +214,7 @@ class PartStore:
 
 
 class PartWriter:
-    """Writes rows as they come, a few chunks in one part; a context manager that writes the rest at its end.
+    """Collects rows and writes several chunks per part; a context manager that writes the rest at its end.
 
     Parameters
     ----------
@@ -227,14 +227,14 @@ class PartWriter:
         self._last = time.monotonic()
 
     def add(self, rows: Rows) -> None:
-        """Keep rows; they are on disk within a second or so, if more rows come."""
+        """Add rows; they are on disk within about a second, provided that more rows come."""
         self._waiting.append(rows)
         waiting = sum(len(rows.metrics) for rows in self._waiting)
         if waiting >= _PART_ROWS or time.monotonic() - self._last > _PART_SECONDS:
             self.flush()
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write the collected rows."""
         waiting, self._waiting = self._waiting, []
         for rows in merge(waiting):
             self._store.write(rows)
@@ -244,19 +244,19 @@ class PartWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # Also where the sweep was interrupted: what is computed is not thrown away.
+        # Also when the sweep is interrupted: computed rows are not thrown away.
         self.flush()
 
 
 def gaps(parts: Sequence[Part], start: int, stop: int) -> Iterator[tuple[int, int]]:
-    """The runs of rows from `start` to `stop` that no part holds.
+    """The ranges of rows from `start` to `stop` that no part holds.
 
     Parameters
     ----------
     parts : sequence of Part
-        As `PartStore.parts` gives them.
+        As returned by `PartStore.parts`.
     start, stop : int
-        The first row, and the one after the last.
+        The first row, and the last row plus one.
     """
     for part in parts:
         if part.stop <= start:
@@ -277,11 +277,11 @@ def _space_for(folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in _NO_SPACE:
             raise SweepError(
-                f"There is no space left for the sweep in {folder}; what is finished stays. "
-                "Make room, or give another folder, and sweep again."
+                f"There is no space left for the sweep in {folder}; finished rows stay. "
+                "Free some space, or pass another folder, and sweep again."
             ) from error
         raise SweepError(
-            f"The sweep's folder {folder} cannot be written ({error.strerror}); give another one as store=…"
+            f"The sweep's folder {folder} cannot be written ({error.strerror}); pass another one as store=…"
         ) from error
 
 
@@ -307,15 +307,15 @@ def _joined(parts: Sequence[Rows]) -> Rows:
 def _is_sound(part: Part) -> bool:
     try:
         table = _open(part.path)
-        said = int((table.schema.metadata or {}).get(b"checksum", b"-1"))
-        return table.num_rows == part.stop - part.start and said == _checksum(table)
+        stored = int((table.schema.metadata or {}).get(b"checksum", b"-1"))
+        return table.num_rows == part.stop - part.start and stored == _checksum(table)
     except (OSError, ValueError):
         # Arrow's own errors are ValueErrors.
         return False
 
 
 def _checksum(table: Any) -> int:
-    """Of all columns' values, however their buffers are laid out: those of a file are padded."""
+    """Checksum of all columns' values, independent of buffer layout: buffers read from a file are padded."""
     total = 0
     for column in table.columns:
         if column.null_count == len(column):

@@ -17,15 +17,15 @@ from workbench.fills.execution import Execution, Rules
 from workbench.home.temporary import TemporaryFolder
 from workbench.signals.strategy import Strategy
 from workbench.sweep.adaptive import search_adaptively
-from workbench.sweep.agreement import few, require_agreement
+from workbench.sweep.agreement import require_agreement, sample_variants
 from workbench.sweep.bayesian import Bayesian
+from workbench.sweep.cells import Periods
 from workbench.sweep.chunk import Task, compute, decide, values_of
 from workbench.sweep.estimate import Estimate, estimate, seconds_per_variant
 from workbench.sweep.executors import Executor, open_executor
-from workbench.sweep.job import Job, Search, lay_out
+from workbench.sweep.job import Job, Search, make_job
 from workbench.sweep.progress import Progress
 from workbench.sweep.result import SweepResult
-from workbench.sweep.stage import Periods
 from workbench.sweep.store import Part, PartStore, PartWriter, gaps
 from workbench.sweep.totals import count_sweep, total_up
 
@@ -33,7 +33,7 @@ __all__ = ["SweepInterrupted", "estimate_sweep", "sweep"]
 
 
 class SweepInterrupted(KeyboardInterrupt):
-    """A sweep was interrupted; what is finished stays in its store."""
+    """A sweep was interrupted; finished rows stay in its store."""
 
 
 def sweep(
@@ -53,16 +53,15 @@ def sweep(
     objective: str | None = None,
     **rules: Unpack[Rules],
 ) -> SweepResult:
-    """Backtest every variant of a strategy, and keep its figures.
+    """Backtest every variant of a strategy and keep its metrics.
 
-    Every row is what `backtest` gives for the same parameters, symbols and period under the same rules,
-    to the last digits; `SweepResult.backtest` makes any row a whole backtest. Signals are made in chunks and
-    traded in one compiled pass each, straight to figures, and rows go to disk: memory does not grow with
-    their number.
+    Every row equals what `backtest` returns for the same parameters, symbols, period and rules, to the last
+    digits; `SweepResult.backtest` reruns any row as a full backtest. Signals are computed in chunks and each
+    chunk is traded in one compiled pass; rows go to disk, so memory does not grow with their number.
 
-    A strategy with a form for many variants (`Strategy.batch`) runs in threads, after that form was compared
-    with the function itself on a few variants. Any other function is called once for each variant: in
-    processes of this machine where that is quicker, or on a Dask cluster.
+    A strategy with a batch form (`Strategy.batch`) runs in threads, after the batch form was compared with
+    the function itself on a few variants. Any other function is called once per variant: in processes on
+    this machine where that is quicker, or on a Dask cluster.
 
     Parameters
     ----------
@@ -73,30 +72,30 @@ def sweep(
         What to try: ``{"fast": range(5, 50), "slow": between(20, 200, step=10)}``. Default: the strategy's
         defaults, once for each symbol and period.
     symbols : {"each", "together"}
-        Whether each symbol is a backtest of its own, or all of them are one.
+        Backtest each symbol separately, or all of them in one portfolio.
     periods : sequence of (start, end), or mapping of name to (start, end), optional
-        Both ends included; dates, or timestamps with a time zone. Every variant is traded in each of them
-        for itself. The strategy sees the bars before a period as well, so that averages are known when it
-        begins, but none after it; what it decided before the period is not filled in it.
+        Both ends included; dates, or timestamps with a time zone. Every variant is traded separately in each
+        period. The strategy also gets the bars before a period, so that averages are defined when it
+        begins, but none after it; decisions made before the period are not filled in it.
     dividends : Series of float64, optional
         Cash per unit by (symbol, ex-date).
     workers : int, optional
-        How many tasks run at once. Default: as many as pay.
+        Number of parallel tasks. Default: chosen by the estimate.
     cluster : str, distributed.Client or cluster, optional
-        Where Dask runs the tasks.
+        The Dask cluster to run the tasks on.
     store : path, optional
-        A folder. What is finished stays there, under the sweep's own key: the same call goes on where it was
-        killed, and reads a finished sweep. Default: a temporary one, which goes with the result.
+        A folder for finished rows, stored under the sweep's key: the same call resumes a killed sweep, and
+        reads a finished one. Default: a temporary folder, deleted with the result.
     seed : int, optional
-        Of `Random` and `Bayesian`, in place of their own.
+        Overrides the seed of `Random` or `Bayesian`.
     progress : bool
-        Whether to show the estimate and a bar.
+        Show the estimate and a progress bar.
     chunk : int, optional
-        Variants in a task. Default: about half a second's work.
+        Variants per task. Default: about half a second of work.
     objective : str, optional
-        The metric by which variants are ranked. Default: the Sharpe ratio, or the search's own.
+        The metric to rank variants by. Default: the search's objective, else the Sharpe ratio.
     **rules
-        How it is filled, as `backtest` takes it: fees, fixed_fees, slippage, cash, cash_sharing, fill, size,
+        Execution rules, as in `backtest`: fees, fixed_fees, slippage, cash, cash_sharing, fill, size,
         stop_loss, take_profit, trailing_stop, whole_units, periods_per_year.
 
     Returns
@@ -108,12 +107,12 @@ def sweep(
     BacktestError
         Bars, dividends or rules cannot be used.
     StrategyError
-        The grid does not fit the strategy, its form for many variants is another rule, or it raised for every
-        variant. One that raises for some only has the error in their rows.
+        The grid does not fit the strategy, its batch form gives other signals, or it raised for every
+        variant. Where it raises for some variants only, their rows hold the error.
     SweepError
         The search or the periods cannot be used, or the store is full.
     SweepInterrupted
-        It was interrupted (a KeyboardInterrupt); what is finished stays in `store`.
+        It was interrupted (a KeyboardInterrupt); finished rows stay in `store`.
 
     Examples
     --------
@@ -121,7 +120,7 @@ def sweep(
     >>> found.best(10)                                                                     # doctest: +SKIP
     """
     started = time.perf_counter()
-    job = lay_out(
+    job = make_job(
         strategy, bars, grid, symbols=symbols, periods=periods, dividends=dividends, seed=seed,
         objective=objective, execution=Execution(**rules),
     )  # fmt: skip
@@ -160,13 +159,13 @@ def estimate_sweep(
     chunk: int | None = None,
     **rules: Unpack[Rules],
 ) -> Estimate:
-    """What `sweep` with the same arguments would take, measured on a few variants; nothing is kept.
+    """Estimate what `sweep` with the same arguments would take, from a few variants; nothing is stored.
 
     Returns
     -------
     Estimate
     """
-    job = lay_out(
+    job = make_job(
         strategy, bars, grid, symbols=symbols, periods=periods, dividends=dividends, seed=None,
         objective=None, execution=Execution(**rules),
     )  # fmt: skip
@@ -178,7 +177,7 @@ def estimate_sweep(
 def _run(
     job: Job, parts: PartStore, workers: int | None, cluster: Any, chunk: int | None, seed: int, *, show: bool
 ) -> Estimate | None:
-    """Compute what is not there yet; what was expected of it, None where all was there."""
+    """Compute the missing rows; return their estimate, None if nothing was missing."""
     there = parts.parts(check=True)
     left = list(_missing(job, there))
     rows = sum(task.stop - task.start for task in left)
@@ -205,8 +204,8 @@ def _run(
 def _measure(
     job: Job, rows: int, workers: int | None, remote: Executor | None, chunk: int | None, seed: int
 ) -> Estimate:
-    """Compare both forms of the strategy, then time it."""
-    variants = few(job, seed)
+    """Compare the strategy with its batch form, then time it."""
+    variants = sample_variants(job, seed)
     if job.plan.batched:
         require_agreement(job.plan, variants)
     each = seconds_per_variant(job.plan, variants)
@@ -217,7 +216,7 @@ def _measure(
 
 
 def _missing(job: Job, there: list[Part]) -> Iterator[Task]:
-    """What no part holds: runs of variants, none of which goes from one cell into the next."""
+    """Ranges of variants that no part holds; none spans two cells."""
     size = job.plan.size
     for cell in range(len(job.plan.cells)):
         for start, stop in gaps(there, cell * size, (cell + 1) * size):
@@ -231,12 +230,12 @@ def _chunks(runs: list[Task], chunk: int) -> Iterator[Task]:
 
 
 def _raise_first(job: Job) -> None:
-    """The strategy failed everywhere: let it fail once more here, where its traceback can be seen."""
-    variants = few(job, 0)
+    """The strategy failed for every variant: call it once more here, so that its traceback is shown."""
+    variants = sample_variants(job, 0)
     parameters = values_of(variants, 0)
     shown = ", ".join(f"{name}={value!r}" for name, value in parameters.items())
     try:
-        decide(job.plan, job.plan.stage(0), parameters)
+        decide(job.plan, job.plan.bars_of(0), parameters)
     except Exception as error:
         raise StrategyError(
             f"{job.plan.strategy.name} failed for every variant, first for {shown or 'its defaults'}: "
@@ -244,7 +243,7 @@ def _raise_first(job: Job) -> None:
         ) from error
     raise StrategyError(
         f"{job.plan.strategy.name} failed for every variant, but not when it was called again for {shown}; "
-        "let it not depend on anything but its arguments."
+        "make it depend on its arguments only."
     )
 
 
@@ -255,9 +254,9 @@ def _name(job: Job) -> str:
 def _advice(job: Job, folder: Path | None) -> str:
     name = job.plan.strategy.name
     if folder is None:
-        return f"The sweep of {name} was interrupted; give store='a folder' to be able to go on with it."
+        return f"The sweep of {name} was interrupted; pass store='a folder' to be able to resume it."
     done = sum(part.stop - part.start - part.skip for part in PartStore(folder).parts())
     return (
-        f"The sweep of {name} was interrupted after {done:,} of {job.rows:,} variants; they are kept in "
-        f"{folder}: the same call goes on from there."
+        f"The sweep of {name} was interrupted after {done:,} of {job.rows:,} variants; they are stored in "
+        f"{folder}: the same call resumes from there."
     )

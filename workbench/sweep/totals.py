@@ -1,4 +1,4 @@
-"""`Totals`: what all rows of a sweep come to, read part by part; and their entry in the journal of trials."""
+"""`Totals`: aggregates over all rows of a sweep, read part by part; and their entry in the trial journal."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ __all__ = ["Totals", "count_sweep", "total_up"]
 
 @dataclass(frozen=True)
 class Totals:
-    """What all rows come to.
+    """Aggregates over all rows.
 
     Attributes
     ----------
     rows, failed : int
-        How many there are, and in how many the strategy raised.
+        Number of rows, and of rows for which the strategy raised.
     sharpe_mean, sharpe_m2, sharpe_count, best_sharpe : float, float, int, float
-        Of the Sharpe ratios per bar that are defined; see `TrialBatch`.
+        Of the defined Sharpe ratios per bar; see `TrialBatch`.
     n_bars : int
-        The most bars that one was computed from.
+        The largest number of bars in a row.
     """
 
     rows: int
@@ -43,7 +43,7 @@ class Totals:
 
 
 def total_up(store: PartStore, periods_per_year: float) -> Totals:
-    """Read all parts, one after the other."""
+    """Aggregate all parts, reading one after the other."""
     rows = failed = n_bars = 0
     moments: Moments = (math.nan, 0.0, 0, math.nan)
     for _, table in store.tables(["sharpe_ratio", "n_bars", ERROR]):
@@ -57,7 +57,7 @@ def total_up(store: PartStore, periods_per_year: float) -> Totals:
 
 
 def count_sweep(job: Job, totals: Totals) -> None:
-    """Write the sweep down as so many trials of its strategy; the same sweep again is the same trials."""
+    """Record the sweep's rows as trials of its strategy; repeating the sweep adds no new trials."""
     JOURNAL.record(
         TrialBatch(
             strategy=job.plan.strategy.name,

@@ -1,4 +1,4 @@
-"""Validation: parameters chosen on some bars and traded on others, by whichever scheme of splits."""
+"""Validation: parameters chosen on training bars and traded on test bars, for several kinds of splits."""
 
 from __future__ import annotations
 

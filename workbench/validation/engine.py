@@ -1,4 +1,4 @@
-"""`validate()`: choose parameters on some bars, trade them on others, and put the records together."""
+"""`validate()`: choose parameters on training bars, trade them on test bars, and join the returns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from workbench.fills.execution import Execution, Rules
 from workbench.fills.outside import read_dividends
 from workbench.signals.strategy import Strategy
 from workbench.sweep.chunk import values_of
-from workbench.sweep.job import Job, lay_out
+from workbench.sweep.job import Job, make_job
 from workbench.sweep.space import Grid, Random
 from workbench.validation.objectives import check_objective, objective_of
 from workbench.validation.record import joined, ratio_of
@@ -42,19 +42,18 @@ def validate(
     The rules:
 
     - **Training.** Of all combinations in `grid` that the strategy's `where` allows, the one with the highest
-      objective is chosen, the first of equals. Where every split trains on one span before its test (as
-      `walk_forward` does), the variants see and trade that span alone, as if nothing were before it.
-      Otherwise each variant is run over all bars once, and judged by its returns in the training rows: it
-      trades through the test, too, and what it holds may reach across a border; purge and embargo take the
-      rows around it out.
-    - **Testing.** The strategy sees all bars up to the test span's last one, so its averages are warm, and
-      never a bar after it. It trades within the span only: it begins with cash, a decision is made on a bar
-      of the span, and what it holds at the end is worth its last close, without the costs of a sale. Weights
-      that were in force when the span began are taken up at its first bar.
-    - **Records.** Returns of the test spans are put together by time, one record a path. Of several paths,
-      the one with the median Sharpe ratio stands for all.
-    - **Trials.** Every training search is written to the journal of trials; what is traded out of sample is
-      not, since nothing is chosen by it.
+      objective is chosen (the first, if tied). If every split trains on one span before its test (as in
+      `walk_forward`), the variants get and trade that span only, without earlier bars. Otherwise each variant
+      is run over all bars once and evaluated by its returns in the training rows: it also trades through the
+      test, and its positions may extend across a border; purge and embargo leave out the rows around it.
+    - **Testing.** The strategy gets all bars up to the test span's last one, so its averages are warmed up,
+      and no bar after it. It trades within the span only: it begins with cash, decides on bars of the span,
+      and positions at the end are valued at the last close, without the costs of a sale. Weights that applied
+      when the span began are traded at its first bar.
+    - **Paths.** Returns of the test spans are joined in time order, one series per path. If there are several
+      paths, figures are those of the path with the median Sharpe ratio.
+    - **Trials.** Every training search is recorded in the trial journal; out-of-sample trading is not, since
+      it is not used for any choice.
 
     Parameters
     ----------
@@ -62,14 +61,14 @@ def validate(
     bars : DataFrame
         Tidy bars, as for `backtest`.
     grid : mapping of str to sequence, Grid or Random
-        What to search, as for `sweep`.
+        What to search, as in `sweep`.
     splits : Splits
         From `walk_forward`, `purged_kfold` or `combinatorial_purged`, on the same bars.
     objective : str
-        sharpe_ratio, sortino, calmar, cagr, total_return or max_drawdown; the higher is the better.
+        sharpe_ratio, sortino, calmar, cagr, total_return or max_drawdown; higher is better.
     search : Search
-        How one training span is searched, where every split trains on one span before its test. Default: a
-        sweep; `search_by_backtests` gives the same, slowly.
+        How to search one training span, if every split trains on one span before its test. Default: a sweep;
+        `search_by_backtests` gives the same result, slowly.
     dividends : Series of float64, optional
         As for `backtest`.
     **rules
@@ -82,10 +81,10 @@ def validate(
     Raises
     ------
     BacktestError
-        The splits are of other bars, the rules are none, or no variant has the objective on the training
-        bars of a split.
+        The splits were made for other bars, the rules are invalid, or the objective is undefined for every
+        variant on the training bars of a split.
     StrategyError
-        The grid does not fit the strategy, or what the strategy raised for every variant.
+        The grid does not fit the strategy, or the strategy raised it for every variant.
 
     Examples
     --------
@@ -96,20 +95,20 @@ def validate(
     check_objective(objective)
     if not isinstance(grid, Mapping | Grid | Random):
         raise BacktestError(
-            f"grid: a {type(grid).__name__} is not searched here; give lists of values, Grid or Random."
+            f"grid: {type(grid).__name__} is not supported; pass lists of values, Grid or Random."
         )
     execution = Execution(**rules)
     spans = BarSpans(bars)
     if splits.n_bars != len(spans):
         raise BacktestError(
-            f"these splits are of {splits.n_bars} bars, and there are {len(spans)}; "
-            "make them of the same bars, as in walk_forward(bars, …)."
+            f"these splits are of {splits.n_bars} bars, but there are {len(spans)}; "
+            "make them from the same bars, as in walk_forward(bars, …)."
         )
     if dividends is not None:
         read_dividends(dividends, spans.market)
 
-    def lay(bars: pd.DataFrame) -> Job:
-        return lay_out(
+    def job_on(bars: pd.DataFrame) -> Job:
+        return make_job(
             strategy,
             bars,
             grid,
@@ -122,9 +121,9 @@ def validate(
         )
 
     if splits.forward:
-        found = _searched_forward(lay, spans, splits, search)
+        found = _search_before_tests(job_on, spans, splits, search)
     else:
-        found = _searched_around(lay(bars), splits)
+        found = _search_around_tests(job_on(bars), splits)
     traded: dict[tuple[Any, range], Traded] = {}
     rows: list[dict[str, Any]] = []
     tested: list[list[Traded]] = []
@@ -157,24 +156,24 @@ def validate(
     )
 
 
-def _searched_forward(
-    lay: Callable[[pd.DataFrame], Job], spans: BarSpans, splits: Splits, search: Search
+def _search_before_tests(
+    job_on: Callable[[pd.DataFrame], Job], spans: BarSpans, splits: Splits, search: Search
 ) -> list[Searched]:
-    """What was chosen on each split's training bars, which are all that there is to each search."""
+    """The parameters chosen by a separate search on each split's training bars."""
     found = []
     for number, split in enumerate(splits):
-        job = lay(spans.cut(split.train[0]))
+        job = job_on(spans.cut(split.train[0]))
         searched = search(job)
         _record("walk_forward", job, searched)
         found.append(_chosen(job, searched, number))
     return found
 
 
-def _searched_around(job: Job, splits: Splits) -> list[Searched]:
-    """What was chosen by the training rows of each split, of variants that ran over all bars."""
+def _search_around_tests(job: Job, splits: Splits) -> list[Searched]:
+    """The parameters chosen by each split's training rows, from one run of the variants over all bars."""
     everything = np.arange(len(job.market.timestamps))
     whole, *found = search_on_rows(job, [everything, *(split.train_rows for split in splits)])
-    # Each variant was run once, whatever the number of splits: it is one trial.
+    # Each variant was run once, regardless of the number of splits: it is one trial.
     _record("cross_validation", job, whole)
     return [_chosen(job, searched, number) for number, searched in enumerate(found)]
 
@@ -183,11 +182,11 @@ def _chosen(job: Job, searched: Searched, number: int) -> Searched:
     if searched.parameters:
         return searched
     first, last = job.market.timestamps[[0, -1]]
-    # Where it was the strategy that failed, it says itself what is wrong.
+    # If the strategy itself failed, this call raises its error.
     job.plan.strategy(job.plan.bars, **values_of(job.plan.variants(0, 1), 0))
     raise BacktestError(
         f"split {number}: none of the {len(searched.sharpes):,} variants has a {job.objective} on the "
-        f"training bars (of {first:%Y-%m-%d} to {last:%Y-%m-%d}), so none can be chosen: most likely "
+        f"training bars (from {first:%Y-%m-%d} to {last:%Y-%m-%d}), so none can be chosen: most likely "
         "none traded; train on more bars, or search shorter windows."
     )
 
@@ -222,7 +221,7 @@ def _row(
 
 
 def _record(kind: str, job: Job, searched: Searched) -> None:
-    """Write a search down under the key of a sweep of the same variants on the same bars: it is no other."""
+    """Record a search as trials, under the same key as a sweep of the same variants on the same bars."""
     mean, squares, count, best = sharpe_moments(searched.sharpes)
     JOURNAL.record(
         TrialBatch(

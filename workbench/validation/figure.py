@@ -1,4 +1,4 @@
-"""What a validation looks like: records out of sample, and what is left of the objective."""
+"""Plot of a validation: equity out of sample, and the objective in and out of sample."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from workbench.drawing.charts import is_wide, log_axis
-from workbench.drawing.dress import ACCENT, OTHER, TEXT, dress
+from workbench.drawing.notebook_style import ACCENT, OTHER, TEXT, style_figure
 from workbench.drawing.wording import percent, ratio, signed_percent
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ SCHEMES = {
     "purged_kfold": "purged k-fold",
     "combinatorial_purged": "combinatorial purged",
 }
-"""How a scheme reads."""
+"""Display names of the schemes."""
 OBJECTIVE_NAMES = {
     "sharpe_ratio": "Sharpe ratio",
     "sortino": "Sortino ratio",
@@ -33,9 +33,9 @@ OBJECTIVE_NAMES = {
     "total_return": "return",
     "max_drawdown": "max drawdown",
 }
-"""How an objective reads."""
+"""Display names of the objectives."""
 
-# Colours that read on white and on JupyterLab's dark grey alike; the paper itself stays transparent.
+# Colours that are readable on white and on JupyterLab's dark grey; the background is transparent.
 _SPAN = "rgba(139, 148, 158, 0.13)"
 _PATH = "rgba(47, 129, 247, 0.5)"
 _DOT: dict[str, Any] = {"color": ACCENT, "size": 9, "line": {"width": 0}, "opacity": 0.85}
@@ -43,20 +43,19 @@ _HOLLOW: dict[str, Any] = {"symbol": "circle-open", "color": OTHER, "size": 9, "
 
 
 def validation_figure(result: ValidationRecord) -> Figure:
-    """Equity out of sample over the objective in and out of sample.
+    """Equity out of sample, with the objective in and out of sample below it.
 
-    Every other test span is shaded. Of one record, the panel below shows each split in the middle of its test
-    span; of several, all splits and all records as rows of dots.
+    Every other test span is shaded. With one path, the lower panel shows each split at the middle of its test
+    span; with several, all splits and all paths as rows of dots.
 
     Parameters
     ----------
     result : ValidationRecord
-        What to draw.
 
     Returns
     -------
     plotly.graph_objects.Figure
-        For light and dark pages alike; interactive in a notebook.
+        For light and dark pages; interactive in a notebook.
     """
     from plotly.subplots import make_subplots
 
@@ -73,7 +72,7 @@ def validation_figure(result: ValidationRecord) -> Figure:
         _draw_splits(figure, result)
     else:
         _draw_rows(figure, result)
-    _dress(figure, result, single=single)
+    _style(figure, result, single=single)
     return figure
 
 
@@ -95,7 +94,7 @@ def _draw_equity(figure: Figure, result: ValidationRecord) -> None:
             row=1,
             col=1,
         )
-    # Spans count all bars, and the records hold the tested ones only.
+    # Spans count all bars, but the paths hold tested bars only.
     spans = sorted({(span.start, len(span)) for split in result.splits for span in split.test})
     ends = np.cumsum([length for _, length in spans])
     for number, ((_, length), end) in enumerate(zip(spans, ends.tolist(), strict=True)):
@@ -112,7 +111,7 @@ def _draw_equity(figure: Figure, result: ValidationRecord) -> None:
 
 
 def _draw_splits(figure: Figure, result: ValidationRecord) -> None:
-    """Each split's objective in training and in testing, joined by a line, in the middle of its test."""
+    """Each split's objective in and out of sample, joined by a line, at the middle of its test."""
     import plotly.graph_objects as go
 
     table = result.table
@@ -150,7 +149,7 @@ def _draw_splits(figure: Figure, result: ValidationRecord) -> None:
 
 
 def _draw_rows(figure: Figure, result: ValidationRecord) -> None:
-    """The objective of all splits, and the Sharpe ratios of all records, as rows of dots."""
+    """The objective of all splits, and the Sharpe ratios of all paths, as rows of dots."""
     import plotly.graph_objects as go
 
     table, sharpes = result.table, result.sharpe_ratios
@@ -166,7 +165,7 @@ def _draw_rows(figure: Figure, result: ValidationRecord) -> None:
         ),
     ]
     for place, (name, values, marker, notes) in enumerate(rows):
-        # Dots of one row stand a little apart, or equal ones would hide each other.
+        # Shift the dots of one row a little, or equal ones would hide each other.
         apart = np.resize([0.0, 0.14, -0.14], len(values))
         figure.add_trace(
             go.Scatter(
@@ -203,7 +202,7 @@ def _draw_rows(figure: Figure, result: ValidationRecord) -> None:
     )
 
 
-def _dress(figure: Figure, result: ValidationRecord, *, single: bool) -> None:
+def _style(figure: Figure, result: ValidationRecord, *, single: bool) -> None:
     m, objective = result.metrics, OBJECTIVE_NAMES[result.objective]
     times = result.paths.index
     headline = (
@@ -214,7 +213,7 @@ def _dress(figure: Figure, result: ValidationRecord, *, single: bool) -> None:
     span = (
         f"{SCHEMES[result.kind]}, {len(result.splits)} splits · {times[0]:%Y-%m-%d} to {times[-1]:%Y-%m-%d}"
     )
-    dress(
+    style_figure(
         figure,
         result.strategy,
         beside=span,
@@ -238,7 +237,7 @@ def _dress(figure: Figure, result: ValidationRecord, *, single: bool) -> None:
 
 
 def _choices(table: pd.DataFrame) -> list[str]:
-    """The parameters that each split chose, in words."""
+    """The parameters chosen in each split, as text."""
     columns = list(table.columns)
     named = columns[columns.index("test_bars") + 1 : columns.index("in_sample")]
     return [", ".join(f"{name}={row[name]}" for name in named) for _, row in table[named].iterrows()]

@@ -1,7 +1,7 @@
-"""What a search can choose by: figures of returns alone, of which more is better, for many variants at once.
+"""Objectives of a search: metrics of returns, higher is better, computed for many variants at once.
 
-The formulas are those of `workbench.metrics`, which takes one series at a time; a test holds the two
-together.
+The formulas, and the rule of what counts as no volatility, are those of `workbench.metrics`, which takes
+one series at a time; a test checks that both agree.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from workbench.errors import BacktestError
+from workbench.metrics.observations import only_rounding
 
 __all__ = ["OBJECTIVES", "check_objective", "objective_of", "objectives_of", "sharpes_of"]
 
@@ -33,15 +34,14 @@ def sharpes_of(returns: Floats) -> Floats:
     """
     if returns.shape[1] < 2:
         return np.full(len(returns), np.nan)
-    # Equal returns have no deviation, whatever rounding leaves of it.
-    still = returns.max(axis=1) == returns.min(axis=1)
-    deviation = np.where(still, np.nan, returns.std(axis=1, ddof=1))
-    return np.asarray(returns.mean(axis=1) / deviation)
+    mean, spread = returns.mean(axis=1), returns.std(axis=1, ddof=1)
+    return np.asarray(mean / np.where(only_rounding(spread, mean), np.nan, spread))
 
 
 def _sortinos(returns: Floats, year: float) -> Floats:
-    below = np.mean(np.minimum(returns, 0.0) ** 2, axis=1)
-    return np.asarray(returns.mean(axis=1) / np.sqrt(np.where(below > 0.0, below, np.nan)) * np.sqrt(year))
+    downside = np.sqrt(np.mean(np.minimum(returns, 0.0) ** 2, axis=1))
+    known = np.where(only_rounding(downside), np.nan, downside)
+    return np.asarray(returns.mean(axis=1) / known * np.sqrt(year))
 
 
 def _total_returns(returns: Floats, _: float) -> Floats:
@@ -63,7 +63,7 @@ def _max_drawdowns(returns: Floats, _: float) -> Floats:
 
 def _calmars(returns: Floats, year: float) -> Floats:
     depths = np.abs(_max_drawdowns(returns, year))
-    return np.asarray(_cagrs(returns, year) / np.where(depths > 0.0, depths, np.nan))
+    return np.asarray(_cagrs(returns, year) / np.where(only_rounding(depths), np.nan, depths))
 
 
 OBJECTIVES: dict[str, Callable[[Floats, float], Floats]] = {
@@ -74,14 +74,14 @@ OBJECTIVES: dict[str, Callable[[Floats, float], Floats]] = {
     "total_return": _total_returns,
     "max_drawdown": _max_drawdowns,
 }
-"""By the name that `BacktestResult.metrics` has for it; the second argument is the bars in a year.
+"""Functions by their name in `BacktestResult.metrics`; the second argument is the number of bars per year.
 
-Figures of trades (a win rate) are left out: of a stretch of training bars there are returns only.
+Metrics of trades (such as the win rate) are missing: a search keeps returns only.
 """
 
 
 def check_objective(name: str) -> None:
-    """Refuse what no search can choose by (`BacktestError`)."""
+    """Raise `BacktestError` if `name` is not an objective."""
     if name not in OBJECTIVES:
         raise BacktestError(
             f"objective: {name!r} cannot be computed from returns alone; "
@@ -90,27 +90,27 @@ def check_objective(name: str) -> None:
 
 
 def objectives_of(name: str, returns: Floats, periods_per_year: float) -> Floats:
-    """The figure of each variant.
+    """The objective of each variant.
 
     Parameters
     ----------
     name : str
         One of `OBJECTIVES`.
     returns : ndarray of float64, shape (n_variants, n_bars)
-        Simple returns, as fractions; a variant whose returns are NaN failed.
+        Simple returns, as fractions; NaN for a variant that failed.
     periods_per_year : float
-        Bars in a year.
+        Bars per year.
 
     Returns
     -------
     ndarray of float64, shape (n_variants,)
-        NaN where it is not defined or not finite.
+        NaN where undefined or not finite.
     """
     values = OBJECTIVES[name](returns, periods_per_year)
     return np.where(np.isfinite(values), values, np.nan)
 
 
 def objective_of(name: str, returns: pd.Series[float], periods_per_year: float) -> float:
-    """`objectives_of` a single series."""
+    """`objectives_of` for a single series."""
     one = np.array([returns.to_numpy()], dtype=np.float64)
     return float(objectives_of(name, one, periods_per_year)[0])

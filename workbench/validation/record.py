@@ -1,4 +1,4 @@
-"""`ValidationRecord`: what a strategy did on bars that its parameters were not chosen on; no simulation."""
+"""`ValidationRecord`: the out-of-sample returns, trades and metrics of a validation; no simulation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["ValidationRecord", "joined", "ratio_of"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ValidationRecord:
-    """Parameters chosen on some bars, traded on others, put together to whole records.
+    """Out-of-sample results of parameters chosen on training bars, joined into one or more paths.
 
     Attributes
     ----------
@@ -28,27 +28,27 @@ class ValidationRecord:
     kind : str
         "walk_forward", "purged_kfold" or "combinatorial_purged".
     objective : str
-        What parameters were chosen by, as a name of `BacktestResult.metrics`.
+        The metric that parameters were chosen by, named as in `BacktestResult.metrics`.
     splits : Splits
-        The rows that were trained and tested on.
+        The training and test rows.
     table : DataFrame
-        One row a split: train_start, train_end, train_bars, test_start, test_end, test_bars (ends are the
-        first and the last bar, UTC; of several spans the outermost), the chosen parameters by name,
+        One row per split: train_start, train_end, train_bars, test_start, test_end, test_bars (start and end
+        are the first and the last bar, UTC; of several spans the outermost), the chosen parameters by name,
         in_sample and out_of_sample (the objective on the training and on the test bars), degradation
         (out_of_sample / in_sample; NaN where in_sample is not above 0), trades (entered in the test spans).
-        A split that did not trade has 0 trades and an out_of_sample of NaN where that is not defined.
+        A split without trades has 0 trades, and an out_of_sample of NaN where that is undefined.
     paths : DataFrame of float64, shape (n_tested_bars, n_paths)
-        Simple returns out of sample, one column a record; each record has one return of each tested bar.
+        Simple returns out of sample, one column per path; each path has one return for each tested bar.
     trades : tuple of DataFrame, length n_paths
-        Each record's trades, as `BacktestResult.trades`.
+        Each path's trades, as `BacktestResult.trades`.
     variants : int
-        How many combinations of parameters were searched in each split.
+        Combinations of parameters searched in each split.
     periods_per_year : float
-        Bars in a year, for annualised figures.
+        Bars per year, for annualised figures.
     symbols : tuple of str
-        What was traded, in ascending order.
+        Traded symbols, ascending.
     execution : Execution
-        The rules of filling.
+        The execution rules.
     """
 
     strategy: str
@@ -65,34 +65,35 @@ class ValidationRecord:
 
     @cached_property
     def sharpe_ratios(self) -> pd.Series[float]:
-        """The annualised Sharpe ratio of each record: shape (n_paths,); NaN where it is not defined."""
+        """The annualised Sharpe ratio of each path: shape (n_paths,); NaN where undefined."""
         year = self.periods_per_year
         values = [figures.sharpe(self.paths[path], periods_per_year=year) for path in self.paths]
         return pd.Series(values, index=self.paths.columns, name="sharpe_ratio")
 
     @cached_property
     def path(self) -> int:
-        """The record that stands for all: the one whose Sharpe ratio is the median (of two, the lower)."""
+        """The number of the path with the median Sharpe ratio (the lower, of two in the middle)."""
         known = self.sharpe_ratios.dropna().sort_values(kind="stable")
         return int(known.index[(len(known) - 1) // 2]) if len(known) else 0
 
     @cached_property
     def returns(self) -> pd.Series[float]:
-        """Simple returns of the record that stands for all: float64, shape (n_tested_bars,)."""
+        """Simple returns of the median path, `path`: float64, shape (n_tested_bars,)."""
         return self.paths[self.path].rename("returns")
 
     @cached_property
     def equity(self) -> pd.DataFrame:
-        """What 1 invested at each record's beginning came to: shape (n_tested_bars, n_paths)."""
+        """Growth of 1 invested at the beginning of each path: shape (n_tested_bars, n_paths)."""
         return (1.0 + self.paths).cumprod()
 
     @cached_property
     def metrics(self) -> dict[str, float]:
-        """Headline figures out of sample, by name; undefined ones NaN.
+        """Headline figures out of sample, by name; NaN where undefined.
 
         total_return, cagr, volatility, sharpe_ratio, sortino, calmar, max_drawdown, total_trades (closed),
-        open_trades (held at the end of a test span) and win_rate of `returns`, as `BacktestResult.metrics`
-        has them; in_sample and out_of_sample (means over the splits) and degradation (their ratio).
+        open_trades (held at the end of a test span) and win_rate of `returns`, as in
+        `BacktestResult.metrics`; in_sample and out_of_sample (means over the splits) and degradation (their
+        ratio).
         """
         returns, year = self.returns, self.periods_per_year
         closed = self._closed()
@@ -114,20 +115,20 @@ class ValidationRecord:
 
     @property
     def degradation(self) -> float:
-        """The mean objective out of sample by that in sample, of the splits that have both.
+        """Mean objective out of sample divided by that in sample, over the splits that have both.
 
-        1 is as good as in training, 0 nothing left of it; NaN where the mean in sample is not above 0.
+        1 means as good as in training, 0 that nothing is left; NaN where the mean in sample is not above 0.
         """
         both = self.table[["in_sample", "out_of_sample"]].dropna()
         return ratio_of(float(both["out_of_sample"].mean()), float(both["in_sample"].mean()))
 
     def performance(self) -> pd.DataFrame:
-        """The figures of `returns` as they stood at the end of each date, as `BacktestResult.performance`.
+        """The figures of `returns` up to the end of each date, as `BacktestResult.performance`.
 
         Returns
         -------
         DataFrame
-            One row a date (UTC): date (`datetime.date`), returns (of that date), sharpe_ratio (of all bars
+            One row per date (UTC): date (`datetime.date`), returns (of that date), sharpe_ratio (of all bars
             so far; NaN before two), max_drawdown (so far), total_trades (closed so far, int64), win_rate
             (so far; NaN before the first closed trade).
         """
@@ -139,11 +140,11 @@ class ValidationRecord:
 
 
 def ratio_of(out_of_sample: float, in_sample: float) -> float:
-    """What is left of a figure out of sample; NaN where there was none in sample, or less than none."""
+    """``out_of_sample / in_sample``; NaN where `in_sample` is not above 0."""
     return out_of_sample / in_sample if in_sample > 0.0 else math.nan
 
 
 def joined(trades: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """The trades of several spans in one frame; the columns of the first where there are none."""
+    """The trades of several spans in one frame; if there are none, an empty one with the same columns."""
     some = [frame for frame in trades if len(frame)]
     return pd.concat(some, ignore_index=True) if some else trades[0].iloc[:0]

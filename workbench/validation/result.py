@@ -1,4 +1,4 @@
-"""`ValidationResult`: a record of a validation that can show itself; no simulation."""
+"""`ValidationResult`: a `ValidationRecord` with a plot and a notebook view; no simulation."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ __all__ = ["ValidationResult"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ValidationResult(ValidationRecord):
-    """What came out of sample: a `ValidationRecord`, with its picture."""
+    """The out-of-sample result of a validation: a `ValidationRecord` with a plot."""
 
     def plot(self) -> Figure:
-        """Stitched equity with the test spans marked, and the objective in and out of sample below.
+        """Plot the joined equity with the test spans marked, and the objective in and out of sample below.
 
         Returns
         -------
@@ -42,6 +42,6 @@ class ValidationResult(ValidationRecord):
         )
 
     def _repr_html_(self) -> str:
-        from workbench.validation.summary import validation_html
+        from workbench.validation.validation_card import validation_html
 
         return validation_html(self)

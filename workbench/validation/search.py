@@ -1,4 +1,4 @@
-"""Searching for the best parameters on training bars: a sweep of which only the objective is kept."""
+"""Searches for the best parameters on training bars: a sweep that keeps only the objective."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from workbench import metrics as figures
 from workbench.backtest.engine import backtest
-from workbench.sweep.agreement import few, require_agreement
+from workbench.sweep.agreement import require_agreement, sample_variants
 from workbench.sweep.chunk import Plan, Task, curves_of, values_of
 from workbench.sweep.estimate import estimate, seconds_per_variant
 from workbench.sweep.executors import open_executor
@@ -25,22 +25,22 @@ Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
 
 _CURVES = 20_000_000
-"""So many values of equity (variants × bars) are held at once in each worker."""
+"""Maximum number of equity values (variants × bars) held at once in each worker."""
 
 
 @dataclass(frozen=True, eq=False)
 class Searched:
-    """What was tried, and what came of it.
+    """The result of a search.
 
     Attributes
     ----------
     parameters : dict
-        Of the best variant, the first of equals: every parameter of the strategy. Empty where no variant
-        has the objective.
+        All parameters of the best variant (the first, if tied). Empty if the objective is NaN for every
+        variant.
     objective : float
-        Of the best variant; NaN where there is none.
+        The best variant's objective; NaN if there is none.
     sharpes : ndarray of float64, shape (n_variants,)
-        Sharpe ratios per bar, not annualised; NaN where not defined.
+        Sharpe ratios per bar, not annualised; NaN where undefined.
     """
 
     parameters: dict[str, Any]
@@ -49,23 +49,23 @@ class Searched:
 
 
 Search = Callable[[Job], Searched]
-"""Finds the best variant of a sweep that is laid out on training bars: ``job.plan`` holds the strategy, the
-variants, the bars and the rules, ``job.objective`` what to choose by."""
+"""Finds the best variant of a job on training bars: ``job.plan`` holds the strategy, the variants, the bars
+and the rules, ``job.objective`` the metric to choose by."""
 
 
 def search_by_sweep(job: Job) -> Searched:
-    """All variants in compiled loops, by as many workers as pay.
+    """Run all variants in compiled loops, with the number of workers that the estimate chooses.
 
     Raises
     ------
     StrategyError
-        The strategy's form for many variants is another rule.
+        The strategy's batch form gives other signals.
     """
     return search_on_rows(job, [np.arange(len(job.market.timestamps))])[0]
 
 
 def search_by_backtests(job: Job) -> Searched:
-    """A `backtest` of each variant, one after the other: what the faster search must agree with."""
+    """Run `backtest` for each variant, one after the other: the reference for the faster search."""
     plan, rules = job.plan, dict(vars(job.plan.execution))
     values, sharpes = np.full(plan.size, np.nan), np.full(plan.size, np.nan)
     for number in range(plan.size):
@@ -78,11 +78,10 @@ def search_by_backtests(job: Job) -> Searched:
 
 
 def search_on_rows(job: Job, rows: Sequence[Rows]) -> list[Searched]:
-    """Run each variant over all of the job's bars once, and choose by its returns in some rows.
+    """Run each variant over all of the job's bars once, and choose by its returns in the training rows.
 
-    Where training lies on both sides of a test there are no bars that could be run by themselves: a variant
-    then also trades through the test, what it holds before it may be held after it, and only the returns in
-    the training rows count.
+    If training rows are on both sides of a test, they cannot be run on their own: a variant then also trades
+    through the test, may hold a position across it, and only the returns in the training rows count.
 
     Parameters
     ----------
@@ -94,9 +93,9 @@ def search_on_rows(job: Job, rows: Sequence[Rows]) -> list[Searched]:
     Returns
     -------
     list of Searched
-        One for each of `rows`; the Sharpe ratios are those of its rows.
+        One per element of `rows`; its Sharpe ratios are those of its rows.
     """
-    plan, variants = job.plan, few(job, 0)
+    plan, variants = job.plan, sample_variants(job, 0)
     if plan.batched:
         require_agreement(plan, variants)
     each = seconds_per_variant(plan, variants)
@@ -106,44 +105,44 @@ def search_on_rows(job: Job, rows: Sequence[Rows]) -> list[Searched]:
     values = np.full((len(rows), plan.size), np.nan)
     sharpes = np.full((len(rows), plan.size), np.nan)
     with open_executor(expected.workers, threads=expected.place != "processes") as executor:
-        judging = _Judging(plan, tuple(rows), job.objective)
-        for task, (value, sharpe) in executor.run(_judge, judging, tasks):
+        evaluation = _Evaluation(plan, tuple(rows), job.objective)
+        for task, (value, sharpe) in executor.run(_evaluate, evaluation, tasks):
             values[:, task.start : task.stop] = value
             sharpes[:, task.start : task.stop] = sharpe
     return [_best_of(plan, *found) for found in zip(values, sharpes, strict=True)]
 
 
 @dataclass(frozen=True, eq=False)
-class _Judging:
-    """What every task needs."""
+class _Evaluation:
+    """Payload shared by all tasks."""
 
     plan: Plan
     rows: tuple[Rows, ...]
     objective: str
 
 
-def _judge(judging: _Judging, task: Task) -> tuple[Floats, Floats]:
+def _evaluate(evaluation: _Evaluation, task: Task) -> tuple[Floats, Floats]:
     """The objective and the Sharpe ratio per bar of some variants, both of shape (n_splits, n_variants)."""
-    plan = judging.plan
+    plan = evaluation.plan
     equity = curves_of(plan, task.cell, plan.variants(task.start, task.stop))
     before = np.column_stack([np.full(len(equity), plan.execution.cash), equity[:, :-1]])
-    # Where nothing was left there is no return to speak of; where the strategy failed, all is NaN.
+    # With no equity left the return is 0; where the strategy failed, all returns are NaN.
     returns = np.divide(equity, before, out=np.ones_like(equity), where=~(before <= 0.0)) - 1.0
-    values, sharpes = (np.empty((len(judging.rows), len(returns))) for _ in range(2))
-    for split, chosen in enumerate(judging.rows):
-        # One at a time: the splits' rows together are many times all the rows.
+    values, sharpes = (np.empty((len(evaluation.rows), len(returns))) for _ in range(2))
+    for split, chosen in enumerate(evaluation.rows):
+        # One split at a time, to save memory: the splits' rows together are many times all the rows.
         part = returns[:, chosen]
         sharpes[split] = sharpes_of(part)
-        if judging.objective == "sharpe_ratio":
+        if evaluation.objective == "sharpe_ratio":
             values[split] = sharpes[split] * math.sqrt(plan.execution.periods_per_year)
         else:
-            values[split] = objectives_of(judging.objective, part, plan.execution.periods_per_year)
+            values[split] = objectives_of(evaluation.objective, part, plan.execution.periods_per_year)
     return values, sharpes
 
 
 def _best_of(plan: Plan, values: Floats, sharpes: Floats) -> Searched:
     if np.isnan(values).all():
         return Searched({}, math.nan, sharpes)
-    # Of equal ones the first.
+    # The first, if tied.
     number = int(np.nanargmax(values))
     return Searched(values_of(plan.variants(number, number + 1), 0), float(values[number]), sharpes)

@@ -1,4 +1,4 @@
-"""Spans of bars, and a strategy traded within one of them: signals from before it, nothing from after it."""
+"""Trades a strategy within a span of bars: it gets the bars before the span, but none after it."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ __all__ = ["BarSpans", "Traded", "dividends_of", "only_from"]
 
 @dataclass(frozen=True, eq=False)
 class Traded:
-    """What a strategy did within a span.
+    """Result of trading a strategy within a span.
 
     Attributes
     ----------
     returns : Series of float64, shape (n_bars,)
-        Of each bar of the span.
+        Simple returns, one per bar of the span.
     trades : DataFrame
-        As `BacktestResult.trades`; what was still held at the span's end is "open".
+        As `BacktestResult.trades`; positions held at the span's end are "open".
     """
 
     returns: pd.Series[float]
@@ -37,19 +37,19 @@ class Traded:
 
 
 class BarSpans:
-    """Tidy bars that can be cut by rows of time.
+    """Tidy bars that can be cut by ranges of rows.
 
     Parameters
     ----------
     bars : DataFrame
-        Indexed (symbol, timestamp); `BacktestError` where a backtest would refuse them.
+        Indexed (symbol, timestamp); raises `BacktestError` if a backtest would.
 
     Attributes
     ----------
     bars : DataFrame
         As given.
     market : BarArrays
-        The same as arrays; its rows are what spans count.
+        The same bars as arrays; spans are ranges of its rows.
     """
 
     def __init__(self, bars: pd.DataFrame) -> None:
@@ -64,7 +64,7 @@ class BarSpans:
         return len(self.market.timestamps)
 
     def cut(self, span: range) -> pd.DataFrame:
-        """The bars of a span, without the symbols that have none in it."""
+        """The bars of a span, without symbols that have no bar in it."""
         alive = np.asarray(self.market.present[span.start : span.stop].any(axis=0))
         return self.bars[(self._rows >= span.start) & (self._rows < span.stop) & alive[self._columns]]
 
@@ -77,10 +77,10 @@ class BarSpans:
         execution: Execution,
         dividends: pd.Series[float] | None,
     ) -> Traded:
-        """Trade a strategy within a span, with what came before known and nothing of what comes after.
+        """Trade a strategy within a span; it gets earlier bars, but no later ones.
 
-        The strategy sees all bars up to the span's last one, and volatility for sizing is measured on them.
-        What it decided before the span's first bar is not traded: the account begins with cash alone.
+        The strategy gets all bars up to the span's last one, and volatility for sizing is measured on them.
+        Decisions before the span's first bar are not traded: the account begins with cash only.
 
         Parameters
         ----------
@@ -90,19 +90,19 @@ class BarSpans:
             Rows.
         execution : Execution
         dividends : Series of float64, optional
-            Of any symbols.
+            Of any symbols; those not in `bars` are ignored.
         """
         bars = self.cut(range(span.stop))
         times = self.market.timestamps[span.start : span.stop]
         made = only_from(times[0], strategy(bars, **parameters), read_bars(bars))
         mine = dividends_of(dividends, bars)
         result = backtest(bars, made, dividends=mine, count_trial=False, **vars(execution))
-        # A row in which only a symbol without any bar stood is not among the cut bars: nothing happened.
+        # Rows whose only symbol was removed by `cut` are missing from the result: their return is 0.
         return Traded(result.returns.reindex(times, fill_value=0.0), result.trades)
 
 
 def only_from(start: pd.Timestamp, made: Signals | Weights, market: BarArrays) -> Signals | Weights:
-    """What a strategy said, from `start` on.
+    """The signals or weights of a strategy from `start` on.
 
     Parameters
     ----------
@@ -115,8 +115,8 @@ def only_from(start: pd.Timestamp, made: Signals | Weights, market: BarArrays) -
     Returns
     -------
     Signals or Weights
-        Signals before `start` are taken out. The last weights before `start` are still in force: they stand
-        at each symbol's first bar from there on, where no new ones do.
+        Signals before `start` are removed. The last weights before `start` still apply: they move to each
+        symbol's first bar from `start` on, unless it has new ones.
     """
     decided = read_decisions(made, market)
     before = np.arange(len(market.timestamps)) < int(market.timestamps.searchsorted(start))
@@ -138,7 +138,7 @@ def only_from(start: pd.Timestamp, made: Signals | Weights, market: BarArrays) -
 
 
 def dividends_of(dividends: pd.Series[float] | None, bars: pd.DataFrame) -> pd.Series[float] | None:
-    """The dividends of these bars' symbols; None where there are none."""
+    """The dividends of these bars' symbols; None if there are none."""
     if dividends is None:
         return None
     symbols = bars.index.get_level_values(0).astype(str).unique()

@@ -1,7 +1,7 @@
-"""Which bars to learn from and which to test on: walk-forward, purged k-fold, combinatorial purged.
+"""Train/test splits: walk-forward, purged k-fold, combinatorial purged.
 
-Rows are bars in the order of time, counted from 0; spans are `range`s, their end left out. Nothing is
-computed on prices here.
+Rows are bars in time order, counted from 0; spans are `range`s of rows with an exclusive end. No prices are
+used here.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from workbench.errors import BacktestError
 __all__ = ["Split", "Splits", "combinatorial_purged", "purged_kfold", "walk_forward"]
 
 Bars = int | pd.DatetimeIndex | pd.DataFrame
-"""How many bars, their timestamps, or the tidy bars themselves."""
+"""Number of bars, their timestamps, or the tidy bars themselves."""
 
 _MOST_SPLITS = 100_000
 
 
 @dataclass(frozen=True)
 class Split:
-    """Spans to train on, and spans to test on, of rows; no row is in both.
+    """Spans of rows to train on and to test on; no row is in both.
 
     Attributes
     ----------
@@ -41,28 +41,28 @@ class Split:
 
     @property
     def train_rows(self) -> npt.NDArray[np.int64]:
-        """Rows to train on: shape (n_train,), ascending."""
+        """Training rows: shape (n_train,), ascending."""
         return np.concatenate([np.arange(span.start, span.stop) for span in self.train])
 
     @property
     def test_rows(self) -> npt.NDArray[np.int64]:
-        """Rows to test on: shape (n_test,), ascending."""
+        """Test rows: shape (n_test,), ascending."""
         return np.concatenate([np.arange(span.start, span.stop) for span in self.test])
 
 
 @dataclass(frozen=True)
 class Splits:
-    """The splits of one scheme, and how their test spans make whole records.
+    """The splits of one scheme, and how their test spans join into full paths.
 
     Attributes
     ----------
     scheme : str
         "walk_forward", "purged_kfold" or "combinatorial_purged".
     n_bars : int
-        How many rows were split.
+        Number of rows.
     splits : tuple of Split
     paths : tuple of tuple of (int, int)
-        Each path is one record out of sample: (number of the split, number of its test span), by time.
+        Each path is one out-of-sample record: (number of the split, number of its test span), by time.
     """
 
     scheme: str
@@ -81,11 +81,11 @@ class Splits:
 
     @cached_property
     def forward(self) -> bool:
-        """Whether every split trains on one span, and on nothing after it is tested."""
+        """Whether every split trains on one span that ends before its test."""
         return all(len(split.train) == 1 and split.train[0].stop <= split.test[0].start for split in self)
 
     def table(self, index: pd.DatetimeIndex) -> pd.DataFrame:
-        """The spans as times.
+        """The spans as timestamps.
 
         Parameters
         ----------
@@ -95,7 +95,7 @@ class Splits:
         Returns
         -------
         DataFrame
-            One row a span: split, role ("train" or "test"), start, end (the span's first and last bar), bars.
+            One row per span: split, role ("train" or "test"), start and end (first and last bar), bars.
         """
         rows = [
             (number, role, index[span.start], index[span.stop - 1], len(span))
@@ -120,30 +120,29 @@ def walk_forward(
     gap: int = 0,
     shorten_last: bool = False,
 ) -> Splits:
-    """Train on a stretch of bars, test on what follows, move on, and so to the end.
+    """Train on a span of bars, test on the bars after it, then move both forward, up to the last bar.
 
     Split k tests on rows ``[train + gap + k * step, … + test)`` and trains on the `train` rows that end `gap`
-    rows before; anchored, on all rows from the first one to there. R. Pardo, The Evaluation and Optimization
-    of Trading Strategies, Wiley, 2008, ch. 11. scikit-learn's ``TimeSeriesSplit(n_splits, test_size=test,
-    gap=gap)`` gives the same spans where the bars come out even (it counts from the end, this from the
-    beginning).
+    rows before; anchored, on all rows from the first one up to there. R. Pardo, The Evaluation and
+    Optimization of Trading Strategies, Wiley, 2008, ch. 11. scikit-learn's ``TimeSeriesSplit(n_splits,
+    test_size=test, gap=gap)`` gives the same spans if no bars are left over (it counts from the end, this
+    function from the beginning).
 
     Parameters
     ----------
     bars : int, DatetimeIndex or DataFrame
-        How many bars, their timestamps, or tidy bars, whose distinct timestamps count.
+        Number of bars, their timestamps, or tidy bars (their distinct timestamps are used).
     train, test : int
         Bars to train on (anchored: in the first split) and to test on; 1 or more.
     anchored : bool
-        Whether training always begins at the first bar and grows.
+        Whether training always begins at the first bar, so that it grows.
     step : int, optional
-        By how many bars a split lies after the one before; `test` or more, so that no bar is tested twice.
-        Default: `test`. With more, the bars between stand in no record.
+        Bars from one split to the next; `test` or more, so that no bar is tested twice. Default: `test`. With
+        more, the bars between two tests are in no path.
     gap : int
-        Bars between training and test that are left out: as many as a decision's outcome reaches ahead.
+        Bars left out between training and test: as many as a decision's outcome extends ahead.
     shorten_last : bool
-        Whether to test on the bars at the end that are too few for a whole test span; they are left out
-        otherwise.
+        Whether to test on the last bars when they are fewer than `test`; otherwise they are left out.
 
     Returns
     -------
@@ -153,7 +152,7 @@ def walk_forward(
     Raises
     ------
     BacktestError
-        Too few bars for one split, or sizes that make no spans.
+        Too few bars for one split, or invalid sizes.
     """
     n = _count(bars)
     stride = test if step is None else step
@@ -161,13 +160,13 @@ def walk_forward(
     _check_sizes("walk_forward", least=0, gap=gap)
     if stride < test:
         raise BacktestError(
-            f"walk_forward: step={step} is less than test={test}, and bars would be tested twice; "
-            "give a step of at least the test's length."
+            f"walk_forward: step={step} is less than test={test}, so bars would be tested twice; "
+            "use a step of at least the test's length."
         )
     needed = train + gap + (1 if shorten_last else test)
     if n < needed:
         raise BacktestError(
-            f"walk_forward: {n} bars are too few for one split, which takes {needed} "
+            f"walk_forward: {n} bars are too few for one split, which needs {needed} "
             f"(train={train}, gap={gap}, test={test}); load more bars, or train on fewer."
         )
     splits = []
@@ -181,34 +180,34 @@ def walk_forward(
 
 
 def purged_kfold(bars: Bars, n_splits: int = 5, *, purge: int = 0, embargo: int = 0) -> Splits:
-    """K contiguous folds, each tested once, training on the others without what touches the test.
+    """K contiguous folds, each tested once; training uses the others, without bars that overlap the test.
 
-    M. López de Prado, Advances in Financial Machine Learning, Wiley, 2018, ch. 7. Exactly, for a test span
-    ``[a, b)`` training leaves out ``[a - purge, a)``, whose outcomes reach into the test,
-    ``[b, b + purge)``, into which the test's outcomes reach, and ``[b + purge, b + purge + embargo)``.
+    M. López de Prado, Advances in Financial Machine Learning, Wiley, 2018, ch. 7. For a test span ``[a, b)``
+    training leaves out ``[a - purge, a)``, whose outcomes extend into the test, ``[b, b + purge)``, into
+    which the test's outcomes extend, and ``[b + purge, b + purge + embargo)``.
 
     Parameters
     ----------
     bars : int, DatetimeIndex or DataFrame
         As in `walk_forward`.
     n_splits : int
-        Folds, 2 or more. Where the bars do not come out even, the first folds have one more.
+        Folds, 2 or more. If the bars do not divide evenly, the first folds have one more.
     purge : int
-        How many bars ahead a decision's outcome reaches: the horizon of its label, the time a trade is held.
+        Bars that a decision's outcome extends ahead: its label's horizon, or the holding time of a trade.
     embargo : int
-        Bars after that which are left out as well, since what strategies look back on repeats itself: for no
-        training row to look back on a tested bar, as many as the longest window.
+        Further bars left out after that, because lookback windows there still contain tested bars: use the
+        longest window, so that no training row looks back on a tested bar.
 
     Returns
     -------
     Splits
-        One path. Training lies on both sides of the test: this asks how robust a rule is, not what it would
-        have earned.
+        One path. Training data is on both sides of the test: the result measures robustness, not what the
+        strategy would have earned.
 
     Raises
     ------
     BacktestError
-        Too few bars, or nothing is left to train on.
+        Too few bars, or no bars are left to train on.
     """
     _check_sizes("purged_kfold", least=2, n_splits=n_splits)
     return _grouped("purged_kfold", bars, n_splits, 1, purge, embargo)
@@ -217,20 +216,20 @@ def purged_kfold(bars: Bars, n_splits: int = 5, *, purge: int = 0, embargo: int 
 def combinatorial_purged(
     bars: Bars, n_groups: int = 6, n_test_groups: int = 2, *, purge: int = 0, embargo: int = 0
 ) -> Splits:
-    """Every choice of k of N contiguous groups is tested once, and the tests make several whole records.
+    """Every choice of k of N contiguous groups is tested once; the tests join into several full paths.
 
     M. López de Prado, Advances in Financial Machine Learning, Wiley, 2018, ch. 12: there are C(N, k) splits,
-    and each group is tested in C(N, k) * k / N of them; the j-th path takes of each group the j-th split that
-    tests it. Purge and embargo are those of `purged_kfold`, around every tested group.
+    and each group is tested in C(N, k) * k / N of them; the j-th path takes, for each group, the j-th split
+    that tests it. Purge and embargo work as in `purged_kfold`, around every tested group.
 
     Parameters
     ----------
     bars : int, DatetimeIndex or DataFrame
         As in `walk_forward`.
     n_groups : int
-        N, 3 or more. Where the bars do not come out even, the first groups have one more.
+        N, 3 or more. If the bars do not divide evenly, the first groups have one more.
     n_test_groups : int
-        k, from 1 to N - 1. Neighbouring groups are tested one by one all the same.
+        k, from 1 to N - 1. Adjacent groups are still tested separately.
     purge, embargo : int
         Bars; see `purged_kfold`.
 
@@ -242,20 +241,20 @@ def combinatorial_purged(
     Raises
     ------
     BacktestError
-        Too few bars, too many combinations, or nothing is left to train on.
+        Too few bars, too many combinations, or no bars are left to train on.
     """
     _check_sizes("combinatorial_purged", least=3, n_groups=n_groups)
     _check_sizes("combinatorial_purged", least=1, n_test_groups=n_test_groups)
     if n_test_groups >= n_groups:
         raise BacktestError(
-            f"combinatorial_purged: n_test_groups={n_test_groups} of n_groups={n_groups} leaves none "
+            f"combinatorial_purged: n_test_groups={n_test_groups} of n_groups={n_groups} leaves no group "
             "to train on; test on fewer."
         )
     combinations = math.comb(n_groups, n_test_groups)
     if combinations > _MOST_SPLITS:
         raise BacktestError(
             f"combinatorial_purged: {combinations:,} ways to choose {n_test_groups} of {n_groups} groups; "
-            "take fewer groups (6 and 2 make 15 splits, 10 and 2 make 45)."
+            "use fewer groups (6 and 2 make 15 splits, 10 and 2 make 45)."
         )
     return _grouped("combinatorial_purged", bars, n_groups, n_test_groups, purge, embargo)
 
@@ -264,7 +263,7 @@ def _grouped(scheme: str, bars: Bars, n_groups: int, n_test: int, purge: int, em
     n = _count(bars)
     _check_sizes(scheme, least=0, purge=purge, embargo=embargo)
     if n < n_groups:
-        raise BacktestError(f"{scheme}: {n} bars cannot be put in {n_groups} groups; load more bars.")
+        raise BacktestError(f"{scheme}: {n} bars cannot be split into {n_groups} groups; load more bars.")
     size, rest = divmod(n, n_groups)
     edges = [group * size + min(group, rest) for group in range(n_groups + 1)]
     groups = [range(start, stop) for start, stop in itertools.pairwise(edges)]
@@ -278,16 +277,16 @@ def _grouped(scheme: str, bars: Bars, n_groups: int, n_test: int, purge: int, em
             tested[group].append((len(splits), place))
         if not left.any():
             raise BacktestError(
-                f"{scheme}: purge={purge} and embargo={embargo} leave nothing to train on beside a test of "
+                f"{scheme}: purge={purge} and embargo={embargo} leave no bars to train on with a test of "
                 f"{sum(len(groups[group]) for group in chosen)} of {n} bars; make them smaller."
             )
         splits.append(Split(_spans(left), tuple(groups[group] for group in chosen)))
-    # Each group is tested equally often; the j-th time goes into the j-th path.
+    # Each group is tested equally often; its j-th test goes into the j-th path.
     return Splits(scheme, n, tuple(splits), tuple(zip(*tested, strict=True)))
 
 
 def _spans(rows: npt.NDArray[np.bool_]) -> tuple[range, ...]:
-    """The stretches of True."""
+    """The spans of consecutive True values."""
     turns = np.flatnonzero(np.diff(np.concatenate([[False], rows, [False]]).astype(np.int8)))
     return tuple(range(start, stop) for start, stop in turns.reshape(-1, 2).tolist())
 
@@ -297,7 +296,7 @@ def _count(bars: Bars) -> int:
         if "timestamp" not in bars.index.names:
             raise BacktestError(
                 f"the bars' index is {list(bars.index.names)}, without 'timestamp'; pass tidy bars, their "
-                "timestamps, or how many there are."
+                "timestamps, or their number."
             )
         return bars.index.get_level_values("timestamp").nunique()
     return bars if isinstance(bars, int) else bars.nunique()
@@ -306,6 +305,4 @@ def _count(bars: Bars) -> int:
 def _check_sizes(scheme: str, *, least: int, **sizes: int) -> None:
     for name, size in sizes.items():
         if size < least:
-            raise BacktestError(
-                f"{scheme}: {name}={size} is no number of bars or groups; give {least} or more."
-            )
+            raise BacktestError(f"{scheme}: {name}={size} is too small; use {least} or more.")

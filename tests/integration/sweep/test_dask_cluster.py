@@ -132,7 +132,7 @@ class TestTasks:
     def test_end_when_the_sweep_is_cancelled(
         self, executor: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(dask_cluster, "_GLANCE", 0.1)
+        monkeypatch.setattr(dask_cluster, "_CHECK_SECONDS", 0.1)
 
         def cancel() -> None:
             wait_for((tmp_path / "begun").exists, "a task has begun")
@@ -165,7 +165,7 @@ class TestLosses:
         with (
             open_cluster(2, **twice) as cluster,
             open_executor(cluster=cluster) as executor,
-            pytest.raises(SweepError, match="Task 5 was beside 2 workers that were lost"),
+            pytest.raises(SweepError, match="Task 5 was on 2 workers that were lost"),
         ):
             list(executor.run(die_always, tmp_path, range(5, 6)))
 

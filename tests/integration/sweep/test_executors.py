@@ -256,9 +256,9 @@ class TestOpening:
             assert list(opened.run(lambda _, task: (os.getpid(), task), None, [1])) == [(1, (os.getpid(), 1))]
 
     def test_refuses_no_worker_at_all(self) -> None:
-        with pytest.raises(SweepError, match="workers=0: at least one is needed"):
+        with pytest.raises(SweepError, match="workers=0: use 1 or more"):
             open_executor(0)
 
     def test_refuses_workers_beside_a_cluster(self) -> None:
-        with pytest.raises(SweepError, match="give workers or a cluster"):
+        with pytest.raises(SweepError, match="pass either workers or a cluster"):
             open_executor(2, "tcp://127.0.0.1:8786")

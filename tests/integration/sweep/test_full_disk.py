@@ -65,7 +65,7 @@ def test_a_full_disk_is_told_and_the_next_sweep_does_only_what_is_missing(tmp_pa
     folder = tmp_path / "store"
     said = run(folder, "first")
     assert said.startswith("SweepError There is no space left for the sweep in "), said
-    assert "what is finished stays" in said
+    assert "finished rows stay" in said
     parts = sorted(path.name for path in folder.glob("*/*.arrow"))
     assert len(parts) == 3
     assert not list(folder.glob("*/*.tmp"))

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from workbench.drawing.wording import (
-    Clock,
+    TimeFormat,
     amount,
     bars_long,
     listed,
@@ -76,10 +76,10 @@ def test_of_many_names_the_first_are_told_and_the_rest_counted() -> None:
 
 def test_daily_bars_have_dates_and_intraday_bars_have_minutes() -> None:
     # New York's midnight is no midnight in UTC, and a bar a day is a daily bar all the same.
-    daily = Clock(pd.date_range("2024-01-02 05:00", periods=3, freq="D", tz="UTC"))
+    daily = TimeFormat(pd.date_range("2024-01-02 05:00", periods=3, freq="D", tz="UTC"))
     assert daily.text(pd.Timestamp("2024-01-03 05:00", tz="UTC")) == "2024-01-03"
     minutes = pd.date_range("2024-01-02 14:30", periods=3, freq="min", tz="UTC")
-    assert Clock(minutes).texts(minutes)[1] == "2024-01-02 14:31"
+    assert TimeFormat(minutes).texts(minutes)[1] == "2024-01-02 14:31"
     ticks = pd.date_range("2024-01-02 14:30", periods=3, freq="s", tz="UTC")
-    assert Clock(ticks).texts(ticks)[1] == "2024-01-02 14:30:01"
+    assert TimeFormat(ticks).texts(ticks)[1] == "2024-01-02 14:30:01"
     assert daily.text(pd.NaT) == "–"

@@ -38,7 +38,7 @@ class Position:
 
 
 @dataclass
-class Purse:
+class Account:
     """One account."""
 
     symbols: range
@@ -55,17 +55,19 @@ class Exchange:
     rules: dict[str, Any]
     fills: list[Fill] = field(default_factory=list)
 
-    def trade(self, purse: Purse, bar: int, symbol: int, units: float, price: float, reason: str) -> float:
+    def trade(
+        self, account: Account, bar: int, symbol: int, units: float, price: float, reason: str
+    ) -> float:
         r = self.rules
         paid: float = price * (1 + r["slippage"]) if units > 0 else price * (1 - r["slippage"])
         fee = r["fees"] * abs(units) * paid + r["fixed_fees"]
-        purse.cash -= units * paid + fee
+        account.cash -= units * paid + fee
         self.fills.append(Fill(bar, symbol, "buy" if units > 0 else "sell", abs(units), paid, fee, reason))
         return paid
 
-    def close(self, purse: Purse, bar: int, symbol: int, price: float, reason: str) -> None:
-        self.trade(purse, bar, symbol, -purse.held[symbol].units, price, reason)
-        del purse.held[symbol]
+    def close(self, account: Account, bar: int, symbol: int, price: float, reason: str) -> None:
+        self.trade(account, bar, symbol, -account.held[symbol].units, price, reason)
+        del account.held[symbol]
 
     def last_close(self, symbol: int, bar: int) -> float:
         return next(b[3] for b in reversed(self.bars[symbol][: bar + 1]) if b is not None)
@@ -75,22 +77,37 @@ class Exchange:
         known = self.bars[symbol][bar]
         return known[at] if known is not None else self.last_close(symbol, bar)
 
-    def equity(self, purse: Purse, bar: int, at: int) -> float:
-        return purse.cash + sum(p.units * self.price(s, bar, at) for s, p in purse.held.items())
+    def equity(self, account: Account, bar: int, at: int) -> float:
+        return account.cash + sum(p.units * self.price(s, bar, at) for s, p in account.held.items())
 
-    def free(self, purse: Purse, bar: int, at: int, *, freed: float = 0.0) -> float:
-        shorts = sum(-p.units * self.price(s, bar, at) for s, p in purse.held.items() if p.units < 0)
-        free = purse.cash - 2 * shorts + freed
-        # Less than a billionth of the equity is what rounding leaves.
-        return free if free > 1e-9 * self.equity(purse, bar, at) else 0.0
+    def gross(self, account: Account, bar: int, at: int) -> float:
+        return sum(abs(p.units) * self.price(s, bar, at) for s, p in account.held.items())
 
-    def decided(self, symbol: int, bar: int) -> int | None:
-        """The bar at whose close was decided what this bar fills."""
-        if self.bars[symbol][bar] is None:
+    def each(self, symbol: int, bar: int, at: int, side: int) -> tuple[float, float]:
+        """What a unit that is bought (1) or sold (-1) is worth, and what it costs to trade it."""
+        price = self.price(symbol, bar, at)
+        paid = price * (1 + side * self.rules["slippage"])
+        return price, abs(paid - price) + self.rules["fees"] * paid
+
+    def decided(self, symbol: int, bar: int, said: list[Any]) -> int | None:
+        """The newest row that decided something of the symbol; its last bar filled what was decided before.
+
+        None where there is nothing, or where the symbol has no bar to fill it. Before its first bar a symbol
+        has no signals; it may have weights.
+        """
+        bars = self.bars[symbol]
+        if bars[bar] is None:
             return None
-        if self.rules["fill"] == "same_close":
-            return bar
-        return next((b for b in range(bar - 1, -1, -1) if self.bars[symbol][b] is not None), None)
+        now = self.rules["fill"] == "same_close"
+        before = next((b for b in range(bar - 1, -1, -1) if bars[b] is not None), -1)
+        rows = range(before + 1, bar + 1) if now else range(max(before, 0), bar)
+        for row in reversed(rows):
+            if isinstance(said[row], float):
+                if not math.isnan(said[row]):
+                    return row
+            elif any(resolve(said[row])) and any(one is not None for one in bars[: row + 1]):
+                return row
+        return None
 
 
 def resolve(said: tuple[bool, bool, bool, bool]) -> tuple[bool, bool, bool, bool]:
@@ -105,72 +122,82 @@ def resolve(said: tuple[bool, bool, bool, bool]) -> tuple[bool, bool, bool, bool
     return enter, leave, short, cover
 
 
-def entry_units(
-    exchange: Exchange,
-    purse: Purse,
-    symbol: int,
-    decided: int,
-    price: float,
-    side: int,
-    equity: float,
-    free: float,
-) -> float:
-    r = exchange.rules
-    kind, value = r["size"]
-    paid = price * (1 + side * r["slippage"])
-    each = paid * (1 + r["fees"])
-    payable = max(0.0, free - r["fixed_fees"]) / each
-    if kind == "fixed":
-        units: float = min(value, payable) if side > 0 else value
-    else:
-        fraction = value[symbol][decided] if kind == "per_bar" else value
-        if math.isnan(fraction if kind != "volatility" else 0.0):
-            return 0.0
-        if kind == "volatility":
-            annual, window, most = value
-            closes = [b[3] for b in exchange.bars[symbol][: decided + 1] if b is not None][-window - 1 :]
-            if len(closes) <= window:
-                return 0.0
-            returns = [after / before - 1 for before, after in itertools.pairwise(closes)]
-            spread = statistics.stdev(returns) * math.sqrt(r["year"])
-            if spread == 0:
-                return 0.0
-            fraction = min(most, annual / spread)
-        budget = max(0.0, fraction * equity - r["fixed_fees"]) / each
-        units = min(budget, payable) if side > 0 else budget
-    return math.floor(units) if r["whole_units"] else units
+def fraction_of(exchange: Exchange, symbol: int, decided: int) -> float:
+    """Which share of equity an entry is for that was decided in this row; NaN where there is none."""
+    kind, value = exchange.rules["size"]
+    bars = exchange.bars[symbol]
+    last = next(b for b in range(decided, -1, -1) if bars[b] is not None)
+    if kind == "per_bar":
+        return float(value[symbol][last] if math.isnan(value[symbol][decided]) else value[symbol][decided])
+    if kind == "percent":
+        return float(value)
+    annual, window, most = value
+    closes = [b[3] for b in bars[: decided + 1] if b is not None][-window - 1 :]
+    if len(closes) <= window:
+        return math.nan
+    returns = [after / before - 1 for before, after in itertools.pairwise(closes)]
+    spread = statistics.stdev(returns) * math.sqrt(exchange.rules["year"])
+    return min(most, annual / spread) if spread > 1e-10 else math.nan
+
+
+def entries_of(
+    exchange: Exchange, account: Account, bar: int, said: dict[int, Any], at: int
+) -> dict[int, float]:
+    """How many units each entry would buy (or sell short, below 0), were there room for all."""
+    r, equity = exchange.rules, exchange.equity(account, bar, at)
+    entries = {}
+    for symbol, (decided, enter, _, short, _) in said.items():
+        if symbol in account.held or not (enter or short) or account.ruined or equity <= 0:
+            continue
+        side = 1 if enter else -1
+        worth, cost = exchange.each(symbol, bar, at, side)
+        if r["size"][0] == "fixed":
+            units = r["size"][1]
+        else:
+            units = (fraction_of(exchange, symbol, decided) * equity - r["fixed_fees"]) / (worth + cost)
+        if units > 0:
+            entries[symbol] = side * units
+    return entries
 
 
 def fill_signals(
-    exchange: Exchange, purse: Purse, bar: int, signals: list[list[tuple[bool, ...]]], at: int
+    exchange: Exchange, account: Account, bar: int, signals: list[list[tuple[bool, ...]]], at: int
 ) -> None:
     """All exits, then all entries, at the open (`at` 0) or at the close (3)."""
     said = {}
-    for symbol in purse.symbols:
-        decided = exchange.decided(symbol, bar)
+    for symbol in account.symbols:
+        decided = exchange.decided(symbol, bar, signals[symbol])
         if decided is not None:
             said[symbol] = (decided, *resolve(signals[symbol][decided]))  # type: ignore[arg-type]
     for symbol, (_, enter, leave, short, cover) in said.items():
-        position = purse.held.get(symbol)
+        position = account.held.get(symbol)
         if position and (
             (position.units > 0 and (leave or short)) or (position.units < 0 and (cover or enter))
         ):
-            exchange.close(purse, bar, symbol, exchange.price(symbol, bar, at), "signal")
-    equity = exchange.equity(purse, bar, at)
-    for symbol, (decided, enter, _, short, _) in said.items():
-        if symbol in purse.held or not (enter or short) or purse.ruined or equity <= 0:
-            continue
-        side, price = (1 if enter else -1), exchange.price(symbol, bar, at)
-        free = exchange.free(purse, bar, at)
-        units = entry_units(exchange, purse, symbol, decided, price, side, equity, free)
-        if units > 0:
-            paid = exchange.trade(purse, bar, symbol, side * units, price, "signal")
-            purse.held[symbol] = Position(side * units, paid, paid, fresh=at == 0)
+            exchange.close(account, bar, symbol, exchange.price(symbol, bar, at), "signal")
+    entries = entries_of(exchange, account, bar, said, at)
+    r, equity = exchange.rules, exchange.equity(account, bar, at)
+    # After the entries gross exposure is at most `leverage` times the equity that is left by their costs.
+    lever, room = r["leverage"], r["leverage"] * equity - exchange.gross(account, bar, at)
+    if room < 1e-9 * equity:
+        room = 0.0
+    taken = 0.0
+    for symbol, units in entries.items():
+        worth, cost = exchange.each(symbol, bar, at, 1 if units > 0 else -1)
+        taken += abs(units) * (worth + lever * cost)
+    fixed = lever * r["fixed_fees"] * len(entries)
+    cut = 1.0 if taken + fixed <= room * (1 + 1e-12) else max(0.0, room - fixed) / taken
+    for symbol, units in entries.items():
+        size = math.floor(abs(units) * cut) if r["whole_units"] else abs(units) * cut
+        if size > 0:
+            units = math.copysign(size, units)
+            paid = exchange.trade(account, bar, symbol, units, exchange.price(symbol, bar, at), "signal")
+            account.held[symbol] = Position(units, paid, paid, fresh=at == 0)
 
 
-def stop(exchange: Exchange, purse: Purse, bar: int, symbol: int) -> None:
+def stop(exchange: Exchange, account: Account, bar: int, symbol: int) -> None:
     """Close a position that this bar's open or range stops; else remember the best price."""
-    known, position, r = exchange.bars[symbol][bar], purse.held[symbol], exchange.rules
+    known, position, r = exchange.bars[symbol][bar], account.held[symbol], exchange.rules
     assert known is not None
     open_, high, low, close = known
     if math.isnan(high) or math.isnan(low):
@@ -191,57 +218,93 @@ def stop(exchange: Exchange, purse: Purse, bar: int, symbol: int) -> None:
     if r["take_profit"] is not None:
         target = position.entry * (1 + r["take_profit"] if long else 1 - r["take_profit"])
     if not position.fresh and level is not None and (open_ <= level if long else open_ >= level):
-        exchange.close(purse, bar, symbol, open_, why)
+        exchange.close(account, bar, symbol, open_, why)
     elif not position.fresh and target is not None and (open_ >= target if long else open_ <= target):
-        exchange.close(purse, bar, symbol, open_, "take_profit")
+        exchange.close(account, bar, symbol, open_, "take_profit")
     elif level is not None and (low <= level if long else high >= level):
-        exchange.close(purse, bar, symbol, level, why)
+        exchange.close(account, bar, symbol, level, why)
     elif target is not None and (high >= target if long else low <= target):
-        exchange.close(purse, bar, symbol, target, "take_profit")
+        exchange.close(account, bar, symbol, target, "take_profit")
     else:
         position.best = max(position.best, high) if long else min(position.best, low)
         position.fresh = False
 
 
-def fill_weights(exchange: Exchange, purse: Purse, bar: int, weights: list[list[float]], at: int) -> None:
-    """Bring each symbol to its share of equity: sales, then purchases."""
-    r, equity = exchange.rules, exchange.equity(purse, bar, at)
-    if purse.ruined or equity <= 0:
-        return
-    orders = []
-    for symbol in purse.symbols:
-        decided = exchange.decided(symbol, bar)
-        if decided is None or math.isnan(weights[symbol][decided]):
-            continue
-        held = purse.held[symbol].units if symbol in purse.held else 0.0
-        target = weights[symbol][decided] * equity / exchange.price(symbol, bar, at)
+def orders_of(
+    exchange: Exchange, account: Account, bar: int, at: int, due: dict[int, float], equity: float, cut: float
+) -> dict[int, float]:
+    """How many units each order buys (or sells, below 0) to get to weights that are cut by a factor."""
+    orders = {}
+    for symbol, weight in due.items():
+        held = account.held[symbol].units if symbol in account.held else 0.0
+        target = cut * (weight * equity / exchange.price(symbol, bar, at))
+        if exchange.rules["whole_units"]:
+            target = float(math.trunc(target * (1 + 1e-12)))
         if not math.isclose(target, held, rel_tol=1e-12, abs_tol=0.0):
-            orders.append((symbol, held, target - held))
-    for symbol, held, change in sorted(orders, key=lambda order: order[2] > 0):
-        price, units = exchange.price(symbol, bar, at), change
-        if change > 0:
-            # Buying back is never refused; beyond it, what cash is then free is the limit.
-            back, each = max(0.0, -held), price * (1 + r["slippage"]) * (1 + r["fees"])
-            free = exchange.free(purse, bar, at, freed=2 * back * price - back * each)
-            units = min(change, back + max(0.0, free - r["fixed_fees"]) / each)
-        if r["whole_units"]:
-            units = math.copysign(math.floor(abs(units)), units)
-        if units != 0:
-            exchange.trade(purse, bar, symbol, units, price, "rebalance")
-            # Next to nothing left is nothing.
-            left = 0.0 if math.isclose(-held, units, rel_tol=1e-9) else held + units
-            purse.held[symbol] = Position(left, 0.0, 0.0)
-            if left == 0:
-                del purse.held[symbol]
+            orders[symbol] = target - held
+    return orders
 
 
-def ruin(exchange: Exchange, purse: Purse, bar: int) -> None:
+def fits(
+    exchange: Exchange, account: Account, bar: int, at: int, due: dict[int, float], equity: float, cut: float
+) -> bool:
+    """Whether gross exposure is then at most `leverage` times the equity that the costs leave."""
+    r = exchange.rules
+    whole, r["whole_units"] = r["whole_units"], False
+    orders = orders_of(exchange, account, bar, at, due, equity, cut)
+    r["whole_units"] = whole
+    # Cut weights reckon with a fixed fee for each order that there may be.
+    number = len(orders) if cut == 1 else sum(1 for s, weight in due.items() if weight or s in account.held)
+    costs = number * r["fixed_fees"]
+    gross = 0.0
+    for symbol in account.symbols:
+        held = account.held[symbol].units if symbol in account.held else 0.0
+        units = orders.get(symbol, 0.0)
+        if held or units:
+            gross += abs(held + units) * exchange.price(symbol, bar, at)
+        if units:
+            costs += abs(units) * exchange.each(symbol, bar, at, 1 if units > 0 else -1)[1]
+    return bool(gross + r["leverage"] * costs <= r["leverage"] * equity * (1 + 1e-12))
+
+
+def fill_weights(exchange: Exchange, account: Account, bar: int, weights: list[list[float]], at: int) -> None:
+    """Bring each symbol to its share of equity, all cut by one factor where they do not fit: sales first."""
+    equity = exchange.equity(account, bar, at)
+    if account.ruined or equity <= 0:
+        return
+    due = {}
+    for symbol in account.symbols:
+        decided = exchange.decided(symbol, bar, weights[symbol])
+        if decided is not None:
+            due[symbol] = weights[symbol][decided]
+    cut = 1.0
+    if not fits(exchange, account, bar, at, due, equity, cut):
+        low, cut = 0.0, 1.0
+        for _ in range(200):
+            middle = (low + cut) / 2
+            if fits(exchange, account, bar, at, due, equity, middle):
+                low = middle
+            else:
+                cut = middle
+        cut = low
+    orders = orders_of(exchange, account, bar, at, due, equity, cut)
+    for symbol, units in sorted(orders.items(), key=lambda order: order[1] > 0):
+        held = account.held[symbol].units if symbol in account.held else 0.0
+        exchange.trade(account, bar, symbol, units, exchange.price(symbol, bar, at), "rebalance")
+        # Next to nothing left is nothing.
+        left = 0.0 if math.isclose(-held, units, rel_tol=1e-9) else held + units
+        account.held[symbol] = Position(left, 0.0, 0.0)
+        if left == 0:
+            del account.held[symbol]
+
+
+def ruin(exchange: Exchange, account: Account, bar: int) -> None:
     """Where nothing is left at a close, close what can be closed."""
-    if purse.held and exchange.equity(purse, bar, 3) <= 0:
-        purse.ruined = True
-        for symbol in sorted(purse.held):
+    if account.held and exchange.equity(account, bar, 3) <= 0:
+        account.ruined = True
+        for symbol in sorted(account.held):
             if exchange.bars[symbol][bar] is not None:
-                exchange.close(purse, bar, symbol, exchange.price(symbol, bar, 3), "ruin")
+                exchange.close(account, bar, symbol, exchange.price(symbol, bar, 3), "ruin")
 
 
 def run(
@@ -253,26 +316,26 @@ def run(
     **rules: Any,
 ) -> tuple[list[float], list[Fill]]:
     """Equity at each bar, and the fills, of signals (four flags a bar) or weights by symbol and bar."""
-    exchange = Exchange(bars, rules)
+    exchange = Exchange(bars, {"leverage": 1.0, **rules})
     n_symbols, n_bars = len(bars), len(bars[0])
     if rules["cash_sharing"]:
-        purses = [Purse(range(n_symbols), rules["cash"])]
+        accounts = [Account(range(n_symbols), rules["cash"])]
     else:
-        purses = [Purse(range(s, s + 1), rules["cash"] / n_symbols) for s in range(n_symbols)]
+        accounts = [Account(range(s, s + 1), rules["cash"] / n_symbols) for s in range(n_symbols)]
     fill = fill_weights if weights else fill_signals
     equity = []
     for bar in range(n_bars):
-        for purse in purses:
-            for symbol in list(purse.held):
+        for account in accounts:
+            for symbol in list(account.held):
                 if dividends is not None and bars[symbol][bar] is not None:
-                    purse.cash += purse.held[symbol].units * dividends[symbol][bar]
+                    account.cash += account.held[symbol].units * dividends[symbol][bar]
             if rules["fill"] == "next_open":
-                fill(exchange, purse, bar, said, 0)
-            for symbol in sorted(purse.held):
+                fill(exchange, account, bar, said, 0)
+            for symbol in sorted(account.held):
                 if bars[symbol][bar] is not None and not weights:
-                    stop(exchange, purse, bar, symbol)
+                    stop(exchange, account, bar, symbol)
             if rules["fill"] != "next_open":
-                fill(exchange, purse, bar, said, 3)
-            ruin(exchange, purse, bar)
-        equity.append(sum(exchange.equity(purse, bar, 3) for purse in purses))
+                fill(exchange, account, bar, said, 3)
+            ruin(exchange, account, bar)
+        equity.append(sum(exchange.equity(account, bar, 3) for account in accounts))
     return equity, exchange.fills

@@ -179,7 +179,7 @@ def test_a_signal_before_a_gap_fills_at_the_symbols_own_next_bar() -> None:
         bars, series(bars, [False, True, True, False, False]), series(bars, [False] * 5), fees=0.0
     )
     assert result.orders["time"].tolist() == [datetime(2020, 1, 4, tzinfo=UTC)]
-    assert result.orders["signal_time"].tolist() == [datetime(2020, 1, 2, tzinfo=UTC)]
+    assert result.orders["signal_time"].tolist() == [datetime(2020, 1, 3, tzinfo=UTC)], "the newest"
     assert result.orders["price"].tolist() == [8.0]
 
 

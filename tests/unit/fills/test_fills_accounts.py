@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.unit.signals.sketches import run
-from workbench.backtest import BacktestResult, Percent
+from workbench.backtest import BacktestResult, Fixed, Percent
 
 
 def test_a_shared_account_gives_each_symbol_its_share_of_the_equity_after_the_exits() -> None:
@@ -30,9 +30,33 @@ def test_proceeds_of_a_short_sale_are_not_spent_in_a_shared_account() -> None:
 
 
 def test_all_cash_in_one_position_leaves_no_dust_for_the_next() -> None:
-    prices = {"A": [3.0, 7.0, 7.0], "B": [3.0, 11.0, 11.0]}
-    result = run(prices, {"A": "L..", "B": "L.."}, cash_sharing=True, size=Percent(1.0), fees=0.003)
+    prices = {"A": [3.0, 7.0, 7.0, 7.0], "B": [3.0, 11.0, 11.0, 11.0]}
+    result = run(prices, {"A": "L...", "B": ".L.."}, cash_sharing=True, size=Percent(1.0), fees=0.003)
     assert result.orders["symbol"].tolist() == ["A"]
+
+
+@pytest.mark.parametrize(("cheap", "dear"), [("A", "B"), ("B", "A")])
+def test_entries_that_do_not_fit_are_cut_alike_whatever_their_order(cheap: str, dear: str) -> None:
+    """Each wants all of 1,000; a unit at 10 costs 10.1 with its fees, one at 40 costs 40.4."""
+    prices = {cheap: [10.0] * 3, dear: [40.0] * 3}
+    result = run(
+        prices, {cheap: "L..", dear: "L.."}, cash_sharing=True, size=Percent(1.0), fees=0.01, cash=1_000.0
+    )
+    sizes = result.orders.set_index("symbol")["size"]
+    assert sizes[cheap] == pytest.approx(500 / 10.1)
+    assert sizes[dear] == pytest.approx(500 / 40.4)
+    assert result.cash.iloc[-1] == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("leverage", [0.5, 1.0, 3.0])
+@pytest.mark.parametrize("sides", ["LS", "SS", "LL"])
+def test_gross_exposure_after_entries_is_at_most_leverage_times_equity(sides: str, leverage: float) -> None:
+    prices = {"A": [10.0] * 3, "B": [40.0] * 3}
+    marks = {"A": f"{sides[0]}..", "B": f"{sides[1]}.."}
+    result = run(
+        prices, marks, cash_sharing=True, size=Fixed(1_000.0), fees=0.01, slippage=0.05, leverage=leverage
+    )
+    assert result.exposure.iloc[-1] == pytest.approx(leverage)
 
 
 def ruined(**options: Any) -> BacktestResult:

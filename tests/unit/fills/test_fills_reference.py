@@ -7,12 +7,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.fills import reference
 from workbench.backtest import BacktestResult, Signals, Weights, backtest
 from workbench.fills.sizing import Fixed, Percent, VolatilityTarget
+
+# What is drawn may well be said in every gap.
+pytestmark = pytest.mark.filterwarnings("ignore::workbench.errors.SignalsInGapsWarning")
 
 PRICE = st.integers(500, 2_000).map(lambda cents: cents / 100)
 FLAG = st.booleans()
@@ -52,6 +56,7 @@ COSTS = st.fixed_dictionaries(
         "cash": st.sampled_from([1_000.0, 100_000.0]),
         "whole_units": st.booleans(),
         "fill": st.sampled_from(["next_open", "next_open", "next_close", "same_close"]),
+        "leverage": st.sampled_from([1.0, 1.0, 0.5, 2.5]),
     }
 )
 STOP = st.sampled_from([None, None, 0.03, 0.1, 0.4])

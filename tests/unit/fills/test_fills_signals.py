@@ -10,6 +10,7 @@ import pytest
 
 from tests.unit.signals.sketches import NAN, bars, days, run
 from workbench.backtest import Fixed, Percent, Signals, VolatilityTarget, backtest
+from workbench.errors import SignalsInGapsWarning
 from workbench.signals.decisions import Fill
 
 
@@ -37,12 +38,49 @@ def test_a_reversal_is_two_orders_at_one_price() -> None:
     assert result.signals()["signal"].tolist() == ["buy", "sell", "buy"]
 
 
-def test_a_short_entry_leaves_room_for_its_fees() -> None:
-    """With 1 % fees and slippage: 1,000 of value and fees at 99 less slippage, 1,000 / (99 * 1.01) units."""
+def test_a_short_entry_pays_for_its_costs() -> None:
+    """With 1 % fees and slippage a unit takes its price of 100, 1 of slippage and 0.99 of fees."""
     result = run({"X": [100, 100, 100]}, {"X": "S.."}, fees=0.01, slippage=0.01)
-    assert result.orders["size"].tolist() == pytest.approx([1_000 / (99 * 1.01)])
-    fee = result.orders["fees"].iloc[0]
-    assert result.orders["size"].iloc[0] * 99 + fee == pytest.approx(1_000)
+    assert result.orders["size"].tolist() == pytest.approx([1_000 / (100 + 1 + 0.99)])
+    assert result.exposure.iloc[-1] == pytest.approx(1.0)
+
+
+def test_of_several_decisions_since_a_symbol_s_last_bar_the_newest_is_filled() -> None:
+    """A share that does not trade at the weekend: bars on Thursday, Friday, Monday and Tuesday."""
+    prices = {"X": [10, 10, NAN, NAN, 10, 10], "COIN": [10.0] * 6}
+    still = {"COIN": "......"}
+    assert run(prices, {"X": ".L.x..", **still}).orders.empty, "Sunday takes Friday's entry back"
+    sold = run(prices, {"X": "L..x..", **still}).orders
+    assert sold["side"].tolist() == ["buy", "sell"]
+    assert sold["time"].dt.day.tolist() == [2, 5]
+    assert sold["signal_time"].dt.day.tolist() == [1, 4]
+    bought = run(prices, {"X": ".x.L..", **still}, fill="same_close").orders
+    assert bought["side"].tolist() == ["buy"]
+    assert bought["time"].dt.day.tolist() == [5]
+
+
+def test_a_decision_after_a_symbol_s_last_bar_is_pending() -> None:
+    result = run({"X": [10, 10, 10, NAN], "Y": [10.0] * 4}, {"X": "L..x", "Y": "...."})
+    waiting = result.pending.iloc[0]
+    assert (waiting["symbol"], waiting["signal"], waiting["timestamp"]) == ("X", "sell", days(4)[3])
+
+
+def test_before_its_first_bar_a_symbol_has_no_signals() -> None:
+    result = run({"X": [NAN, NAN, 10, 10, 10], "Y": [10.0] * 5}, {"X": "LL..x", "Y": "....."})
+    assert result.orders.empty
+
+
+def test_a_flag_in_every_gap_of_a_symbol_is_told_of() -> None:
+    """What comparing with NaN and turning it round makes of a share beside a coin."""
+    frame = bars(X=[10, 11, NAN, 12, NAN, 13, NAN, 14, 15], Y=[10] * 9)
+    close = frame["close"].unstack("symbol")
+    rises = close > 5
+    with pytest.warns(
+        SignalsInGapsWarning, match=r"X has no bar in 3 rows .*2020-01-03.*close\.notna"
+    ) as told:
+        backtest(frame, rises, ~rises)
+    assert (told[0].message.role, told[0].message.symbol) == ("exits", "X")  # type: ignore[union-attr]
+    backtest(frame, rises, ~rises & close.notna())
 
 
 def test_conflicts_cancel_each_other() -> None:
@@ -61,7 +99,9 @@ def test_sizes() -> None:
     assert run(prices, marks, size=Percent(0.25)).orders["size"].tolist() == [25]
     assert run(prices, marks, size=Fixed(30)).orders["size"].tolist() == [30]
     assert run(prices, marks, size=Fixed(300)).orders["size"].tolist() == [100], "what the cash pays for"
-    assert run(prices, {"X": "S.."}, size=Fixed(300)).orders["size"].tolist() == [300]
+    assert run(prices, {"X": "S.."}, size=Fixed(300)).orders["size"].tolist() == [100], "the account's equity"
+    assert run(prices, {"X": "S.."}, size=Fixed(300), leverage=3.0).orders["size"].tolist() == [300]
+    assert run(prices, marks, size=Percent(2.0), leverage=2.0).orders["size"].tolist() == [200]
     assert run({"X": [3, 3, 3]}, marks, whole_units=True).orders["size"].tolist() == [333]
     assert run({"X": [2_000] * 3}, marks, whole_units=True).orders.empty
 

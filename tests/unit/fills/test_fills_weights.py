@@ -49,10 +49,46 @@ def test_a_losing_short_weight_can_be_reduced_and_closed() -> None:
     assert result.equity.tolist() == [1_000, 1_000, 800, 800]
 
 
-def test_purchases_are_cut_to_the_cash_in_the_symbols_order() -> None:
+def test_weights_that_do_not_fit_are_cut_by_one_factor() -> None:
     result = weigh({"A": [10] * 3, "B": [10] * 3}, {"A": [0.8, NAN, NAN], "B": [0.8, NAN, NAN]})
-    assert result.orders["size"].tolist() == pytest.approx([80, 20])
+    assert result.orders["size"].tolist() == pytest.approx([50, 50])
     assert result.orders["strength"].tolist() == [0.8, 0.8]
+    result = weigh({"A": [10] * 3, "B": [10] * 3}, {"A": [2.5, NAN, NAN], "B": [2.5, NAN, NAN]}, leverage=2.0)
+    assert result.orders["size"].tolist() == pytest.approx([100, 100])
+
+
+def test_weights_that_add_up_to_one_leave_room_for_their_fees() -> None:
+    """500 × 1/500 at 0.2 % fees: each symbol gets the same."""
+    names = [f"S{number:03}" for number in range(500)]
+    result = weigh(dict.fromkeys(names, (10, 10, 10)), dict.fromkeys(names, (1 / 500, NAN, NAN)), fees=0.002)
+    assert result.orders["size"].tolist() == pytest.approx([1_000 / 500 / 10.02] * 500)
+    assert result.cash.iloc[-1] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_short_weight_is_within_the_account_s_equity() -> None:
+    result = weigh({"A": [10] * 3}, {"A": [-10.0, NAN, NAN]}, fees=0.01, slippage=0.05)
+    assert result.exposure.iloc[-1] == pytest.approx(1.0)
+    result = weigh({"A": [10] * 3}, {"A": [-10.0, NAN, NAN]}, fees=0.01, slippage=0.05, leverage=10.0)
+    assert result.exposure.iloc[-1] == pytest.approx(10.0)
+
+
+def test_what_no_weight_is_due_for_takes_its_room() -> None:
+    """A keeps its 0.6; of B's 0.8 there is room for 0.4."""
+    result = weigh({"A": [10] * 4, "B": [10] * 4}, {"A": [0.6, NAN, NAN, NAN], "B": [NAN, 0.8, NAN, NAN]})
+    assert result.positions.iloc[-1].tolist() == pytest.approx([60, 40])
+
+
+def test_of_several_decisions_since_a_symbol_s_last_bar_the_newest_is_filled() -> None:
+    """A share that does not trade at the weekend, beside a coin that does: Friday 0.5, Sunday 0."""
+    prices = {"COIN": [10.0] * 5, "SHARE": [10, NAN, NAN, 10, 10]}
+    nothing = [NAN] * 5
+    result = weigh(prices, {"COIN": nothing, "SHARE": [0.5, NAN, 0.0, NAN, NAN]})
+    assert result.orders.empty
+    result = weigh(prices, {"COIN": nothing, "SHARE": [0.0, NAN, 0.5, NAN, NAN]})
+    assert result.orders["signal_time"].tolist() == [days(5)[2]]
+    assert result.orders["time"].tolist() == [days(5)[3]]
+    result = weigh(prices, {"COIN": nothing, "SHARE": [0.5, NAN, NAN, NAN, NAN]})
+    assert result.orders["signal_time"].tolist() == [days(5)[0]], "NaN decides nothing"
 
 
 def test_the_strength_of_a_weight_is_its_size() -> None:

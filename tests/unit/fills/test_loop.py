@@ -16,9 +16,12 @@ from workbench.backtest import BacktestResult, Signals, Strategy, Weights, backt
 from workbench.fills.execution import Execution
 from workbench.fills.sizing import Fixed, Percent, VolatilityTarget
 from workbench.signals.inputs import read_bars
+from workbench.sweep.cells import dividends_of, make_cells, prepare_bars
 from workbench.sweep.chunk import Plan, Task, compute, curves_of, trade_signals
-from workbench.sweep.stage import dividends_of, make_cells, set_stage
 from workbench.sweep.store import METRICS
+
+# What is drawn may well be said in every gap.
+pytestmark = pytest.mark.filterwarnings("ignore::workbench.errors.SignalsInGapsWarning")
 
 SIZES = [None, Percent(1.0), Percent(0.4), Fixed(7.0), Fixed(5_000.0), VolatilityTarget(0.3, window=5)]
 STOPS = st.sampled_from([None, None, 0.01, 0.04])
@@ -108,6 +111,7 @@ def rules(draw: st.DrawFn) -> dict[str, Any]:
         "cash": draw(st.sampled_from([100_000.0, 1_000.0])),
         "fill": draw(st.sampled_from(["next_open", "next_close", "same_close"])),
         "whole_units": draw(st.booleans()),
+        "leverage": draw(st.sampled_from([1.0, 1.0, 0.6, 2.0])),
         "periods_per_year": draw(st.sampled_from([252.0, 365.0])),
     }
 
@@ -230,11 +234,11 @@ def test_the_fastest_loop_gives_what_the_general_one_gives(
     rules = Execution(
         fees=fees, fixed_fees=fixed_fees, slippage=0.001, size=Percent(fraction), whole_units=whole_units
     )
-    stage = set_stage(bars, make_cells(read_bars(bars), "each", None)[0], rules, None)
-    assert stage.layout.plain
+    prepared = prepare_bars(bars, make_cells(read_bars(bars), "each", None)[0], rules, None)
+    assert prepared.layout.plain
     flags = [rng.random((n_variants, n_bars, 1)) < often for _ in range(2)]
     found = []
-    for chosen in (stage, replace(stage, layout=replace(stage.layout, plain=False))):
+    for chosen in (prepared, replace(prepared, layout=replace(prepared.layout, plain=False))):
         metrics, curves = np.empty((n_variants, len(METRICS))), np.empty((n_variants, n_bars))
         trade_signals(chosen, (*flags, None, None), metrics, curves)
         found.append((metrics, curves))

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from tests.unit.signals.sketches import NAN, bars, days, run
-from workbench.backtest import Percent, Signals, backtest, strategy, sweep
+from workbench.backtest import Percent, Signals, VolatilityTarget, backtest, strategy, sweep
 from workbench.backtest.rules_json import rules_from_json, rules_to_json
 from workbench.errors import BacktestError
 from workbench.fills.execution import Execution
@@ -91,14 +91,11 @@ def test_what_the_bars_have_and_the_frame_lacks_is_refused() -> None:
 
 
 def test_what_is_no_fraction_is_refused_with_its_place() -> None:
-    frame = pd.DataFrame({"A": [0.5, 0.5], "B": [0.5, 1.5]}, index=days(2))
-    assert "the fraction of B at 2020-01-02 is 1.5; give fractions from 0 to 1" in refused(frame)
-    assert "at 2020-01-02 is 1.3; give" in refused(frame.replace(1.5, 1.2998482399401283))
-    assert "at 2020-01-02 is 1.00001; give" in refused(frame.replace(1.5, 1.00001)), "1 would be allowed"
-    assert "at 2020-01-02 15:30:00+00:00 is 12.35; give" in refused(
-        frame.replace(1.5, 12.345678).shift(freq="930min")
+    frame = pd.DataFrame({"A": [0.5, 0.5], "B": [0.5, -1.5]}, index=days(2))
+    assert "the fraction of B at 2020-01-02 is -1.5; give fractions of 0 or more" in refused(frame)
+    assert "at 2020-01-02 15:30:00+00:00 is -12.35; give" in refused(
+        frame.replace(-1.5, -12.345678).shift(freq="930min")
     )
-    assert "is -0.5" in refused(-frame.iloc[:1])
     assert "is inf" in refused(frame / 0.0)
     assert "timestamps have no time zone" in refused(frame.tz_localize(None))
     assert "the index holds no timestamps" in refused(frame.reset_index(drop=True))
@@ -109,8 +106,17 @@ def test_what_is_no_fraction_is_refused_with_its_place() -> None:
     assert "Percent of a ndarray: give a number" in refused(frame.to_numpy())
     assert "Percent of a str" in refused("half")
     assert "Percent of a bool" in refused(True)
-    assert refused(1.5) == "Percent(1.5): give a fraction above 0, at most 1 (0.5 is 50 %)."
+    assert refused(-1.5) == "Percent(-1.5): give a fraction above 0 (0.5 is 50 %)."
     assert refused(NAN).startswith("Percent(nan)")
+
+
+@pytest.mark.parametrize(
+    "size", [Percent(1.5), shares(A=[0.5, 1.5]), VolatilityTarget(0.2, max_fraction=1.5)]
+)
+def test_a_fraction_needs_the_leverage_for_it(size: Any) -> None:
+    with pytest.raises(BacktestError, match=r"size: 1\.5 of equity is more than leverage=1 allows"):
+        Execution(size=size)
+    assert Execution(size=size, leverage=1.5).size is size
 
 
 @pytest.mark.parametrize("size", [lambda bars: 0.5, 0.5, pd.DataFrame({"A": [0.5]}), object(), Percent])

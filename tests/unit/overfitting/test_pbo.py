@@ -140,7 +140,7 @@ def test_a_frame_and_an_array_give_the_same_and_the_oldest_bars_go_first() -> No
     found = probability_of_overfitting(frame, n_splits=8)
     assert np.array_equal(found.logits, probability_of_overfitting(returns[6:], n_splits=8).logits)
     assert (found.n_bars, found.n_variants, found.n_splits) == (64, 4, 8)
-    assert "70 halvings" in repr(found)
+    assert "70 splits" in repr(found)
 
 
 def test_sixteen_blocks_are_halved_in_12870_ways_however_many_variants_there_are() -> None:

@@ -143,7 +143,7 @@ def test_what_cannot_be_tested_is_refused_with_advice() -> None:
         reality_check(np.zeros((50, 3)), seed=1)
     with pytest.raises(BacktestError, match="infinite"):
         reality_check(np.full((50, 3), math.inf), seed=1)
-    with pytest.raises(BacktestError, match="a replication or more"):
+    with pytest.raises(BacktestError, match="both must be 1 or more"):
         reality_check(returns, seed=1, reps=0)
-    with pytest.raises(BacktestError, match="blocks of a bar or more"):
+    with pytest.raises(BacktestError, match="both must be 1 or more"):
         reality_check(returns, seed=1, block_size=0)

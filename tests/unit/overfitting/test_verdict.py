@@ -50,7 +50,7 @@ def test_the_sentence_of_many_variants_names_luck_and_the_chance() -> None:
     """Luck of 2,080 trials is 3.458 deviations, so 1.31 a year at a variance of (1.31 / 3.458)² / 252."""
     verdict = judge(with_sharpe(1.12, 2520), trials=2080, sharpe_variance=0.0005695)
     assert verdict.sentence == (
-        "Of 2,080 variants tried, luck alone would be expected to reach a Sharpe ratio of 1.31 a year; "
+        "The best of 2,080 variants is expected to reach a Sharpe ratio of 1.31 a year by luck alone; "
         "this one has 1.12, and the chance that it is better than luck is 27 %."
     )
 
@@ -60,46 +60,46 @@ def test_the_sentence_of_one_variant_says_that_it_is_the_only_one() -> None:
     assert verdict.psr == verdict.dsr
     assert verdict.luck == 0.0
     assert verdict.sentence == (
-        "This one variant has a Sharpe ratio of 1.00 a year, and the chance that it is better than luck is "
-        "98 %, provided that no other was tried."
+        "This variant has a Sharpe ratio of 1.00 a year, and the chance that it is better than luck is "
+        "98 %, if no other was tried."
     )
 
 
 def test_a_record_that_is_too_short_is_told_with_the_length_that_would_do() -> None:
     """At a Sharpe ratio of 1 a year 95 % takes 1.645² = 2.7 years, as good as whatever the bars are."""
     assert judge(with_sharpe(1.0, 252)).sentence.endswith(
-        "; at this rate it takes 2.7 years to be 95 % sure of a single variant, and these are 1.0 years."
+        "; to be 95 % sure of a single variant with this Sharpe ratio takes 2.7 years; these are 1.0 years."
     )
-    assert judge(with_sharpe(1.0, 126)).sentence.endswith("and these are 6 months.")
-    assert "at this rate" not in judge(with_sharpe(1.0, 1000)).sentence
-    assert "at this rate" not in judge(with_sharpe(-1.0, 252)).sentence, "no length would do"
+    assert judge(with_sharpe(1.0, 126)).sentence.endswith("; these are 6 months.")
+    assert "95 % sure" not in judge(with_sharpe(1.0, 1000)).sentence
+    assert "95 % sure" not in judge(with_sharpe(-1.0, 252)).sentence, "no length would do"
 
 
 def test_a_handful_of_bars_is_not_judged() -> None:
     assert judge(with_sharpe(3.0, 29), trials=5).sentence == (
-        "29 bars are too few to tell skill from luck, whatever their Sharpe ratio (3.00 a year); it takes 30 "
-        "at the very least."
+        "29 bars are too few to tell skill from luck, whatever the Sharpe ratio (3.00 a year); at least 30 "
+        "are needed."
     )
 
 
 def test_without_a_sharpe_ratio_there_is_nothing_to_judge() -> None:
     still = judge(pd.Series([0.0] * 100), trials=10)
-    assert still.sentence == "There is no Sharpe ratio to judge, since its returns never vary."
+    assert still.sentence == "There is no Sharpe ratio, since its returns never vary."
     assert math.isnan(still.psr)
     assert math.isnan(still.dsr)
     for few in ([], [0.01], [math.nan, 0.01]):
         sentence = judge(pd.Series(few, dtype="float64"), trials=10).sentence
-        assert sentence == "There is no Sharpe ratio to judge, since there are fewer than two returns."
+        assert sentence == "There is no Sharpe ratio, since there are fewer than two returns."
 
 
 def test_other_evidence_is_told_where_there_is_some() -> None:
     returns = with_sharpe(1.0, 1000)
     assert judge(returns, trials=10, pbo=0.62).sentence.endswith(
-        "; the variant that was best on one half of the bars was no better than the median on the other in "
-        "62 % of all halvings."
+        "; the best variant on one half of the bars was no better than the median on the other in 62 % of "
+        "all splits."
     )
     assert judge(returns, trials=10, spa=0.43).sentence.endswith(
-        "; if no variant had any merit, the best would look as good with a chance of 43 %."
+        "; if no variant had any skill, the best would look this good with a chance of 43 %."
     )
     assert (
         judge(returns, trials=10, pbo=math.nan, spa=math.nan).sentence == judge(returns, trials=10).sentence

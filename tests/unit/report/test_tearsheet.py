@@ -167,7 +167,7 @@ def test_a_name_that_promises_something_else_than_a_page_is_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(
-        BacktestError, match=rf"take {name[:1] or 'tearsheet'}\.html, which a browser prints to PDF"
+        BacktestError, match=rf"use {name[:1] or 'tearsheet'}\.html, which a browser can print to PDF"
     ):
         sheet.save(name)
     assert list(tmp_path.iterdir()) == []
@@ -181,12 +181,12 @@ def test_a_notebook_shows_the_picture_and_not_five_megabytes(sheet: Tearsheet) -
 
 
 def test_bars_of_something_else_are_refused(result: BacktestResult, stocks: pd.DataFrame) -> None:
-    with pytest.raises(BacktestError, match="hold none of"):
+    with pytest.raises(BacktestError, match="have none of"):
         tearsheet(result, bars=stocks.rename({"AAPL": "A", "FB": "B", "GOOG": "C", "IBM": "D", "MSFT": "E"}))
     columns = stocks.reset_index()
     columns["timestamp"] += pd.Timedelta(days=9_999)
     later = columns.set_index(["symbol", "timestamp"])
-    with pytest.raises(BacktestError, match="hold nothing from 2000-03-01"):
+    with pytest.raises(BacktestError, match="there are none from 2000-03-01"):
         tearsheet(result, bars=later)
 
 
@@ -254,5 +254,5 @@ def test_minute_bars_are_thinned_and_the_page_says_so() -> None:
     equity = next(trace for trace in sheet.figures["equity"].data if trace.name == "strategy")
     assert max(equity.y) == sheet.result.equity.max()
     assert equity.x[0] == "2024-01-01 00:00"
-    assert "of 60,000 bars, with every high and low of each stretch" in _text(sheet)
+    assert "of 60,000 bars, including the high and low of each interval" in _text(sheet)
     assert len(sheet.html) < 10e6

@@ -134,10 +134,12 @@ def test_weights_that_are_not_aligned_or_no_fractions() -> None:
     assert "stands there twice" in refused_weights(pd.concat([good, good]))
 
 
-def test_weights_without_a_bar_order_nothing() -> None:
+def test_weights_without_a_bar_are_filled_at_the_next_bar() -> None:
     bars = with_value("close", math.nan, row=1)
     weights = pd.DataFrame({"A": [math.nan, 0.5, math.nan, math.nan], "B": math.nan}, index=DAYS)
-    assert backtest(bars, Weights(weights[["B", "A"]])).orders.empty
+    orders = backtest(bars, Weights(weights[["B", "A"]])).orders
+    assert orders["signal_time"].tolist() == [DAYS[1]]
+    assert orders["time"].tolist() == [DAYS[2]]
 
 
 def test_signals_in_any_of_their_shapes_say_the_same() -> None:

@@ -159,7 +159,7 @@ def test_with_too_few_bars_nothing_is_known(n: int) -> None:
 
 
 def test_a_window_of_no_bars_is_refused() -> None:
-    with pytest.raises(StrategyError, match="give 1 or more"):
+    with pytest.raises(StrategyError, match="use 1 or more"):
         sma(pd.Series([1.0]), 0)
-    with pytest.raises(StrategyError, match="give 2 or more"):
+    with pytest.raises(StrategyError, match="use 2 or more"):
         deviation(pd.Series([1.0]), 1)

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from tests.unit.strategies.handmade import bars_of
+from workbench.backtest import backtest
 from workbench.errors import StrategyError
 from workbench.signals.signals import Signals, Weights
 from workbench.strategies import cross_sectional_momentum, pairs_zscore, volatility_target
@@ -62,16 +63,29 @@ def test_equal_returns_are_ranked_by_symbol_and_shares_are_rounded_down() -> Non
     assert on_the_first(weights) == [0.25, 0.25, 0.0, -0.25, -0.25]
 
 
-def test_a_symbol_without_a_bar_on_the_day_is_left_as_it_is() -> None:
+def test_of_a_symbol_without_a_bar_on_the_day_its_last_one_counts() -> None:
     closes: dict[str, list[float]] = {
-        "A": [10, 10, 12, 12],
-        "B": [10, 10, 11, 11],
-        "C": [10, 10, 10, 10],
-        "D": [10, 10, NAN, 20],
+        "A": [10, 10, 10, 12, 12],
+        "B": [10, 10, 10, 11, 11],
+        "C": [10, 10, 10, 10, 10],
+        "D": [10, 10, 13, NAN, 20],
     }
-    bars = bars_of(closes, start="2024-01-30")
+    bars = bars_of(closes, start="2024-01-29")
     weights = frame(cross_sectional_momentum(bars, lookback=2, skip=0, share=0.3))
-    assert on_the_first(weights.fillna(-9.0)) == [0.5, 0.0, -0.5, -9.0]
+    assert on_the_first(weights) == [0.0, 0.0, -0.5, 0.5]
+
+
+def test_a_share_beside_a_coin_is_rebalanced_each_month() -> None:
+    """Most months begin on a day on which only the coin trades: the share's next bar fills the weight."""
+    days = pd.date_range("2022-01-01", "2024-12-31", tz="UTC")
+    coin = pd.Series(100.0 + np.sin(np.arange(len(days))), days)
+    share = coin[days.day_of_week < 5] * 2.0
+    closes = pd.concat({"COIN": coin, "SHARE": share}, names=["symbol", "timestamp"])
+    bars = pd.DataFrame({"open": closes, "close": closes})
+    result = backtest(bars, volatility_target, parameters={"window": 10}, count_trial=False)
+    months = result.orders.assign(month=result.orders["time"].dt.strftime("%Y-%m")).groupby("symbol")["month"]
+    assert months.nunique().to_dict() == {"COIN": 35, "SHARE": 35}
+    assert ((result.orders["time"] - result.orders["signal_time"]).dt.days <= 3).all()
 
 
 def test_a_single_symbol_is_not_ranked() -> None:

@@ -130,7 +130,7 @@ def back(bars: pd.DataFrame, n: Annotated[int, between(1, 50)] = 5, kind: str = 
     [
         ({"n": [10, 99]}, r"back: n=99 is not a whole number from 1 to 50"),
         ({"n": [1.5]}, r"back: n=1.5 is not a whole number"),
-        ({"n": []}, r"back: n is given no value"),
+        ({"n": []}, r"back: n has no values"),
         ({"m": [1]}, r"back has no parameter 'm'"),
         ({"kind": [3]}, r"back: kind=3 is not"),
     ],
@@ -152,7 +152,7 @@ def test_a_parameter_that_is_called_as_a_column_of_the_frame_is_refused(name: st
     """Else it would be overwritten, and the variant that is shown would be another one."""
     names: dict[str, Any] = {}
     exec(f"def said(bars, {name}: int = 5): ...", names)
-    with pytest.raises(StrategyError, match=f"said: a sweep's rows have a column '{name}' of their own"):
+    with pytest.raises(StrategyError, match=f"said: a sweep's rows already have a column '{name}'"):
         swept(strategy(names["said"]), sketched(A=[10.0, 11.0]), {name: [1, 2]})
 
 

@@ -12,9 +12,9 @@ from workbench.backtest import Strategy
 from workbench.fills.execution import Execution
 from workbench.signals.inputs import read_bars
 from workbench.sweep import estimate as module
+from workbench.sweep.cells import make_cells
 from workbench.sweep.chunk import Plan
 from workbench.sweep.estimate import Estimate, estimate
-from workbench.sweep.stage import make_cells
 
 
 @pytest.fixture

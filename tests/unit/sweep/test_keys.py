@@ -12,7 +12,7 @@ import pytest
 from workbench.backtest import Signals, Strategy, between, strategy
 from workbench.fills.execution import Execution
 from workbench.sweep import Bayesian, Random, SweepResult, sweep
-from workbench.sweep.job import Job, lay_out
+from workbench.sweep.job import Job, make_job
 
 
 def laid_out(made: Strategy, bars: pd.DataFrame, grid: Any, **options: Any) -> Job:
@@ -20,7 +20,7 @@ def laid_out(made: Strategy, bars: pd.DataFrame, grid: Any, **options: Any) -> J
         "symbols": "each", "periods": None, "dividends": None, "seed": None, "objective": None,
         "execution": Execution(), **options,
     }  # fmt: skip
-    return lay_out(made, bars, grid, **rules)
+    return make_job(made, bars, grid, **rules)
 
 
 def code(threshold: int) -> Strategy:

@@ -46,12 +46,12 @@ class TestHeatmap:
     ) -> None:
         figure = heatmap(frame, "fast", "slow", aggregate=aggregate)
         assert figure.data[0].z[0][1] == value
-        assert f"{aggregate} of up to 2 variants a cell" in subtitle(figure)
+        assert f"{aggregate} of up to 2 variants per cell" in subtitle(figure)
         assert f"{aggregate} of %{{customdata" in figure.data[0].hovertemplate
 
     def test_says_nothing_of_it_where_each_cell_is_one_variant(self, frame: pd.DataFrame) -> None:
         simple = frame[frame["kind"] == "simple"]
-        assert "variants a cell" not in subtitle(heatmap(simple, "fast", "slow"))
+        assert "variants per cell" not in subtitle(heatmap(simple, "fast", "slow"))
 
     def test_marks_the_best_cell(self, frame: pd.DataFrame) -> None:
         figure = heatmap(frame, "fast", "slow")
@@ -95,7 +95,7 @@ class TestHeatmap:
         figure = heatmap(frame, "x", "y", neighbours=1)
         assert figure.data[0].z[1][1] == 0.0
         assert figure.data[0].z[2][5] == 2.0
-        assert "3 × 3 cells around each" in subtitle(figure)
+        assert "median of 3 × 3 cells" in subtitle(figure)
 
     def test_cuts_many_numbers_into_bins(self) -> None:
         generator = np.random.default_rng(1)
@@ -136,7 +136,7 @@ class TestHeatmap:
     ) -> None:
         with pytest.raises(SweepError, match=says):
             heatmap(frame.assign(nothing=NAN), *arguments)
-        with pytest.raises(SweepError, match="none of median, mean"):
+        with pytest.raises(SweepError, match="must be one of median, mean"):
             heatmap(frame, "fast", "slow", aggregate="sum")
 
 

@@ -44,7 +44,7 @@ def test_the_best_are_those_of_the_sorted_frame(found: SweepResult, by: str, low
 def test_the_best_are_ranked_by_the_objective(crossing: Strategy, two_years: pd.DataFrame) -> None:
     found = sweep(crossing, two_years, {"n": [5, 50]}, objective="cagr", progress=False, workers=1)
     assert found.best(1)["cagr"].iloc[0] == found.frame["cagr"].max()
-    with pytest.raises(SweepError, match="'luck' is no metric of a sweep"):
+    with pytest.raises(SweepError, match="'luck' is not a metric of a sweep"):
         found.best(by="luck")
 
 
@@ -106,7 +106,7 @@ def test_pictures_are_drawn_from_the_frame(found: SweepResult) -> None:
     assert np.nanmax(np.asarray(heat.data[0].z, dtype=float)) == found.frame["cagr"].max()
     lines = found.parallel_coordinates()
     assert [axis.label for axis in lines.data[0].dimensions] == ["symbol", "period", "n", "sharpe_ratio"]
-    with pytest.raises(SweepError, match="is no metric"):
+    with pytest.raises(SweepError, match="is not a metric"):
         found.heatmap("n", "symbol", "luck")
 
 

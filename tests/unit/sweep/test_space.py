@@ -147,7 +147,7 @@ class TestGrid:
             ({"slwo": [1]}, r"cross has no parameter 'slwo' to search \(did you mean slow\?\); it has fast"),
             ({"fast": [5, 1]}, "cross: fast=1 is not a whole number from 2 to 200"),
             ({"fast": [5.5]}, "cross: fast=5.5 is not a whole number"),
-            ({"fast": []}, "fast is given no value to try"),
+            ({"fast": []}, "fast has no values to try"),
             ({"kind": "weighted"}, "kind='weighted' is not one of 'simple', 'exponential'"),
             ({"kind": between(1, 2)}, "kind has no range to search; list its values"),
             ({"fast": between(5, 300)}, "fast=300 is not a whole number from 2 to 200"),
@@ -235,7 +235,7 @@ class TestRandom:
         def plain(bars: pd.DataFrame, window: int = 5) -> Signals:
             raise AssertionError("nothing is computed here")
 
-        with pytest.raises(StrategyError, match="plain has no parameter with a range to search"):
+        with pytest.raises(StrategyError, match="plain has no parameter with a range;"):
             Random(5).resolve(plain)
         assert Random(5, over={"window": between(2, 9)}).resolve(plain).size == 5
 

@@ -238,7 +238,7 @@ def test_a_form_for_many_that_is_another_rule_is_refused(crossing: Strategy, two
 
     with pytest.raises(
         StrategyError,
-        match=r"not the same rule. For n=50 at 2005-03-17 00:00:00\+00:00 \(IBM\) the side to enter",
+        match=r"gives other signals. For n=50 at 2005-03-17 00:00:00\+00:00 \(IBM\) the side to enter",
     ):
         quick(crossing, two_years.loc[["IBM"]], {"n": range(2, 51)})
 
@@ -263,7 +263,7 @@ def test_a_form_for_many_that_returns_something_else_is_refused(
 
 def test_a_form_for_many_that_raises_at_once_is_refused(crossing: Strategy, two_years: pd.DataFrame) -> None:
     crossing.batch(lambda market, n: 1 / 0)  # type: ignore[arg-type, return-value]
-    with pytest.raises(StrategyError, match=r"form for many variants failed .ZeroDivisionError"):
+    with pytest.raises(StrategyError, match=r"batch form failed .ZeroDivisionError"):
         quick(crossing, two_years, {"n": [3, 4]})
 
 
@@ -441,10 +441,12 @@ def test_an_interrupt_keeps_what_is_finished_and_says_how_to_go_on(
         return Signals(close > close.shift(n), close < close.shift(n))
 
     ibm, grid = two_years.loc[["IBM"]], {"n": range(2, 42)}
-    with pytest.raises(SweepInterrupted, match=r"after 20 of 40 variants; they are kept in .*slow-") as told:
+    with pytest.raises(
+        SweepInterrupted, match=r"after 20 of 40 variants; they are stored in .*slow-"
+    ) as told:
         quick(slow, ibm, grid, store=tmp_path, chunk=10)
     assert isinstance(told.value, KeyboardInterrupt)
-    with pytest.raises(SweepInterrupted, match="give store="):
+    with pytest.raises(SweepInterrupted, match="pass store="):
         quick(slow, ibm, grid, chunk=10)
     interrupt = False
     found = quick(slow, ibm, grid, store=tmp_path)
@@ -468,7 +470,7 @@ def test_a_full_disk_is_told_and_what_is_finished_stays(
         return write_bytes(path, content)
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(SweepError, match=r"no space left for the sweep in .* what is finished stays"):
+    with pytest.raises(SweepError, match=r"no space left for the sweep in .* finished rows stay"):
         quick(momentum, two_years.loc[["IBM"]], {"n": range(14, 54)}, store=tmp_path, chunk=10)
     assert len(parts_of(tmp_path)) == 2
     assert not list(tmp_path.glob("*/*.tmp"))
@@ -542,9 +544,9 @@ def test_a_bar_and_the_estimate_are_shown_unless_nobody_wants_them(
         ({"periods": [(pd.Timestamp("2005-01-01"), None)]}, "with a time zone"),
         ({"periods": []}, "there is none"),
         ({"periods": [("2005", "2005"), ("2005", "2005")]}, "the same name"),
-        ({"objective": "luck"}, "'luck' is no metric"),
-        ({"workers": 0}, "workers=0: give 1 or more"),
-        ({"chunk": 0}, "chunk=0: give 1 or more"),
+        ({"objective": "luck"}, "'luck' is not a metric"),
+        ({"workers": 0}, "workers=0: use 1 or more"),
+        ({"chunk": 0}, "chunk=0: use 1 or more"),
     ],
 )
 def test_what_cannot_be_swept_is_told(

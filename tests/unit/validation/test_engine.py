@@ -16,7 +16,7 @@ from workbench.backtest.trials import TrialJournal
 from workbench.errors import BacktestError, StrategyError
 from workbench.fills.execution import Execution
 from workbench.sweep import Bayesian, Random
-from workbench.sweep.job import Job, lay_out
+from workbench.sweep.job import Job, make_job
 from workbench.validation import (
     Searched,
     ValidationResult,
@@ -320,7 +320,7 @@ def test_another_search_can_be_handed_in() -> None:
 
 @pytest.mark.parametrize("objective", sorted(OBJECTIVES))
 def test_the_fast_search_is_a_backtest_of_each_variant(aapl: pd.DataFrame, objective: str) -> None:
-    job = lay_out(
+    job = make_job(
         crossing,
         aapl.iloc[:400],
         {"fast": [5, 10, 30, 80], "slow": [20, 100, 200]},
@@ -374,7 +374,7 @@ def test_where_no_variant_has_the_objective_none_can_be_chosen() -> None:
 
 def test_splits_of_other_bars_are_refused() -> None:
     bars = bars_of(A=UP_THEN_DOWN)
-    with pytest.raises(BacktestError, match="these splits are of 30 bars, and there are 16"):
+    with pytest.raises(BacktestError, match="these splits are of 30 bars, but there are 16"):
         validate(direction, bars, {"side": ["long"]}, walk_forward(30, train=6, test=4))
 
 
@@ -383,7 +383,7 @@ def test_what_cannot_be_searched_or_traded_is_refused() -> None:
     splits = walk_forward(bars, train=6, test=4)
     with pytest.raises(BacktestError, match="'win_rate' cannot be computed from returns alone"):
         validate(direction, bars, {"side": ["long"]}, splits, objective="win_rate")
-    with pytest.raises(BacktestError, match="a Bayesian is not searched here"):
+    with pytest.raises(BacktestError, match="Bayesian is not supported"):
         validate(direction, bars, Bayesian(5), splits)  # type: ignore[arg-type]
     odd = pd.Series([1.0], index=pd.MultiIndex.from_tuples([("B", bars.index[0][1])]))
     with pytest.raises(BacktestError, match="dividends: none is of a symbol of the bars"):

@@ -166,7 +166,7 @@ def test_a_walk_never_trains_on_what_comes_after(
 ) -> None:
     needed = train + gap + (1 if shorten else test)
     if n < needed:
-        with pytest.raises(BacktestError, match=f"{n} bars are too few for one split, which takes {needed}"):
+        with pytest.raises(BacktestError, match=f"{n} bars are too few for one split, which needs {needed}"):
             walk_forward(n, train=train, test=test, gap=gap, anchored=anchored, shorten_last=shorten)
         return
     splits = walk_forward(n, train=train, test=test, gap=gap, anchored=anchored, shorten_last=shorten)
@@ -215,20 +215,20 @@ def test_splits_are_a_sequence_that_says_what_it_is() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: walk_forward(10, train=0, test=2), "train=0 is no number of bars"),
-        (lambda: walk_forward(10, train=2, test=0), "test=0 is no number"),
-        (lambda: walk_forward(10, train=2, test=2, gap=-1), "gap=-1 is no number"),
+        (lambda: walk_forward(10, train=0, test=2), "train=0 is too small"),
+        (lambda: walk_forward(10, train=2, test=0), "test=0 is too small"),
+        (lambda: walk_forward(10, train=2, test=2, gap=-1), "gap=-1 is too small"),
         (lambda: walk_forward(10, train=2, test=4, step=2), "bars would be tested twice"),
-        (lambda: walk_forward(10, train=8, test=4), "10 bars are too few for one split, which takes 12"),
-        (lambda: purged_kfold(10, 1), "n_splits=1 is no number"),
-        (lambda: purged_kfold(3, 5), "3 bars cannot be put in 5 groups"),
+        (lambda: walk_forward(10, train=8, test=4), "10 bars are too few for one split, which needs 12"),
+        (lambda: purged_kfold(10, 1), "n_splits=1 is too small"),
+        (lambda: purged_kfold(3, 5), "3 bars cannot be split into 5 groups"),
         (lambda: purged_kfold(10, 2, purge=-1), "purge=-1"),
-        (lambda: purged_kfold(10, 2, purge=6), "leave nothing to train on beside a test of 5 of 10 bars"),
-        (lambda: combinatorial_purged(10, 2, 1), "n_groups=2 is no number"),
+        (lambda: purged_kfold(10, 2, purge=6), "leave no bars to train on with a test of 5 of 10 bars"),
+        (lambda: combinatorial_purged(10, 2, 1), "n_groups=2 is too small"),
         (lambda: combinatorial_purged(10, 4, 0), "n_test_groups=0"),
-        (lambda: combinatorial_purged(10, 4, 4), "leaves none to train on"),
+        (lambda: combinatorial_purged(10, 4, 4), "leaves no group to train on"),
         (lambda: combinatorial_purged(1000, 40, 20), "ways to choose 20 of 40 groups"),
-        (lambda: combinatorial_purged(20, 4, 2, embargo=20), "purge=0 and embargo=20 leave nothing"),
+        (lambda: combinatorial_purged(20, 4, 2, embargo=20), "purge=0 and embargo=20 leave no bars"),
     ],
 )
 def test_what_makes_no_splits_is_refused(make: object, message: str) -> None:

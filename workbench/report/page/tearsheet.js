@@ -1,4 +1,4 @@
-// Draws the page's figures, one after another so that the page answers at once, in the reader's colours.
+// Draws the page's figures in the reader's colours, one after another so that the page stays responsive.
 (function () {
   const dark = window.matchMedia("screen and (prefers-color-scheme: dark)");
   const touch = window.matchMedia("(pointer: coarse)").matches;
@@ -7,7 +7,7 @@
     responsive: true,
     displaylogo: false,
     displayModeBar: touch ? false : "hover",
-    // Named one by one: among Plotly's own is one that sends the figure to a server.
+    // Listed explicitly: one of Plotly's default buttons sends the figure to a server.
     modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]],
     plotlyServerURL: "",
   };
@@ -18,7 +18,7 @@
     drawings.set(chart, { figure, place: chart.querySelector(".plot"), scale: null, stale: true });
   }
 
-  // Every colour of a figure that is one of the light palette's becomes its dark twin.
+  // Replaces every colour of the light palette in a figure by its dark counterpart.
   function recoloured(value) {
     if (typeof value === "string") return DARK_OF_LIGHT[value] || value;
     if (Array.isArray(value)) return value.map(recoloured);
@@ -26,7 +26,7 @@
     return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, recoloured(inner)]));
   }
 
-  // Plotly writes into what it is given, so each drawing gets a copy of its own.
+  // Plotly modifies its input, so each drawing gets its own copy.
   function draw(chart) {
     const drawing = drawings.get(chart);
     if (!drawing.stale || chart.offsetParent === null) return;
@@ -34,7 +34,7 @@
     const copy = structuredClone(drawing.figure);
     const data = dark.matches ? recoloured(copy.data) : copy.data;
     const layout = dark.matches ? recoloured(copy.layout) : copy.layout;
-    // Not clear as in the figure: what Plotly draws over lines has to know what they stand on.
+    // Not transparent as in the figure: Plotly needs the background colour for what it draws over lines.
     layout.paper_bgcolor = layout.plot_bgcolor = getComputedStyle(document.body).backgroundColor;
     if (drawing.scale) layout.yaxis.type = drawing.scale;
     if (drawing.scale === "linear") layout.yaxis.tickmode = "auto";
@@ -49,7 +49,7 @@
     Plotly.react(drawing.place, data, layout, config);
     if (drawing.listens) return;
     drawing.listens = true;
-    // The ticks that were chosen for the whole span may all lie outside of what was zoomed into.
+    // The ticks chosen for the whole range may all be outside the zoomed range.
     drawing.place.on("plotly_relayout", (change) => {
       if ("yaxis.range[0]" in change) Plotly.relayout(drawing.place, { "yaxis.tickmode": "auto" });
     });
@@ -67,7 +67,7 @@
 
   function redraw() {
     for (const drawing of drawings.values()) drawing.stale = true;
-    for (const chart of drawings.keys()) draw(chart); // at once: the paper does not wait
+    for (const chart of drawings.keys()) draw(chart); // synchronously: printing does not wait
   }
 
   function press(buttons, pressed) {

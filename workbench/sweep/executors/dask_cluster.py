@@ -1,4 +1,4 @@
-"""Tasks on a Dask cluster; this module alone imports distributed."""
+"""Runs tasks on a Dask cluster; the only module that imports distributed."""
 
 from __future__ import annotations
 
@@ -16,28 +16,29 @@ __all__ = ["DaskExecutor", "private_cluster"]
 
 _SCHEDULER_SECONDS = 10
 _WORKER_SECONDS = 30
-"""So long the scheduler, and its first worker, are waited for."""
-_GLANCE = 2
-"""Seconds between two looks at whether the scheduler is still there."""
+"""Time limits for reaching the scheduler, and for its first worker."""
+_CHECK_SECONDS = 2
+"""Interval between checks that the scheduler is still there."""
 _COUNTED_EVERY = 32
-"""After so many results the workers are counted anew: clusters grow and shrink."""
-_SHIPPED = 3
-"""So often what every task needs is sent anew, after the last worker that had it is gone."""
+"""The workers are counted again after this many results: clusters grow and shrink."""
+_MOST_SHIPMENTS = 3
+"""The payload is sent at most this often; it is sent again when the last worker that had it is gone."""
 
 
 def private_cluster(workers: int, home: Path | None = None) -> Any:
-    """Start a cluster on this machine that only its maker's client can use; it ends with its `with` block.
+    """Start a cluster on this machine that only its creator's client can use; close it with a `with` block.
 
-    A scheduler runs any code that it is sent, also by another account of this machine: so everyone must show
-    a certificate that is made now and kept in memory. There is no dashboard, which asks for none.
+    A scheduler runs any code that it receives, also from other accounts of this machine: so all connections
+    need a certificate that is created here and kept in memory. There is no dashboard: it would need no
+    certificate.
 
     Parameters
     ----------
     workers : int
-        Processes of one thread.
+        Number of worker processes, one thread each.
     home : Path, optional
-        Where the workers' temporary folder is made; it goes with the cluster. Default: the system's temporary
-        folder.
+        Parent of the workers' temporary folder, which is deleted with the cluster. Default: the system's
+        temporary folder.
 
     Returns
     -------
@@ -47,7 +48,7 @@ def private_cluster(workers: int, home: Path | None = None) -> Any:
     from distributed import LocalCluster
     from distributed.security import Security
 
-    # Without a dashboard, too, scheduler and workers tell over HTTP what runs.
+    # Even without a dashboard, scheduler and workers publish what runs over HTTP.
     silent: dict[str, Any] = {
         f"distributed.{part}.http.routes": [] for part in ("scheduler", "worker", "nanny")
     }
@@ -58,7 +59,7 @@ def private_cluster(workers: int, home: Path | None = None) -> Any:
             n_workers=workers,
             threads_per_worker=1,
             host="127.0.0.1",
-            # The port is taken also where nothing is served on it: a free one, since two clusters may run.
+            # The port is opened even without a dashboard: use a free one, since two clusters may run.
             dashboard_address="127.0.0.1:0",
             scheduler_kwargs={"dashboard": False},
             security=Security.temporary(),
@@ -74,10 +75,10 @@ class _Shipment:
 
 
 class DaskExecutor(Executor):
-    """A Dask cluster's workers. What every task needs is sent to each of them once.
+    """Workers of a Dask cluster. The payload is sent to each of them once.
 
-    Dask itself computes anew what a lost worker had; a task that is beside four lost workers is given up
-    (its setting `distributed.scheduler.allowed-failures`). The workers need this package in the same version.
+    Dask itself reruns the tasks of a lost worker; it gives up a task that was on four lost workers (setting
+    `distributed.scheduler.allowed-failures`). The workers need the same version of this package.
     """
 
     kind: ClassVar[str] = "dask"
@@ -132,7 +133,7 @@ class DaskExecutor(Executor):
                         result = future.result()
                     except KilledWorker as error:
                         raise SweepError(
-                            f"Task {task!r} was beside {error.allowed_failures + 1} workers that were lost "
+                            f"Task {task!r} was on {error.allowed_failures + 1} workers that were lost "
                             "(killed, or out of memory); give workers more memory, or make chunks smaller."
                         ) from error
                     except FutureCancelledError as error:
@@ -143,9 +144,9 @@ class DaskExecutor(Executor):
                     if next(results) % _COUNTED_EVERY == 0:
                         self.workers = self._count()
                 if lost and not _is_there(shipped):
-                    if sent == _SHIPPED:
+                    if sent == _MOST_SHIPMENTS:
                         raise SweepError(
-                            f"The Dask workers at {self._where} are lost again and again; see their logs."
+                            f"The Dask workers at {self._where} are lost repeatedly; see their logs."
                         )
                     shipped, sent = self._ship(function, payload), sent + 1
         finally:
@@ -156,7 +157,7 @@ class DaskExecutor(Executor):
         self._cancelled = True
 
     def close(self) -> None:
-        """Leave the cluster; a client that was handed over stays open."""
+        """Disconnect from the cluster; a client that was passed in stays open."""
         if self._sent is not None:
             self._drop([self._sent[1]])
             self._sent = None
@@ -164,7 +165,7 @@ class DaskExecutor(Executor):
             self._client.close()
 
     def _ship(self, function: Any, payload: Any) -> Any:
-        """Send to every worker what the tasks need, unless it is there."""
+        """Send function and payload to every worker, unless already sent."""
         if self._sent is not None:
             content, future = self._sent
             if content.function is function and content.payload is payload and _is_there(future):
@@ -172,7 +173,7 @@ class DaskExecutor(Executor):
             self._drop([future])
         content = _Shipment(function, payload)
         try:
-            # In a list: a bare value that happens to be a collection would be taken apart.
+            # In a list: scatter would split a payload that is itself a collection.
             (future,) = self._client.scatter([content], broadcast=True, hash=False)
         except (OSError, TimeoutError) as error:
             raise self._gone() from error
@@ -180,18 +181,18 @@ class DaskExecutor(Executor):
         return future
 
     def _landed(self, flights: dict[Any, Any]) -> list[Any]:
-        """Wait until at least one task has ended; which have."""
+        """Wait until at least one task has ended; returns those that have."""
         from distributed import CancelledError, wait
 
         while True:
             try:
                 with self._client.as_current():
-                    wait(list(flights), timeout=_GLANCE, return_when="FIRST_COMPLETED")
+                    wait(list(flights), timeout=_CHECK_SECONDS, return_when="FIRST_COMPLETED")
             except TimeoutError:
                 self._check(None)
                 continue
             except CancelledError:
-                # Some were: each says so when it is asked for its result.
+                # Cancelled futures raise when their result is read.
                 pass
             if landed := [future for future in flights if future.done()]:
                 self._check(None)
@@ -206,7 +207,7 @@ class DaskExecutor(Executor):
     def _gone(self) -> SweepError:
         return SweepError(
             f"The Dask scheduler at {self._where} is gone; start it again and repeat the sweep: with the "
-            "same store it goes on where it was."
+            "same store it resumes where it stopped."
         )
 
     def _count(self) -> int:
@@ -227,7 +228,7 @@ def _compute(content: _Shipment, task: Any) -> Any:
 
 
 def _is_there(future: Any) -> bool:
-    """Whether some worker still has what was sent."""
+    """Whether some worker still has the payload."""
     return bool(future.status == "finished")
 
 
@@ -238,6 +239,6 @@ def _connect(cluster: Any) -> Any:
         return Client(cluster, timeout=_SCHEDULER_SECONDS, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         raise SweepError(
-            f"No Dask scheduler answers at {cluster}; start one with `dask scheduler`, and give its address, "
+            f"No Dask scheduler answers at {cluster}; start one with `dask scheduler`, and pass its address, "
             "as in tcp://127.0.0.1:8786."
         ) from error

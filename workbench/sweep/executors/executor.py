@@ -1,4 +1,4 @@
-"""`Executor`: tasks in, results as they come; `open_executor` chooses which. No pool is started here."""
+"""`Executor`: takes tasks and yields results as they finish; `open_executor` creates one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 PER_WORKER = 2
-"""So many tasks a worker are under way: one that runs, and one that waits, so that no worker does."""
+"""Tasks per worker in flight: one running and one queued, so that no worker waits."""
 
 
 class Executor(ABC):
@@ -25,7 +25,7 @@ class Executor(ABC):
     kind : str
         "threads", "processes" or "dask".
     workers : int
-        How many tasks run at once.
+        Number of parallel tasks.
     """
 
     kind: ClassVar[str]
@@ -38,20 +38,20 @@ class Executor(ABC):
         payload: Payload,
         tasks: Iterable[Task],
     ) -> Iterator[tuple[Task, Result]]:
-        """``function(payload, task)`` for every task, in the order in which they end.
+        """Compute ``function(payload, task)`` for every task; results come in the order in which tasks end.
 
-        Tasks are taken, and results kept, only a few at a time: who is slow to take results is waited for.
-        Leaving the loop early, or interrupting it, cancels what is under way.
+        Only a few tasks and results are held at a time: a slow caller slows the tasks down. Leaving the loop
+        early, or interrupting it, cancels the running tasks.
 
         Parameters
         ----------
         function : callable
-            Where tasks run in other processes, it goes there by cloudpickle: one of a notebook's will do.
+            Pickled by cloudpickle for other processes, so it may be defined in a notebook.
         payload : object
-            What every task needs. It goes to each worker once, however often `run` is called with the same
-            function and object, and is to be read only.
+            Data shared by all tasks; read-only. Sent to each worker once, however often `run` is called with
+            the same function and payload.
         tasks : iterable
-            Small things, read as they are needed.
+            Small objects, read as needed.
 
         Yields
         ------
@@ -60,18 +60,18 @@ class Executor(ABC):
         Raises
         ------
         SweepError
-            A task ended its worker again and again, or the cluster is gone.
+            A task repeatedly ended its worker, or the cluster is gone.
         Exception
-            What `function` raised, as it is.
+            What `function` raised.
         """
 
     @abstractmethod
     def cancel(self) -> None:
-        """End what is under way; a `run` that waits for it raises `SweepError`."""
+        """Stop running tasks; a `run` that waits for them raises `SweepError`."""
 
     @abstractmethod
     def close(self) -> None:
-        """Give back what this object opened, and nothing that was handed to it."""
+        """Close what this object opened, but nothing that was passed to it."""
 
     def __enter__(self) -> Executor:
         return self

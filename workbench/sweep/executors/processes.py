@@ -1,4 +1,4 @@
-"""Tasks in processes of this machine; this module alone imports loky."""
+"""Runs tasks in processes on this machine; the only module that imports loky."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from workbench.sweep.executors.shipment import open_shipment, shipment
 __all__ = ["ProcessExecutor"]
 
 _ATTEMPTS = 4
-"""The first time, and three times again."""
+"""The first attempt and three retries."""
 _IDLE_SECONDS = 120
-"""Workers wait that long for another sweep, which then need not start new ones."""
-_LOOK_SECONDS = 1.0
-"""So long loky may take to look at the tasks that it was given, and a worker to miss its parent."""
+"""Idle workers stay this long, so that the next sweep need not start new ones."""
+_POLL_SECONDS = 1.0
+"""Time allowed for loky to pick up submitted tasks, and interval at which a worker checks its parent."""
 _ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
 )
-"""There are as many workers as processors: none of them starts threads of its own."""
+"""There is one worker per processor, so no worker starts threads of its own."""
 
 
 @dataclass
@@ -39,10 +39,10 @@ class _Attempt:
 
 
 class ProcessExecutor(Executor):
-    """Processes of this machine, which outlive a sweep and serve the next.
+    """Processes on this machine, which stay alive for the next sweep.
 
-    When a worker dies (killed, out of memory), all are replaced. The tasks under way then run again, one at
-    a time, so that one that kills its worker is known from those that were only beside it.
+    When a worker dies (killed, out of memory), all are replaced. The tasks that were running then run again,
+    one at a time, to find out which one kills its worker.
     """
 
     kind: ClassVar[str] = "processes"
@@ -78,7 +78,7 @@ class ProcessExecutor(Executor):
                     else:
                         yield attempt.task, _result(future)
         except Exception:
-            # The few tasks under way come to their end, and the workers are there for the next sweep.
+            # The few running tasks may finish, and the workers stay for the next sweep.
             raise
         except BaseException:
             self.cancel()
@@ -87,8 +87,8 @@ class ProcessExecutor(Executor):
     def cancel(self) -> None:
         """See `Executor.cancel`; the workers are killed, and the next run starts new ones."""
         self._cancelled = True
-        # loky stumbles where it is told to kill before it has looked at a task.
-        deadline = time.monotonic() + _LOOK_SECONDS
+        # loky fails if it has to kill workers before it has picked up a submitted task.
+        deadline = time.monotonic() + _POLL_SECONDS
         while time.monotonic() < deadline and any(
             not (future.running() or future.done()) for future in list(self._flights)
         ):
@@ -97,12 +97,12 @@ class ProcessExecutor(Executor):
         self._flights = {}
 
     def close(self) -> None:
-        """Remove what was written for the workers; they leave by themselves after a while without work."""
+        """Remove the files for the workers; idle workers exit by themselves after a while."""
         self._sent = None
         self._files.close()
 
     def _ship(self, function: Any, payload: Any) -> str:
-        """The file of what every task needs; the one that is there, if it is of the same."""
+        """The file with function and payload; an existing one is reused for the same objects."""
         if self._sent is None or self._sent[0] is not function or self._sent[1] is not payload:
             self.close()
             self._sent = (function, payload, self._files.enter_context(shipment((function, payload))))
@@ -115,7 +115,7 @@ class ProcessExecutor(Executor):
         suspects: deque[_Attempt],
         flights: dict[Future[Any], _Attempt],
     ) -> bool:
-        """Start what may start now; whether anything is under way."""
+        """Submit as many tasks as may run now; returns whether any are in flight."""
         while len(flights) < (1 if suspects else self.workers * PER_WORKER):
             attempt = suspects.popleft() if suspects else next(fresh, None)
             if attempt is None:
@@ -131,7 +131,7 @@ class ProcessExecutor(Executor):
         try:
             future: Future[Any] = self._pool().submit(_compute, path, task)
         except (BrokenProcessPool, ShutdownExecutorError):
-            # It broke, or joblib was called with other options, just now: asked again, there is a new one.
+            # The pool just broke, or joblib was called with other options: `_pool` now returns a new one.
             future = self._pool().submit(_compute, path, task)
         return future
 
@@ -150,15 +150,15 @@ def _compute(path: str, task: Any) -> Any:
 
 
 def _begin() -> None:
-    """In a worker, once: Ctrl-C is for the process that asks, and without that process there is no work."""
+    """In a worker, once: ignore Ctrl-C, which the parent handles, and watch the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
 
 
-def _follow(parent: int) -> None:
-    """End when the process that started this one has: killed with -9, it could not say so."""
+def _end_with(parent: int) -> None:
+    """Exit when the parent process is gone: killed with -9, it cannot stop its workers itself."""
     while os.getppid() == parent:
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_POLL_SECONDS)
     os._exit(1)
 
 
@@ -173,8 +173,8 @@ def _result(future: Future[Any]) -> Any:
         return future.result()
     except BrokenProcessPool as error:
         raise SweepError(
-            "A worker process could not read its task, or this one its result; define the strategy in the "
-            "notebook itself, or in a module that can be imported from anywhere."
+            "A worker process could not unpickle its task, or this process its result; define the strategy "
+            "in the notebook itself, or in a module that can be imported from anywhere."
         ) from error
 
 
@@ -182,6 +182,6 @@ def _again(attempt: _Attempt) -> _Attempt:
     if attempt.failures + 1 >= _ATTEMPTS:
         raise SweepError(
             f"Task {attempt.task!r} ended its worker process {_ATTEMPTS} times (killed, or out of memory); "
-            "sweep with fewer workers or smaller chunks, or find out which variant does it."
+            "sweep with fewer workers or smaller chunks, or find the variant that causes it."
         )
     return _Attempt(attempt.task, attempt.failures + 1)

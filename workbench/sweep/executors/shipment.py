@@ -1,4 +1,4 @@
-"""What every task needs, as a file that any number of processes map into memory at once."""
+"""Function and payload of a sweep as a file that many processes can memory-map."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _ALIGNED = 64
 def shipment(content: Any) -> Iterator[str]:
     """A file that holds `content`, for as long as the context lasts.
 
-    Arrays lie in it as they are in memory (pickle protocol 5, out of band), everything else is pickled by
-    cloudpickle. Whoever has it open keeps it when the file goes.
+    Arrays are stored as they are in memory (pickle protocol 5, out of band), everything else is pickled by
+    cloudpickle. Processes that have it open can still read it after the file is deleted.
 
     Yields
     ------
@@ -48,10 +48,9 @@ def shipment(content: Any) -> Iterator[str]:
 
 @functools.lru_cache(maxsize=1)
 def open_shipment(path: str) -> Any:
-    """The content of a shipment; a process reads it once, and forgets it when it opens the next.
+    """The content of a shipment; a process caches it until it opens the next.
 
-    Arrays are mapped, not read: all processes share the pages. Who writes into one gets a copy of the page
-    for itself.
+    Arrays are memory-mapped: all processes share the pages, and writing to one copies the page.
     """
     with Path(path).open("rb") as file:
         mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
@@ -63,4 +62,4 @@ def open_shipment(path: str) -> Any:
         position += -position % _ALIGNED
         parts.append(mapped[position : position + size])
         position += size
-    return pickle.loads(parts[1], buffers=parts[2:])  # noqa: S301 - written by the process that asks.
+    return pickle.loads(parts[1], buffers=parts[2:])  # noqa: S301 - written by the process that sent the task.

@@ -1,4 +1,4 @@
-"""Tasks in threads of this process."""
+"""Runs tasks in threads of this process."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ __all__ = ["ThreadExecutor"]
 
 
 class ThreadExecutor(Executor):
-    """Threads of this process; with one worker, the thread that asks.
+    """Threads of this process; with one worker, the caller's thread.
 
-    What runs cannot be stopped from outside: `cancel` lets the tasks that have begun come to their end.
+    Running tasks cannot be stopped: `cancel` lets them finish.
     """
 
     kind: ClassVar[str] = "threads"
@@ -59,7 +59,7 @@ class ThreadExecutor(Executor):
         self._cancelled = True
 
     def close(self) -> None:
-        """Let go of the threads; what has begun comes to its end."""
+        """Release the threads; running tasks finish."""
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
 

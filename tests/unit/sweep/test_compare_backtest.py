@@ -74,7 +74,7 @@ def test_a_rule_that_differs_is_refused_with_both_values_and_its_sweep_is_taken(
     result = traded(one, **rules)
     text = refused(result, swept(one))
     assert f"the backtest has {said[0]}; the sweep has {said[1]}. " in text
-    assert text.endswith("Sweep what was backtested: wb.sweep(above, bars, grid, **result.rules).")
+    assert text.endswith("Sweep with the backtest's settings: wb.sweep(above, bars, grid, **result.rules).")
     assert "\n" not in text
     found = swept(one, **result.rules)
     assert found.differences(result) == {}

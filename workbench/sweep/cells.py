@@ -1,4 +1,4 @@
-"""`Cell` and `Stage`: which bars a variant is tried on, and those bars laid out for the compiled loops."""
+"""The cells of a sweep (a symbol in a period), and their bars prepared for the compiled loops."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from workbench.fills.layout import Layout, lay_out
 from workbench.fills.outside import read_dividends
 from workbench.signals.inputs import BarArrays, read_bars
 
-__all__ = ["Cell", "Periods", "Stage", "dividends_of", "make_cells", "set_stage"]
+__all__ = ["CellBars", "Periods", "SymbolPeriod", "dividends_of", "make_cells", "prepare_bars"]
 
 Periods = Sequence[tuple[Any, Any]] | Mapping[str, tuple[Any, Any]]
 
 
 @dataclass(frozen=True)
-class Cell:
-    """Where every variant is tried once: one symbol, or all of them, in one period.
+class SymbolPeriod:
+    """One cell of a sweep: one symbol, or all of them, in one period; every variant is traded once in each.
 
     Attributes
     ----------
     symbol : str, optional
         None: all the symbols together.
     period : str, optional
-        What the period is called; None: all the bars.
+        The period's name; None: all bars.
     start, end : Timestamp
-        The first and the last bar that is traded.
+        The first and the last traded bar.
     """
 
     symbol: str | None
@@ -42,22 +42,22 @@ class Cell:
 
 
 @dataclass(frozen=True, eq=False)
-class Stage:
+class CellBars:
     """The bars of one cell.
 
     Attributes
     ----------
     bars : DataFrame
-        What the strategy sees: the period's bars and all before them, so that averages are known when it
-        begins; nothing after it.
+        The strategy's input: the period's bars and all earlier ones, so that averages are defined when the
+        period begins; no later ones.
     market : BarArrays
-        The same, laid out.
+        The same bars as arrays.
     first : int
         The row of `market` at which the period begins.
     columns : ndarray of int64
         The symbols of `market` that have a bar in the period.
     layout : Layout
-        What is traded: those rows and symbols, as the compiled loop reads them.
+        The traded rows and symbols, as the compiled loop reads them.
     """
 
     bars: pd.DataFrame
@@ -73,12 +73,12 @@ class Stage:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all that the strategy sees is traded."""
+        """Whether all of the strategy's input bars are traded."""
         return self.first == 0 and len(self.columns) == len(self.market.symbols)
 
 
-def make_cells(market: BarArrays, symbols: str, periods: Periods | None) -> list[Cell]:
-    """Every cell that has bars, by symbol and then by period.
+def make_cells(market: BarArrays, symbols: str, periods: Periods | None) -> list[SymbolPeriod]:
+    """Every cell that has bars, ordered by symbol, then period.
 
     Parameters
     ----------
@@ -87,8 +87,8 @@ def make_cells(market: BarArrays, symbols: str, periods: Periods | None) -> list
     symbols : str
         "each" or "together".
     periods : sequence or mapping, optional
-        (start, end) of each, both included; None for either is the first or the last bar. A list's periods
-        are called after their dates.
+        (start, end) of each, both included; None means the first or the last bar. Periods of a list are
+        named after their dates.
 
     Raises
     ------
@@ -107,21 +107,23 @@ def make_cells(market: BarArrays, symbols: str, periods: Periods | None) -> list
             rows = np.flatnonzero(np.atleast_1d(there)[span]) + span.start
             if len(rows):
                 cells.append(
-                    Cell(name, period, market.timestamps[int(rows[0])], market.timestamps[int(rows[-1])])
+                    SymbolPeriod(
+                        name, period, market.timestamps[int(rows[0])], market.timestamps[int(rows[-1])]
+                    )
                 )
     return cells
 
 
-def set_stage(
-    bars: pd.DataFrame, cell: Cell, execution: Execution, dividends: pd.Series[float] | None
-) -> Stage:
-    """Lay out one cell's bars.
+def prepare_bars(
+    bars: pd.DataFrame, cell: SymbolPeriod, execution: Execution, dividends: pd.Series[float] | None
+) -> CellBars:
+    """Prepare one cell's bars.
 
     Parameters
     ----------
     bars : DataFrame
         All the bars, tidy.
-    cell : Cell
+    cell : SymbolPeriod
     execution : Execution
     dividends : Series of float64, optional
         Cash per unit, indexed (symbol, ex-date).
@@ -139,11 +141,11 @@ def set_stage(
         traded = _part(market, first, columns)
     mine = dividends_of(dividends, traded.symbols)
     paid = None if mine is None else read_dividends(mine, traded)
-    return Stage(seen, market, first, columns, lay_out(traded, execution, paid))
+    return CellBars(seen, market, first, columns, lay_out(traded, execution, paid))
 
 
 def dividends_of(dividends: pd.Series[float] | None, symbols: Sequence[str]) -> pd.Series[float] | None:
-    """Those of these symbols; None where there are none."""
+    """The dividends of these symbols; None if there are none."""
     if dividends is None:
         return None
     mine = dividends[np.asarray(dividends.index.get_level_values(0).astype(str).isin(symbols))]
@@ -159,8 +161,8 @@ def _spans(market: BarArrays, periods: Periods) -> list[tuple[str, slice]]:
             rows = market.timestamps.slice_indexer(_bound(start), _bound(end))
         except (TypeError, ValueError, KeyError) as error:
             raise SweepError(
-                f"periods: ({start!r}, {end!r}) is no span of time ({error}); give dates, or timestamps with "
-                "a time zone."
+                f"periods: ({start!r}, {end!r}) is not a range of time ({error}); use dates, or timestamps "
+                "with a time zone."
             ) from error
         if rows.stop <= rows.start:
             raise SweepError(
@@ -176,7 +178,7 @@ def _spans(market: BarArrays, periods: Periods) -> list[tuple[str, slice]]:
 
 
 def _bound(moment: Any) -> Any:
-    # A date given as text means all of that day; pandas knows that of text only.
+    # A date given as text means the whole day; pandas does that for text only.
     return moment if moment is None or isinstance(moment, str) else pd.Timestamp(moment)
 
 

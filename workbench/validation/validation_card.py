@@ -1,4 +1,4 @@
-"""What a notebook shows of a validation: the headline figures and the splits; no figure is computed here."""
+"""A validation's card in a notebook: the headline figures and the splits; nothing is computed here."""
 
 from __future__ import annotations
 
@@ -27,12 +27,11 @@ def validation_html(result: ValidationRecord) -> str:
     Parameters
     ----------
     result : ValidationRecord
-        What to show.
 
     Returns
     -------
     str
-        One `<div>` without external parts.
+        One self-contained `<div>`.
     """
     m, table = result.metrics, result.table
     objective = OBJECTIVE_NAMES[result.objective]
@@ -44,7 +43,7 @@ def validation_html(result: ValidationRecord) -> str:
         ("Trades", trades(m["total_trades"], m["open_trades"])),
         (f"{objective}, in sample", ratio(m["in_sample"])),
         ("out of sample", ratio(m["out_of_sample"])),
-        ("left of it", percent(m["degradation"], 0)),
+        ("out / in", percent(m["degradation"], 0)),
     ]
     if result.paths.shape[1] > 1:
         sharpes = result.sharpe_ratios
@@ -89,7 +88,7 @@ def _row(result: ValidationRecord, number: int, named: list[str]) -> str:
     if result.splits.forward:
         trained = _span(row["train_start"], row["train_end"])
     else:
-        # Every bar is tested, so that a row of the splits is one of the records, too.
+        # Every bar is tested, so rows of the splits are also rows of the paths.
         spans = result.splits[number].test
         tested = "<br>".join(_span(times[span.start], times[span.stop - 1]) for span in spans)
     cells = [

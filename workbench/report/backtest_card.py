@@ -1,4 +1,4 @@
-"""`summary_html`: the headline figures as a notebook shows them; no figure is computed here."""
+"""`summary_html`: a backtest's card in a notebook, with the headline figures; nothing is computed here."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ __all__ = ["summary_html"]
 
 
 def summary_html(result: BacktestRecord) -> str:
-    """The headline figures as a small HTML card without external parts, for light and dark pages.
+    """The headline figures as a small self-contained HTML card, for light and dark pages.
 
     Parameters
     ----------
     result : BacktestRecord
-        What to show.
 
     Returns
     -------
@@ -48,7 +47,7 @@ def summary_html(result: BacktestRecord) -> str:
         f'<span style="font-variant-numeric:tabular-nums;font-weight:600">{value}</span></div>'
         for label, value in cells
     )
-    # Side by side where there is room for two.
+    # Two columns if there is room.
     columns = "display:grid;grid-template-columns:repeat(auto-fit,minmax(14em,1fr));width:31em;max-width:100%"
     grid = f'<div style="{columns}">{pairs}</div>'
     return frame_html(escape(result.name), grid, note=escape(span(result)))

@@ -1,4 +1,4 @@
-"""How figures look in a notebook, whose page may be light or dark: their one palette, and `dress`."""
+"""The style of figures in notebooks, for light and dark pages: one palette, and `style_figure`."""
 
 from __future__ import annotations
 
@@ -19,39 +19,39 @@ __all__ = [
     "MARK",
     "OTHER",
     "TEXT",
-    "dress",
+    "style_figure",
 ]
 
-# All of them read on white and on JupyterLab's dark grey alike; the paper itself stays transparent.
+# All are readable on white and on JupyterLab's dark grey; the background is transparent.
 TEXT, GRID, CLEAR = "#8b949e", "rgba(139, 148, 158, 0.22)", "rgba(0,0,0,0)"
 ACCENT, OTHER = "#2f81f7", "#9a8c7c"
-"""What a figure is about, and what it is compared with."""
+"""The main line, and what it is compared with."""
 GAIN, LOSS, LOSS_FILL = "#2da44e", "#e5534b", "rgba(229, 83, 75, 0.28)"
-"""Bought, risen, well; sold, fallen, missing."""
+"""Bought, up, good; sold, down, missing."""
 MARK = "#f2cc60"
-"""The best of many."""
+"""Marks the best of many."""
 HOVER = {"bgcolor": "rgba(32,38,46,0.94)", "font": {"color": "#f0f3f6"}, "bordercolor": GRID}
 
 
-def dress(
+def style_figure(
     figure: Figure, title: str, *, beside: str = "", below: str = "", height: int = 520, **layout: Any
 ) -> None:
-    """Title, colours and axes of a figure for a notebook.
+    """Set the title, colours and axes of a figure for a notebook.
 
     Parameters
     ----------
     figure : plotly.graph_objects.Figure
-        Changed in place.
+        Modified in place.
     title : str
-        Set in bold, escaped.
+        Shown in bold; escaped.
     beside : str
-        Behind the title, smaller; escaped.
+        Smaller text after the title; escaped.
     below : str
-        The line under it; may hold `<b>`.
+        The line below the title; may contain `<b>`.
     height : int
         In pixels.
     **layout
-        Further settings of `figure.update_layout`, which win.
+        Further settings of `figure.update_layout`; they override the others.
     """
     heading = f"<b>{escape(title)}</b>"
     if beside:
@@ -63,7 +63,7 @@ def dress(
             "subtitle": {"text": below, "font": {"size": 13}},
             "x": 0.0,
             "xref": "paper",
-            # As far from the top whatever the height.
+            # The same distance from the top at any height.
             "y": 1.0 - 18.0 / height,
             "yanchor": "top",
             "font": {"size": 17},

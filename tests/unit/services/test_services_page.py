@@ -10,29 +10,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from tests.unit.services.classes import CLASSES
 from workbench.db.roles import SERVICES
-from workbench.services.analytics import AnalyticsService
-from workbench.services.data_ingestion import DataIngestionService
-from workbench.services.execution import ExecutionService
-from workbench.services.logging import LoggingService
-from workbench.services.notification import NotificationService
-from workbench.services.risk_management import RiskManagementService
-from workbench.services.service import Service
-from workbench.services.strategy_engine import StrategyEngineService
 from workbench.tables.types import METADATA
 
-CLASSES: dict[str, type[Service]] = {
-    kind.name: kind
-    for kind in (
-        AnalyticsService,
-        DataIngestionService,
-        ExecutionService,
-        LoggingService,
-        NotificationService,
-        RiskManagementService,
-        StrategyEngineService,
-    )
-}
 # How prices are adjusted is no filter; splits and dividends are told of beside the table of 22.
 NO_FILTERS = {"adjust", "as_of"}
 BESIDE = {"data_ingestion.corporate_actions"}
@@ -40,7 +21,7 @@ BESIDE = {"data_ingestion.corporate_actions"}
 
 def _rows() -> dict[str, tuple[str, str]]:
     """By full name, the key and the filters that the page tells."""
-    page = Path(__file__).resolve().parents[2] / "docs" / "services.md"
+    page = Path(__file__).resolve().parents[3] / "docs" / "services.md"
     found, service = {}, ""
     for owner, table, key, filters in re.findall(
         r"^\| (?:`(\w+)`)? ?\| `(\w+)` \| (.+) \| (.+) \|$", page.read_text(encoding="utf-8"), re.MULTILINE

@@ -1,4 +1,4 @@
-"""Whether a sweep is of the same strategy, symbols and rules as a backtest that is shown beside it."""
+"""Checks that a sweep has the same strategy, symbols and rules as a backtest shown with it."""
 
 from __future__ import annotations
 
@@ -25,36 +25,36 @@ _FIGURE = "total_return"
 
 
 def require_same(result: BacktestRecord, found: Mapping[str, tuple[Any, Any]]) -> None:
-    """Refuse a sweep whose variants are not those among which this backtest stands.
+    """Refuse a sweep that differs from this backtest.
 
     Parameters
     ----------
     result : BacktestRecord
     found : mapping
-        Of `differences`.
+        From `differences`.
 
     Raises
     ------
     SweepDiffers
-        It names each difference with both values, and the call that would make the right sweep.
+        Names each difference with both values, and the call for a matching sweep.
     """
     if not found:
         return
-    ours = ", ".join(_said(name, one) for name, (one, _) in found.items())
-    theirs = ", ".join(_said(name, other) for name, (_, other) in found.items())
+    ours = ", ".join(_shown(name, one) for name, (one, _) in found.items())
+    theirs = ", ".join(_shown(name, other) for name, (_, other) in found.items())
     if list(found) == [_FIGURE]:
         raise SweepDiffers(
-            "this sweep is not of this backtest: with the same rules and parameters, from "
+            "this sweep does not match this backtest: with the same rules and parameters, from "
             f"{result.start:%Y-%m-%d} to {result.end:%Y-%m-%d}, the backtest has {ours} and the sweep "
-            f"{theirs}: their prices, dividends or the strategy's code differ. Sweep again with those of the "
-            "backtest.",
+            f"{theirs}: their prices, dividends or the strategy's code differ. Sweep again with the "
+            "backtest's bars, dividends and code.",
             differences=found,
         )
     together = "symbols='together', " if len(result.symbols) > 1 else ""
     call = f"wb.sweep({result.strategy or 'strategy'}, bars, grid, {together}**result.rules)"
     raise SweepDiffers(
-        f"this sweep is not of this backtest, and its surface would be another's: the backtest has {ours}; "
-        f"the sweep has {theirs}. Sweep what was backtested: {call}.",
+        f"this sweep does not match this backtest: the backtest has {ours}; the sweep has {theirs}. "
+        f"Sweep with the backtest's settings: {call}.",
         differences=found,
     )
 
@@ -62,10 +62,10 @@ def require_same(result: BacktestRecord, found: Mapping[str, tuple[Any, Any]]) -
 def differences(
     result: BacktestRecord, job: Job, frame: Callable[[], pd.DataFrame]
 ) -> dict[str, tuple[Any, Any]]:
-    """What the backtest has and what the sweep has, by name, where they differ.
+    """The values of backtest and sweep, by name, where they differ.
 
-    Which bars they are of may differ: parameters that were searched on some are traded on others. Where both
-    go over the same span, the backtest's own variant must have its return, too.
+    Their bars may differ: parameters found on some bars are traded on others. If both cover the same time
+    range, the sweep's row with the backtest's parameters must also have its return.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def differences(
     job : Job
         The sweep's.
     frame : callable
-        Gives the sweep's rows; asked only where all else is the same.
+        Returns the sweep's rows; called only if all else is the same.
     """
     found: dict[str, tuple[Any, Any]] = {}
     strategy = job.plan.strategy.name
@@ -91,7 +91,7 @@ def differences(
 
 
 def _in_effect(rules: Execution, result: BacktestRecord) -> Execution:
-    """The rules as they work for this backtest's symbols: the same in other words is no difference."""
+    """The rules with defaults resolved for this backtest's symbols: equivalent rules compare equal."""
     if result.of_weights:
         return replace(rules, cash_sharing=True if rules.cash_sharing is None else rules.cash_sharing)
     shared = bool(rules.cash_sharing) and len(result.symbols) > 1
@@ -102,7 +102,7 @@ def _in_effect(rules: Execution, result: BacktestRecord) -> Execution:
 def _covers(symbols: Sequence[str], job: Job) -> bool:
     each = {cell.symbol for cell in job.plan.cells}
     if None in each:
-        # Of a period only the symbols that have bars in it are traded.
+        # In a period only the symbols that have bars in it are traded.
         part = any(cell.period is not None for cell in job.plan.cells)
         swept = set(job.market.symbols)
         return set(symbols) <= swept if part else set(symbols) == swept
@@ -127,7 +127,7 @@ def _listed(symbols: Sequence[str]) -> str:
 def _other_return(
     result: BacktestRecord, job: Job, frame: Callable[[], pd.DataFrame]
 ) -> dict[str, tuple[Any, Any]]:
-    """The return of the backtest's own variant over the same span, where it is another one."""
+    """The sweep's return for the backtest's parameters over the same time range, if it differs."""
     for place, cell in enumerate(job.plan.cells):
         span_is_same = cell.period is None and (cell.start, cell.end) == (result.start, result.end)
         if span_is_same and cell.symbol in (None, *result.symbols[:1]):
@@ -140,7 +140,7 @@ def _other_return(
 
 
 def _return_of(parameters: Mapping[str, Any], frame: pd.DataFrame, numbers: range) -> float | None:
-    """The return of one variant; None where it was not tried, or failed."""
+    """The return of one variant; None if it was not tried, or failed."""
     if not parameters or not set(parameters) <= set(frame.columns):
         return None
     mine = (frame.index >= numbers.start) & (frame.index < numbers.stop) & frame["error"].isna().to_numpy()
@@ -150,5 +150,5 @@ def _return_of(parameters: Mapping[str, Any], frame: pd.DataFrame, numbers: rang
     return float(frame[_FIGURE].iloc[rows[0]]) if len(rows) else None
 
 
-def _said(name: str, value: Any) -> str:
+def _shown(name: str, value: Any) -> str:
     return f"{name} {value}" if name in ("symbols", "strategy") else f"{name}={value!r}"

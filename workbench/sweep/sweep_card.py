@@ -1,4 +1,4 @@
-"""A sweep at a glance, as a small HTML table without external parts, for light and dark pages."""
+"""The notebook card of a sweep: a small self-contained HTML table, for light and dark pages."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ def card_html(
     best: pd.DataFrame,
     *,
     title: str,
-    told: str,
+    description: str,
     objective: str,
     parameters: Sequence[str],
     differing: Collection[str],
     sharpe_deviation: float,
 ) -> str:
-    """The five best variants, and how much all of them differ.
+    """The best variants, and how much the Sharpe ratios of all variants vary.
 
     Parameters
     ----------
     best : DataFrame
-        The best variants, a row each.
-    title, told : str
-        The strategy's name; how many variants there are, in words.
+        The best variants, one per row.
+    title, description : str
+        The strategy's name; `SweepResult.description`.
     objective : str
-        What they are ranked by.
+        The metric they are ranked by.
     parameters : sequence of str
-        Those that were searched.
+        The searched parameters.
     differing : collection of str
-        Which of "symbol" and "period" differ from row to row.
+        Which of "symbol" and "period" vary between rows.
     sharpe_deviation : float
         The standard deviation of all annualised Sharpe ratios.
 
@@ -62,10 +62,10 @@ def card_html(
         + "</tr>"
         for row in best.to_dict("records")
     )
-    told += f"; the best by {objective}"
+    note = f"{description}; the best by {objective}"
     if math.isfinite(sharpe_deviation):
-        told += f"; Sharpe ratios differ by {ratio(sharpe_deviation)} (standard deviation)"
-    return frame_html(escape(title), table_html(head, rows), note=escape(told))
+        note += f"; standard deviation of Sharpe ratios {ratio(sharpe_deviation)}"
+    return frame_html(escape(title), table_html(head, rows), note=escape(note))
 
 
 def _shown(name: str, value: Any) -> str:
@@ -73,5 +73,5 @@ def _shown(name: str, value: Any) -> str:
         return metric(name, value)
     if not isinstance(value, float):
         return str(value)
-    # A parameter reads as it is typed.
+    # A parameter is shown as it would be typed.
     return NOTHING if math.isnan(value) else f"{value:.4g}"

@@ -1,11 +1,11 @@
-"""The tearsheet's last section: the rules that the backtest was made under."""
+"""The tearsheet's last section: strategy, parameters, symbols and execution rules of the backtest."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from workbench.drawing.blocks import Beside, Facts, Item, Note, Section
-from workbench.drawing.wording import Clock, bars_long, count, listed, money, percent
+from workbench.drawing.wording import TimeFormat, bars_long, count, listed, money, percent
 from workbench.fills.sizing import Fixed, Percent, VolatilityTarget
 
 if TYPE_CHECKING:
@@ -19,23 +19,23 @@ _FILLS = {
     "same_close": "at the close of the deciding bar (optimistic)",
 }
 _CONVENTIONS = (
-    "Figures are of simple returns per bar, after costs; annualised with the bars a year given here; "
-    "without a risk-free rate; the starting capital is the first peak of drawdown."
+    "Figures use simple returns per bar, after costs; annualised with the bars per year given here; "
+    "without a risk-free rate; drawdown starts from the starting capital as its first peak."
 )
 
 
-def rules_section(result: BacktestRecord, clock: Clock) -> Section:
-    """What was traded, with which parameters, and how orders were filled."""
+def rules_section(result: BacktestRecord, time_format: TimeFormat) -> Section:
+    """The section: what was traded, with which parameters, and how orders were filled."""
     rules = result.execution
     what = [
         Item("Strategy", result.strategy or result.name),
         *(Item(name, _value(value)) for name, value in result.parameters.items()),
         Item("Symbols", listed(result.symbols, 12)),
-        Item("Span", f"{clock.text(result.start)} to {clock.text(result.end)}"),
+        Item("Span", f"{time_format.text(result.start)} to {time_format.text(result.end)}"),
         Item("Bars", count(len(result.equity))),
-        Item("Bars a year", f"{result.periods_per_year:,g}"),
+        Item("Bars per year", f"{result.periods_per_year:,g}"),
     ]
-    fixed = f"and {money(rules.fixed_fees)} an order" if rules.fixed_fees else ""
+    fixed = f"plus {money(rules.fixed_fees)} per order" if rules.fixed_fees else ""
     shared = "shared by all symbols" if rules.cash_sharing else "split equally among the symbols"
     how = [
         Item("Starting capital", money(result.initial_cash), note=shared if len(result.symbols) > 1 else ""),
@@ -65,12 +65,12 @@ def _size(result: BacktestRecord) -> str:
         case Percent(float(fraction)):
             return f"{percent(fraction, 0)} of equity"
         case Percent():
-            return "a share of equity for each bar and symbol"
+            return "a fraction of equity for each bar and symbol"
         case Fixed(units):
             return f"{units:g} units"
         case VolatilityTarget(annual, window, most):
-            aim = f"for {percent(annual, 0)} volatility a year"
+            aim = f"for {percent(annual, 0)} volatility per year"
             return f"{aim} ({bars_long(window)}), at most {percent(most, 0)}"
         case _:
             shared = result.execution.cash_sharing and len(result.symbols) > 1
-            return "an equal share of equity for each symbol" if shared else "all of the account"
+            return "an equal share of equity for each symbol" if shared else "the whole account"
