@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ingest", "quality"]
 
-# Of more refused rows than this share of a file one is warned.
+# A larger share of refused rows in a file gives a warning.
 _MUCH = 0.1
-# So many symbols are named in the command that shows what became of them.
+# Maximum symbols in the command that is suggested to look at refused rows.
 _NAMED = 10
 _SEVERITIES = {"error": "error", "warning": "warning", "all": None}
 

@@ -1,4 +1,4 @@
-"""Runs a notebook headless, with its record: the one path that commands, flows and schedules share."""
+"""Runs a notebook headless and records it; commands, flows and schedules all call this."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def run_notebook(
 
 
 def _about(runs: RunStore, run_id: uuid.UUID) -> list[tuple[str, str]]:
-    """What the record says by now; of a database that does not answer, the run's id at least."""
+    """The record's facts; only the run's id if the database does not answer."""
     try:
         return about(runs.show(run_id))
     except WorkbenchError:
@@ -167,5 +167,5 @@ def _record_failure(
             html_path=str(html) if html.exists() else None,
         )
     except WorkbenchError as second:
-        # What went wrong first is what people need to know; this is told beside it.
+        # The run's own error matters more; this one is added to it as a note.
         error.add_note(f"the failure of run {run_id} could not be recorded: {second}")

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.errors import NotebookError, ParametersRefused
-from workbench.promotion.parameter_types import type_of_annotation
+from workbench.promotion.annotations import type_of_annotation
 from workbench.promotion.parameters import NotebookParameters
 
 MakeNotebook = Callable[..., Path]
