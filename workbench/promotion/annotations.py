@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 
+from workbench.errors import StrategyError
 from workbench.promotion.parameter_types import ANY, ParameterType
 
 __all__ = ["type_of_annotation"]
@@ -93,8 +94,8 @@ def _ranged(node: ast.expr, kind: ParameterType, remarks: list[ast.expr]) -> Par
             *(ast.literal_eval(argument) for argument in arguments),
             **{str(word.arg): ast.literal_eval(word.value) for word in named},
         )
-        if type(limits.low) not in {int, float} or type(limits.high) not in {int, float}:
-            raise ValueError("its ends are not numbers")
+    except StrategyError as error:
+        raise ValueError(str(error).removesuffix(".")) from error
     except (ValueError, TypeError, SyntaxError) as error:
         raise ValueError(f"{ast.unparse(remarks[0])} is no range ({error})") from error
     return replace(kind, low=limits.low, high=limits.high)
