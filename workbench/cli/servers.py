@@ -77,7 +77,7 @@ def down(
         return
     labs = stack.labs()
     if labs:
-        step("on this home work:")
+        step("still using this home:")
         for lab in labs:
             note(str(lab))
         if not yes and sys.stdin.isatty() and TELL.is_terminal:

@@ -58,7 +58,9 @@ class NotebookRunResult:
 def check_timeout(timeout_seconds: float | None) -> None:
     """Refuse a time limit that no run could keep, with a `NotebookError`."""
     if timeout_seconds is not None and not timeout_seconds > 0:
-        raise NotebookError(f"timeout_seconds={timeout_seconds!r} is no time for a run; None sets no limit")
+        raise NotebookError(
+            f"timeout_seconds={timeout_seconds!r}: give seconds above 0, or None for no limit"
+        )
 
 
 def run_notebook(
