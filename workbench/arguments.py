@@ -8,6 +8,7 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from workbench.errors import BacktestError
@@ -15,6 +16,7 @@ from workbench.errors import BacktestError
 __all__ = [
     "as_finite",
     "as_flag",
+    "as_matrix",
     "as_number",
     "as_positive",
     "as_series",
@@ -95,6 +97,20 @@ def as_series(values: Any, name: str) -> pd.Series[float]:
             f"{name}: the Series is {values.dtype}, not numbers; convert it with .astype('float64')."
         )
     return values
+
+
+def as_matrix(values: Any, name: str) -> npt.NDArray[np.float64]:
+    """A frame, a Series or an array of real numbers as float64, missing ones as NaN; else `BacktestError`."""
+    if not isinstance(values, pd.DataFrame | pd.Series | np.ndarray):
+        raise BacktestError(f"{name}: {named(values)} is neither a frame nor an array; give one of numbers.")
+    for dtype in values.dtypes if isinstance(values, pd.DataFrame) else [values.dtype]:
+        if not real_numbers(dtype):
+            raise BacktestError(
+                f"{name}: a part is {dtype}, not numbers; convert it with .astype('float64')."
+            )
+    if isinstance(values, np.ndarray):
+        return np.asarray(values, dtype=np.float64)
+    return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
 
 
 def real_numbers(dtype: Any) -> bool:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["BacktestResult"]
 
 
-class Shelf(Protocol):
+class Saver(Protocol):
     """Where results are stored: a `Workbench`."""
 
     @property
@@ -65,7 +65,7 @@ class BacktestResult(BacktestRecord):
 
         return to_vectorbt(self, bars)
 
-    def save(self, wb: Shelf, strategy_id: str | None = None, **options: Any) -> dict[str, int]:
+    def save(self, wb: Saver, strategy_id: str | None = None, **options: Any) -> dict[str, int]:
         """Store it: `wb.save(self, strategy_id=strategy_id, **options)`.
 
         Parameters

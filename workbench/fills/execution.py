@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any, TypedDict, get_args
 
 from workbench.arguments import as_flag, as_number, named
 from workbench.errors import BacktestError
 from workbench.fills.sizing import Size, largest_fraction
 from workbench.signals.decisions import Fill
+from workbench.spelling import did_you_mean, near_names
 
-__all__ = ["Execution", "Fill", "Rules"]
+__all__ = ["Execution", "Fill", "Rules", "execution_of"]
 
 
 class Rules(TypedDict, total=False):
@@ -134,6 +136,24 @@ class Execution:
     def has_stops(self) -> bool:
         """Whether any stop is set."""
         return not (self.stop_loss is None and self.take_profit is None and self.trailing_stop is None)
+
+
+def execution_of(rules: Mapping[str, Any]) -> Execution:
+    """The rules of filling from keyword arguments.
+
+    Raises
+    ------
+    BacktestError
+        There is no rule of that name, or it has a value that it cannot have.
+    """
+    known = [rule.name for rule in fields(Execution)]
+    for name in rules:
+        if name not in known:
+            raise BacktestError(
+                f"there is no rule {name!r}{did_you_mean(near_names(name, known))}; the rules are "
+                f"{', '.join(known)}."
+            )
+    return Execution(**rules)
 
 
 def _no_size(given: Any) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from workbench.arguments import as_matrix, as_whole
 from workbench.display.card import card_html
 from workbench.errors import BacktestError
 from workbench.metrics.observations import deviation, only_rounding
@@ -115,6 +116,7 @@ def probability_of_overfitting(
         There are fewer than two variants or two bars per block, the number of blocks is odd or too large, or
         a return is NaN: variants are compared on the same bars only.
     """
+    n_splits = as_whole(n_splits, "n_splits", "give an even number of blocks such as 16")
     matrix = _checked(returns, n_splits)
     n_variants = matrix.shape[1]
     n_used = matrix.shape[0] // n_splits * n_splits
@@ -158,7 +160,7 @@ def probability_of_overfitting(
 
 
 def _checked(returns: pd.DataFrame | npt.NDArray[np.float64], n_splits: int) -> npt.NDArray[np.float64]:
-    matrix = np.asarray(returns, dtype=np.float64)
+    matrix = as_matrix(returns, "returns")
     if n_splits % 2 or not 2 <= n_splits <= _MOST_SPLITS:
         raise BacktestError(
             f"n_splits: {n_splits} blocks cannot be split in halves; use an even number from 2 to "

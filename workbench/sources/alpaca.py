@@ -81,7 +81,7 @@ class AlpacaSource(NetworkSource):
         try:
             return self._rows(symbol, span), list(self._actions(symbol, span))
         except WorkbenchError:
-            raise  # some are a KeyError or a ValueError, too
+            raise
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise self._unexpected(symbol, error) from error
 

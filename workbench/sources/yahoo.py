@@ -143,7 +143,7 @@ class YahooSource(NetworkSource):
         except errors.YFException as error:
             raise SourceError(f"yahoo has no bars of {symbol}: {error}") from error
         except WorkbenchError:
-            raise  # some are a KeyError or a ValueError, too
+            raise
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise self._unexpected(symbol, error) from error
         return found

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from workbench.arguments import named
 from workbench.errors import BacktestError
 from workbench.metrics.observations import only_rounding
 
@@ -82,9 +83,9 @@ Metrics of trades (such as the win rate) are missing: a search keeps returns onl
 
 def check_objective(name: str) -> None:
     """Raise `BacktestError` if `name` is not an objective."""
-    if name not in OBJECTIVES:
+    if not isinstance(name, str) or name not in OBJECTIVES:
         raise BacktestError(
-            f"objective: {name!r} cannot be computed from returns alone; "
+            f"objective: {named(name)} cannot be computed from returns alone; "
             f"choose one of {', '.join(OBJECTIVES)}."
         )
 

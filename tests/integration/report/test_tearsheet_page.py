@@ -161,6 +161,6 @@ def test_without_scripts_the_tables_and_sentences_are_there(sheet: Path, tmp_pat
     html = sheet.read_text(encoding="utf-8")
     plain.write_text(re.sub("script-src [^;]+", "script-src 'none'", html), encoding="utf-8")
     with open_page(plain.as_uri(), width=WIDE) as page:
-        assert page.locator(".lead").inner_text().startswith("The best of 100 variants")
+        assert page.locator(".lead").inner_text().startswith("Of 100 variants tried")
         assert page.locator("#trades table:visible").count() == 3, "latest, best and worst"
         assert page.locator(".choice > .buttons:visible").count() == 0, "no button that does nothing"

@@ -168,7 +168,7 @@ def test_steady_growth_is_not_the_best_variant_of_a_half() -> None:
 
 def test_variants_of_steady_growth_alone_leave_nothing_to_test() -> None:
     both = np.column_stack([STEADY["by powers"], STEADY["booked"]])
-    with pytest.raises(BacktestError, match="ever varies"):
+    with pytest.raises(BacktestError, match="excess return varies"):
         reality_check(both, seed=1, reps=10)
     mixed = reality_check(np.column_stack([both, 0.01 * NOISE]), seed=1, reps=200)
     assert mixed.spa_p > 0.05, "judged by the noise alone"
