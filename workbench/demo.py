@@ -1,4 +1,4 @@
-"""The demo: the main job from end to end on real prices, checked as it goes, told in a short summary."""
+"""The demo: the whole workflow on real prices, each step checked, with a short summary at the end."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _SOON = 8.0
 
 @dataclass
 class Report:
-    """What happened: `facts` is what `--json` prints."""
+    """What the demo did; `--json` prints `facts`."""
 
     facts: dict[str, Any] = field(default_factory=dict)
     headline: dict[str, float | None] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class Report:
 
 
 class Demo:
-    """One pass of the main job.
+    """One pass of the whole workflow.
 
     Parameters
     ----------
@@ -78,12 +78,12 @@ class Demo:
         self._next_run: datetime | None = None
 
     def run(self) -> Report:
-        """Do all of it; a step that did not truly happen is an error.
+        """Do every step, and check that it had its effect.
 
         Raises
         ------
         WorkbenchError
-            Whatever went wrong, in its own words.
+            A step failed; the error says which and why.
         """
         started = time.monotonic()
         report = Report(kept=self._keep or self._stack.is_up())
@@ -165,7 +165,7 @@ class Demo:
                 parameters={"symbols": ["AAPL", "IBM", "MSFT"]},
                 progress=tell,
             )
-            # Nobody waits for half past five: beside its own schedule it gets one that comes once, soon.
+            # Its own schedule comes at half past five; a second one comes once, in a few seconds.
             moment = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=_SOON)
             once = add_run_at(prefect, deployment, moment)
             asked = wb.deployments.trigger(deployment, timeout_seconds=_RUN_PATIENCE, progress=_changes(tell))
@@ -276,7 +276,7 @@ def _run_facts(run: dict[str, Any]) -> dict[str, Any]:
 
 
 def summary(report: Report) -> None:
-    """Print what happened, where it lies, and what to type next."""
+    """Print what the demo did, where its files are, and what to type next."""
     facts, headline = report.facts, report.headline
     rows = Table.grid(padding=(0, 2))
     rows.add_column(no_wrap=True)
@@ -330,7 +330,7 @@ def summary(report: Report) -> None:
 
 
 def _command() -> str:
-    """How this environment's command is typed: its bare name only where the shell would find it."""
+    """How to type this environment's command: by its bare name only if that is on PATH."""
     beside = Path(sys.executable).with_name("workbench")
     on_path = any(Path(folder) == beside.parent for folder in os.environ.get("PATH", "").split(os.pathsep))
     if on_path or not beside.exists():
@@ -347,7 +347,7 @@ def _step(title: str, done: str) -> Iterator[Any]:
 
 
 def _changes(tell: Any) -> Any:
-    """Tell a flow run's state when it changes, not each time it is asked."""
+    """Report a flow run's state only when it changes."""
     last = ""
 
     def progress(run: Any) -> None:

@@ -81,7 +81,7 @@ class Session:
         Parameters
         ----------
         progress : callable, optional
-            Told in words what is being started.
+            Called with a few words on what is being started.
         """
         from workbench.stack.prefect_api import PrefectApi
 

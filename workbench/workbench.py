@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Workbench"]
 
-# How the card sorts what there is.
+# The rows of the card.
 _GROUPS = {
     "Services": (
         "data_ingestion",
@@ -191,7 +191,7 @@ class Workbench(HeldServices, EarlierNames):
         progress : callable, optional
             Called with each series when it is stored, or has failed.
         on_wait : callable, optional
-            Told in words of long waits for a vendor.
+            Called with a few words on each long wait for a vendor.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""The commands `workbench events`: what was told, and what somebody refuses to be told."""
+"""The commands `workbench events`: events as they arrive, and those that a receiver refused."""
 
 from __future__ import annotations
 
@@ -20,17 +20,19 @@ __all__ = ["events"]
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
-# Facts that tell nothing.
+# Values that are not shown.
 _NONE: tuple[Any, ...] = (None, [], {})
 
-events = typer.Typer(help="What was written or has run, as told on Redis.")
+events = typer.Typer(help="Events on Redis: what was written, and what has run.")
 
 
 @events.command("tail")
 def tail(
     event_type: Annotated[str | None, typer.Option("--type", help="Only events of this type.")] = None,
-    latest: Annotated[int, typer.Option(min=0, help="First show that many older ones.")] = 10,
-    follow: Annotated[bool, typer.Option("--follow/--no-follow", "-f", help="Go on as they arrive.")] = True,
+    latest: Annotated[int, typer.Option(min=0, help="How many older events to show first.")] = 10,
+    follow: Annotated[
+        bool, typer.Option("--follow/--no-follow", "-f", help="Show further ones as they arrive.")
+    ] = True,
     json: Json = False,
 ) -> None:
     """Events as they arrive, until Ctrl-C."""
@@ -69,14 +71,14 @@ def tail(
 
 
 def _fact(name: str, value: Any) -> str:
-    """On one line; of many figures only how many there are, which --json tells."""
+    """A fact on one line; of a long dict only its length (--json shows all of it)."""
     return (
         f"{name}: {len(value)} of them" if isinstance(value, dict) and len(value) > 4 else f"{name}={value}"
     )
 
 
 def _newest(wb: Workbench, event_type: str | None, latest: int) -> list[Event]:
-    """The last so many events of that type, or of all, oldest first."""
+    """The last `latest` events of that type, or of all types, oldest first."""
     if latest < 1:
         return []
     if event_type is None:

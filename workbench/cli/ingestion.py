@@ -1,4 +1,4 @@
-"""The commands about bars that come in: ingest, and quality, which shows what was refused."""
+"""The commands about incoming bars: `ingest`, and `quality`, which shows the rows that were refused."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ingest", "quality"]
 
-# Of more refused rows than this share of a file one is warned.
+# A larger share of refused rows in a file gives a warning.
 _MUCH = 0.1
-# So many symbols are named in the command that shows what became of them.
+# Maximum symbols in the command that is suggested to look at refused rows.
 _NAMED = 10
 _SEVERITIES = {"error": "error", "warning": "warning", "all": None}
 
@@ -111,7 +111,7 @@ def _tell_where_to_look(done: Sequence[IngestedSeries]) -> None:
     refused = list(dict.fromkeys(one.symbol for one in done if one.refused))
     noted = list(dict.fromkeys(one.symbol for one in done if one.noted))
     if refused or noted:
-        # Rows that do not say whose they are stand under no symbol.
+        # Rows without a symbol cannot be asked for by one.
         named = [] if "" in refused or len(refused or noted) > _NAMED else refused or noted
         command = " ".join(["workbench quality", *map(shlex.quote, named)])
         note(f"see them: {command}{'' if refused else ' --severity warning'}")
@@ -164,7 +164,7 @@ def quality(
         there = "; ".join(
             f"{what}: {', '.join(everything[column].unique()[:20])}" for what, column in told.items()
         )
-        note(f"no row is like that; there are rows of the {there}")
+        note(f"no row matches; there are rows of the {there}")
     if json:
         print_plain(found.to_json(orient="records", date_format="iso"))
         return

@@ -1,4 +1,4 @@
-"""The commands `workbench runs`: what was recorded of each run."""
+"""The commands `workbench runs`: the records of runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ runs = typer.Typer(help="Run records: which notebook, parameters and data made w
 
 @runs.command("list")
 def list_runs(
-    latest: Annotated[int, typer.Option(help="How many.")] = 20,
+    latest: Annotated[int, typer.Option(help="How many runs to list.")] = 20,
     notebook: Annotated[str | None, typer.Option(help="Part of the notebook's path.")] = None,
     status: Annotated[str | None, typer.Option(help="running, completed, failed or crashed.")] = None,
     json: Json = False,
@@ -33,7 +33,7 @@ def list_runs(
     if found.empty and not others.empty:
         told = {"notebooks": others["notebook"], "statuses": others["status"]}
         there = "; ".join(f"{what}: {', '.join(values.unique()[:20])}" for what, values in told.items())
-        note(f"no run is like that; the newest are of the {there}")
+        note(f"no run matches; the newest runs are of the {there}")
     if json:
         print_plain(found.to_json(orient="records", date_format="iso", default_handler=str))
         return

@@ -30,7 +30,7 @@ db = typer.Typer(help="The databases: migrations and ad hoc SQL.")
 
 def up(
     detach: Annotated[
-        bool, typer.Option("--detach", "-d", help="Return when all is ready; it runs on.")
+        bool, typer.Option("--detach", "-d", help="Return when all is ready; everything keeps running.")
     ] = False,
 ) -> None:
     """Start PostgreSQL, Valkey, Prefect, a worker and the event relay; keep them running."""
@@ -77,7 +77,7 @@ def down(
         return
     labs = stack.labs()
     if labs:
-        step("on this home work:")
+        step("still using this home:")
         for lab in labs:
             note(str(lab))
         if not yes and sys.stdin.isatty() and TELL.is_terminal:
@@ -159,7 +159,7 @@ def clean(
 
 
 def _ask(yes: bool, question: str, what: str) -> None:
-    """Have a person agree; where nobody can be asked, `--yes` must have been said."""
+    """Ask for confirmation; without a terminal `--yes` is required."""
     if yes:
         return
     if not (sys.stdin.isatty() and TELL.is_terminal):

@@ -1,4 +1,4 @@
-"""What a command is told wrongly: one sentence and exit code 2, alike for every version of Typer."""
+"""Usage errors as one sentence and exit code 2, the same for every version of Typer."""
 
 from __future__ import annotations
 

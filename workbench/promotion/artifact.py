@@ -82,7 +82,7 @@ _RATIOS = {
 
 
 def artifact_key(name: str) -> str:
-    """The key under which the artifacts of one deployment, or of one notebook, follow each other."""
+    """The key that the artifacts of one deployment, or of one notebook, have in common."""
     return f"run-{re.sub('[^a-z0-9]+', '-', name.lower()).strip('-')}".rstrip("-")
 
 
@@ -94,7 +94,7 @@ def completed_markdown(run: Mapping[str, Any], picture: bytes | None, *, seconds
     run : mapping
         The run's record, as `RunStore.show` gives it.
     picture : bytes, optional
-        A PNG. One of more than `PICTURE_LIMIT` bytes is left out, and that is said.
+        A PNG. One of more than `PICTURE_LIMIT` bytes is left out, with a note.
     seconds : float
         How long the run took.
     """

@@ -1,4 +1,4 @@
-"""The code of a notebook's cells as syntax trees, with the magics told apart; nothing of it is run."""
+"""The code of a notebook's cells as syntax trees, apart from their magics; nothing is executed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from workbench.runs.notebook import Notebook, is_run
 
 __all__ = ["CodeCell", "code_cells", "imported_names"]
 
-# A cell magic whose cell is run as the Python that it is.
+# Cell magics that run their cell as plain Python.
 _TIMED = re.compile(r"\s*%%(time|timeit|capture|prun)\b[^\n]*\n")
 _MAGIC = re.compile(r"^([ \t]*)[%!?].*$|^([ \t]*)[^#\n]*\?[ \t]*$", flags=re.MULTILINE)
 
@@ -30,13 +30,13 @@ class CodeCell:
     magic: str
 
     def named(self, code: str = "") -> str:
-        """The cell for people: its number and `code`, by default its first line, cut where it is long."""
+        """The cell as messages name it: its number and `code` (default: its first line), cut if long."""
         shown = code or next(line.strip() for line in self.source.splitlines() if line.strip())
         return f"cell {self.number} (`{shown if len(shown) <= 60 else shown[:57] + '...'}`)"
 
 
 def code_cells(notebook: Notebook) -> Iterator[CodeCell]:
-    """The cells of code that a run runs, in their order, of a notebook that `read_notebook` gave."""
+    """The code cells that a run executes, in order, of a notebook from `read_notebook`."""
     number = 0
     for cell in notebook["cells"]:
         if is_run(cell):
@@ -46,7 +46,7 @@ def code_cells(notebook: Notebook) -> Iterator[CodeCell]:
 
 
 def _parse(source: str) -> tuple[ast.Module | None, str]:
-    """The cell's code without its magics, and their text; what is no Python is all theirs."""
+    """The cell's code without its magics, and the text of those; a cell that is not Python is all magic."""
     timed = _TIMED.match(source)
     if source.lstrip().startswith("%%") and not timed:
         return None, source
@@ -59,7 +59,7 @@ def _parse(source: str) -> tuple[ast.Module | None, str]:
 
 
 def imported_names(cells: Sequence[CodeCell]) -> dict[str, tuple[str, str]]:
-    """The names that are imported from a module: where from, and what they are called there."""
+    """The names that are imported from a module: by name, the module and the name in it."""
     return {
         alias.asname or alias.name: (statement.module, alias.name)
         for cell in cells

@@ -1,4 +1,4 @@
-"""Which field of a cron schedule is wrong, in words: Prefect says "Invalid cron string" of all."""
+"""Names the wrong field of a cron schedule, for which Prefect only says "Invalid cron string"."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 __all__ = ["wrong_field"]
 
-# Name, least, greatest, and the words that may stand for numbers; 0 and 7 are both Sunday.
+# Name, minimum, maximum, and the words that may stand for numbers; 0 and 7 are both Sunday.
 _FIELDS = (
     ("minute", 0, 59, ""),
     ("hour", 0, 23, ""),
@@ -18,7 +18,7 @@ _FIELDS = (
 
 
 def wrong_field(cron: str) -> str:
-    """What is wrong with the first field that cannot be, as in "minute 61 is not in 0 to 59".
+    """What is wrong with the first invalid field, as in "minute 61 is not in 0 to 59".
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def wrong_field(cron: str) -> str:
     Returns
     -------
     str
-        Empty where each field by itself can be read.
+        Empty if every field by itself is valid.
     """
     from croniter import croniter
 

@@ -64,10 +64,10 @@ def promote(
     timeout_seconds : float, optional
         A run that takes longer is killed.
     progress : callable, optional
-        Told, in a few words, what is being waited for.
+        Called with a few words on what is being waited for.
     force : bool
         Promote a notebook that is not fit to run by schedule, too (`workbench.promotion.readiness`), and with
-        parameters that its strategies would refuse (`refusals`). The deployment's description tells it.
+        parameters that its strategies would refuse (`refusals`). The deployment's description says so.
 
     Raises
     ------
@@ -134,11 +134,11 @@ def promote(
 
 
 def _quiet(step: str) -> None:
-    """For callers who want to be told nothing."""
+    """Ignore progress."""
 
 
 def _first_reason(error: PrefectRefused) -> str:
-    """What is wrong with a value: Prefect also lists every other kind of schedule that it was not."""
+    """The part of Prefect's answer about the given value; it also lists every other kind of schedule."""
     parts = error.reason.split("; ")
     return next((part.removeprefix("Value error, ") for part in parts if "Value error" in part), error.reason)
 

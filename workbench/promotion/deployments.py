@@ -62,9 +62,9 @@ class Deployments(Face):
             A run is killed after that long. Default: no limit.
         force : bool
             Promote what is not fit to run by schedule, too: a notebook without a "parameters" cell, one that
-            promotes or triggers, values that its strategy would refuse. Its description in Prefect tells it.
+            promotes or triggers, values that its strategy would refuse. Its description in Prefect says so.
         progress : callable, optional
-            Told in words what is being started, and waited for.
+            Called with a few words on what is being started or waited for.
 
         Returns
         -------

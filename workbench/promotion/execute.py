@@ -1,4 +1,4 @@
-"""Run a notebook headless: parameters enforced, a clean kernel, a hard deadline, an output to read.
+"""Runs a notebook headless: checked parameters, a clean kernel, a time limit, an output notebook and page.
 
 The only module that imports papermill. It works in a thread of its own, and the caller's thread watches.
 """
@@ -91,7 +91,7 @@ def execute_notebook(
     progress : callable, optional
         Called in this thread as `progress(code cells done, code cells in all, what runs now)`.
     about : callable, optional
-        Asked after the run what the page is to say of it, as `write_html` takes it.
+        Called after the run for the facts that its page shows, as `write_html` takes them.
     home : Path, optional
         Where the run's temporary folder is made, which goes with it or, if it is killed, at the next start.
         Default: the system's temporary folder.
@@ -151,7 +151,7 @@ def _supervised(
     runner = threading.Thread(
         target=_run, args=(run, kernel, source, partial), name=f"run of {run.name}", daemon=True
     )
-    # What papermill's parts warn of is not the user's to mend.
+    # Warnings of papermill's own dependencies are not about the user's code.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         runner.start()
@@ -245,7 +245,7 @@ def _unformatted(path: Path) -> str:
 def _keep(
     run: Supervision, partial: Path, output: Path, paths: Mapping[str, str], failure: BaseException | None
 ) -> None:
-    """Put what papermill wrote in its place, with what it says amiss corrected."""
+    """Correct what papermill recorded wrongly, and put the output notebook in its place."""
     document = read_notebook(partial)
     document["cells"] = [cell for cell in document["cells"] if FAILURE_TAG not in cell["metadata"]["tags"]]
     document["metadata"].setdefault("papermill", {}).update(paths)
@@ -278,4 +278,4 @@ def _show(
         write_html(output, page, about())
     except NotebookError:
         if failure is None:
-            raise  # else what went wrong in the run matters more
+            raise  # after a failed run, its own error is the one to raise

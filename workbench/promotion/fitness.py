@@ -14,7 +14,7 @@ __all__ = ["refused_values", "unfit"]
 
 
 def unfit(document: Notebook, name: str, force: bool) -> list[str]:
-    """Why the notebook should not run by schedule; an error, unless that is overruled."""
+    """Why the notebook should not run by schedule; raises it as an error unless `force` is set."""
     reasons = reservations(document)
     if reasons and not force:
         raise PromotionRefused(
@@ -25,7 +25,7 @@ def unfit(document: Notebook, name: str, force: bool) -> list[str]:
 
 
 def refused_values(document: Notebook, name: str, values: Mapping[str, Any], force: bool) -> list[str]:
-    """What the notebook's strategies would refuse of the values; an error, unless that is overruled."""
+    """Which values the notebook's strategies would refuse; raises it as an error unless `force` is set."""
     refusals = refused_by_strategies(document, values)
     if refusals and not force:
         raise ParametersRefused(

@@ -1,4 +1,4 @@
-"""A notebook as one HTML page that looks right offline: nothing in it asks a network for anything.
+"""A notebook as one HTML page that needs no network.
 
 Imports nbconvert and plotly when a page is made. The page's template, style and script lie in `page/`.
 """
@@ -28,7 +28,7 @@ FAILURE_TAG = "papermill-error-cell-tag"
 
 _PAGE = Path(__file__).parent / "page"
 _PLOTLY = "application/vnd.plotly.v1+json"
-# What is a script, or needs a network's (widgets, mermaid), is not shown: text says more than a gap.
+# Without scripts, and what loads them from a network (widgets, mermaid): their text form is shown instead.
 _PRIORITY = [
     _PLOTLY,
     "text/html",
@@ -52,7 +52,7 @@ def write_html(notebook: Path, target: Path, about: Sequence[tuple[str, str]] = 
     ----------
     notebook, target : Path
     about : sequence of (str, str), optional
-        What is to be said of the run beside its parameters: names, and text (`workbench.runs.record.about`).
+        Facts of the run beside its parameters, as names and texts (`workbench.runs.record.about`).
 
     Raises
     ------
@@ -63,7 +63,7 @@ def write_html(notebook: Path, target: Path, about: Sequence[tuple[str, str]] = 
     document = read_notebook(notebook)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what a notebook's format lacks: nothing a reader could mend
+            warnings.simplefilter("ignore")  # about the notebook's format, which a reader cannot change
             page = _render(document, notebook, about)
     except Exception as error:
         raise NotebookError(f"{notebook.name} cannot be shown as a page: {error}.") from error
@@ -98,7 +98,7 @@ def _render(document: Notebook, notebook: Path, about: Sequence[tuple[str, str]]
 
 
 def _make_valid(document: Notebook, *, title: str) -> None:
-    """Add what nbconvert insists on, and JupyterLab and papermill do not."""
+    """Add fields that nbconvert requires, and JupyterLab and papermill leave out."""
     document["metadata"].setdefault("title", title)
     document["metadata"].pop("kernelspec", None)
     document.setdefault("nbformat_minor", 4)
@@ -137,13 +137,13 @@ def _failed_cell(document: Notebook) -> dict[str, Any] | None:
 
 
 def _repeats_parameters(cell: Cell) -> bool:
-    """Whether a cell says no more than the header's table; one that put something out is shown."""
+    """Whether a cell only repeats the header's table; one with outputs is shown."""
     tagged = {"parameters", "injected-parameters"} & set(cell["metadata"]["tags"])
     return bool(tagged) and cell["cell_type"] == "code" and not cell["outputs"]
 
 
 def _parameters(document: Notebook, name: str, given: dict[str, Any]) -> list[dict[str, Any]]:
-    """The parameters as the header's rows: each one's value in this run, and what is to be said of it."""
+    """The parameters as the header's rows: each one's value in this run, and its note."""
     try:
         declared = NotebookParameters.from_document(document, name).items
     except NotebookError:

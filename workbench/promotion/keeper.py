@@ -1,6 +1,6 @@
-"""The process above a run's kernel: what the run started ends with the run, whatever way the kernel goes.
+"""The parent process of a run's kernel: it ends everything that the run started, however the kernel ends.
 
-It imports nothing but what Python has at its start, for the kernel begins as its fork.
+It imports only what Python has loaded at its start, since the kernel is forked from it.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ END_ALL = signal.SIGUSR1
 _SET_PDEATHSIG, _SET_CHILD_SUBREAPER = 1, 36
 # Between SIGTERM and SIGKILL: for the kernel as jupyter_client has it, for what a run leaves behind.
 _KERNEL_SECONDS, _LEFTOVER_SECONDS = 2.5, 2.0
-# A process that does not even go by SIGKILL hangs in the system: it is given up.
+# A process that survives SIGKILL hangs in the system, and is given up.
 _GIVE_UP_SECONDS = 5.0
-# Servers that a notebook had to start serve others, too; they and the stack carry no mark of a run.
+# Servers that a notebook started are used by others, too; they and the stack carry no mark of a run.
 _SERVERS = {"postgres", "valkey-server"}
 _STACK = b"WORKBENCH_STACK="
 

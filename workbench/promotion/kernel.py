@@ -63,7 +63,7 @@ _FORCE_AFTER_SECONDS = 10.0
 
 
 def unheard() -> logging.Logger:
-    """A logger for what Jupyter's parts say of a run: `NotebookFailed` says it better, so nobody hears."""
+    """A logger that drops what Jupyter's libraries log about a run; `NotebookFailed` reports it."""
     log = logging.Logger("workbench.promotion.unheard")  # outside of the tree: no root handler gets it
     log.addHandler(logging.NullHandler())
     return log
@@ -151,7 +151,7 @@ class RunKernel:
         inherited = {name: value for name, value in os.environ.items() if name != "PYTHONSTARTUP"}
         given = hand_over({**inherited, **environment}, scratch / "secrets.json")
         self._start = {
-            # An IPython folder of its own: nobody's start-up files, no history kept.
+            # An IPython folder of its own: without the user's start-up files, and without history.
             "env": {**given, "IPYTHONDIR": str(scratch / "ipython"), _MARK: mark},
             "cwd": str(cwd),
         }
@@ -178,7 +178,7 @@ class RunKernel:
                     os.kill(left, signal.SIGKILL)
 
     def last_words(self) -> str:
-        """How the kernel's process ended, and the end of what it said outside of any cell."""
+        """How the kernel's process ended, and the last of what it printed outside of any cell."""
         process = self._process.process
         code = None if process is None else process.poll()
         words = ""
@@ -198,7 +198,7 @@ class RunKernel:
 
 
 class BoundedOutputs(nbclient.NotebookClient):  # type: ignore[misc]
-    """A notebook client that keeps at most so much: a cell's text is cut, more of anything ends the run.
+    """A notebook client with limits: a cell's text is cut, and too much output in all ends the run.
 
     Attributes
     ----------
@@ -224,7 +224,7 @@ class BoundedOutputs(nbclient.NotebookClient):  # type: ignore[misc]
     async def _async_poll_output_msg(self, parent_msg_id: str, cell: NotebookNode, cell_index: int) -> None:
         """Read what the kernel sends until `cell` has ended.
 
-        As nbclient does, but what an earlier cell says late becomes that cell's output, and is not lost.
+        As nbclient does, but late output of an earlier cell is added to that cell, and not lost.
         """
         self._asked[parent_msg_id] = cell, cell_index
         while True:
@@ -250,7 +250,7 @@ class BoundedOutputs(nbclient.NotebookClient):  # type: ignore[misc]
         return super().process_message(msg, cell, cell_index)
 
     def _keep_text(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> bool:
-        """Put text where it belongs; True where the message is still to be handled as it now stands.
+        """Add text to the output that it continues; True if the message still has to be handled.
 
         Text goes behind text: a stream's pieces make one output. (nbclient can do that at the cell's end,
         but takes quadratic time over long lines, holding Python's lock.) A line that a carriage return
@@ -290,7 +290,7 @@ class BoundedOutputs(nbclient.NotebookClient):  # type: ignore[misc]
         return not self._overflowed
 
     def _leave_out(self, outputs: list[NotebookNode]) -> None:
-        """Of outputs that grew too large keep the first ones, as much as a cell may print, and say so."""
+        """Of outputs that grew too large keep the first, up to a cell's limit, and add a note."""
         room = self.text_limit
         for number, output in enumerate(outputs):
             room -= size_of(output)

@@ -20,7 +20,7 @@ __all__ = ["start_kernel"]
 
 
 def start_kernel(arguments: list[str], *, text_limit: int, total_limit: int) -> None:
-    """Be a kernel until it is told to shut down.
+    """Run a kernel until it is shut down.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""One further run of a deployment at a moment of its own, started by Prefect's scheduler as any other is."""
+"""One extra run of a deployment at a given moment, started by Prefect's scheduler like any other."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["add_run_at", "await_started", "remove_schedule"]
 
 
 def add_run_at(prefect: PrefectApi, deployment: Deployment, moment: datetime) -> str:
-    """Add a schedule that comes once, at `moment` (timezone-aware, whole seconds), beside its own one.
+    """Add a schedule of one run at `moment` (timezone-aware, whole seconds) beside the deployment's own.
 
     Returns
     -------
@@ -29,7 +29,7 @@ def add_run_at(prefect: PrefectApi, deployment: Deployment, moment: datetime) ->
 
 
 def remove_schedule(prefect: PrefectApi, deployment: Deployment, schedule_id: str) -> None:
-    """Remove a schedule that was added; what the deployment's own one has planned is planned anew."""
+    """Remove a schedule that was added; Prefect plans the deployment's own one anew."""
     path = f"/deployments/{deployment.deployment_id}/schedules/{schedule_id}"
     prefect.ask(path, method="DELETE")
     _touch(prefect, deployment)
@@ -43,7 +43,7 @@ def await_started(
     timeout_seconds: float,
     progress: Callable[[FlowRun], None] | None = None,
 ) -> FlowRun:
-    """Wait until the scheduler's run for `moment` has left the plan: a worker has taken it.
+    """Wait until a worker has taken the run that the scheduler planned for `moment`.
 
     Raises
     ------
@@ -72,6 +72,6 @@ def await_started(
 
 
 def _touch(prefect: PrefectApi, deployment: Deployment) -> None:
-    """Prefect looks at deployments that have just changed every few seconds, at the others every minute."""
+    """Mark the deployment as changed: Prefect plans those within seconds, all others once a minute."""
     tags = prefect.ask(f"/deployments/{deployment.deployment_id}")["tags"]
     prefect.ask(f"/deployments/{deployment.deployment_id}", {"tags": tags}, method="PATCH")

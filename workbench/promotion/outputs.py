@@ -1,6 +1,6 @@
-"""How much output there may be: of one message, of one cell, of one run; and how too much of it is cut.
+"""Limits of output for a message, a cell and a run, and how output beyond them is cut.
 
-Knows no kernel and no notebook: the kernel's process and whoever reads from it share this.
+Shared by the kernel's process and the process that reads from it, so it imports neither side.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ WITHHELD = "workbench_withheld"
 """In a message's metadata: how many characters it would have shown; it comes without them."""
 
 IN_FLIGHT = 4
-"""Messages that wait at each end of the line from the kernel; then the kernel waits."""
+"""Maximum messages that wait at each end of the connection; beyond that the kernel waits."""
 
-# An error's own words; more of them nobody reads, and they are repeated wherever the error is told.
+# An error's text is repeated wherever the error is shown, so it is kept short.
 _ERROR_LIMIT = 20_000
 # Widgets are not kept in a run's output; only small ones mean anything to it (ipywidgets.Output).
 _COMM_LIMIT = 100_000
 
 
 def bound(message: dict[str, Any], text_limit: int, total_limit: int, *, beside: int = 0) -> bool:
-    """Cut what a kernel is about to send, in place; False where it is better not sent at all.
+    """Cut a message that a kernel is about to send, in place; False if it is not to be sent at all.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def bound(message: dict[str, Any], text_limit: int, total_limit: int, *, beside:
     kind, content = message["header"]["msg_type"], message["content"]
     if kind == "stream":
         if len(content["text"]) > text_limit:
-            # One more than is kept, so that whoever keeps it says that it was cut.
+            # One more than the limit, so that the reader notices and adds the note that it was cut.
             content["text"] = without_retractions(content["text"])[: text_limit + 1]
     elif kind in DISPLAYS:
         data = content["data"]
@@ -60,11 +60,11 @@ def bound(message: dict[str, Any], text_limit: int, total_limit: int, *, beside:
 
 
 def without_retractions(text: str) -> str:
-    """`text` without what carriage returns took back: of each line, what stands behind its last one."""
+    """`text` as a terminal shows it: of each line, what follows the last carriage return."""
     if "\r" not in text:
         return text
     lines = text.replace("\r\n", "\n").split("\n")
-    # One at the very end takes nothing back until something follows.
+    # A carriage return at the very end overwrites nothing until more text follows.
     return "\n".join(line[line.rfind("\r", 0, len(line) - 1) + 1 :] for line in lines)
 
 
@@ -80,12 +80,12 @@ def size_of(value: Any) -> int:
 
 
 def _cut_error(content: dict[str, Any], limit: int) -> None:
-    """The texts of an error, or of a reply that tells of one, each to its limit; no long pages."""
+    """Cut each text of an error, or of a reply with an error, to the limit; drop a long payload."""
     if len(content.get("evalue") or "") > limit:
         content["evalue"] = content["evalue"][:limit] + CUT.format(limit)
     if size_of(content.get("traceback")) > limit:
         room, kept = limit, []
-        # From its end, where it says what happened; the first lines of a very long one are left out.
+        # Its end says what happened, so the first lines of a very long one are left out.
         for line in reversed(content["traceback"]):
             if room <= 0:
                 break

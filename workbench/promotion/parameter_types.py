@@ -1,4 +1,4 @@
-"""The types that a notebook parameter may have: how one is declared, checked, read from text and published.
+"""The types of notebook parameters: declared, checked, read from text, and as JSON Schema.
 
 A type is one of a few kinds that JSON can carry, so that a value means the same in a notebook, on the
 command line, in Prefect's form and in the run's record. Nothing is converted silently.
@@ -6,7 +6,6 @@ command line, in Prefect's form and in the run's record. Nothing is converted si
 
 from __future__ import annotations
 
-import ast
 import datetime as dt
 import json
 import math
@@ -16,9 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeGuard
 
-from workbench.errors import StrategyError
-
-__all__ = ["ParameterType", "shown", "type_of_annotation", "type_of_value"]
+__all__ = ["ANY", "ParameterType", "shown", "type_of_value"]
 
 Kind = Literal["str", "int", "float", "bool", "date", "list", "dict", "choice", "any"]
 
@@ -48,7 +45,7 @@ class ParameterType:
     nullable : bool
         Whether None is a value too.
     low, high : int or float, optional
-        The least and the greatest value of an `int` or a `float`, both allowed.
+        Minimum and maximum of an `int` or a `float`, both allowed.
     """
 
     kind: Kind
@@ -195,47 +192,15 @@ class ParameterType:
         return {"anyOf": [schema, {"type": "null"}]} if self.nullable else schema
 
 
-_ANY = ParameterType("any")
-_PLAIN = {
-    "str": ParameterType("str"),
-    "int": ParameterType("int"),
-    "float": ParameterType("float"),
-    "bool": ParameterType("bool"),
-    "date": ParameterType("date"),
-    "list": ParameterType("list", _ANY),
-    "dict": ParameterType("dict", _ANY),
-    "Any": _ANY,
-}
-
-
-def type_of_annotation(node: ast.expr) -> ParameterType:
-    """The type that an annotation names; `ValueError` where it is none that JSON can carry."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        try:
-            return type_of_annotation(ast.parse(node.value, mode="eval").body)
-        except SyntaxError as error:
-            raise ValueError(f"the type {node.value!r} is not Python") from error
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        return _optional(node, [node.left, node.right])
-    if isinstance(node, ast.Subscript):
-        arguments = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-        found = _type_of_generic(node, ast.unparse(node.value).rpartition(".")[2], arguments)
-    else:
-        found = _PLAIN.get(ast.unparse(node).rpartition(".")[2])
-    if found is None:
-        raise ValueError(
-            f"the type {ast.unparse(node)} is none a parameter can have "
-            "(str, int, float, bool, date, list[...], dict[str, ...], Literal[...], each also | None; "
-            "Annotated[int, between(2, 200)] for a range)"
-        )
-    return found
+ANY = ParameterType("any")
+"""The type of whatever JSON can hold."""
 
 
 def type_of_value(value: object) -> ParameterType:
     """The type that a default shows by itself; `ValueError` where JSON cannot carry it."""
     match value:
         case None:
-            return _ANY
+            return ANY
         case bool():
             return ParameterType("bool")
         case str():
@@ -264,78 +229,11 @@ def _common(values: list[Any]) -> ParameterType:
     types = {type_of_value(value) for value in values}
     if len(types) == 1:
         return types.pop()
-    return ParameterType("float") if {item.kind for item in types} == {"int", "float"} else _ANY
-
-
-def _type_of_generic(node: ast.expr, name: str, arguments: list[ast.expr]) -> ParameterType | None:
-    match name.lower(), arguments:
-        case "optional", [argument]:
-            return replace(type_of_annotation(argument), nullable=True)
-        case "union", _:
-            return _optional(node, arguments)
-        case "literal", _:
-            return _choice(node, arguments)
-        case "annotated", [argument, *remarks]:
-            return _ranged(node, type_of_annotation(argument), remarks)
-        case "list", [argument]:
-            return ParameterType("list", type_of_annotation(argument))
-        case "dict", [ast.Name(id="str"), argument]:
-            return ParameterType("dict", type_of_annotation(argument))
-    return None
-
-
-def _optional(node: ast.expr, members: list[ast.expr]) -> ParameterType:
-    rest = [member for member in members if ast.unparse(member) != "None"]
-    if len(rest) != 1 or len(rest) == len(members):
-        raise ValueError(f"the type {ast.unparse(node)} is none a parameter can have: write one type | None")
-    return replace(type_of_annotation(rest[0]), nullable=True)
-
-
-def _ranged(node: ast.expr, kind: ParameterType, remarks: list[ast.expr]) -> ParameterType:
-    """`kind` with the range that `Annotated` gives it, by the words of `workbench.backtest.between`."""
-    match remarks:
-        case [ast.Call(func=function, args=arguments, keywords=named)] if ast.unparse(function).rpartition(
-            "."
-        )[2] == "between" and all(word.arg for word in named):
-            pass
-        case _:
-            raise ValueError(
-                f"the type {ast.unparse(node)} is none a parameter can have: Annotated holds a type and one "
-                "between(low, high)"
-            )
-    if kind.kind not in {"int", "float"} or kind.low is not None:
-        raise ValueError(
-            f"the type {ast.unparse(node)} is none a parameter can have: between(low, high) is for one int "
-            "or float, also within a list: list[Annotated[int, between(2, 200)]]"
-        )
-    # Here, because it brings pandas, and most cells have no range.
-    from workbench.signals.parameter import between
-
-    try:
-        limits = between(
-            *(ast.literal_eval(argument) for argument in arguments),
-            **{str(word.arg): ast.literal_eval(word.value) for word in named},
-        )
-        if type(limits.low) not in {int, float} or type(limits.high) not in {int, float}:
-            raise ValueError("its ends are not numbers")
-    except (ValueError, TypeError, SyntaxError, StrategyError) as error:
-        raise ValueError(f"{ast.unparse(remarks[0])} is no range ({error})") from error
-    return replace(kind, low=limits.low, high=limits.high)
-
-
-def _choice(node: ast.expr, arguments: list[ast.expr]) -> ParameterType:
-    try:
-        values = [ast.literal_eval(argument) for argument in arguments]
-    except ValueError as error:
-        raise ValueError(f"the type {ast.unparse(node)} may hold literals only") from error
-    choices = tuple(value for value in values if value is not None)
-    if not choices or not all(isinstance(choice, str | int | bool) for choice in choices):
-        raise ValueError(f"the type {ast.unparse(node)} may hold strings, integers and booleans only")
-    return ParameterType("choice", choices=choices, nullable=None in values)
+    return ParameterType("float") if {item.kind for item in types} == {"int", "float"} else ANY
 
 
 def _item(kind: ParameterType) -> ParameterType:
-    return kind.item or _ANY
+    return kind.item or ANY
 
 
 def _within(where: str, kind: ParameterType, value: object) -> Any:

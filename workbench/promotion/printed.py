@@ -13,9 +13,9 @@ from workbench.runs.notebook import read_notebook
 __all__ = ["printed_lines"]
 
 LINES_LIMIT = 400
-"""Lines that are told of one run; of more, the first half and the last."""
+"""Maximum lines of one run; of more, the first half of that and the last half are kept."""
 LINE_LENGTH = 500
-"""Characters that are told of one line."""
+"""Maximum characters of one line."""
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
@@ -26,13 +26,13 @@ def printed_lines(output: Path) -> list[str]:
     Parameters
     ----------
     output : Path
-        The output notebook of a run, also of one that failed. One that cannot be read printed nothing.
+        The output notebook of a run, also of one that failed. If it cannot be read, there are no lines.
 
     Returns
     -------
     list of str
-        As in "cell 5: 3,270 bars". At most `LINES_LIMIT`, and one that says how many were left out. A line
-        that was written over, as progress bars do, is told as it was at last.
+        As in "cell 5: 3,270 bars". At most `LINES_LIMIT`, and one that says how many were left out. Of a
+        line that was overwritten, as a progress bar is, only the last state is given.
     """
     try:
         document = read_notebook(output)

@@ -15,7 +15,7 @@ _COMMAND = re.compile(r"\bworkbench(?:\.cli)?\s+(promote|trigger)\b")
 
 
 def reservations(notebook: Notebook) -> list[str]:
-    """Why the notebook should not run by schedule, each reason as a clause; empty where nothing is amiss.
+    """Why the notebook should not run by schedule, each reason as a clause; empty if it may.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """Which values of its parameters a notebook's strategies would refuse, read from its code without running it.
 
-What the code does not say for certain is let pass: a refusal here must be true.
+What the code does not determine for certain is allowed: a refusal must be right.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["refused_by_strategies"]
 
 _HOME = "workbench.strategies"
-# Whoever uses these may bind any name to anything.
+# Code that uses these may bind any name to anything.
 _BINDS_UNSEEN = {"__import__", "exec", "eval", "get_ipython", "globals", "locals", "setattr", "vars"}
 _BINDING_MAGIC = re.compile(r"^\s*%(run|store|pylab|load|edit|macro|reset|xdel)\b", flags=re.MULTILINE)
 
@@ -30,7 +30,7 @@ def refused_by_strategies(notebook: Notebook, values: Mapping[str, Any]) -> list
     """Which of the parameters' `values` the notebook's strategies would refuse, each refusal as a clause.
 
     Looked at are the strategies of `workbench.strategies` that the notebook imports by name, where a cell
-    hands them parameters outside of any branch, loop or function: `sma_cross.check({"fast": fast})`,
+    passes them parameters outside of any branch, loop or function: `sma_cross.check({"fast": fast})`,
     `sma_cross(bars, fast=fast)`, `backtest(bars, sma_cross, parameters={"fast": fast})`. A name that the
     notebook may have bound to something else is not looked at.
 
@@ -98,11 +98,11 @@ def _may_bind_anything(cell: CodeCell) -> bool:
 
 
 class _Unknown:
-    """Stands for a value that the code does not tell."""
+    """Stands for a value that the code does not determine."""
 
 
 def _certain_calls(tree: ast.Module) -> Iterator[ast.Call]:
-    """The calls that a cell makes whatever happens, if it runs to its end."""
+    """The calls that a cell makes in any case, if it runs to its end."""
     for statement in tree.body:
         if isinstance(statement, ast.Expr | ast.Assign | ast.AnnAssign | ast.AugAssign):
             yield from _certain(statement)
@@ -124,7 +124,7 @@ def _certain(node: ast.AST) -> Iterator[ast.Call]:
 def _handed_over(
     call: ast.Call, imported: Mapping[str, tuple[str, str]], known: Mapping[str, Any]
 ) -> tuple[Strategy | None, dict[str, Any]]:
-    """The strategy that a call hands parameters to, and those; None where it does no such thing."""
+    """The strategy that a call passes parameters to, and the parameters; None if it calls no strategy."""
     match call:
         case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="check"), args=[given], keywords=[]):
             pairs = _pairs(given)

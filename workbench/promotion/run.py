@@ -1,4 +1,4 @@
-"""Runs a notebook headless, with its record: the one path that commands, flows and schedules share."""
+"""Runs a notebook headless and records it; commands, flows and schedules all call this."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ class NotebookRunResult:
 def check_timeout(timeout_seconds: float | None) -> None:
     """Refuse a time limit that no run could keep, with a `NotebookError`."""
     if timeout_seconds is not None and not timeout_seconds > 0:
-        raise NotebookError(f"timeout_seconds={timeout_seconds!r} is no time for a run; None sets no limit")
+        raise NotebookError(
+            f"timeout_seconds={timeout_seconds!r}: give seconds above 0, or None for no limit"
+        )
 
 
 def run_notebook(
@@ -143,7 +145,7 @@ def run_notebook(
 
 
 def _about(runs: RunStore, run_id: uuid.UUID) -> list[tuple[str, str]]:
-    """What the record says by now; of a database that does not answer, the run's id at least."""
+    """The record's facts; only the run's id if the database does not answer."""
     try:
         return about(runs.show(run_id))
     except WorkbenchError:
@@ -167,5 +169,5 @@ def _record_failure(
             html_path=str(html) if html.exists() else None,
         )
     except WorkbenchError as second:
-        # What went wrong first is what people need to know; this is told beside it.
+        # The run's own error matters more; this one is added to it as a note.
         error.add_note(f"the failure of run {run_id} could not be recorded: {second}")

@@ -18,7 +18,7 @@ _PLAN_SECONDS = 20.0
 
 
 def first_slot(cron: str, timezone: str) -> datetime | None:
-    """The schedule's first moment; None where only Prefect can say what is wrong with it."""
+    """The schedule's first run; None for a schedule that only Prefect can check."""
     if len(cron.split()) != 5:
         raise PromotionRefused(
             f"the schedule {cron!r} has {len(cron.split())} fields; cron takes five: "
@@ -45,7 +45,7 @@ def first_slot(cron: str, timezone: str) -> datetime | None:
 def await_plan(
     prefect: PrefectApi, deployment_id: str, slot: datetime | None, tell: Progress
 ) -> datetime | None:
-    """When the deployment runs next, as soon as Prefect's scheduler has planned it; that takes seconds."""
+    """When the deployment runs next; waits some seconds for Prefect's scheduler to plan it."""
     if slot is not None and slot - datetime.now(UTC) > PLANNED_AHEAD:
         return slot
     tell("waiting for Prefect to plan the next run")

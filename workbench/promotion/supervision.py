@@ -1,6 +1,6 @@
-"""Watching over one run from outside: how far it is, when it must end, and what to say when it failed.
+"""The state of one run: its progress, its limits, and the error to raise when it fails.
 
-Knows nothing of papermill: whoever runs the cells reports here, and this decides.
+It does not depend on papermill: the thread that runs the cells reports here, another thread watches.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ __all__ = ["CellError", "Progress", "Supervision"]
 Progress = Callable[[int, int, str], None]
 """Called as `progress(code cells done, code cells in all, what runs now)`."""
 
-# What a kernel may take to end by itself after its last cell, and its runner after the kernel's end.
+# How long a kernel may take to shut down after its last cell, and the runner to return after that.
 _SHUTDOWN_SECONDS = 30.0
 _AFTERMATH_SECONDS = 15.0
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
 class Killable(Protocol):
-    """The kernel, as far as it is watched."""
+    """What is needed of a kernel to watch it."""
 
     def kill(self) -> None: ...
 
@@ -87,21 +87,21 @@ class Supervision:
         self.cells = sum(map(is_run, self._running))
 
     def cell_starts(self, index: int) -> None:
-        """To be called by the runner as it comes to the cell at `index`."""
+        """Called by the runner before it runs the cell at `index`."""
         if self.killed_for:
-            raise _RunEnded  # by an earlier cell, which had gone on until its outputs were read
+            raise _RunEnded  # because of an earlier cell, whose outputs were read late
         self.current = index
         number, name = self.where(index)
-        # Text cells, and the cell of the given parameters, are nothing that people wait for.
+        # Text cells and the cell of the given parameters take no time.
         if number is not None and index != self.injected:
             self._events.put((self.executed, name))
 
     def cell_ran(self) -> None:
-        """To be called by the runner when a code cell has run, whether it raised or not."""
+        """Called by the runner after each code cell, also after one that raised."""
         self.executed += 1
 
     def kill(self, why: Literal["deadline", "outputs", "shutdown"], at: int | None = None) -> None:
-        """End the run's kernel, because of the cell at `at` or the one that runs; its runner will notice."""
+        """Kill the kernel because of the cell at index `at`, by default the one that runs."""
         if not self.killed_for:
             self.killed_for = why
             self.blamed = self.current if at is None else at
@@ -126,7 +126,7 @@ class Supervision:
     def watch(
         self, runner: threading.Thread, timeout_seconds: float | None, progress: Progress | None
     ) -> None:
-        """Stay until `runner` has ended, or must be given up; afterwards no kernel is left."""
+        """Wait until `runner` has ended or is given up, then kill the kernel if it still runs."""
         begun = time.monotonic()
         ending: float | None = None
         try:
@@ -134,11 +134,11 @@ class Supervision:
                 self._tell(progress, wait_seconds=0.1)
                 now = time.monotonic()
                 if self.executed == self.cells and ending is None:
-                    ending = now  # nothing left to do but for the kernel to go
+                    ending = now  # every cell has run; only the kernel has to shut down
                 elif timeout_seconds is not None and now - begun > timeout_seconds and ending is None:
                     self.kill("deadline")
                 if self.killed_for:
-                    self.kernel.kill()  # again: it may have been about to start
+                    self.kernel.kill()  # again: the first time it may not have started yet
                     ending = ending or now
                     if now - ending > _AFTERMATH_SECONDS:
                         break
@@ -155,7 +155,7 @@ class Supervision:
         if self.cell_error is not None:
             return self._raised(self.cell_error)
         if self.executed == self.cells and self.killed_for != "outputs":
-            return None  # whatever went wrong after the last cell, the work is done
+            return None  # an error after the last cell does not undo the work
         if self.current < 0 and not self.killed_for:
             words = self.kernel.last_words()
             reason = words.splitlines()[-1] if words else f"{type(self.error).__name__}: {self.error}"
@@ -189,12 +189,12 @@ class Supervision:
     def _raised(self, error: CellError) -> NotebookFailed:
         number, where = self.where(error.index)
         traceback = _ANSI.sub("", error.traceback)
-        # IPython's name for the cell is a number that says nothing; the line is told below.
+        # IPython names a cell's file by a number without meaning; the line is added below.
         text = re.sub(r" \(\d+\.py, line \d+\)$", "", _ANSI.sub("", error.text).strip())
         at = f"{where}{failing_line(traceback, number)}"
         message = f"{self.name} failed in {at}: {error.name}" + (f": {text}" if text else "")
         if not text and not traceback:
-            # Of a group of errors IPython tells nothing but what it prints.
+            # Of an exception group IPython reports only what it prints.
             message = f"{self.name} failed in {at}; the cell's output says more"
         return NotebookFailed(message, cell=number, error_name=error.name, traceback=traceback)
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from workbench.db.frames import Written
 from workbench.db.pool import ServiceConnectionPool
-from workbench.errors import QueryError
+from workbench.errors import WriteRefused
 from workbench.marketdata.bars import BAR_COLUMNS
 from workbench.marketdata.cache import BarCache
 from workbench.marketdata.series import assemble
@@ -155,6 +155,8 @@ class MarketData(Service):
         ------
         FrameRefused
             ColumnMismatch, DuplicateKeys, ValueRefused or NaiveTimestamp; nothing was written.
+        WriteRefused
+            `source` is missing, or given twice; nothing was written.
         """
         with self.pool.begin("writing bars") as connection:
             return self._write_bars(connection, _of_source(frame, source))
@@ -208,7 +210,11 @@ def _of_source(frame: pd.DataFrame, source: str | None) -> pd.DataFrame:
     if source is None:
         if "data_source" in frame.columns or "data_source" in frame.index.names:
             return frame
-        raise QueryError("say where the bars are from: write_market_data(frame, source='yahoo')")
+        raise WriteRefused(
+            "say where the bars are from: write_market_data(frame, source='yahoo')", table=str(market_data)
+        )
     if "data_source" in frame.columns:
-        raise QueryError("the frame has a column data_source, and source= was given, too; drop one")
+        raise WriteRefused(
+            "the frame has a column data_source, and source= was given, too; drop one", table=str(market_data)
+        )
     return frame.assign(data_source=source)

@@ -1,4 +1,4 @@
-"""Prefect's REST API, spoken without importing Prefect, which takes seconds."""
+"""A client of Prefect's REST API that does not import Prefect, which takes seconds."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ class PrefectApi:
         self._auth_string = auth_string
 
     def is_healthy(self) -> bool:
-        """Whether the server answers that it is well."""
+        """Whether the server reports that it is healthy."""
         try:
             return self.ask("/health", seconds=_HEALTH_SECONDS) is True
         except ServerError:
             return False
 
     def version(self) -> str:
-        """The server's version; proves that the auth string is right, too."""
+        """The server's version; fails if the auth string is wrong."""
         return str(self.ask("/admin/version", seconds=_HEALTH_SECONDS))
 
     def workers(self, pool: str) -> list[WorkerSeen]:
@@ -83,7 +83,7 @@ class PrefectApi:
         body : mapping or sequence, optional
             Sent as JSON.
         method : str, optional
-            POST with a body and GET without, unless told otherwise.
+            Default: POST with a body, GET without.
         seconds : float
             How long to wait for the answer.
 
@@ -124,7 +124,7 @@ class PrefectApi:
 
 
 def _reason(body: bytes) -> str:
-    """What the server says was wrong, whichever of its three forms it takes."""
+    """The reason in an error's body, which has one of three forms."""
     try:
         said = json.loads(body)
     except ValueError:
@@ -138,7 +138,7 @@ def _reason(body: bytes) -> str:
 
 
 def _opener(url: str) -> urllib.request.OpenerDirector:
-    # No proxy stands between us and a server on loopback, whatever the environment says.
+    # A server on loopback is reached without a proxy, whatever the environment says.
     local = url.startswith(("http://127.0.0.1", "http://localhost"))
     return urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if local else []))
 

@@ -20,6 +20,7 @@ from workbench.errors import (
     NaiveTimestamp,
     QueryError,
     ValueRefused,
+    WriteRefused,
 )
 
 
@@ -207,9 +208,11 @@ def test_the_database_checks_again_whoever_writes(wb: Workbench, admin: Connecti
 
 
 def test_a_writer_says_where_bars_are_from_once(wb: Workbench, make_bars: MakeBars) -> None:
-    with pytest.raises(QueryError, match="say where the bars are from"):
+    with pytest.raises(WriteRefused, match="say where the bars are from") as caught:
         wb.data_ingestion.write_market_data(make_bars())
-    with pytest.raises(QueryError, match="drop one"):
+    assert caught.value.table == "data_ingestion.market_data"
+    assert isinstance(caught.value, QueryError), "as which it was caught before"
+    with pytest.raises(WriteRefused, match="drop one"):
         wb.data_ingestion.write_market_data(make_bars().assign(data_source="file"), source="file")
 
 

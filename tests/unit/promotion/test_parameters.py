@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.errors import NotebookError, ParametersRefused
-from workbench.promotion.parameter_types import type_of_annotation
+from workbench.promotion.annotations import type_of_annotation
 from workbench.promotion.parameters import NotebookParameters
 
 MakeNotebook = Callable[..., Path]
@@ -190,11 +190,8 @@ def test_a_notebook_without_such_a_cell_has_no_parameters(make_notebook: MakeNot
         ("a: Annotated[int, between(9, 2)] = 5", r"line 1: a: between\(9, 2\) is no range"),
         ("a: Annotated[int, between(2)] = 5", r"line 1: a: between\(2\) is no range"),
         ("a: Annotated[int, between(2, top)] = 5", r"line 1: a: between\(2, top\) is no range"),
-        (
-            "a: Annotated[int, between(False, 9)] = 5",
-            r"between\(False, 9\) is no range \(.*low: False is not a number",
-        ),
-        ("a: Annotated[int, between('2', '9')] = 5", r"between\('2', '9'\) is no range"),
+        ("a: Annotated[int, between(False, 9)] = 5", r"a: between\(False, 9\): low: False is not a number"),
+        ("a: Annotated[int, between('2', '9')] = 5", r"a: between\('2', '9'\): low: '2' is not a number"),
         ("a: Annotated[int, 'bars'] = 5", r"Annotated holds a type and one between\(low, high\)"),
         ("a: Annotated[int, Field(ge=2)] = 5", "Annotated holds a type and one between"),
         ("a: Annotated[int, between(**limits)] = 5", "Annotated holds a type and one between"),
