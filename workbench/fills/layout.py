@@ -89,7 +89,8 @@ def lay_out(market: BarArrays, execution: Execution, dividends: Floats | None) -
         high=high,
         low=low,
         dividends=dividends if paying and dividends is not None else NONE,
-        fractions=NONE if fractions is None else fractions,
+        # In rows, as all that the loop reads: Numba compiles it anew for another layout.
+        fractions=NONE if fractions is None else np.ascontiguousarray(fractions),
         rules=_rules(execution, len(market.symbols)),
         plain=(
             len(market.symbols) == 1

@@ -76,6 +76,8 @@ _BY_SIGNAL, _BY_STOP_LOSS, _BY_TRAILING_STOP, _BY_TARGET, _BY_REBALANCE, _BY_RUI
 _ENTER_LONG, _EXIT_LONG, _ENTER_SHORT, _EXIT_SHORT = 1, 2, 4, 8
 # In `due`, above the decision: the position was entered in this row.
 _FRESH = 16
+# The only variant of a backtest. For a plain 0 Numba would compile the loop once more, for that number alone.
+_FIRST = np.int64(0)
 
 
 def _compiled(function: Any) -> Any:
@@ -1011,7 +1013,7 @@ def log_signals(
     balances[:] = 0.0
     for account in range(accounts):
         _walk_signals(
-            0, account, symbols if accounts == 1 else account + 1, rules[_CASH] / accounts,
+            _FIRST, account, symbols if accounts == 1 else account + 1, rules[_CASH] / accounts,
             open_, high, low, close, present, dividends, entries, exits, short_entries, short_exits,
             fractions, rules, state, due, balances[1], balances[2], traded, stats, ruined, balances[0],
             positions, lines,
@@ -1036,8 +1038,8 @@ def log_weights(
     bars, symbols = close.shape
     stats, traded, state = np.zeros(_STATS), np.zeros(bars), np.empty((_STATE, symbols))
     _walk_weights(
-        0, open_, close, present, dividends, weights, rules, state, balances[1], balances[2], traded, stats,
-        ruined, balances[0], positions, lines,
+        _FIRST, open_, close, present, dividends, weights, rules, state, balances[1], balances[2], traded,
+        stats, ruined, balances[0], positions, lines,
     )  # fmt: skip
     return int(stats[_LINES])
 
