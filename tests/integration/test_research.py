@@ -175,7 +175,7 @@ def test_the_more_was_tried_the_less_it_is_worth(
     assert (before.n_trials, after.n_trials) == (1, 1 + 2 * 58)
     assert after.luck > before.luck == 0.0
     assert after.dsr < before.dsr
-    assert "Of 117 variants tried" in after.sentence
+    assert "The best of 117 variants" in after.sentence
 
 
 def test_a_sweeps_best_variants_and_report_are_stored(
