@@ -38,14 +38,14 @@ PEERS    := $(VENV)/.bench-ready
 ARCTICDB := .venv-bench-arcticdb
 
 bench: $(READY) $(PEERS) $(ARCTICDB)/.ready ## Each headline speed against its peers, in one run
-	@$(BIN)/python -m benchmarks load write growth startup sweep backtest $(ARGS)
+	@$(BIN)/python -m benchmarks load write growth startup sweep backtest universe $(ARGS)
 
 $(PEERS): requirements/bench.txt $(READY)
 	@echo "Installing the benchmarks' peers into $(VENV)" >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --prefer-binary -r requirements/bench.txt
 	@touch $@
 
-# Where there is no ArcticDB for this machine, the benchmarks say that they leave it out.
+# Where there is no ArcticDB for this machine, the benchmarks say so and tell no figure that compares with it.
 $(ARCTICDB)/.ready: requirements/bench-arcticdb.txt
 	@echo "Installing ArcticDB into $(ARCTICDB)" >&2
 	@$(PYTHON) -m venv --clear $(ARCTICDB)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = ["BenchmarkSize", "Report", "Timed", "WrongResult"]
@@ -35,6 +35,12 @@ class BenchmarkSize:
         How many variants the smaller and the larger sweep have whose memory is compared.
     swept_on_dask : int
         How many variants of a strategy in plain pandas are swept on Dask.
+    traded_symbols : tuple of (int, int, int)
+        How many symbols the backtests beside vectorbt trade: few, some, many.
+    traded_days, traded_minutes : int
+        How many bars each of them has; minutes are of one symbol alone.
+    universe_symbols, universe_days : int
+        How many symbols are loaded and traded in one process, and how many daily bars each of them has.
     """
 
     rounds: int = 9
@@ -50,6 +56,11 @@ class BenchmarkSize:
     swept_in_python: int = 200
     swept_for_memory: tuple[int, int] = (1_000, 100_000)
     swept_on_dask: int = 3_000
+    traded_symbols: tuple[int, int, int] = (1, 50, 500)
+    traded_days: int = 2_520
+    traded_minutes: int = 100_000
+    universe_symbols: int = 3_000
+    universe_days: int = 2_520
 
 
 @dataclass(frozen=True)
@@ -64,11 +75,17 @@ class Report:
         The table: text as it is, floats in the unit that their heading names; None where it says nothing.
     figures : mapping of str to float
         The headline figures by name; they are the last lines that are printed.
+    untold : mapping of str to sequence of str
+        By the name of a figure that cannot be told: the peers that it compares with and that are missing.
+    notes : sequence of str
+        How a figure came about, where its name does not say it; printed below the table.
     """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str | float | int | None]]
     figures: Mapping[str, float]
+    untold: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import BenchmarkSize, Report, WrongResult
+from benchmarks.figures import families
 from benchmarks.session import session_folder
 from benchmarks.turns import CandidateFailed, say
 from workbench.version import __version__
@@ -27,6 +28,7 @@ BENCHMARKS: Mapping[str, str] = {
     "growth": "a symbol's year and a day's append as the table grows",
     "sweep": "thousands of variants beside vectorbt, their memory, and a second Dask worker",
     "backtest": "one backtest beside backtesting.py, and the first of a process beside Numba's compiler",
+    "universe": "backtests of one to 500 symbols beside vectorbt, and 3,000 symbols in one process",
     "startup": "what an import, a first query and a first backtest cost in a fresh process",
 }
 """Every benchmark: a module of this package with a function `run(size)`, and what it measures."""
@@ -71,6 +73,9 @@ def main(arguments: list[str] | None = None, size: BenchmarkSize | None = None) 
         documents = [_document(name, size, report) for name, report in reports.items()]
         given.json.write_text(json.dumps(documents[0] if len(documents) == 1 else documents, indent=2) + "\n")
     for report in reports.values():
+        for figure, missing in report.untold.items():
+            say(f"{figure}: not told, for {families(missing)} is missing; make bench installs it")
+    for report in reports.values():
         for figure, value in report.figures.items():
             print(f"{figure}: {value:.3f}")
     return 0
@@ -85,6 +90,8 @@ def _document(name: str, size: BenchmarkSize, report: Report) -> dict[str, objec
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
         "rounds": size.rounds,
+        "notes": list(report.notes),
+        "untold": {figure: list(missing) for figure, missing in report.untold.items()},
         "rows": [dict(zip(report.columns, row, strict=True)) for row in report.rows],
         **report.figures,
     }
@@ -99,6 +106,8 @@ def _show_table(report: Report) -> None:
             *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
         ]
         print("  ".join(cells).rstrip())
+    for note in report.notes:
+        print(note)
     print(flush=True)
 
 

@@ -15,8 +15,17 @@ from typing import Any
 import numpy as np
 
 from benchmarks import BenchmarkSize, Report, WrongResult
+from benchmarks.figures import Figures
 from benchmarks.swept import make_prices
-from benchmarks.turns import Candidate, CandidateFailed, medians, open_workers, say, take_turns
+from benchmarks.turns import (
+    Candidate,
+    CandidateFailed,
+    is_installed,
+    medians,
+    open_workers,
+    say,
+    take_turns,
+)
 
 __all__ = ["run"]
 
@@ -66,6 +75,8 @@ _FIRSTS: Mapping[str, str] = {
     "vectorbt, Rust": _VECTORBT.replace("{engine}", "rust"),
     _COLD: _VECTORBT.replace("{engine}", "numba"),
 }
+_NEEDS = {"vectorbt, Rust": "vectorbt_rust", _COLD: "vectorbt"}
+"""What a program imports that may not be installed."""
 
 
 def run(size: BenchmarkSize) -> Report:
@@ -79,14 +90,19 @@ def run(size: BenchmarkSize) -> Report:
         make_prices(prices, size.swept_bars)
         warm = _race(prices, size.rounds)
         first = _race_first(prices, min(size.rounds, _COLD_ROUNDS))
-    figures = {"first_backtest_vs_numba": first[_COLD] / first[_MINE]}
+    figures = Figures()
+    figures.against_best("first_backtest_vs_numba", _MINE, [_COLD], first)
+    figures.against_best("backtest_vs_backtesting_py", _MINE, [_WARM[1].name], warm)
     rows: list[tuple[str | float, ...]] = [
         (f"{name}, warm", seconds * 1e3, seconds / warm[_MINE]) for name, seconds in warm.items()
     ]
     rows += [(f"{name}, first", seconds * 1e3, seconds / first[_MINE]) for name, seconds in first.items()]
-    if len(warm) > 1:
-        figures["backtest_vs_backtesting_py"] = warm["backtesting.py"] / warm[_MINE]
-    return Report(columns=("backtest", "median ms", "times workbench's"), rows=rows, figures=figures)
+    return Report(
+        columns=("backtest", "median ms", "times workbench's"),
+        rows=rows,
+        figures=figures.told,
+        untold=figures.untold,
+    )
 
 
 def _race(prices: Path, rounds: int) -> dict[str, float]:
@@ -112,10 +128,11 @@ def _race(prices: Path, rounds: int) -> dict[str, float]:
 
 def _race_first(prices: Path, rounds: int) -> dict[str, float]:
     """Median seconds of each program in fresh processes, in turns; all must come to the same equity."""
-    taken: dict[str, list[float]] = {name: [] for name in _FIRSTS}
+    there = {name: program for name, program in _FIRSTS.items() if is_installed(name, _NEEDS.get(name))}
+    taken: dict[str, list[float]] = {name: [] for name in there}
     equities: set[float] = set()
     for number in range(rounds):
-        for name, program in _FIRSTS.items():
+        for name, program in there.items():
             seconds, equity = _first(name, program, prices)
             taken[name].append(seconds)
             equities.add(round(equity, 4))

@@ -11,10 +11,21 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-__all__ = ["FIELDS", "SESSION_MINUTES", "Bars", "make_bars", "make_series", "minutes_of", "tidy"]
+__all__ = [
+    "FIELDS",
+    "MINUTE_VOLATILITY",
+    "SESSION_MINUTES",
+    "Bars",
+    "make_bars",
+    "make_series",
+    "minutes_of",
+    "tidy",
+]
 
 FIELDS = ("open", "high", "low", "close", "volume")
 SESSION_MINUTES = 390
+MINUTE_VOLATILITY = 6e-4
+"""The standard deviation of a minute bar's return."""
 
 Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
@@ -147,12 +158,12 @@ def make_bars(symbols: int, bars: int, *, year: int = 2024, prefix: str = "SYM",
     return Bars(names, np.full(symbols, bars), stamps, values)
 
 
-def make_series(random: np.random.Generator, bars: int) -> Floats:
-    """A random walk's bars as (5, bars): what one symbol traded at."""
+def make_series(random: np.random.Generator, bars: int, *, volatility: float = MINUTE_VOLATILITY) -> Floats:
+    """A random walk's bars as (5, bars): what one symbol traded at; `volatility` is that of one bar."""
     decimals = int(random.integers(2, 5))
     start = float(np.exp(random.uniform(np.log(8), np.log(900))))
     # Held between a quarter and four times the start, whatever the length.
-    walk = np.clip(np.cumsum(random.normal(0, 6e-4, bars + 1)), -1.4, 1.4)
+    walk = np.clip(np.cumsum(random.normal(0, volatility, bars + 1)), -1.4, 1.4)
     path = np.round(start * np.exp(walk), decimals)
     opened, close = path[:-1] + 0.0, path[1:]
     spread = np.abs(random.normal(0, 4e-4, (2, bars)))

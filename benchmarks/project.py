@@ -13,7 +13,7 @@ import pandas as pd
 from benchmarks import Timed
 from benchmarks.data import Bars
 
-__all__ = ["load", "write"]
+__all__ = ["load", "universe", "write"]
 
 Task = Mapping[str, Any]
 
@@ -49,6 +49,23 @@ def write(task: Task, *, home: str) -> Iterator[Timed]:
 
         for path in task["data"]:
             frames[path] = Bars.load(path).frame()
+        yield Timed(run)
+
+
+@contextlib.contextmanager
+def universe(task: Task, *, home: str) -> Iterator[Timed]:
+    """All symbols' daily bars from the database, weights monthly, their backtest and its figures."""
+    from benchmarks.shapes import monthly_weights
+    from workbench import panel
+    from workbench.backtest import Weights, backtest
+
+    with _workbench(task, home) as wb:
+
+        def run(symbols: Sequence[str]) -> dict[str, int]:
+            bars = wb.data_ingestion.load_market_data(list(symbols), source="yahoo")
+            result = backtest(bars, Weights(monthly_weights(panel(bars, "close"))))
+            return {"bars": len(bars), "orders": len(result.orders), "figures": len(result.metrics)}
+
         yield Timed(run)
 
 

@@ -14,8 +14,9 @@ from pydantic import SecretStr
 
 from benchmarks import BenchmarkSize, Report
 from benchmarks.data import make_bars
+from benchmarks.figures import Figures
 from benchmarks.server import Server, private_server
-from benchmarks.turns import CandidateFailed, medians, say, take_turns
+from benchmarks.turns import CandidateFailed, is_installed, medians, say, take_turns
 from workbench.settings import Settings
 from workbench.stack.servers import Servers
 
@@ -74,12 +75,13 @@ assert len(portfolio.value()) == {{bars}}
 
 @dataclass(frozen=True)
 class _Task:
-    """What a process does, as the table names it, and the peer that it is compared with."""
+    """What a process does, as the table names it, the peer that it is compared with, and what it imports."""
 
     name: str
     program: str
     figure: str | None = None
     peer: str | None = None
+    needs: str | None = None
 
 
 _TASKS = (
@@ -94,7 +96,7 @@ _TASKS = (
     _Task("import and first query, cached", _QUERY),
     _Task("pandas.read_sql by SQLAlchemy, with imports", _PLAIN_QUERY),
     _Task("import and first backtest", _BACKTEST, "first_backtest_vs_plain", "vectorbt alone, with imports"),
-    _Task("vectorbt alone, with imports", _PLAIN_BACKTEST),
+    _Task("vectorbt alone, with imports", _PLAIN_BACKTEST, needs="vectorbt"),
 )
 
 
@@ -106,6 +108,7 @@ def run(size: BenchmarkSize) -> Report:
     Servers run and the home is set up already, as on any day but the first.
     """
     bars = make_bars(size.rounds + 2, size.bars)
+    there = [task.name for task in _TASKS if is_installed(task.name, task.needs)]
     with private_server() as server:
         server.fill(bars)
         facts = _prepare(server, size)
@@ -123,8 +126,12 @@ def run(size: BenchmarkSize) -> Report:
                 cpu.setdefault(name, []).append(processor)
             return {"process": wall}
 
-        taken = take_turns(size.rounds, [task.name for task in _TASKS], turn)
+        taken = take_turns(size.rounds, there, turn)
     median = medians(taken, "process")
+    figures = Figures()
+    for task in _TASKS:
+        if task.figure and task.peer and figures.need(task.figure, [task.name, task.peer], median):
+            figures.told[task.figure] = median[task.name] / median[task.peer]
     return Report(
         columns=("task in a fresh process", "median ms", "fastest ms", "median CPU ms", "processes"),
         rows=[
@@ -137,9 +144,8 @@ def run(size: BenchmarkSize) -> Report:
             )
             for name, of in taken.items()
         ],
-        figures={
-            task.figure: median[task.name] / median[task.peer] for task in _TASKS if task.figure and task.peer
-        },
+        figures=figures.told,
+        untold=figures.untold,
     )
 
 

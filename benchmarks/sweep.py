@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import BenchmarkSize, Report, WrongResult
+from benchmarks.figures import Figures
 from benchmarks.swept import METRICS, make_prices, pairs
 from benchmarks.turns import Candidate, CandidateFailed, medians, open_workers, say, take_turns
 
@@ -53,7 +54,7 @@ def run(size: BenchmarkSize) -> Report:
     with tempfile.TemporaryDirectory(prefix="workbench-bench-") as folder:
         prices = Path(folder) / "prices.pkl"
         make_prices(prices, size.swept_bars)
-        figures = {}
+        figures = Figures()
         for figure, candidates, variants, task in (
             ("sweep_vs_vectorbt", _AVERAGES, pairs(size.swept_windows), {"windows": size.swept_windows}),
             (
@@ -65,21 +66,24 @@ def run(size: BenchmarkSize) -> Report:
         ):
             say(f"{variants:,} variants on {size.swept_bars:,} bars")
             seconds = _race(candidates, {"prices": str(prices), **task}, size.rounds)
-            mine, *others = seconds
-            figures[figure] = min(seconds[name] for name in others) / seconds[mine]
+            mine, *others = (candidate.name for candidate in candidates)
+            figures.against_best(figure, mine, others, seconds)
             rows += [(name, variants, taken * 1e3, variants / taken, None) for name, taken in seconds.items()]
         few, many = size.swept_for_memory
         peaks = {count: _peak(prices, count) for count in (few, many)}
-        figures["sweep_memory_growth"] = peaks[many] / peaks[few]
+        figures.told["sweep_memory_growth"] = peaks[many] / peaks[few]
         rows += [("workbench, memory", count, None, None, peak) for count, peak in peaks.items()]
         dask = _race_on_dask(prices, size)
-        figures["sweep_dask_scaling"] = dask["1 Dask worker"] / dask["2 Dask workers"]
+        figures.told["sweep_dask_scaling"] = dask["1 Dask worker"] / dask["2 Dask workers"]
         rows += [
             (name, size.swept_on_dask, taken * 1e3, size.swept_on_dask / taken, None)
             for name, taken in dask.items()
         ]
     return Report(
-        columns=("sweep", "variants", "median ms", "variants/s", "peak MB"), rows=rows, figures=figures
+        columns=("sweep", "variants", "median ms", "variants/s", "peak MB"),
+        rows=rows,
+        figures=figures.told,
+        untold=figures.untold,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import statistics
@@ -13,7 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Candidate", "CandidateFailed", "Worker", "medians", "open_workers", "say", "take_turns"]
+__all__ = [
+    "Candidate",
+    "CandidateFailed",
+    "Worker",
+    "is_installed",
+    "medians",
+    "open_workers",
+    "say",
+    "take_turns",
+]
 
 _ROOT = Path(__file__).resolve().parents[1]
 
@@ -94,7 +104,7 @@ class Worker:
             )
         answer = json.loads(line)
         if "missing" in answer:
-            raise CandidateMissing(f"{answer['missing']} is not installed")
+            raise CandidateMissing(f"{answer['missing']} is not installed; make bench installs it")
         if "error" in answer:
             raise CandidateFailed(f"{self._candidate.name}: {answer['error']}")
         return answer["answer"]
@@ -132,6 +142,14 @@ def open_workers(candidates: Sequence[Candidate], task: Mapping[str, Any]) -> It
             else:
                 workers[candidate.name] = worker
         yield workers
+
+
+def is_installed(name: str, module: str | None) -> bool:
+    """Whether the module that a candidate needs is here; if not, it is said that `name` is left out."""
+    there = module is None or importlib.util.find_spec(module) is not None
+    if not there:
+        say(f"left out: {name}: {module} is not installed; make bench installs it")
+    return there
 
 
 def take_turns(

@@ -39,7 +39,7 @@ class _Worker:
         self._timed = self._stack.enter_context(make(task, **options))
 
     def turn(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """One timed run: wall-clock and processor seconds, and its result or its rows."""
+        """One timed run: wall-clock and processor seconds, its result or its rows, and the process's peak."""
         timed = self._ready()
         timed.before()
         gc.collect()
@@ -48,7 +48,12 @@ class _Worker:
         self._last = timed.run(**arguments)
         seconds, cpu_seconds = time.perf_counter() - wall, time.process_time() - cpu
         gc.enable()
-        return {"seconds": seconds, "cpu_seconds": cpu_seconds, "result": _plain(self._last)}
+        return {
+            "seconds": seconds,
+            "cpu_seconds": cpu_seconds,
+            "result": _plain(self._last),
+            "process": _memory("VmHWM"),
+        }
 
     def digests(self) -> dict[str, str]:
         """What the last frame holds, as `benchmarks.checks.digests` tells it."""
@@ -61,7 +66,10 @@ class _Worker:
         self._last = None
 
     def peak(self, tiny: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, int]:
-        """Bytes that a run adds at its peak to what the process holds after a tiny one, and its frame's."""
+        """Bytes that a run adds at its peak to what the process holds after a tiny one, and its frame's.
+
+        "process" is that peak with all that the process held before: imports, compiled code, what is given.
+        """
         timed = self._ready()
         timed.before()
         timed.run(**tiny)
@@ -71,10 +79,12 @@ class _Worker:
         # From here on the kernel's high-water mark is that of the run alone.
         with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")
-        frame = timed.run(**arguments)
+        made = timed.run(**arguments)
+        highest = _memory("VmHWM")
         return {
-            "peak": _memory("VmHWM") - before,
-            "frame": int(frame.memory_usage(index=True, deep=True).sum()),
+            "peak": highest - before,
+            "process": highest,
+            "frame": int(made.memory_usage(index=True, deep=True).sum()) if hasattr(made, "columns") else 0,
         }
 
     def _ready(self) -> Timed:

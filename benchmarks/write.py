@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from benchmarks import BenchmarkSize, Report, WrongResult
 from benchmarks.checks import digests, require_same
 from benchmarks.data import Bars, make_bars
+from benchmarks.figures import Figures
 from benchmarks.peers_load import psycopg_copy
 from benchmarks.server import TABLE, Server, private_server
 from benchmarks.turns import Candidate, Worker, medians, open_workers, say, take_turns
@@ -25,6 +26,7 @@ PEERS = (
     Candidate("ADBC ingest, upsert", "benchmarks.peers_write:adbc"),
     Candidate(_TO_SQL, "benchmarks.peers_write:to_sql"),
 )
+_BY_HAND = [candidate.name for candidate in PEERS if candidate.name.startswith("psycopg")]
 
 
 def run(size: BenchmarkSize, candidates: Sequence[Candidate] = (PROJECT, *PEERS)) -> Report:
@@ -111,15 +113,11 @@ def _report(bars: int, taken: dict[str, dict[str, list[float]]]) -> Report:
             )
         )
     write, rewrite = medians(taken, "write"), medians(taken, "rewrite")
-    by_hand = [write[name] for name in write if name.startswith("psycopg")]
-    figures = {}
-    if PROJECT.name in write:
-        ours = write[PROJECT.name]
-        if by_hand:
-            figures["write_vs_handwritten_copy"] = min(by_hand) / ours
-        if _TO_SQL in write:
-            figures["write_vs_to_sql"] = write[_TO_SQL] / ours
-        figures["rewrite_vs_write"] = ours / rewrite[PROJECT.name]
+    figures = Figures()
+    figures.against_best("write_vs_handwritten_copy", PROJECT.name, _BY_HAND, write)
+    figures.against_best("write_vs_to_sql", PROJECT.name, [_TO_SQL], write)
+    if figures.need("rewrite_vs_write", [PROJECT.name], rewrite):
+        figures.told["rewrite_vs_write"] = write[PROJECT.name] / rewrite[PROJECT.name]
     return Report(
         columns=(
             f"write of {bars:,} bars",
@@ -130,5 +128,6 @@ def _report(bars: int, taken: dict[str, dict[str, list[float]]]) -> Report:
             "rounds",
         ),
         rows=rows,
-        figures=figures,
+        figures=figures.told,
+        untold=figures.untold,
     )

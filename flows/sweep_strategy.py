@@ -15,7 +15,7 @@ from prefect_dask import DaskTaskRunner
 
 from workbench import Workbench
 from workbench.backtest import Strategy
-from workbench.errors import StrategyError
+from workbench.errors import StrategyError, WorkbenchError
 from workbench.home.temporary import temporaries_in
 from workbench.settings import Settings
 from workbench.sweep import SweepResult, sweep
@@ -89,6 +89,8 @@ def _find(strategy: str) -> Strategy:
     module, _, name = strategy.partition(":")
     try:
         found = getattr(importlib.import_module(module), name)
+    except WorkbenchError:
+        raise  # the module's own, which says what is wrong in it
     except (ImportError, AttributeError, ValueError) as error:
         raise StrategyError(
             f"There is no strategy {strategy!r} ({error}); give its module and name, as in "

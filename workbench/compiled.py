@@ -17,8 +17,8 @@ def compiled(function: Any, **options: Any) -> Any:
     """Compile a function to run without the interpreter's lock, and keep the result on disk.
 
     It is kept beside the code, else in the user's cache folder, else in the home's cache, else nowhere: each
-    process then compiles anew. Numba knows what it kept by the function's file: a change in another file is
-    not noticed, so functions that call one another stay in one.
+    process then compiles again. Numba's cache depends on the function's own file only; a change in another
+    file does not invalidate it, so functions that call one another must be in one file.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def compiled(function: Any, **options: Any) -> Any:
     try:
         return numba.njit(cache=True, **options)(function)
     except RuntimeError:
-        # Neither the code's folder nor the user's can be written.
+        # Neither the code's folder nor the user's cache folder is writable.
         pass
     try:
         numba.config.CACHE_DIR = str(private_folder(Settings.load().home / "cache" / "numba"))

@@ -18,10 +18,11 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from workbench.errors import WorkbenchError
+from workbench.errors import DemoFailed
 from workbench.paths import PROJECT_ROOT
-from workbench.promotion.deploy import Deployment, FlowRun, wait
 from workbench.promotion.once import add_run_at, await_started, remove_schedule
+from workbench.promotion.records import Deployment, FlowRun
+from workbench.promotion.trigger import wait
 from workbench.settings import Settings
 from workbench.stack import Endpoints, Stack, prefect_environment
 from workbench.stack.environment import process_environment
@@ -32,7 +33,7 @@ from workbench.tables.strategy_engine import strategies, strategy_performance, s
 from workbench.terminal import SAY, step, steps
 from workbench.workbench import Workbench
 
-__all__ = ["Demo", "Report", "summary"]
+__all__ = ["Demo", "DemoFailed", "Report", "summary"]
 
 SYMBOLS = ("AAPL", "IBM", "MSFT", "GOOG", "FB")
 BARS = 12_154
@@ -45,10 +46,6 @@ _EVENT_PATIENCE = 30.0
 _PLAN_PATIENCE = 90.0
 # Prefect plans within five seconds, and the run that is asked for takes longer than the rest.
 _SOON = 8.0
-
-
-class DemoFailed(WorkbenchError):
-    """Something that the demo shows did not happen."""
 
 
 @dataclass
@@ -171,7 +168,7 @@ class Demo:
             # Nobody waits for half past five: beside its own schedule it gets one that comes once, soon.
             moment = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=_SOON)
             once = add_run_at(prefect, deployment, moment)
-            asked = wb.trigger(deployment, timeout_seconds=_RUN_PATIENCE, progress=_changes(tell))
+            asked = wb.deployments.trigger(deployment, timeout_seconds=_RUN_PATIENCE, progress=_changes(tell))
             second = _recorded(wb, asked)
         with _step("Schedule", f"its run of {moment:%H:%M:%S} UTC was started by the schedule") as tell:
             begun = await_started(

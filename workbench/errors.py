@@ -1,42 +1,51 @@
-"""Every error that workbench raises, and every warning; nothing else lives here.
+"""Every error and warning that reaches a user of workbench.
 
 Each error is one sentence (or two) that says what was wrong, where, and what to do, and keeps the
 facts as fields. `str(error)` is meant for people; the fields are meant for programs.
 
     WorkbenchError
-    ├── SettingsError             the environment or a setting is unusable
-    ├── ServerError               a server cannot be started, reached or stopped
-    │   └── ServerUnreachable     PostgreSQL, Redis or Prefect does not answer
-    ├── DatabaseError             PostgreSQL refused a statement
-    │   ├── PermissionRefused     a role may not do that
-    │   └── MigrationError        the schema is not what this version needs
-    ├── FrameRefused              a frame cannot be stored; nothing was written
-    │   ├── ColumnMismatch        a column is missing or unknown
-    │   ├── DuplicateKeys         two rows of the frame have one key
-    │   ├── ValueRefused          a value that the column cannot hold exactly
-    │   ├── NaiveTimestamp        a timestamp without a time zone
-    │   └── MissingReference      a row points to a row that does not exist
-    ├── QueryError                a load that cannot be answered
-    │   ├── UnknownSymbol         nobody ever stored, or a source does not have, that symbol
-    │   ├── AmbiguousSource       several data sources hold the symbols
-    │   └── EmptyRange            a range that holds nothing
-    ├── SourceError               bars cannot be had from a source
-    │   ├── FileRefused           a file that is not a table of bars
-    │   ├── KeyRefused            a vendor refuses the key, or there is none
-    │   └── SourceUnreachable     a vendor does not answer, or only with errors
-    ├── BacktestError             a backtest cannot be computed from what was given
-    │   ├── StrategyError         a strategy, its parameters or what it returns cannot be used
-    │   ├── SweepError            a sweep cannot be made, resumed or expanded
-    │   └── SweepDiffers          a sweep is not of the backtest that it is shown beside
-    ├── NotebookError             a notebook cannot be used
-    │   ├── ParametersRefused     unknown, missing or wrongly typed notebook parameters
-    │   └── NotebookFailed        a cell raised, the kernel died, or cells never ran
-    ├── RunError                  a run record cannot be used
-    │   └── RunFenced             the run was declared dead: it may write nothing more
-    ├── EventError                an event cannot be published or read
-    └── PromotionRefused          a notebook may not be promoted
+    ├── SettingsError (ValueError)        the environment or a setting is unusable
+    ├── ServerError                       a server cannot be started, reached or stopped
+    │   ├── ServerUnreachable             PostgreSQL, Redis or Prefect does not answer
+    │   └── PrefectRefused                Prefect answers, but refuses what it was asked for
+    ├── DatabaseError                     PostgreSQL refused a statement
+    │   ├── PermissionRefused             a role may not do that
+    │   └── MigrationError                the schema is not what this version needs
+    ├── FrameRefused (ValueError)         a frame cannot be stored; nothing was written
+    │   ├── ColumnMismatch                a column is missing or unknown
+    │   ├── DuplicateKeys                 two rows of the frame have one key
+    │   ├── ValueRefused                  a value that the column cannot hold exactly
+    │   ├── NaiveTimestamp                a timestamp without a time zone
+    │   ├── MissingReference              a row points to a row that does not exist
+    │   └── WriteRefused                  a write lacks an argument, or has one that contradicts the frame
+    ├── QueryError (ValueError)           a load that cannot be answered
+    │   ├── UnknownSymbol (KeyError)      a symbol that was never stored, or that a source does not have
+    │   ├── AmbiguousSource               several data sources hold the symbols
+    │   └── EmptyRange                    a range that holds nothing
+    ├── SourceError                       bars cannot be had from a source
+    │   ├── FileRefused (ValueError)      a file that is not a table of bars
+    │   ├── KeyRefused                    a vendor refuses the key, or there is none
+    │   └── SourceUnreachable             a vendor does not answer, or only with errors
+    ├── BacktestError (ValueError)        a backtest cannot be computed from what was given
+    │   ├── StrategyError                 a strategy, its parameters or what it returns cannot be used
+    │   ├── SweepError                    a sweep cannot be made, resumed or expanded
+    │   ├── SweepDiffers                  a sweep is not of the backtest that it is shown beside
+    │   └── SaveRefused (TypeError)       a result cannot be saved, or not with these options
+    ├── NotebookError                     a notebook cannot be used
+    │   ├── ParametersRefused (ValueError)  unknown, missing or wrongly typed notebook parameters
+    │   └── NotebookFailed                a cell raised, the kernel died, or cells never ran
+    ├── RunError                          a run record cannot be used
+    │   └── RunFenced                     the run was declared dead: it may write nothing more
+    ├── EventError                        an event cannot be published or read
+    ├── PromotionRefused (ValueError)     a notebook may not be promoted
+    │   └── NotDeployed (KeyError)        nothing is deployed under that name
+    └── DemoFailed                        something that the demo shows did not happen
 
-Where work can go on, a warning tells what is odd: `WorkbenchWarning`, and of it `NoBarsWarning` and
+In brackets: Python's own error that it is as well, and all below it with it. `WriteRefused` is also a
+`QueryError`, which it was before it had a name of its own. `workbench.sweep.SweepInterrupted` is no error but
+a `KeyboardInterrupt`.
+
+Where work can go on, there is a warning: `WorkbenchWarning`, and of it `NoBarsWarning` and
 `SignalsInGapsWarning`.
 """
 
@@ -51,6 +60,7 @@ __all__ = [
     "BacktestError",
     "ColumnMismatch",
     "DatabaseError",
+    "DemoFailed",
     "DuplicateKeys",
     "EmptyRange",
     "EventError",
@@ -61,14 +71,17 @@ __all__ = [
     "MissingReference",
     "NaiveTimestamp",
     "NoBarsWarning",
+    "NotDeployed",
     "NotebookError",
     "NotebookFailed",
     "ParametersRefused",
     "PermissionRefused",
+    "PrefectRefused",
     "PromotionRefused",
     "QueryError",
     "RunError",
     "RunFenced",
+    "SaveRefused",
     "ServerError",
     "ServerUnreachable",
     "SettingsError",
@@ -82,6 +95,7 @@ __all__ = [
     "ValueRefused",
     "WorkbenchError",
     "WorkbenchWarning",
+    "WriteRefused",
 ]
 
 
@@ -92,8 +106,12 @@ class WorkbenchError(Exception):
         # An exception's docstring is its default message.
         super().__init__(message or (type(self).__doc__ or "").strip().splitlines()[0])
 
+    def __str__(self) -> str:
+        # The sentence: a KeyError, which some of these are, would show its repr.
+        return Exception.__str__(self)
 
-class SettingsError(WorkbenchError):
+
+class SettingsError(WorkbenchError, ValueError):
     """A setting is unusable."""
 
 
@@ -103,6 +121,15 @@ class ServerError(WorkbenchError):
 
 class ServerUnreachable(ServerError):
     """A server does not answer."""
+
+
+class PrefectRefused(ServerError):
+    """Prefect's server answers, but refuses what it was asked for. Fields: `status` (HTTP), `reason`."""
+
+    def __init__(self, message: str | None = None, *, status: int = 0, reason: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
 
 
 class DatabaseError(WorkbenchError):
@@ -117,7 +144,7 @@ class MigrationError(DatabaseError):
     """The database's schema is not what this version of workbench needs."""
 
 
-class FrameRefused(WorkbenchError):
+class FrameRefused(WorkbenchError, ValueError):
     """A frame cannot be stored; nothing was written.
 
     Fields: `table` (schema-qualified), `column` (None where the whole row is meant), `rows` (positions
@@ -158,12 +185,16 @@ class MissingReference(FrameRefused):
     """A row points to a row that does not exist."""
 
 
-class QueryError(WorkbenchError):
+class QueryError(WorkbenchError, ValueError):
     """A load cannot be answered."""
 
 
-class UnknownSymbol(QueryError):
-    """A symbol that nobody knows. Fields: `symbols`, `known`."""
+class WriteRefused(FrameRefused, QueryError):
+    """A write lacks an argument, or has one that contradicts the frame; nothing was written."""
+
+
+class UnknownSymbol(QueryError, KeyError):
+    """A symbol that was never stored, or that a source does not have. Fields: `symbols`, `known`."""
 
     def __init__(
         self, message: str | None = None, *, symbols: Sequence[str] = (), known: Sequence[str] = ()
@@ -189,7 +220,7 @@ class SourceError(WorkbenchError):
     """Bars cannot be had from a source."""
 
 
-class FileRefused(SourceError):
+class FileRefused(SourceError, ValueError):
     """A file is not a table of bars. Field: `path`."""
 
     def __init__(self, message: str | None = None, *, path: str | None = None) -> None:
@@ -205,7 +236,7 @@ class SourceUnreachable(SourceError):
     """A vendor does not answer, or only with errors, however often it is asked."""
 
 
-class BacktestError(WorkbenchError):
+class BacktestError(WorkbenchError, ValueError):
     """A backtest cannot be computed from what was given."""
 
 
@@ -230,11 +261,15 @@ class SweepDiffers(BacktestError):
         self.differences = dict(differences or {})
 
 
+class SaveRefused(BacktestError, TypeError):
+    """A result cannot be saved, or not with these options."""
+
+
 class NotebookError(WorkbenchError):
     """A notebook cannot be used."""
 
 
-class ParametersRefused(NotebookError):
+class ParametersRefused(NotebookError, ValueError):
     """Unknown, missing or wrongly typed notebook parameters. Fields: `names`, `known`."""
 
     def __init__(
@@ -284,8 +319,16 @@ class EventError(WorkbenchError):
     """An event cannot be published or read."""
 
 
-class PromotionRefused(WorkbenchError):
+class PromotionRefused(WorkbenchError, ValueError):
     """A notebook may not be promoted."""
+
+
+class NotDeployed(PromotionRefused, KeyError):
+    """Nothing is deployed under that name."""
+
+
+class DemoFailed(WorkbenchError):
+    """Something that the demo shows did not happen."""
 
 
 class WorkbenchWarning(UserWarning):

@@ -1,6 +1,6 @@
-"""Ingestion: source → quality rules → service; good bars are stored, the others logged with their reason.
+"""Ingestion: source → quality rules → service; good bars are stored, the others logged with the reason.
 
-From a vendor only what is missing is fetched, symbol by symbol; a symbol that fails does not lose the others.
+From a vendor only missing bars are fetched, symbol by symbol; a symbol that fails does not stop the others.
 """
 
 from __future__ import annotations
@@ -30,42 +30,42 @@ from workbench.sources.source import RawBars, Source, Span
 
 __all__ = ["IngestedSeries", "ingest"]
 
-# A vendor that rescales its history is asked for a little that is stored, to see whether it still agrees.
+# From a vendor that rescales its history, some stored days are fetched again to check that they still agree.
 _OVERLAP = pd.Timedelta(days=7)
 _AGREES = 1e-4
-# After a longer pause its whole history is fetched: one request either way, and nothing is left to guess.
+# After a longer pause the whole history is fetched: it is one request either way, and always right.
 _LONG_AGO = pd.Timedelta(days=365)
-# Who has been unreachable for so many symbols in a row is not asked for the rest.
+# After this many symbols in a row for which the vendor was unreachable, the rest are not requested.
 _GIVE_UP_AFTER = 3
-# How many of the last bars tell the length of a series' bars, and how many are too few to be sure.
+# How many of the last bars are read to determine the bar length, and below how many it is uncertain.
 _LOOKED_AT, _FEW = 500, 50
 _NOTHING = Written(0, 0, 0)
 
 
 @dataclass(frozen=True, repr=False)
 class IngestedSeries:
-    """What became of one symbol's rows of one data source.
+    """The result of ingesting one symbol from one data source.
 
     Attributes
     ----------
     symbol, data_source, origin : str
-        Whose rows, stored under which name, read from what.
+        The symbol, the name that its bars are stored under, and what they were read from.
     rows : int
-        How many rows the source had; every one is counted in `written` or in `refused`.
+        Rows in the source; each is counted in `written` or in `refused`.
     written : Written
         The good bars: inserted, updated, unchanged.
     refused : int
-        Rows that broke a rule; each stands in `data_quality_logs`.
+        Rows that broke a rule; each is in `data_quality_logs`.
     reasons : dict of str to int
-        How many rows broke which rule first.
+        Rule to the number of rows for which it was the first rule broken.
     example : str
-        One of the reasons in words; empty where no row was refused.
+        One of the reasons as text; empty if no row was refused.
     noted : int
-        Notes about bars that are stored, but look odd (spikes, gaps); each stands in `data_quality_logs`.
+        Warnings about stored bars that look odd (spikes, gaps); each is in `data_quality_logs`.
     error : str
-        Why the symbol could not be had; empty when all went well.
+        Why the symbol failed; empty on success.
     unused : tuple of str
-        Columns of a file that are no field of a bar, as it names them: "Adj Close".
+        Columns of a file that are not part of a bar, as named in the file: "Adj Close".
     """
 
     symbol: str
@@ -81,10 +81,10 @@ class IngestedSeries:
     unused: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        said = str(self.written)
-        said += f", {self.refused:,} refused ({self.example})" if self.refused else ""
-        said += f"; {self.error}" if self.error else ""
-        return f"<IngestedSeries {self.symbol} ({self.data_source}): {said}>"
+        text = str(self.written)
+        text += f", {self.refused:,} refused ({self.example})" if self.refused else ""
+        text += f"; {self.error}" if self.error else ""
+        return f"<IngestedSeries {self.symbol} ({self.data_source}): {text}>"
 
 
 Progress = Callable[[IngestedSeries], None]
@@ -100,15 +100,15 @@ def ingest(
     calendar: str | None = None,
     progress: Progress | None = None,
 ) -> list[IngestedSeries]:
-    """Bring the bars of `symbols` in `[start, end)` from a source into the database.
+    """Load the bars of `symbols` in `[start, end)` from a source into the database.
 
     Each series (symbol and data source) is one transaction: its bars, its refusals, its corporate actions
-    and its status. Run again, it changes nothing that is the same.
+    and its status. Running it again does not change rows that are the same.
 
-    From a vendor, without `start`, each series goes on from its last stored bar, which is fetched again
-    since it may have been unfinished. Where the vendor rescales its history at a split, and there was one
+    From a vendor, without `start`, each series continues from its last stored bar, which is fetched again
+    since it may have been incomplete. If the vendor rescales its history at a split and there was one
     since, the whole series is fetched again. A symbol that fails is recorded in `ingestion_status`, and the
-    rest goes on.
+    others continue.
 
     Parameters
     ----------
@@ -117,34 +117,33 @@ def ingest(
     symbols : sequence of str
     start, end : str, date or Timestamp, optional
     calendar : str, optional
-        The exchange's calendar that bars are held against, by its exchange_calendars name; "none" or "" for
-        none. Default: the source's own.
+        The exchange calendar that bars are checked against, by its exchange_calendars name; "none" or ""
+        for none. Default: the source's.
     progress : callable, optional
-        Called with each series when it is stored, or has failed.
+        Called with each series when it is stored or has failed.
 
     Raises
     ------
     QueryError
         There is no such calendar; nothing was fetched.
     UnknownSymbol
-        The source does not have a symbol; nothing was read or written. From a vendor: none of the symbols
-        could be had.
+        The source does not have a symbol; nothing was read or written. From a vendor: all symbols failed.
     EmptyRange
         The source has the symbols, but no row in the range.
     SourceError
-        The source cannot be read; from a vendor, for none of the symbols, or the key is refused.
+        The source cannot be read; from a vendor: all symbols failed, or the key was refused.
     """
     span = Span(as_moment(start, "start"), as_moment(end, "end"))
-    held_against = _calendar(source, calendar)
+    chosen_calendar = _calendar(source, calendar)
     if isinstance(source, NetworkSource):
-        return _Continuation(service, source, span, held_against).bring(
+        return _VendorIngest(service, source, span, chosen_calendar).ingest(
             list(dict.fromkeys(symbols)), progress
         )
     done = []
     for raw in source.fetch(list(symbols), span.start, span.end):
         if raw.rows.empty:
             continue
-        series = _store(service, raw, held_against)
+        series = _store(service, raw, chosen_calendar)
         done.append(series)
         if progress is not None:
             progress(series)
@@ -157,14 +156,14 @@ def ingest(
 
 @dataclass(frozen=True)
 class _Stored:
-    """How far a series reaches."""
+    """The first and the last stored bar of a series."""
 
     first: pd.Timestamp
     last: pd.Timestamp
 
 
-class _Continuation:
-    """Bringing symbols from a vendor, each from where it ends."""
+class _VendorIngest:
+    """Ingests symbols from a vendor, each from its last stored bar on."""
 
     def __init__(
         self, service: DataIngestionService, source: NetworkSource, span: Span, calendar: str | None
@@ -174,8 +173,8 @@ class _Continuation:
         self._span = span
         self._calendar = calendar
 
-    def bring(self, symbols: Sequence[str], progress: Progress | None) -> list[IngestedSeries]:
-        """Bring them one after the other; what fails is recorded, and raised if all of them do."""
+    def ingest(self, symbols: Sequence[str], progress: Progress | None) -> list[IngestedSeries]:
+        """Ingest one symbol after the other; failures are recorded, and raised only if all symbols fail."""
         stored = self._stored(symbols)
         done: list[IngestedSeries] = []
         failures: list[WorkbenchError] = []
@@ -183,7 +182,7 @@ class _Continuation:
         for symbol in symbols:
             try:
                 if unreachable >= _GIVE_UP_AFTER:
-                    raise SourceUnreachable(f"not asked for any more: {failures[-1]}")
+                    raise SourceUnreachable(f"not requested any more: {failures[-1]}")
                 series = self._one(symbol, stored.get(symbol))
                 unreachable = 0
             except (SourceError, QueryError, FrameRefused) as error:
@@ -198,16 +197,16 @@ class _Continuation:
         if done and len(failures) == len(done):
             if len(done) == 1:
                 raise failures[0]
-            told = "; ".join(f"{one.symbol}: {one.error}" for one in done[:3])
+            examples = "; ".join(f"{one.symbol}: {one.error}" for one in done[:3])
             more = f"; and {len(done) - 3} more" if len(done) > 3 else ""
-            raise SourceError(f"not one of {len(done)} symbols could be had: {told}{more}") from failures[0]
+            raise SourceError(f"all {len(done)} symbols failed: {examples}{more}") from failures[0]
         return done
 
     def _one(self, symbol: str, stored: _Stored | None) -> IngestedSeries:
         self._refuse_to_mix(symbol, stored)
         start, end = self._span.start, self._span.end
         if stored is not None and start is None and end is not None and stored.first < end <= stored.last:
-            # All before that end is there.
+            # Everything before `end` is stored.
             return self._nothing_new(symbol, None)
         raw = self._fetch(symbol, stored)
         if not raw.rows.empty:
@@ -225,12 +224,12 @@ class _Continuation:
         return self._rescaled(symbol, stored)
 
     def _rescaled(self, symbol: str, stored: _Stored) -> RawBars:
-        """What is missing, if the vendor's history still agrees with what is stored; else all of it."""
+        """The missing bars if the vendor's history still agrees with the stored one; else all of it."""
         span = self._span
         overlap = stored.last - _OVERLAP
         start = overlap if span.start is None else min(overlap, span.start)
         if stored.last > pd.Timestamp.now("UTC") - _LONG_AGO:
-            # Up to now, whatever the end: a split after it has rescaled what lies before it.
+            # Up to now, not only to `end`: a split after `end` has rescaled the bars before it.
             raw = self._ask(symbol, start, None)
             if self._agrees(raw, start, stored):
                 rows = Span(stored.last if span.start is None else span.start, span.end).cut(raw.rows)
@@ -249,7 +248,7 @@ class _Continuation:
             splits = raw.actions[raw.actions["kind"] == "split"]["ex_date"]
             if (splits > stored.last.tz_localize(None).floor("D")).any():
                 return False
-        # The last stored bar is left out: it may have been unfinished.
+        # Without the last stored bar: it may have been incomplete.
         ours = self._service.bars_before(raw.symbol, stored.last, source=raw.data_source, since=start)
         ours = ours.droplevel("symbol")
         theirs = raw.rows.drop_duplicates("timestamp").set_index("timestamp")["close"].reindex(ours.index)
@@ -274,12 +273,12 @@ class _Continuation:
             )
 
     def _fits(self, times: pd.DatetimeIndex) -> bool:
-        """Whether bars at these times can be of the source's length: multiples of it, and of no more."""
+        """Whether bars at these times can have the source's length: all steps are multiples of it."""
         if self._source.daily or len(times) < 2:
             return True
         length = pd.Timedelta(self._source.interval)
         step = pd.Timedelta(int(np.gcd.reduce(np.diff(times.as_unit("us").asi8))), unit="us")
-        # Few bars may lie further apart by chance.
+        # With few bars, a larger common step may be chance.
         return step == length or (step > length and len(times) < _FEW)
 
     def _nothing_new(self, symbol: str, actions: pd.DataFrame | None) -> IngestedSeries:
@@ -306,14 +305,14 @@ class _Continuation:
         return {symbol: _Stored(first, last) for symbol, first, last in bounds}
 
 
-def _calendar(source: Source, said: str | None) -> str | None:
-    """The calendar that is meant; one that does not exist is refused."""
-    if said is None:
+def _calendar(source: Source, given: str | None) -> str | None:
+    """The calendar to use, or None; raises if it does not exist."""
+    if given is None:
         return source.calendar
-    if said.strip().lower() in {"", "none"}:
+    if given.strip().lower() in {"", "none"}:
         return None
-    timezone_of(said)
-    return said
+    timezone_of(given)
+    return given
 
 
 def _store(service: DataIngestionService, raw: RawBars, calendar: str | None) -> IngestedSeries:
@@ -349,7 +348,7 @@ def _store(service: DataIngestionService, raw: RawBars, calendar: str | None) ->
 
 
 def _actions(service: DataIngestionService, raw: RawBars) -> pd.DataFrame:
-    """The symbol's actions: those that came along, and what is stored of earlier ones."""
+    """The symbol's corporate actions: those just fetched, and the stored ones."""
     stored = service.load_corporate_actions(raw.symbol, source=raw.data_source)
     if raw.actions is None or raw.actions.empty:
         return stored

@@ -1,4 +1,4 @@
-"""Modules that have moved are found under their old names, too: promoted notebooks go on importing those."""
+"""Modules that have moved can still be imported under their old names, as promoted notebooks do."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ MOVED = {
     "workbench.backtest.overfitting": "workbench.overfitting",
     "workbench.backtest.signals": "workbench.signals.signals",
     "workbench.backtest.validation": "workbench.validation",
+    "workbench.marketdata.rules": "workbench.marketdata.refusals",
+    "workbench.tables.rules": "workbench.tables.constraints",
 }
-"""Where what notebooks were told to import is now, by its name of before (0.4)."""
+"""Old module name to the current one."""
 
 
 class _Moved(MetaPathFinder, Loader):
@@ -33,12 +35,12 @@ class _Moved(MetaPathFinder, Loader):
         return spec_from_loader(fullname, self) if fullname in MOVED else None
 
     def exec_module(self, module: ModuleType) -> None:
-        # What stands there after this is what the importer gets: the very module, not a copy.
+        # The importer gets what is in `sys.modules` after this: the same module object, not a copy.
         sys.modules[module.__name__] = importlib.import_module(MOVED[module.__name__])
 
 
 def find_moved() -> None:
-    """Have imports of the old names find the modules; twice changes nothing."""
+    """Make imports of the old names work; a second call changes nothing."""
     if not any(isinstance(finder, _Moved) for finder in sys.meta_path):
-        # Before all others: the folders of before may be there still, with what Python compiled in them.
+        # First in the list: the old folders may still exist, with only Python's compiled files in them.
         sys.meta_path.insert(0, _Moved())

@@ -1,6 +1,6 @@
-"""The settings that are secret, handed to a kernel by a file that its owner alone reads.
+"""The secret settings, passed to a kernel in a file that only its owner can read.
 
-What a notebook's code can print, an output keeps: a kernel's environment holds no password.
+A kernel's environment holds no password: code could print it, and the output notebook would keep it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from workbench.home.files import replace_file
 __all__ = ["SECRETS_FILE", "SECRET_VARIABLES", "SecretsFileSource", "hand_over"]
 
 SECRETS_FILE = "WORKBENCH_SECRETS_FILE"
-"""The environment variable that names the file: a JSON object of such variables and their values."""
+"""The environment variable with the file's path; the file is a JSON object of variables and their values."""
 
 SECRET_VARIABLES = {
     "WORKBENCH_DATABASE_URL": "database_url",
@@ -32,7 +32,7 @@ SECRET_VARIABLES = {
 }
 """Each variable that may hold a secret, and the field of `Settings` that is read from it."""
 
-# They repeat a secret, for programs that a kernel does not need: flows, Prefect's server, libpq.
+# Other variables that contain a secret, for programs that a kernel does not use: flows, Prefect's server.
 _REPEAT = {
     "PREFECT_CLIENT_CUSTOM_HEADERS",
     "PREFECT_SERVER_API_AUTH_STRING",
@@ -41,28 +41,28 @@ _REPEAT = {
 
 
 class SecretsFileSource(PydanticBaseSettingsSource):
-    """What the file says that the environment names; nothing where it names none."""
+    """A settings source: the file named by `WORKBENCH_SECRETS_FILE`; empty where that is not set."""
 
     def __call__(self) -> dict[str, Any]:
-        """The fields that the file holds."""
+        """The fields in the file."""
         held = _read(os.environ.get(SECRETS_FILE))
         return {field: held[name] for name, field in SECRET_VARIABLES.items() if name in held}
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Nothing: `__call__` answers for all fields at once."""
+        """Unused (but abstract in pydantic): `__call__` returns all fields at once."""
         del field
         return None, field_name, False
 
 
 def hand_over(environment: Mapping[str, str], file: Path) -> dict[str, str]:
-    """The environment for a kernel: without the secrets, which are put into `file` (mode 0600).
+    """The environment for a kernel, without the secrets, which are written to `file` (mode 0600).
 
     Parameters
     ----------
     environment : mapping
-        What the kernel would have got. Where it names such a file itself, that one's secrets go along.
+        The caller's environment. If it names a secrets file itself, the secrets in that are passed on too.
     file : Path
-        To be removed when the kernel has ended. It is written only where there is a secret.
+        The caller removes it when the kernel has ended. It is written only if there is a secret.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def hand_over(environment: Mapping[str, str], file: Path) -> dict[str, str]:
     secret |= {name.upper(): value for name, value in environment.items() if name.upper() in SECRET_VARIABLES}
     left_out = {*SECRET_VARIABLES, *_REPEAT, SECRETS_FILE}
     if "WORKBENCH_DATABASE_URL" in secret:
-        # Its password, where the URL has none: `Settings` has put it there.
+        # The password for a URL without one; `Settings` has already put it into the URL.
         left_out.add("PGPASSWORD")
     plain = {name: value for name, value in environment.items() if name.upper() not in left_out}
     if secret:
@@ -88,11 +88,11 @@ def _read(path: str | None) -> dict[str, str]:
     try:
         held = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no JSON"
+        reason = error.strerror if isinstance(error, OSError) else "it is not JSON"
         raise SettingsError(
             f"{SECRETS_FILE}: {path} cannot be read ({reason}); the run or JupyterLab that made it has "
             "ended: start the kernel again from a new one"
         ) from error
     if not isinstance(held, dict) or not all(isinstance(value, str) for value in held.values()):
-        raise SettingsError(f"{SECRETS_FILE}: {path} does not hold an object of texts")
+        raise SettingsError(f"{SECRETS_FILE}: {path} is not a JSON object of strings")
     return held

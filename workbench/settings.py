@@ -19,7 +19,7 @@ from workbench.secrets_file import SecretsFileSource
 __all__ = ["Settings"]
 
 TRADING_DATABASE = "trading_system"
-# What pydantic's kinds of errors mean, by how they begin.
+# Our text for pydantic's error types, by prefix of the type.
 _EXPECTED = {
     "byte_size": "expected a number of bytes, such as 4GB, 500MB or 0",
     "int": "expected a whole number",
@@ -33,47 +33,47 @@ _MAINTENANCE_DATABASES = {"", "postgres", "template1"}
 
 
 class Settings(BaseSettings):
-    """What the environment says, frozen.
+    """The settings from the environment, frozen.
 
-    Every field is read from `WORKBENCH_<FIELD>`, but for `prefect_api_url` and
-    `prefect_api_auth_string`, which go by Prefect's own names. In a kernel that workbench starts, those that
-    are secret are read from a file instead (`workbench.secrets_file`).
+    Every field is read from `WORKBENCH_<FIELD>`, except `prefect_api_url` and `prefect_api_auth_string`,
+    which use Prefect's own variables. In a kernel that workbench starts, the secret ones are read from a
+    file instead (`workbench.secrets_file`).
 
     Attributes
     ----------
     home : Path
-        Where the embedded servers, the secrets, the promoted notebooks and the outputs of runs live.
+        The folder of the embedded servers, the secrets, the promoted notebooks and the outputs of runs.
         Default: `.workbench/` in the clone.
     database_url : SecretStr or None
-        `postgresql://user:password@host:port[/database]` of a PostgreSQL of one's own (15 or newer),
-        for a login that may create databases and roles; the password may also stand in `PGPASSWORD`.
+        `postgresql://user:password@host:port[/database]` of your own PostgreSQL (15 or newer), with a
+        login that may create databases and roles; the password may also be in `PGPASSWORD`.
         None: the embedded one.
     redis_url : SecretStr or None
         `redis://[:password@]host:port[/db]` of a Redis 6.2 or newer, or Valkey. None: the embedded one.
     prefect_api_url : str or None
-        The API of a Prefect server of one's own. None: workbench runs one on loopback.
+        The API of your own Prefect server. None: workbench runs one on loopback.
     prefect_api_auth_string : SecretStr or None
-        `user:password` for that server, where it wants one.
+        `user:password` for that server, if it requires a login.
     postgres_user : str or None
-        The unprivileged account that runs the embedded PostgreSQL when we are root.
-        Default: `postgres` where there is such an account, else `nobody`.
+        The unprivileged account that runs the embedded PostgreSQL when workbench runs as root.
+        Default: `postgres` if that account exists, else `nobody`.
     work_pool : str
         The Prefect work pool (type process) that deployments run in.
     pool_size, pool_overflow : int
-        How many connections each service's pool keeps open at most, and how many more it opens under load.
+        Maximum connections that each service's pool keeps open, and how many more it opens under load.
     cache_size : int
-        How many bytes of bars the cache on disk may hold ("4GB", "500MB"); 0 for none.
+        Maximum bytes of the bar cache on disk ("4GB", "500MB"); 0 for no cache.
     polygon_api_key : SecretStr or None
         The key for Polygon (now Massive).
     alpaca_api_key, alpaca_api_secret : SecretStr or None
         The two parts of the key for Alpaca.
     polygon_per_minute, alpaca_per_minute : int
-        How many requests a minute these vendors are sent at most; 0 for no limit. Default: their free plans'.
+        Maximum requests a minute to these vendors; 0 for no limit. Default: the limit of their free plans.
     frames : "short" or "plain"
-        How IPython and notebooks show DataFrames: with dates for midnights and ids of runs in short, or as
-        pandas does.
+        How IPython and notebooks show DataFrames: "short" shows midnights as dates and shortens run ids;
+        "plain" is pandas' own display.
     yahoo_url, polygon_url, alpaca_url : str or None
-        Where the vendors' APIs are, for a proxy of one's own. None: the vendors' own addresses.
+        Base URLs of the vendors' APIs, for a proxy. None: the vendors' own addresses.
 
     Raises
     ------
@@ -87,7 +87,7 @@ class Settings(BaseSettings):
         frozen=True,
         extra="ignore",
         populate_by_name=True,
-        # An error of pydantic's is the cause of ours, and would show a URL with its password.
+        # Pydantic's error is chained to ours; with its input it would show a URL with the password.
         hide_input_in_errors=True,
     )
 
@@ -114,12 +114,12 @@ class Settings(BaseSettings):
     alpaca_url: str | None = None
 
     def __dir__(self) -> Iterable[str]:
-        """What completion offers: the settings, and nothing of pydantic's."""
+        """Tab completion: the settings, without pydantic's attributes."""
         theirs = set(dir(BaseSettings))
         return [name for name in super().__dir__() if name.startswith("_") or name not in theirs]
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        """What `repr` shows: the home, and what differs from the defaults."""
+        """The fields in `repr`: the home, and those that differ from their defaults."""
         for name, value in super().__repr_args__():
             if name == "home" or name is None or value != type(self).model_fields[name].default:
                 yield name, value
@@ -133,12 +133,12 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Where settings come from: what is given, then the environment, then a kernel's file of secrets."""
+        """The sources of settings in order: arguments, the environment, a kernel's file of secrets."""
         return init_settings, env_settings, SecretsFileSource(settings_cls)
 
     @classmethod
     def load(cls) -> Settings:
-        """The settings of this environment; a wrong variable is a `SettingsError` that names it."""
+        """Read the settings from the environment; raises `SettingsError`, which names the wrong variable."""
         try:
             return cls()
         except ValidationError as error:
@@ -150,7 +150,7 @@ class Settings(BaseSettings):
                 (words for kind, words in _EXPECTED.items() if first["type"].startswith(kind)), reason
             ).format(**first.get("ctx", {}))
             if first["type"] != "value_error" and isinstance(first["input"], str):
-                # Of numbers and paths only: what may be a secret is checked by us, and not repeated.
+                # Only numbers and paths get here; what may be secret is checked below and never shown.
                 reason += f" (got {first['input']!r})"
             raise SettingsError(f"{variable}: {reason}") from error
 
@@ -161,7 +161,7 @@ class Settings(BaseSettings):
         there = next(folder for folder in (home, *home.parents) if os.path.lexists(folder))
         if not there.is_dir():
             what = "it" if there == home else str(there)
-            raise ValueError(f"{home} cannot be a folder, for {what} is a file; name another one")
+            raise ValueError(f"{home} cannot be a folder, because {what} is a file; name another one")
         return home
 
     @field_validator(
@@ -184,7 +184,7 @@ class Settings(BaseSettings):
     @classmethod
     def _prefect_url(cls, value: str | None) -> str | None:
         if value is not None and _parts(value).password:
-            raise ValueError("the URL holds a login; give it by PREFECT_API_AUTH_STRING=user:password")
+            raise ValueError("the URL contains a login; set PREFECT_API_AUTH_STRING=user:password instead")
         return value
 
     @field_validator("yahoo_url", "polygon_url", "alpaca_url", mode="after")
@@ -207,7 +207,7 @@ class Settings(BaseSettings):
                     f"(got the scheme {parts.scheme!r} and the host {parts.hostname!r})"
                 )
             if not parts.username:
-                raise ValueError("the URL names no user; expected postgresql://user:password@host:port")
+                raise ValueError("the URL has no user; expected postgresql://user:password@host:port")
             password = os.environ.get("PGPASSWORD")
             if parts.password is None and password:
                 user, _, rest = parts.netloc.rpartition("@")
@@ -226,7 +226,7 @@ class Settings(BaseSettings):
 
     @cached_property
     def trading_database(self) -> str:
-        """The name of our database: the URL's own, or `trading_system`."""
+        """The name of our database: the one in the URL, or `trading_system`."""
         if self.database_url is None:
             return TRADING_DATABASE
         name = unquote(urlsplit(self.database_url.get_secret_value()).path.lstrip("/"))
@@ -234,14 +234,14 @@ class Settings(BaseSettings):
 
     @property
     def prefect_database(self) -> str:
-        """The name of Prefect's database, beside ours on the same server."""
+        """The name of Prefect's database on the same server."""
         if self.trading_database == TRADING_DATABASE:
             return PREFECT_DATABASE
         return f"{self.trading_database}_{PREFECT_DATABASE}"
 
     @property
     def runs_folder(self) -> Path:
-        """Where the output notebooks and HTML pages of runs are kept, one folder a run."""
+        """The folder of the output notebooks and HTML pages of runs, one subfolder per run."""
         return self.home / "runs"
 
     @property
@@ -251,23 +251,24 @@ class Settings(BaseSettings):
 
     @property
     def logs_folder(self) -> Path:
-        """Where the servers' and the worker's logs are."""
+        """The folder of the servers' and the worker's logs."""
         return self.home / "logs"
 
 
 def _parts(url: str) -> SplitResult:
-    """The parts of a URL, whose port is a port.
+    """The parts of a URL.
 
     Raises
     ------
     ValueError
-        In words that repeat nothing of the URL: what looks like a port may be a part of a password.
+        The port is not valid. The message shows no part of the URL: what looks like a port may be part of
+        a password.
     """
     try:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:
         raise ValueError(
-            "the port is no number from 0 to 65535; in a password write %2F for /, %3F for ?, %23 for #"
+            "the port is not a number from 0 to 65535; in a password write %2F for /, %3F for ?, %23 for #"
         ) from None
     return parts

@@ -1,4 +1,4 @@
-"""Which known names a mistyped one is near to, and the words that ask whether they were meant."""
+"""Known names similar to a mistyped one, and the "did you mean" text for an error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NEAR = 0.65
 
 
 def near_names(wanted: object, known: Iterable[str], *, n: int = 1, cutoff: float = _NEAR) -> list[str]:
-    """At most `n` of the `known` names, the nearest to `wanted` first; one that differs by case only, alone.
+    """At most `n` of the `known` names, most similar first; one that differs only by case is returned alone.
 
     Examples
     --------
@@ -27,7 +27,7 @@ def near_names(wanted: object, known: Iterable[str], *, n: int = 1, cutoff: floa
 
 
 def did_you_mean(near: Sequence[str]) -> str:
-    """To stand behind the name that is not known; empty where no name is near.
+    """The text to append after an unknown name; empty without similar names.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""How commands speak in a terminal: steps and errors on stderr, results on stdout."""
+"""Terminal output of commands: steps and errors on stderr, results on stdout."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ SAY = Console(highlight=False)
 TELL = Console(stderr=True, highlight=False)
 """Steps, warnings and errors, on stderr."""
 
-# Between two columns of a table, and the least that a shortened one keeps, in characters.
+# The gap between two columns of a table, and the minimum width of a shortened one, in characters.
 _GAP, _LEAST = 2, 10
 
 
 def fail(message: str) -> None:
-    """One sentence about what went wrong."""
+    """Print an error, one sentence."""
     TELL.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
 
 
 def warn(message: str) -> None:
-    """One sentence about what may be amiss."""
+    """Print a warning, one sentence."""
     TELL.print(f"[yellow]![/] {escape(message)}", soft_wrap=True)
 
 
 def step(message: str) -> None:
-    """One line about what was done."""
+    """Print one line for a finished step."""
     TELL.print(f"[green]✓[/] {escape(message)}", soft_wrap=True)
 
 
 def note(message: str) -> None:
-    """One line that belongs to the one before it."""
+    """Print an indented detail of the line before."""
     TELL.print(f"  {escape(message)}", soft_wrap=True)
 
 
 @contextmanager
 def steps(title: str) -> Iterator[Callable[[str], None]]:
-    """While the block runs: a spinner with what is being done now; the callable changes its text."""
+    """Show a spinner while the block runs; the yielded callable changes its text."""
     if TELL.is_terminal:
         with TELL.status(escape(title), spinner="dots") as status:
             yield lambda text: status.update(escape(f"{title}: {text}"))
@@ -55,19 +55,19 @@ def steps(title: str) -> Iterator[Callable[[str], None]]:
 
 
 def as_json(facts: Any) -> None:
-    """One JSON document on stdout."""
+    """Print one JSON document on stdout."""
     SAY.print_json(json.dumps(facts, default=str)) if SAY.is_terminal else print_plain(
         json.dumps(facts, default=str)
     )
 
 
 def print_plain(text: str) -> None:
-    """Text as it is: not wrapped, not coloured."""
+    """Print text as it is: not wrapped, not coloured."""
     SAY.out(text, highlight=False)
 
 
 def table(frame: pd.DataFrame, columns: Sequence[str], *, flexible: Sequence[str] = ()) -> None:
-    """Some columns of a frame as a table; where the terminal is narrow, the flexible ones are cut short."""
+    """Print some columns of a frame as a table; in a narrow terminal the flexible ones are truncated."""
     drawn = Table(header_style="bold", box=None, pad_edge=False)
     widths = {name: max([len(name), *(len(_cell(value)) for value in frame[name])]) for name in columns}
     fixed = sum(width + _GAP for name, width in widths.items() if name not in flexible)

@@ -23,8 +23,8 @@ from tests.acceptance.notebooks import write_notebook
 from tests.servers import ServerPark, wait_for
 from workbench import Workbench
 from workbench.embedded.process import ManagedProcess
-from workbench.promotion.deploy import Deployment
 from workbench.promotion.once import add_run_at, remove_schedule
+from workbench.promotion.records import Deployment
 from workbench.stack import Stack
 from workbench.stack.prefect_api import PrefectApi
 
@@ -216,7 +216,7 @@ class SchedulesFire:
             )
             done = watched.site.run("doctor")
             assert done.returncode == 1
-            assert "✗ no worker has asked Prefect for work for" in done.stdout
+            assert "✗ no worker has polled Prefect for" in done.stdout
         finally:
             worker.send_signal(signal.SIGCONT)
         wait_for(

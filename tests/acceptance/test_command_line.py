@@ -17,7 +17,7 @@ SMA = "strategies/sma_cross.ipynb"
     [
         (["ingest", "NOPE"], "the sample does not have NOPE; it has AAPL, IBM, MSFT, GOOG, FB"),
         (["ingest", "AAPL", "--start", "2020-01-01"], "no bars of AAPL from 2020-01-01"),
-        (["ingest", "AAPL", "--start", "2010-01-01", "--end", "2009-01-01"], "start must lie before end"),
+        (["ingest", "AAPL", "--start", "2010-01-01", "--end", "2009-01-01"], "start must be before end"),
         (["ingest", "AAPL", "--start", "soon"], "start='soon' is not a date"),
         (["ingest", "X", "--source", "file"], "--path FILE"),
         (["ingest", "X", "--source", "file", "--path", "/nowhere/bars.csv"], "there is no file"),

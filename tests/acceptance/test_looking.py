@@ -19,7 +19,7 @@ from workbench.stack import Stack
 
 pytestmark = [pytest.mark.timeout(600)]
 
-SAID = "nothing runs for this home: its servers are started to look, and stopped again"
+SAID = "nothing runs for this home: its servers are started for this command and then stopped"
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from tests.acceptance.browser import open_page, signed_in
 from tests.acceptance.conftest import CLONE, Site
 from tests.acceptance.notebooks import write_notebook
 from tests.servers import wait_for
-from workbench.errors import ParametersRefused, PromotionRefused
+from workbench.errors import NotDeployed, ParametersRefused, PromotionRefused
 from workbench.promotion.artifact import saved_picture
+from workbench.promotion.deployments import Deployments
+from workbench.session import Session
 from workbench.stack import Stack
 from workbench.stack.prefect_api import PrefectApi, PrefectRefused
 
@@ -78,7 +81,7 @@ def sma_cross(site: Site) -> dict[str, Any]:
     ran = site.ask("run", SMA)
     with site.workbench() as wb:
         deployment = wb.promote(SMA, name="sma-cross", **SCHEDULE)
-        ended = wb.trigger(deployment)
+        ended = wb.deployments.trigger(deployment)
         assert ended.state == "COMPLETED", ended.message
     return {"run_id": ran["run_id"], "deployment": deployment, "flow_run_id": ended.flow_run_id}
 
@@ -95,7 +98,7 @@ def test_a_promoted_notebook_runs_as_it_was_promoted_whatever_is_edited_since(
             parameters={"strategy": "kept"},
         )
         notebook.write_text(notebook.read_text().replace("first version", "edited since"))
-        ended = wb.trigger(deployment)
+        ended = wb.deployments.trigger(deployment)
         assert ended.state == "COMPLETED", ended.message
         strategies = wb.strategy_engine.load_strategies("kept")
         assert list(strategies["name"]) == ["first version"]
@@ -117,6 +120,26 @@ def test_promoting_again_replaces_the_schedule_and_leaves_one(site: Site, notebo
     found = prefect(site).ask("/deployments/name/run-notebook/again")
     schedules = [(entry["schedule"]["cron"], entry["schedule"]["timezone"]) for entry in found["schedules"]]
     assert schedules == [("30 7 * * mon", "Asia/Tokyo")]
+
+
+def test_the_facet_lists_and_triggers_deployments_without_a_workbench(site: Site, notebook: Path) -> None:
+    with closing(Session(site.settings)) as session:
+        deployments = Deployments(session)
+        promoted = deployments.promote(notebook, name="listed", cron="0 6 * * *", timezone="Europe/Berlin")
+        listed = deployments.list().set_index("name")
+        assert listed.loc["listed", "schedules"] == "0 6 * * * (Europe/Berlin)"
+        assert listed.loc["listed", "next_run"] == promoted.next_run
+        assert (listed.loc["listed", "late"], listed.loc["listed", "problem"]) == (0, "")
+        assert deployments.trigger("listed", {"strategy": "by the facet"}).state == "COMPLETED"
+        assert len(session.strategy_engine.load_strategies("by the facet")) == 1
+
+
+def test_what_is_not_deployed_is_said_to_be_not_found(site: Site) -> None:
+    with site.workbench() as wb:
+        with pytest.raises(NotDeployed, match=r"^nothing is deployed as nowhere; wb\.deployments\.list\(\)"):
+            wb.deployments.trigger("nowhere")
+        with pytest.raises(PromotionRefused):
+            wb.trigger("nowhere")
 
 
 def test_a_run_that_a_worker_took_up_before_promoting_again_is_withdrawn(site: Site, notebook: Path) -> None:
@@ -163,7 +186,7 @@ def test_a_run_that_fails_says_so_everywhere(site: Site, notebook: Path) -> None
         deployment = wb.promote(
             notebook, name="failing", cron="0 6 * * *", timezone="UTC", parameters={"fails": True}
         )
-        ended = wb.trigger(deployment)
+        ended = wb.deployments.trigger(deployment)
         assert ended.state == "FAILED"
         assert "told to fail" in ended.message
         listed = wb.runs.list(latest=1).iloc[0]
@@ -194,9 +217,9 @@ def test_parameters_are_checked_strictly_before_anything_is_deployed_or_run(
             )
         deployment = wb.promote(notebook, name="strict", cron="0 6 * * *", timezone="UTC")
         with pytest.raises(ParametersRefused, match="no parameter nope"):
-            wb.trigger(deployment, {"nope": 1})
+            wb.deployments.trigger(deployment, {"nope": 1})
         with pytest.raises(ParametersRefused, match="strategy must be str, got int 5"):
-            wb.trigger(deployment, {"strategy": 5})
+            wb.deployments.trigger(deployment, {"strategy": 5})
     # Whoever asks Prefect itself is refused, too.
     values = deployment.parameters | {"strategy": 5}
     with pytest.raises(PrefectRefused, match="5 is not of type 'string'"):
@@ -315,7 +338,7 @@ def test_a_range_holds_in_every_place_where_a_value_enters(site: Site, sma_cross
             with pytest.raises(ParametersRefused, match="fast"):
                 wb.promote(SMA, name="never", **SCHEDULE, parameters=parameters)
             with pytest.raises(ParametersRefused, match="fast"):
-                wb.trigger(deployment, parameters)
+                wb.deployments.trigger(deployment, parameters)
     values = deployment.parameters | {"fast": 500}
     with pytest.raises(PrefectRefused, match="500 is greater than the maximum of 200"):
         prefect(site).ask(
@@ -355,7 +378,7 @@ def test_what_is_not_fit_to_run_by_schedule_is_refused_with_advice_that_works(si
     advised = site.folder / "advised.ipynb"
     nbformat.write(notebook, advised)
     with site.workbench() as wb:
-        ended = wb.trigger(wb.promote(advised, name="advised", **SCHEDULE))
+        ended = wb.deployments.trigger(wb.promote(advised, name="advised", **SCHEDULE))
         assert ended.state == "COMPLETED", ended.message
     forced = site.ask("promote", "00_start_here.ipynb", *deploy, "--force")
     told = prefect(site).ask(f"/deployments/{forced['deployment_id']}")["description"]

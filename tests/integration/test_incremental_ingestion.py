@@ -256,7 +256,7 @@ def test_a_symbol_that_fails_does_not_lose_the_others(vendor: Vendor, bars: pd.D
 
 def test_if_all_fail_it_is_an_error(vendor: Vendor, bars: pd.DataFrame) -> None:
     vendor.server.answer(BARS, Answer(document("polygon/not_in_plan"), status=403))
-    with pytest.raises(SourceError, match=r"not one of 2 symbols could be had: AAPL: .*; IBM: "):
+    with pytest.raises(SourceError, match=r"all 2 symbols failed: AAPL: .*; IBM: "):
         vendor.polygon("AAPL IBM")
     with pytest.raises(SourceError, match=r"^polygon refuses the request with status 403"):
         vendor.polygon("AAPL")
@@ -281,7 +281,7 @@ def test_who_is_unreachable_for_three_symbols_is_not_asked_for_the_rest(
     assert [bool(one.error) for one in done] == [False, True, True, True, True, True]
     # One good answer; two attempts for each of three.
     assert len(vendor.server.of(BARS)) == 7
-    assert done[-1].error.startswith("not asked for any more: ")
+    assert done[-1].error.startswith("not requested any more: ")
     with pytest.raises(SourceUnreachable):
         vendor.polygon("A")
 

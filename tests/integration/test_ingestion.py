@@ -145,7 +145,7 @@ def test_what_cannot_be_ingested_is_said_before_anything_is_written(
     path.write_text("date,open,high,low,volume\n2024-01-02,1,1,1,5\n")
     with pytest.raises(FileRefused, match="close"):
         wb.ingest("X", source="file", path=path)
-    with pytest.raises(SourceError, match="needs to know which: --path FILE"):
+    with pytest.raises(SourceError, match="needs a path: --path FILE"):
         wb.ingest("X", source="file")
     with pytest.raises(SourceError, match="takes no path"):
         wb.ingest("AAPL", path=path)

@@ -132,7 +132,7 @@ def test_rows_carry_the_run_and_a_dead_run_writes_none(
     monkeypatch.setenv("WORKBENCH_RUN_ID", str(run_id))
     result = backtest(bars, above_mean, parameters={"window": 7})
     with Workbench(database_settings) as kernel:
-        assert isinstance(kernel._run, NotebookRun)
+        assert isinstance(kernel.session.run, NotebookRun)
         kernel.save_backtest(result)
         for loaded in (
             wb.strategy_engine.load_strategy_signals(run_id=run_id),

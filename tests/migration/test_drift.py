@@ -12,7 +12,7 @@ from workbench import Workbench
 from workbench.db import migrate
 from workbench.db.roles import SERVICES
 from workbench.settings import Settings
-from workbench.tables.rules import RULES
+from workbench.tables.constraints import RULES
 from workbench.tables.types import METADATA
 
 

@@ -50,7 +50,7 @@ def test_before_the_first_upgrade_check_says_how_far_the_database_is(
     empty_database: Settings, postgres: Postgres
 ) -> None:
     (said,) = migrate.check(empty_database, postgres.url)
-    assert said == f"the database stands at revision None, this version of workbench at {migrate.head()}"
+    assert said == f"the database is at revision None, this version of workbench at {migrate.head()}"
 
 
 def test_a_migration_that_fails_leaves_the_database_as_it_was(

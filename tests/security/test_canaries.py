@@ -53,7 +53,7 @@ def used(site: Site) -> Site:
     )
     assert site.run("run", str(failing)).returncode == 1
     with site.workbench() as wb:
-        wb.trigger(wb.promote(failing, name="failing", cron="0 6 1 1 *", timezone="UTC"))
+        wb.deployments.trigger(wb.promote(failing, name="failing", cron="0 6 1 1 *", timezone="UTC"))
     return site
 
 

@@ -163,7 +163,7 @@ def test_a_statement_that_needs_more_room_or_waits_too_long_is_told_what_to_do(p
     pool = ServiceConnectionPool("readonly", lambda: role_url(place.settings, place.url, READONLY_ROLE))
     try:
         with contextlib.closing(pool), place.server.connect("trading_system") as admin:
-            with pytest.raises(DatabaseError, match="too much room for temporary files"):
+            with pytest.raises(DatabaseError, match="too much space for temporary files"):
                 query(pool, "SELECT n FROM generate_series(1, 3000000) AS n ORDER BY n::text", {})
             with admin.transaction():
                 admin.execute("LOCK TABLE logging.system_logs")
@@ -263,9 +263,7 @@ def test_on_a_server_of_the_users_own_doctor_says_what_to_type(their_server: Pla
         "postgres, template1"
     )
     assert files.what.startswith("A statement of workbench_readonly may fill the server's disk")
-    assert (
-        "take advisory locks, and so hold up writers, and make large objects: dba may not" in functions.what
-    )
+    assert "take advisory locks, and so block writers, and make large objects: dba may not" in functions.what
     told = {finding.what: finding for finding in doctor.findings_of(their_server.settings)}
     assert all(told[door.what].level == "warn" for door in (databases, files, functions))
 

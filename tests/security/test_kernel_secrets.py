@@ -72,7 +72,7 @@ def test_a_run_of_a_deployment(demo_site: Site, canaries: dict[str, str], notebo
     """Its flow has Prefect's login in its environment, which its kernel must not have."""
     before = len(outputs(demo_site))
     with demo_site.workbench() as wb:
-        wb.trigger(wb.promote(notebook, name="tells", cron="0 6 1 1 *", timezone="UTC"))
+        wb.deployments.trigger(wb.promote(notebook, name="tells", cron="0 6 1 1 *", timezone="UTC"))
     after = outputs(demo_site)
     assert len(after) == before + 1
     assert any("PREFECT_API_URL=" in said and f"asked: {READONLY_ROLE}" in said for said in after)

@@ -83,7 +83,7 @@ def test_a_promoted_notebook_runs_and_none_of_its_events_and_logs_is_lost(
     )
     with site.workbench() as wb:
         deployment = wb.promote(notebook, name="saying", cron="0 6 1 1 *", timezone="UTC")
-        ended = wb.trigger("saying")
+        ended = wb.deployments.trigger("saying")
     assert ended.state == "COMPLETED"
     resource = f"prefect.flow-run.{ended.flow_run_id}"
 

@@ -145,7 +145,7 @@ def test_a_home_that_cannot_be_used_is_one_sentence(
     assert (code, out, err) == (
         1,
         "",
-        "error: WORKBENCH_HOME: /dev/null cannot be a folder, for it is a file; name another one\n",
+        "error: WORKBENCH_HOME: /dev/null cannot be a folder, because it is a file; name another one\n",
     )
 
 

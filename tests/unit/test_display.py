@@ -20,8 +20,10 @@ from workbench.db.frames import Written
 from workbench.display.card import card_html
 from workbench.events.event import Event
 from workbench.ingestion import IngestedSeries
-from workbench.promotion.deploy import Deployment, FlowRun
+from workbench.promotion.deployments import Deployments
+from workbench.promotion.records import Deployment, FlowRun
 from workbench.promotion.run import NotebookRunResult
+from workbench.research import Research
 from workbench.runs.trials import TrialCount
 from workbench.strategies import sma_cross
 from workbench.workbench import _GROUPS
@@ -42,6 +44,13 @@ def _public(thing: object) -> set[str]:
 
 
 def test_dir_shows_what_a_user_calls(wb: Workbench) -> None:
+    services = {"data_ingestion", "strategy_engine", "execution", "risk_management", "analytics"}
+    services |= {"notification", "logging"}
+    records = {"runs", "trials", "events", "run_id"}
+    verbs = {"ingest", "sql", "sweep", "save", "run", "promote"}
+    assert _public(wb) == services | records | verbs | {"research", "deployments", "settings", "close"}
+    assert _public(wb.research) == {"sweep", "honesty", "tearsheet", "save"}
+    assert _public(wb.deployments) == {"promote", "trigger", "list"}
     assert _public(wb.runs) == {"list", "show", "compare"}
     assert _public(wb.trials) == {"list", "count", "store"}
     verbs = {"recent", "counts", "follow", "subscribe", "publish_data_event", "put_aside", "retry"}
@@ -75,6 +84,8 @@ SHOWN: list[Callable[[Workbench], object]] = [
     lambda wb: wb.runs,
     lambda wb: wb.trials,
     lambda wb: wb.events,
+    lambda wb: wb.research,
+    lambda wb: wb.deployments,
     *(lambda wb, name=name: getattr(wb, name) for name in _GROUPS["Services"]),
     lambda _: sma_cross,
     lambda _: Signals(FLAGS, ~FLAGS),
@@ -114,10 +125,26 @@ def test_a_card_breaks_lines_between_words_only_and_escapes_what_it_is_given() -
     assert f'white-space:normal;word-break:normal;overflow-wrap:normal">{long}<' in card
 
 
-@pytest.mark.parametrize("name", ["run", "promote", "trigger"])
-def test_help_lists_every_parameter(name: str) -> None:
-    method = getattr(Workbench, name)
+@pytest.mark.parametrize(
+    "method",
+    [
+        Workbench.run,
+        Workbench.promote,
+        Workbench.save,
+        Workbench.sweep,
+        Research.save,
+        Research.sweep,
+        Research.honesty,
+        Research.tearsheet,
+        Deployments.promote,
+        Deployments.trigger,
+    ],
+    ids=lambda method: str(method.__qualname__),
+)
+def test_help_lists_every_parameter(method: Callable[..., object]) -> None:
     told = pydoc.plain(pydoc.render_doc(method))
-    for parameter in set(inspect.signature(method).parameters) - {"self"}:
-        assert re.search(rf"^ +{parameter} : \w", told, re.MULTILINE), parameter
+    for name, parameter in inspect.signature(method).parameters.items():
+        if name != "self":
+            listed = r"\*\*options$" if parameter.kind is parameter.VAR_KEYWORD else rf"{name}\b.* : \w"
+            assert re.search(rf"^ +(?:\w+, )?{listed}", told, re.MULTILINE), name
     assert "See `workbench." not in told

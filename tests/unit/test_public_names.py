@@ -50,6 +50,9 @@ def test_importing_the_workbench_loads_no_engine() -> None:
 
 OFFERED = {
     "wb.": {"data_ingestion", "strategy_engine", "logging", "events", "runs", "ingest", "run", "promote"},
+    "wb.s": {"sql", "sweep", "save", "strategy_engine", "settings"},
+    "wb.research.": {"sweep", "honesty", "tearsheet", "save"},
+    "wb.deployments.": {"promote", "trigger", "list"},
     "wb.data_ingestion.": {"load_market_data", "write_market_data", "load_ingestion_status"},
     "wb.strategy_engine.load_": {"load_strategies", "load_strategy_signals", "load_strategy_performance"},
     "wb.runs.": {"list", "show", "compare"},
@@ -86,3 +89,4 @@ def test_tab_completion_teaches_the_api_before_anything_is_opened(
     found = set(completed[typed])
     assert OFFERED[typed] <= found
     assert not found & {"pool", "start", "finish", "note_headline", "ledger", "walk", "annotations"}
+    assert not found & {"session", "save_backtest", "save_sweep", "save_validation"}

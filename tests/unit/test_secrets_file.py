@@ -85,7 +85,7 @@ def test_the_environment_comes_before_the_file(tmp_path: Path, monkeypatch: pyte
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(None, "cannot be read .No such file"), ("{", "it is no JSON"), ("[1]", "an object of texts")],
+    [(None, "cannot be read .No such file"), ("{", "it is not JSON"), ("[1]", "a JSON object of strings")],
 )
 def test_a_file_that_is_gone_or_damaged_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None, said: str

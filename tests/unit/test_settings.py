@@ -61,7 +61,7 @@ def test_a_url_that_names_a_database_names_ours(path: str, trading: str, prefect
         ("WORKBENCH_DATABASE_URL", "mysql://u@h/x", "expected postgresql://.*scheme 'mysql'"),
         ("WORKBENCH_DATABASE_URL", "localhost:5432", "expected postgresql://"),
         ("WORKBENCH_DATABASE_URL", "postgresql://u@/x", "the host None"),
-        ("WORKBENCH_DATABASE_URL", "postgresql://host/x", "names no user"),
+        ("WORKBENCH_DATABASE_URL", "postgresql://host/x", "has no user"),
         ("WORKBENCH_REDIS_URL", "http://cache", "expected redis://.*scheme 'http'"),
         ("WORKBENCH_YAHOO_URL", "proxy:3128", "expected https://host"),
         ("WORKBENCH_POLYGON_PER_MINUTE", "-1", r"expected 0 or more \(got '-1'\)"),
@@ -69,11 +69,11 @@ def test_a_url_that_names_a_database_names_ours(path: str, trading: str, prefect
         ("WORKBENCH_CACHE_SIZE", "1.5XB", r"expected a number of bytes"),
         ("WORKBENCH_POOL_SIZE", "many", r"expected a whole number \(got 'many'\)"),
         ("WORKBENCH_FRAMES", "pretty", r"expected 'short' or 'plain' \(got 'pretty'\)"),
-        ("WORKBENCH_HOME", "/dev/null", "/dev/null cannot be a folder, for it is a file"),
+        ("WORKBENCH_HOME", "/dev/null", "/dev/null cannot be a folder, because it is a file"),
         (
             "WORKBENCH_HOME",
             "/dev/null/deeper/x",
-            "/dev/null/deeper/x cannot be a folder, for /dev/null is a file",
+            "/dev/null/deeper/x cannot be a folder, because /dev/null is a file",
         ),
     ],
 )
@@ -89,13 +89,13 @@ def test_a_wrong_variable_is_named_in_one_sentence(
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
-        ("WORKBENCH_DATABASE_URL", "postgresql://u:Canary7/x@host:5432/db", "the port is no number.*%2F"),
-        ("WORKBENCH_DATABASE_URL", "postgresql://u:Canary7@host:port/db", "the port is no number"),
-        ("WORKBENCH_DATABASE_URL", "postgresql://u:Canary7@host:99999/db", "the port is no number"),
-        ("WORKBENCH_DATABASE_URL", "postgresql://u:Canary7#x@host/db", "the port is no number.*%23 for #"),
+        ("WORKBENCH_DATABASE_URL", "postgresql://u:Canary7/x@host:5432/db", "the port is not a number.*%2F"),
+        ("WORKBENCH_DATABASE_URL", "postgresql://u:Canary7@host:port/db", "the port is not a number"),
+        ("WORKBENCH_DATABASE_URL", "postgresql://u:Canary7@host:99999/db", "the port is not a number"),
+        ("WORKBENCH_DATABASE_URL", "postgresql://u:Canary7#x@host/db", "the port is not a number.*%23 for #"),
         ("WORKBENCH_DATABASE_URL", "mysql://u:Canary7@host/db", "expected postgresql://"),
-        ("WORKBENCH_DATABASE_URL", "postgresql://u:Can[ary7@host/db", "the port is no number"),
-        ("WORKBENCH_REDIS_URL", "redis://:Canary7/x@host:6379", "the port is no number"),
+        ("WORKBENCH_DATABASE_URL", "postgresql://u:Can[ary7@host/db", "the port is not a number"),
+        ("WORKBENCH_REDIS_URL", "redis://:Canary7/x@host:6379", "the port is not a number"),
         ("PREFECT_API_URL", "http://u:Canary7@host:4200/api", "PREFECT_API_AUTH_STRING"),
     ],
 )

@@ -12,8 +12,10 @@ from typing import Any, Unpack, overload
 
 import pandas as pd
 
+from workbench.arguments import as_flag, named
 from workbench.backtest.counting import count_backtest
 from workbench.backtest.result import BacktestResult
+from workbench.errors import BacktestError
 from workbench.fills.execution import Execution, Rules
 from workbench.fills.layout import lay_out
 from workbench.fills.ledger import keep_ledger
@@ -128,7 +130,8 @@ def backtest(
     ----------
     bars : DataFrame
         Indexed (symbol, timestamp), timestamps UTC; float64 columns open and close at least, in
-        currency per unit; high and low for stops. As `load_market_data` returns them; any order of rows.
+        currency per unit, from 1e-12 to 1e15; high and low for stops. As `load_market_data` returns them;
+        any order of rows.
     entries : Strategy, Signals, Weights, DataFrame or Series of bool
         What is traded. Of bool, whether the bar's close says "be long": a frame (timestamp × symbol) as
         computed on ``panel(bars, "close")``, a Series by timestamp for one symbol, or a tidy Series with
@@ -149,7 +152,7 @@ def backtest(
     slippage : float
         Fraction of the price by which every fill is worse.
     cash : float
-        Starting capital, in currency.
+        Starting capital, in currency; from 1e-6 to 1e15.
     cash_sharing : bool, optional
         Whether the symbols share one account. Default: of signals not; of weights always.
     fill : {"next_open", "next_close", "same_close"}
@@ -195,10 +198,10 @@ def backtest(
     >>> backtest(bars, sma_cross, parameters={"fast": 20}, stop_loss=0.1)   # doctest: +SKIP
     """
     rules = Execution(
-        fees=float(fees),
-        fixed_fees=float(fixed_fees),
-        slippage=float(slippage),
-        cash=float(cash),
+        fees=fees,
+        fixed_fees=fixed_fees,
+        slippage=slippage,
+        cash=cash,
         cash_sharing=cash_sharing,
         fill=fill,
         size=size,
@@ -206,9 +209,10 @@ def backtest(
         take_profit=take_profit,
         trailing_stop=trailing_stop,
         whole_units=whole_units,
-        leverage=float(leverage),
-        periods_per_year=float(periods_per_year),
+        leverage=leverage,
+        periods_per_year=periods_per_year,
     )
+    _check_labels(name, parameters, count_trial)
     market = read_bars(bars)
     strategy = entries if isinstance(entries, Strategy) else None
     flags = (exits, short_entries, short_exits)
@@ -248,3 +252,14 @@ def backtest(
     if count_trial:
         count_backtest(strategy, result, lambda: decided_sha256(decided), market, paid)
     return result
+
+
+def _check_labels(name: object, parameters: object, count_trial: object) -> None:
+    """Refuse a name that is no text, parameters without names, and a `count_trial` that is no bool."""
+    if name is not None and not isinstance(name, str):
+        raise BacktestError(f"name: {named(name)} is not text; give what the result is called, as a str.")
+    if parameters is not None and not isinstance(parameters, Mapping):
+        raise BacktestError(
+            f"parameters: {named(parameters)} is no mapping; give values by name, as in {{'fast': 20}}."
+        )
+    as_flag(count_trial, "count_trial")

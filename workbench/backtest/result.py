@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,12 +20,11 @@ if TYPE_CHECKING:
 __all__ = ["BacktestResult"]
 
 
-class Shelf(Protocol):
+class Saver(Protocol):
     """Where results are stored: a `Workbench`."""
 
-    def save_backtest(
-        self, result: BacktestResult, *, strategy_id: str | None = None, **options: Any
-    ) -> dict[str, int]:
+    @property
+    def save(self) -> Callable[..., dict[str, int]]:
         """Store a result; rows inserted or updated, by table."""
         ...
 
@@ -65,8 +65,8 @@ class BacktestResult(BacktestRecord):
 
         return to_vectorbt(self, bars)
 
-    def save(self, wb: Shelf, strategy_id: str | None = None, **options: Any) -> dict[str, int]:
-        """Store it: `wb.save_backtest(self, strategy_id=strategy_id, **options)`.
+    def save(self, wb: Saver, strategy_id: str | None = None, **options: Any) -> dict[str, int]:
+        """Store it: `wb.save(self, strategy_id=strategy_id, **options)`.
 
         Parameters
         ----------
@@ -74,14 +74,14 @@ class BacktestResult(BacktestRecord):
         strategy_id : str, optional
             What the strategy is known by. Default: made of the strategy's name.
         **options
-            As `Workbench.save_backtest` takes them.
+            As `Workbench.save` takes them.
 
         Returns
         -------
         dict
             Rows inserted or updated, by table.
         """
-        return wb.save_backtest(self, strategy_id=strategy_id, **options)
+        return wb.save(self, strategy_id=strategy_id, **options)
 
     def __repr__(self) -> str:
         from workbench.drawing.wording import percent, ratio, signed_percent, trades

@@ -33,7 +33,7 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the servers running at the end.")] = False,
     json: Json = False,
 ) -> None:
-    """The whole loop on real prices: servers, ingestion, a backtest, a scheduled run, events."""
+    """Show all of it on real prices: servers, ingestion, a backtest, a scheduled run, events."""
     from workbench.demo import Demo, summary
 
     report = Demo(Settings.load(), keep=keep).run()
@@ -46,27 +46,25 @@ def demo(
 def run(
     notebook: Annotated[str, typer.Argument(help="A path, or a name below notebooks/.")],
     parameter: Parameters = None,
-    timeout: Annotated[float | None, typer.Option(min=1, help="Kill it after so many seconds.")] = None,
+    timeout: Annotated[float | None, typer.Option(min=1, help="Seconds after which it is killed.")] = None,
     json: Json = False,
 ) -> None:
     """Run a notebook headless from a clean kernel, and record it."""
-    from workbench.promotion.parameters import NotebookParameters
-    from workbench.promotion.run import find_notebook
-    from workbench.runs.code import shown_name
+    from workbench.promotion.notebook_file import open_notebook
 
-    path = find_notebook(notebook)
-    values = NotebookParameters.from_notebook(path).parse(parameter or [])
+    file = open_notebook(notebook)
+    values = file.parameters.parse(parameter or [])
     try:
-        with Workbench() as wb, steps(f"Running {path.name}") as tell:
+        with Workbench() as wb, steps(f"Running {file.path.name}") as tell:
             result = wb.run(
-                path,
+                file,
                 values,
                 timeout_seconds=timeout,
                 progress=lambda done, total, what: tell(f"{done} of {total} done; {what}"),
             )
             headline = wb.runs.show(result.run_id)["headline"]
     except NotebookFailed as error:
-        _tell_failure(error, shown_name(path), json=json)
+        _tell_failure(error, file.shown, json=json)
         raise typer.Exit(1) from error
     if json:
         as_json(
@@ -115,20 +113,21 @@ def promote(
         str, typer.Option(help="The time zone the schedule is read in, as America/New_York.")
     ],
     parameter: Parameters = None,
-    timeout: Annotated[float | None, typer.Option(min=1, help="Kill a run after so many seconds.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Also what is not fit to run by schedule.")] = False,
+    timeout: Annotated[float | None, typer.Option(min=1, help="Seconds after which a run is killed.")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Promote it although it is not fit to run by schedule.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Turn a notebook into a scheduled Prefect job."""
-    from workbench.promotion.parameters import NotebookParameters
-    from workbench.promotion.run import find_notebook
+    from workbench.promotion.notebook_file import open_notebook
     from workbench.stack.schedules import in_zone
 
-    path = find_notebook(notebook)
-    values = NotebookParameters.from_notebook(path).parse(parameter or [])
-    with Workbench() as wb, steps(f"Promoting {path.name}") as tell:
+    file = open_notebook(notebook)
+    values = file.parameters.parse(parameter or [])
+    with Workbench() as wb, steps(f"Promoting {file.path.name}") as tell:
         deployment = wb.promote(
-            path,
+            file,
             name=name,
             cron=cron,
             timezone=timezone,
@@ -148,8 +147,8 @@ def promote(
         warn("Prefect has planned no run of it yet; see: workbench status")
     else:
         step(f"next run: {in_zone(deployment.next_run, deployment.timezone)}")
-    step(f"what runs is its content of now: {deployment.sha256[:12]}; promote again to change it")
-    step("it runs while the servers do: workbench status")
+    step(f"it runs as it is now (content {deployment.sha256[:12]}); promote it again after a change")
+    step("it runs only while the servers run: workbench status")
 
 
 def lab(
@@ -174,16 +173,16 @@ def lab(
         "--ServerApp.ip=127.0.0.1",
         f"--ServerApp.port={port}",
         "--LabApp.default_url=/lab/tree/00_start_here.ipynb",
-        # Nothing is asked of the network that nobody asked for.
+        # Not without being asked: a look for updates goes over the network.
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         *(["--ServerApp.allow_root=True"] if os.geteuid() == 0 else []),
         *([] if browser else ["--no-browser"]),
     ]
-    # Answers, as a default that a user's own setting overrides, what JupyterLab would ask of each new user.
+    # Defaults, which a user's own settings override: else JupyterLab asks each new user about news.
     config = str(PROJECT_ROOT / "workbench" / "jupyter" / "config")
     secrets = settings.home / "run" / f"lab-{os.getpid()}.secrets.json"
     if not stack.labs():
-        # One that was killed could not remove its own.
+        # Those of labs that were killed, which could not remove their own.
         for left in secrets.parent.glob("lab-*.secrets.json"):
             left.unlink(missing_ok=True)
     given = hand_over({**os.environ, **settings_environment(settings)}, secrets)
@@ -196,7 +195,7 @@ def lab(
     finally:
         secrets.unlink(missing_ok=True)
         if was_up:
-            step("the servers run on; stop them with: workbench down")
+            step("the servers keep running; stop them with: workbench down")
         else:
             with steps("Stopping the servers") as tell:
                 stack.down(tell)
@@ -208,7 +207,7 @@ def lab(
 
 
 def _attend(lab: subprocess.Popen[bytes]) -> int:
-    """Wait for JupyterLab, and end it when we are told to end; return its exit code, 0 if we ended it."""
+    """Wait for JupyterLab, and stop it when this process is stopped; its exit code, 0 if it was stopped."""
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
@@ -217,7 +216,7 @@ def _attend(lab: subprocess.Popen[bytes]) -> int:
     try:
         return lab.wait()
     except KeyboardInterrupt:
-        # Ctrl-C reaches JupyterLab too, which asks whether it was meant; SIGTERM is not asked about.
+        # Ctrl-C reaches JupyterLab too, which asks back; on SIGTERM it ends at once.
         lab.terminate()
         try:
             lab.wait(_LAB_PATIENCE)

@@ -1,1 +1,1 @@
-"""PostgreSQL: roles, migrations, pools, and frames in and out; the layer that moves rows never commits."""
+"""PostgreSQL: roles, migrations, pools, reading and writing frames; this layer never commits."""

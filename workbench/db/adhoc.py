@@ -1,4 +1,4 @@
-"""One statement of a person's own, as the read-only role: parameters bound; time, rows and bytes bounded."""
+"""Runs one user-written statement as the read-only role: bound parameters, limits of time, rows and bytes."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ __all__ = ["MAX_BYTES", "MAX_ROWS", "TIMEOUT_SECONDS", "query"]
 
 TIMEOUT_SECONDS = 60.0
 MAX_ROWS = 1_000_000
-# A million rows of eight numbers and a symbol have 70 MB. While a frame is made, its values stand in memory
-# two or three times: with this much a laptop goes on working.
+# A million rows of eight numbers and a symbol have 70 MB. While a frame is built, its values are in memory
+# two or three times; a laptop can still take this much.
 MAX_BYTES = 500_000_000
 
-# The first ones may stand in brackets, within another statement.
+# Statements that can be used as a subquery.
 _QUERIES = {"select", "with", "table", "values"}
 _READS = _QUERIES | {"explain", "show"}
-# Rows that are received at once, and values in them: a row may have 1,600.
+# Rows received at once, and a limit of their values, because a row may have 1,600.
 _CHUNK, _CHUNK_VALUES = 10_000, 200_000
 # PostgreSQL counts milliseconds in 32 bits.
 _LONGEST = 2_000_000
@@ -47,9 +47,9 @@ _PLAIN = (str, bool, int, float, Decimal, date, clock, timedelta, uuid.UUID, byt
 
 
 class _Text(str):
-    """Text within a list, bound as text: one of no type would read as text where an array was meant.
+    """Text in a list, bound with the type text, so that a list is never taken for a string.
 
-    `symbol IN (:symbols)` is then refused, and does not quietly find nothing.
+    `symbol IN (:symbols)` then raises instead of returning no rows.
     """
 
     __slots__ = ()
@@ -71,18 +71,18 @@ def query(
     pool : ServiceConnectionPool
         Of the read-only role.
     text : str
-        One statement; `:name` stands for a value of `parameters`.
+        One statement; `:name` is replaced by a value of `parameters`.
     parameters : mapping
-        Bound on the server, never put into the text. A list goes with `= ANY(:name)`, None is NULL, a
+        Bound on the server, never inserted into the text. Use a list with `= ANY(:name)`; None is NULL, a
         dict is jsonb, and a time without a time zone counts as UTC.
     timeout : float
         Seconds after which the server cancels it.
     max_rows : int
-        More rows than these are refused.
+        Maximum rows; more raise.
     max_bytes : int
-        More bytes than these are refused before they are sent, and so is a row that has more than a quarter
-        of them. Text counts with its bytes in UTF-8, as do JSON, arrays and what else has no fixed length,
-        bytes twice; a number, a time and a flag count 8. What EXPLAIN and SHOW say is not counted.
+        Maximum bytes; more raise before they are sent, and so does a row with more than a quarter of it.
+        Text counts with its bytes in UTF-8, as do JSON, arrays and other types without a fixed length, bytes
+        count twice; a number, a time and a flag count 8. The output of EXPLAIN and SHOW is not counted.
 
     Returns
     -------
@@ -90,29 +90,29 @@ def query(
         RangeIndex; dtypes by PostgreSQL's types: `datetime64[us, UTC]` for timestamptz, `datetime64[us]`
         for timestamp, `datetime64[s]` for date, `timedelta64[us]` for interval, float64 for numeric and
         floats (NaN for NULL), Int64 for whole numbers, boolean, `str`; JSON, arrays, bytes and times of day
-        as Python objects, all else as PostgreSQL writes it. The second column of one name is `name_1`.
+        as Python objects, all else as PostgreSQL's text. A second column with the same name is `name_1`.
 
     Raises
     ------
     QueryError
-        The statement or a parameter is wrong, or there are more rows or bytes; the place is marked.
+        The statement (the position is marked) or a parameter is wrong, or there are too many rows or bytes.
     PermissionRefused
-        It would write, or may not be read.
+        It would write, or the role may not read a table.
     DatabaseError, ServerUnreachable
-        It ran too long, or the server cannot answer.
+        It ran too long, or the server does not answer.
     """
     _check_limits(timeout, max_rows, max_bytes)
     statement = parse(text)
     if statement.first_word not in _READS:
-        # The role and the transaction refuse it, too; this says what to do instead.
+        # The role and the transaction would refuse it too; this error gives advice.
         raise only_reads(statement)
     missing = [name for name in statement.names if name not in parameters]
     if missing:
         given = f"; given: {', '.join(parameters)}" if parameters else ""
-        raise QueryError(f"the statement names the parameter :{missing[0]}, which has no value{given}")
+        raise QueryError(f"the statement uses the parameter :{missing[0]}, which has no value{given}")
     unused = [name for name in parameters if name not in statement.names]
     if unused:
-        raise QueryError(f"the statement names no parameter :{unused[0]}, for which a value is given")
+        raise QueryError(f"a value is given for :{unused[0]}, which the statement does not use")
     values = {name: _value(name, parameters[name]) for name in statement.names}
     with translated("asking the database"), pool.engine.connect() as connection:
         connection = connection.execution_options(isolation_level="AUTOCOMMIT")
@@ -145,7 +145,7 @@ def _is_number(value: object, kind: Any) -> bool:
 
 @contextmanager
 def _read_only(connection: sa.Connection, timeout: float) -> Iterator[psycopg.Cursor[Any]]:
-    """A cursor within a read-only transaction; the session is left as it was found, or closed."""
+    """A cursor in a read-only transaction; afterwards the session is unchanged, or closed on an error."""
     driver = connection.connection.driver_connection
     assert isinstance(driver, psycopg.Connection)
     milliseconds = max(1, round(timeout * 1000))
@@ -155,11 +155,11 @@ def _read_only(connection: sa.Connection, timeout: float) -> Iterator[psycopg.Cu
             register_loaders(cursor)
             cursor.adapters.register_dumper(_Text, StrDumper)
             yield cursor
-        # Settings end with the transaction; a session's advisory locks do not, and would hold up writers.
+        # Settings end with the transaction; a session's advisory locks do not, and would block writers.
         driver.execute("ROLLBACK", prepare=False)
         driver.execute("SELECT pg_advisory_unlock_all()", prepare=False)
     except BaseException:
-        # Also when a person interrupts: psycopg has then cancelled the statement on the server.
+        # Also on KeyboardInterrupt: psycopg has then cancelled the statement on the server.
         connection.invalidate()
         raise
 
@@ -168,7 +168,7 @@ def _fetched(
     cursor: psycopg.Cursor[Any], statement: Statement, arguments: Sequence[Any], max_rows: int, max_bytes: int
 ) -> pd.DataFrame:
     if statement.first_word not in _QUERIES:
-        # The few lines of EXPLAIN and SHOW.
+        # EXPLAIN and SHOW return only a few lines.
         cursor.execute(statement.sent.encode(), arguments, prepare=False)
         return frame_of(columns_of(cursor), _chunks(cursor, max_rows))
     _describe(cursor, statement.sent, arguments)
@@ -188,14 +188,14 @@ def _fetched(
 
 
 def _describe(cursor: psycopg.Cursor[Any], sent: str, arguments: Sequence[Any]) -> None:
-    """Have the cursor know the columns of a query, which is not run."""
+    """Get the columns of a query into `cursor.description`, without running it."""
     cursor.execute("SAVEPOINT asked")
     try:
         cursor.execute(f"SELECT * FROM ({sent}\n) AS asked LIMIT 0".encode(), arguments, prepare=False)
     except psycopg.OperationalError:
         raise
     except psycopg.Error:
-        # In brackets some words are other ones, and the place is: as it was written, it says what is wrong.
+        # As a subquery its message and position may differ, so the original is run to get its error.
         cursor.execute("ROLLBACK TO SAVEPOINT asked")
         with closing(_stream(cursor, sent, arguments, 1)) as rows:
             next(rows, None)
@@ -217,16 +217,16 @@ def _chunks(
         fetched += len(chunk)
         if fetched > max_rows:
             raise QueryError(
-                f"the statement gives more than {max_rows:,} rows: add LIMIT, aggregate on the server, or "
+                f"the statement returns more than {max_rows:,} rows: add LIMIT, aggregate on the server, or "
                 "allow more: wb.sql(…, max_rows=5_000_000), %%sql --max-rows 5000000"
             )
         yield chunk
 
 
 def _value(name: str, value: Any) -> Any:
-    """The value as psycopg binds it; what pandas and numpy made becomes plain."""
+    """The value as psycopg can bind it; pandas and numpy types are converted to plain Python."""
     if isinstance(value, pd.Series | pd.Index | np.ndarray) and value.ndim == 1:
-        # By way of an Index: numpy's own tolist makes numbers of nanosecond timestamps.
+        # Through an Index: numpy's tolist converts nanosecond timestamps to integers.
         value = pd.Index(value).tolist()
     if isinstance(value, list | tuple | set | frozenset | range):
         return _list(name, [_value(name, one) for one in value])
@@ -237,23 +237,23 @@ def _value(name: str, value: Any) -> Any:
     if value is None or value is pd.NaT or value is pd.NA:
         return None
     if isinstance(value, pd.Timestamp | pd.Timedelta) and _nanoseconds(value):
-        raise QueryError(f":{name} is finer than a microsecond, as PostgreSQL's times are not: floor('us')")
+        raise QueryError(f":{name} is finer than a microsecond, PostgreSQL's resolution: use floor('us')")
     if isinstance(value, dict):
         return Jsonb(value)
     if not isinstance(value, _PLAIN):
         kind = type(value).__name__
-        raise QueryError(f":{name} is of type {kind}, which is no parameter: a number, text, time or list is")
+        raise QueryError(f":{name} is of type {kind}: use a number, text, time, list or dict")
     return value
 
 
 def _list(name: str, values: list[Any]) -> list[Any]:
-    """The values as one array of PostgreSQL, whose elements are of one type."""
+    """The values as a PostgreSQL array, whose elements must be of one type."""
     kinds = {type(value) for value in values if value is not None}
     if kinds == {int, float}:
         return [None if value is None else float(value) for value in values]
     if len(kinds) > 1:
         mixed = ", ".join(sorted(kind.__name__ for kind in kinds))
-        raise QueryError(f":{name} is a list of mixed types ({mixed}), and an array holds one")
+        raise QueryError(f":{name} is a list of mixed types ({mixed}): its values must be of one type")
     return [_Text(value) if isinstance(value, str) else value for value in values]
 
 

@@ -1,4 +1,4 @@
-"""Bars out of `market_data` as arrays: one query for few, several connections and compiled code for many."""
+"""Reads bars from `market_data` as arrays: few with one query, many in parallel with compiled code."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from workbench.marketdata.series import SeriesBars
 
 __all__ = ["read_bars"]
 
-# Below this many bars the query is done before the compiled code is imported; less once it has been.
+# From this many bars on the compiled code is faster, including its import; fewer if it is imported already.
 _MANY, _MANY_WHEN_LOADED = 250_000, 20_000
-# What one answer may hold in memory at once, where the compiled code cannot be used.
+# Maximum bars in one result if the compiled code cannot be used.
 _AT_ONCE = 500_000
 _EPOCH = 946_684_800_000_000
 _VALUES = ("open", "high", "low", "close", "volume")
 
 
 def read_bars(connection: sa.Connection, source: str, ranges: Sequence[BarRange]) -> dict[str, SeriesBars]:
-    """Read the bars of several symbols, all as of the caller's snapshot.
+    """Read the bars of several symbols in the caller's snapshot.
 
     Parameters
     ----------
     connection : Connection
-        In a transaction; many bars are read by further connections that share its snapshot.
+        In a transaction; many bars are read over additional connections that share its snapshot.
     source : str
         The data source.
     ranges : sequence of BarRange
@@ -39,7 +39,7 @@ def read_bars(connection: sa.Connection, source: str, ranges: Sequence[BarRange]
     Returns
     -------
     dict
-        By symbol, each in the order of time; symbols without a bar in their range have none.
+        Symbol to its bars in time order; symbols without bars in their range are left out.
     """
     if not ranges:
         return {}
@@ -70,7 +70,7 @@ def _portions(ranges: Sequence[BarRange]) -> Iterable[list[BarRange]]:
 def _read_arrays(
     connection: sa.Connection, source: str, ranges: Sequence[BarRange]
 ) -> Mapping[str, SeriesBars]:
-    """One array per column and symbol, made by the server: no object per bar, no compiled code."""
+    """Read one array per column and symbol, built by the server: no object per bar, no compiled code."""
     query = sql.SQL(
         "SELECT symbol, array_agg(timestamp), {} FROM data_ingestion.market_data WHERE {} GROUP BY symbol"
     ).format(

@@ -1,4 +1,4 @@
-"""Makes the two databases and the login roles on a PostgreSQL server, where they are missing."""
+"""Creates the two databases and the login roles on a PostgreSQL server if they are missing."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ READER_SETTINGS = {
     "idle_in_transaction_session_timeout": "5min",
     "temp_file_limit": "5GB",
 }
-"""What a session of the read-only role begins with, also one that psql opened.
+"""Default settings of the read-only role's sessions, also of those opened with psql.
 
-It may set all but the last otherwise, as `wb.sql(…, timeout=…)` does: they keep a forgotten statement from
-holding up others. `temp_file_limit` may be set by a superuser only, or by who was granted it.
+A session may change all but the last, as `wb.sql(…, timeout=…)` does: they keep a forgotten statement from
+blocking others. Only a superuser, or a role with that grant, may change `temp_file_limit`.
 """
-# Any number will do, as long as everyone takes the same: one bootstrap at a time per server.
+# An arbitrary number, the same in all processes: one bootstrap at a time per server.
 _BOOTSTRAP_LOCK = 0x776F726B
 
 
 def prefect_url(settings: Settings, server: str) -> str:
-    """`postgresql://role:password@host:port/database` for Prefect's server, which owns that database."""
+    """`postgresql://role:password@host:port/database` of Prefect's database, which that role owns."""
     url = role_url(settings, server, PREFECT_ROLE).set(drivername="postgresql")
     return url.render_as_string(hide_password=False)
 
 
 def create_databases(settings: Settings, server: str) -> None:
-    """Create `trading_system`, `prefect` and the login roles on the server; what is there stays.
+    """Create `trading_system`, `prefect` and the login roles on the server; existing databases are kept.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def create_databases(settings: Settings, server: str) -> None:
     Raises
     ------
     ServerUnreachable
-        Nothing answers there, the login is refused, or the server went away meanwhile.
+        The server does not answer, refuses the login, or went away meanwhile.
     DatabaseError
         The server is older than PostgreSQL 15, or refuses a statement.
     PermissionRefused
@@ -79,7 +79,7 @@ def create_databases(settings: Settings, server: str) -> None:
             _create_database(connection, settings.trading_database, owner=None)
             _create_database(connection, settings.prefect_database, owner=PREFECT_ROLE)
             if settings.database_url is None:
-                # A server of our own: what others may do on a user's is for its administrator to say.
+                # Only on the embedded server; elsewhere these databases are up to the administrator.
                 connection.execute("REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC")
         except psycopg.errors.InsufficientPrivilege as error:
             raise PermissionRefused(
@@ -90,30 +90,30 @@ def create_databases(settings: Settings, server: str) -> None:
 
 @contextmanager
 def _maintenance(server: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
-    """An autocommit connection to the server's own database `postgres`, or to the one that the URL names."""
+    """An autocommit connection to the server's database `postgres`."""
     url = admin_url(server, "postgres").set(drivername="postgresql")
-    # SQLAlchemy leaves a password's spaces as they are, which libpq refuses.
+    # SQLAlchemy does not escape spaces in a password, and libpq refuses them.
     spelt = url.render_as_string(hide_password=False).replace(" ", "%20")
     try:
         connection = psycopg.connect(spelt, autocommit=True, connect_timeout=10)
     except psycopg.OperationalError as error:
-        # What libpq says first is what happened; below, it asks whether there is a server.
+        # libpq's first line is the cause; the lines below only ask whether the server runs.
         reason = str(error).strip().splitlines()[0].rpartition(" failed: ")[2]
         raise ServerUnreachable(
             f"PostgreSQL does not answer at {url.host}:{url.port or 5432} ({reason}); does it run, and is "
             "WORKBENCH_DATABASE_URL right?"
         ) from error
     except (psycopg.ProgrammingError, UnicodeError) as error:
-        raise SettingsError(f"WORKBENCH_DATABASE_URL is not a URL psycopg understands: {error}") from error
+        raise SettingsError(f"WORKBENCH_DATABASE_URL is not a valid URL for psycopg: {error}") from error
     with connection:
         yield connection
 
 
 def _create_role(connection: psycopg.Connection[tuple[object, ...]], role: str, password: str) -> None:
     exists = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone()
-    # What the server is sent is the password's SCRAM verifier: a log of its statements holds no password.
+    # Only the password's SCRAM verifier is sent, so a log of statements does not contain the password.
     verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
-    # The password is set again in either case: what it follows from may have changed since.
+    # Set again if the role exists: the secret that the password is derived from may have changed.
     connection.execute(
         sql.SQL("{verb} ROLE {role} LOGIN PASSWORD {password}").format(
             verb=sql.SQL("ALTER" if exists else "CREATE"),
@@ -124,7 +124,7 @@ def _create_role(connection: psycopg.Connection[tuple[object, ...]], role: str, 
 
 
 def _set_up_reader(connection: psycopg.Connection[tuple[object, ...]]) -> None:
-    """State with what settings the read-only role begins."""
+    """Set the default settings of the read-only role."""
     for name, value in READER_SETTINGS.items():
         statement = sql.SQL("ALTER ROLE {} SET {} = {}").format(
             sql.Identifier(READONLY_ROLE), sql.Identifier(name), sql.Literal(value)
@@ -132,7 +132,7 @@ def _set_up_reader(connection: psycopg.Connection[tuple[object, ...]]) -> None:
         try:
             connection.execute(statement)
         except psycopg.errors.InsufficientPrivilege:
-            # `workbench doctor` says what to type.
+            # `workbench doctor` shows the statement for a superuser.
             if name != "temp_file_limit":
                 raise
 
@@ -143,22 +143,22 @@ def _create_database(
     database = sql.Identifier(name)
     exists = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
     if not exists:
-        # template0, so that the encoding may be chosen whatever the server's default is.
+        # template0, so that the encoding can differ from the server's default.
         connection.execute(sql.SQL("CREATE DATABASE {} ENCODING 'UTF8' TEMPLATE template0").format(database))
     if owner is not None:
-        # Ownership can be given only to a role that one is a member of; a superuser needs no membership.
+        # Only a member of a role, or a superuser, can make that role the owner.
         connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(owner)))
         connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(database, sql.Identifier(owner)))
         roles = writers = [owner]
     else:
         roles = [role for role in all_roles() if role != PREFECT_ROLE]
-        # A service's frame goes by way of a temporary table.
+        # A service writes a frame through a temporary table.
         writers = [role_of(service) for service in SERVICES]
     others = [sql.SQL("PUBLIC"), *(sql.Identifier(role) for role in all_roles() if role != owner)]
-    # At one moment, or somebody who connects just then is refused.
+    # In one transaction, so that nobody is refused in between.
     with connection.transaction():
         for statement, who in (
-            # Also what an earlier version granted.
+            # Also revokes grants of earlier versions.
             ("REVOKE ALL ON DATABASE {} FROM {}", others),
             ("GRANT CONNECT ON DATABASE {} TO {}", map(sql.Identifier, roles)),
             ("GRANT TEMPORARY ON DATABASE {} TO {}", map(sql.Identifier, writers)),

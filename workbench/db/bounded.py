@@ -1,6 +1,6 @@
-"""A person's query, rewritten so that PostgreSQL itself ends it before it sends more bytes than are allowed.
+"""A user's query, rewritten so that PostgreSQL itself stops before it sends more bytes than are allowed.
 
-The driver receives a row whole, and several rows at once: counted here, the bytes would be here already.
+The driver receives several whole rows at once: counting here would be too late, in the client's memory.
 """
 
 from __future__ import annotations
@@ -16,41 +16,41 @@ from workbench.errors import QueryError
 __all__ = ["ROWS_SHARE", "BoundedQuery"]
 
 ROWS_SHARE = 4
-"""One row may have a quarter of the whole: it is received at once, and then stands in memory three times."""
+"""One row may have 1/4 of the limit: it is received at once, and is then in memory three times."""
 
-# What a number, a time or a flag takes in a frame.
+# Bytes of a number, a time or a flag in a frame.
 _FIXED = 8
 _DIGITS = 38
 _TEXTS = {"text", "varchar", "bpchar"}
-# Counted in 32 bits, whose sum PostgreSQL has in 64 and not as numeric; no row it sends is larger than that.
+# As int4, because the sum of int4 is int8 and not numeric; PostgreSQL cannot send a larger row anyway.
 _MOST = 2_000_000_000
 
 
 class BoundedQuery:
-    """The statement that runs in place of a person's, with the same rows and the same types.
+    """The statement to run instead of the user's, with the same rows and types.
 
     Its columns are called `c1`, `c2`, …
 
     Parameters
     ----------
     sent : str
-        The person's; one that may stand in brackets.
+        The user's statement, one that can be used as a subquery.
     columns : sequence of psycopg.Column
-        As PostgreSQL describes them.
+        The statement's columns.
     max_bytes : int
-        Of all rows together; one row may have a quarter.
+        Limit for all rows together; one row may have a quarter.
     """
 
     def __init__(
         self, cursor: psycopg.Cursor[object], sent: str, columns: Sequence[psycopg.Column], max_bytes: int
     ) -> None:
         self._max_bytes = max_bytes
-        # PostgreSQL has no function that raises an error: a text that is no number does, and is quoted in it.
+        # SQL has no function that raises; casting a text to int does, and the error quotes the text.
         self._mark = f"bytes-{uuid.uuid4().hex}"
         names = [f"c{number}" for number in range(1, len(columns) + 1)]
         listed = ", ".join(names)
         sizes = [_size(cursor, column, name) for column, name in zip(columns, names, strict=True)]
-        # OFFSET 0 keeps the parts apart: pulled together, each value would be computed again for its size.
+        # OFFSET 0 prevents the planner from merging the subqueries, which would compute each value again.
         self.text = f"""
             SELECT {listed} FROM (
                 SELECT *, sum(octets) OVER (ROWS UNBOUNDED PRECEDING) AS total FROM (
@@ -62,7 +62,7 @@ class BoundedQuery:
                        ELSE ('{self._mark} ' || octets)::int4 > 0 END"""
 
     def refusal(self, error: psycopg.Error) -> QueryError | None:
-        """What to tell a person where the error is that of too many bytes; None where it is another."""
+        """The `QueryError` to raise if the error is that of too many bytes; None for any other."""
         found = re.search(rf"{self._mark} (\d+)", error.diag.message_primary or "")
         if found is None:
             return None
@@ -75,7 +75,7 @@ class BoundedQuery:
                 f"as in left(text, 1000), or allow more: {_more(more)}"
             )
         return QueryError(
-            f"the statement gives more than {self._max_bytes:,} bytes: name fewer columns, add LIMIT, "
+            f"the statement returns more than {self._max_bytes:,} bytes: select fewer columns, add LIMIT, "
             f"aggregate on the server, or allow more: {_more(2 * self._max_bytes)}"
         )
 
@@ -85,18 +85,18 @@ def _more(allowed: int) -> str:
 
 
 def _size(cursor: psycopg.Cursor[object], column: psycopg.Column, name: str) -> str:
-    """SQL for the bytes of a value as PostgreSQL writes it, or of a number in a frame."""
+    """SQL for the bytes of a value as text, or 8 for types of a fixed length."""
     kind = cursor.connection.adapters.types.get(column.type_code)
     written = kind.name if kind is not None and kind.array_oid != column.type_code else ""
     if column.internal_size is not None or (written == "numeric" and _is_short(column)):
         return str(_FIXED)
-    # A text's length is known without a look at it.
+    # The length of a text is known without decompressing it.
     size = f"octet_length({name})" if written in _TEXTS else f"octet_length({name}::text)"
     return f"coalesce({size}, 0)::int8"
 
 
 def _is_short(column: psycopg.Column) -> bool:
-    """Whether a numeric has a declared precision, and so few digits; others may have 147,456."""
+    """Whether a numeric has a small declared precision; without one it may have 147,456 digits."""
     return (
         column.precision is not None
         and column.precision <= _DIGITS

@@ -1,4 +1,4 @@
-"""The connection budget: how many one process may open, how many the server allows, and who has them now."""
+"""The connection budget: how many one process may open, how many the server allows, and who uses them now."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ __all__ = [
 ]
 
 BAR_READER_CONNECTIONS = READERS
-"""What a load of many bars opens beside the pools, while it lasts, in one process."""
+"""Connections that a load of many bars opens in one process, in addition to the pools."""
 
-# Prefect's own pool (5, and 10 more), and the connection that listens.
+# Prefect's own pool (5, and 10 more), and its LISTEN connection.
 _PREFECT = 16
-# The relay's pool (2, and SQLAlchemy's 10 more), and the connection that listens.
+# The relay's pool (2, and SQLAlchemy's 10 more), and its LISTEN connection.
 _RELAY = 13
-# A notebook, and three headless runs at once: each is a flow's process and a kernel's.
+# A notebook, and three headless runs at once, each with two processes: the flow's and the kernel's.
 _PROCESSES = 7
-# The pools that a process may open: one a service, the run records', and the read-only one.
+# The pools that a process may open: one per service, one for run records, and the read-only one.
 _POOLS = len(SERVICES) + 2
 
 _OURS = re.compile(r"workbench:(?P<service>\w+):(?P<pid>\d+)")
-# Of a login that is no superuser, PostgreSQL hides the kind and the address of other logins' sessions.
+# From a login that is not a superuser, PostgreSQL hides the type and address of other logins' sessions.
 _SESSIONS = """
     SELECT coalesce(datname, ''), coalesce(nullif(application_name, ''), usename, ''),
            coalesce(client_addr::text, ''), count(*)
@@ -54,15 +54,15 @@ _LIMITS = """
 
 @dataclass(frozen=True)
 class Holder:
-    """Who has connections to the server.
+    """Connections to the server with the same database, application name and address.
 
     Attributes
     ----------
     database : str
     name : str
-        The application's name, or that of the login where it gave none: `workbench:runs:4711`.
+        The application's name, as `workbench:runs:4711`, or the login's if it has none.
     address : str
-        From where; "" where PostgreSQL does not tell.
+        The client's address; "" if PostgreSQL hides it.
     connections : int
     """
 
@@ -73,29 +73,29 @@ class Holder:
 
     @property
     def process(self) -> tuple[str, str] | None:
-        """What tells one process of workbench from another; None for everybody else's."""
+        """Address and process id of a process of workbench; None for other applications."""
         ours = _OURS.fullmatch(self.name)
         return (self.address, ours["pid"]) if ours else None
 
     @property
     def service(self) -> str:
-        """Whose the connections are, for people: the pool's service, or the application's name."""
+        """The pool's service, or the application's name if it is not workbench."""
         ours = _OURS.fullmatch(self.name)
         return ours["service"] if ours else self.name
 
 
 @dataclass(frozen=True)
 class ConnectionBudget:
-    """What the server allows, and what could be asked of it.
+    """The server's limits, and the connections in use.
 
     Attributes
     ----------
     max_connections, reserved : int
-        The server's own settings; `reserved` are kept for superusers.
+        The server's settings; `reserved` are kept for superusers.
     per_process : int
-        The most that one process of workbench may open with the settings at hand.
+        Maximum connections of one process of workbench with the current settings.
     holders : tuple of Holder
-        Who is connected now, all databases of the server, the asking session left out.
+        Current connections to all databases of the server, without the one that runs this query.
     """
 
     max_connections: int
@@ -105,37 +105,37 @@ class ConnectionBudget:
 
     @property
     def allowed(self) -> int:
-        """How many connections the server gives to logins that are no superusers."""
+        """How many connections the server allows to logins that are not superusers."""
         return self.max_connections - self.reserved
 
     @property
     def in_use(self) -> int:
-        """How many there are now."""
+        """How many connections there are now."""
         return sum(holder.connections for holder in self.holders)
 
     @property
     def processes(self) -> int:
-        """How many processes of workbench hold connections of their pools now."""
+        """How many processes of workbench have connections now."""
         return len({holder.process for holder in self.holders} - {None})
 
     @property
     def worst_case(self) -> int:
-        """What it comes to if those processes, and one more, open all they may, and the others stay."""
+        """Connections if those processes, and one more, open their maximum, and the others stay."""
         others = sum(holder.connections for holder in self.holders if holder.process is None)
         return others + (self.processes + 1) * self.per_process
 
     @property
     def connections_that_fit(self) -> int:
-        """How many connections (size and overflow together) a pool may have for `worst_case` to be allowed.
+        """How many connections (size plus overflow) a pool may have to keep `worst_case` within the limit.
 
-        0 where not even one fits.
+        0 if not even one fits.
         """
         others = self.worst_case - (self.processes + 1) * self.per_process
         each = (self.allowed - others) // (self.processes + 1) - BAR_READER_CONNECTIONS
         return max(0, each // _POOLS)
 
     def told(self) -> str:
-        """Who holds how many, by database: `prefect: postgres 5; trading_system: runs 2, logging 1`."""
+        """Connections by database, as text: `prefect: postgres 5; trading_system: runs 2, logging 1`."""
         by_database: dict[str, dict[str, int]] = {}
         for holder in self.holders:
             services = by_database.setdefault(holder.database, {})
@@ -147,17 +147,17 @@ class ConnectionBudget:
 
 
 def most_of_a_process(settings: Settings) -> int:
-    """The most connections that one process opens: every pool full, and the bar reader beside them."""
+    """Maximum connections of one process: every pool full, plus the bar reader's."""
     return _POOLS * (settings.pool_size + settings.pool_overflow) + BAR_READER_CONNECTIONS
 
 
 def stated_budget(settings: Settings) -> int:
-    """What a notebook, three headless runs at once, Prefect's server and the relay may open together."""
+    """Connections of a notebook, three headless runs at once, Prefect's server and the relay together."""
     return _PROCESSES * most_of_a_process(settings) + _PREFECT + _RELAY
 
 
 def connection_budget(settings: Settings, server: str) -> ConnectionBudget:
-    """Ask the server for its limits and for who is connected; opens one connection, and closes it.
+    """Query the server's limits and connections; opens one connection, and closes it.
 
     Parameters
     ----------
@@ -173,9 +173,9 @@ def connection_budget(settings: Settings, server: str) -> ConnectionBudget:
         It has no connection left even for its administrator.
     """
     url = admin_url(server, "postgres").set(drivername="postgresql").render_as_string(hide_password=False)
-    # SQLAlchemy leaves a password's spaces as they are, which libpq refuses.
+    # SQLAlchemy does not escape spaces in a password, and libpq refuses them.
     with (
-        translated("asking who is connected"),
+        translated("counting connections"),
         psycopg.connect(url.replace(" ", "%20"), connect_timeout=10) as connection,
     ):
         limits = connection.execute(_LIMITS).fetchone()

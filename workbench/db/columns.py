@@ -1,4 +1,4 @@
-"""What each kind of column holds: the dtype it is read as, and the check that a value is stored exactly."""
+"""For each type of column, its dtype in a frame, and encoding that checks that values are stored exactly."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["brief", "dtype_of", "encode"]
 NULL = "\\N"
 _SHOWN = 3
 _BRIEF = 200
-# COPY writes two characters a byte on a line that must stay below 1 GB.
+# COPY uses two characters per byte, and a line must stay below 1 GB.
 _LARGEST_FILE = 2**28
 
 
@@ -31,9 +31,9 @@ class _Unstorable(ValueError):
 
 
 def dtype_of(column: sa.Column[Any]) -> str:
-    """The pandas dtype in which the column's values come back.
+    """The pandas dtype in which the column's values are read.
 
-    Numbers are float64 (NaN for NULL), whole numbers int64 (Int64 where NULL is allowed), timestamps
+    Numbers are float64 (NaN for NULL), whole numbers int64 (Int64 if NULL is allowed), timestamps
     `datetime64[us, UTC]`, dates `datetime64[s]`, text `str`, JSON, bytes and the rest `object`.
     """
     kind = column.type
@@ -53,15 +53,15 @@ def dtype_of(column: sa.Column[Any]) -> str:
 
 
 def encode(column: sa.Column[Any], values: pd.Series[Any], table: str) -> list[str]:
-    """The column's values in the text form that COPY takes, or an error that names the first bad rows.
+    """The column's values in COPY's text format; raises with the first bad rows.
 
     Parameters
     ----------
     column : sqlalchemy.Column
     values : Series
-        As the user gave them; None, NaN, NaT and NA all mean NULL.
+        The user's values; None, NaN, NaT and NA all mean NULL.
     table : str
-        The table's full name, for the message.
+        The table's full name, for errors.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def encode(column: sa.Column[Any], values: pd.Series[Any], table: str) -> list[s
 
 
 def _encode_floats(column: sa.Column[Any], values: pd.Series[Any]) -> list[str] | None:
-    """The whole column at once where it is plain float64 and every value fits; None where one might not."""
+    """The whole column at once if it is float64 and every value fits; None if one may not fit."""
     if not isinstance(column.type, sa.Numeric | sa.Float) or values.dtype != np.float64:
         return None
     numbers = values.to_numpy()
@@ -102,7 +102,7 @@ def _encode_floats(column: sa.Column[Any], values: pd.Series[Any]) -> list[str] 
         return None
     if not isinstance(column.type, sa.Float):
         places, whole = _precision(column.type)
-        # Beyond 2**53 scaled units rounding proves nothing: those go the exact way, value by value.
+        # Beyond 2**53 scaled units rounding is not a proof: such columns are checked value by value.
         with np.errstate(over="ignore"):
             scaled = numbers * 10.0**places
         exact = (np.abs(scaled) < 2**53) & (np.abs(numbers) < 10.0**whole)
@@ -158,7 +158,7 @@ def _number(value: Any) -> Decimal:
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | Decimal | np.number):
         raise _Unstorable("it is not a number")
     try:
-        # repr is the shortest decimal that means this float, and the one that reads back as it.
+        # repr is the shortest decimal that reads back as this float.
         number = (
             Decimal(repr(float(value))) if isinstance(value, float | np.floating) else Decimal(str(value))
         )
@@ -172,25 +172,25 @@ def _number(value: Any) -> Decimal:
 def _numeric(value: Any, places: int, whole: int) -> str:
     number = _number(value)
     if abs(number) >= Decimal(10) ** whole:
-        raise _Unstorable(f"the column holds less than 1e{whole}")
+        raise _Unstorable(f"the column's values must be below 1e{whole}")
     exponent = number.normalize().as_tuple().exponent
     if isinstance(exponent, int) and -exponent > places:
         raise _Unstorable(f"it has {-exponent} decimals and the column holds {places}: round it first")
-    # Python reads a numeric back as float64: a number that float64 cannot tell apart would change.
+    # A numeric is read back as float64: a number with more digits would change.
     if not _survives_float64(number):
-        raise _Unstorable("it has more digits than float64 keeps")
+        raise _Unstorable("it has more digits than float64 can hold")
     return format(number, "f")
 
 
 def _double(value: Any) -> str:
     number = _number(value)
     if not _survives_float64(number):
-        raise _Unstorable("it has more digits than float64 keeps, or is beyond its range")
+        raise _Unstorable("it has more digits than float64 can hold, or is beyond its range")
     return repr(float(number))
 
 
 def _survives_float64(number: Decimal) -> bool:
-    """Whether float64 is that number exactly, or has it as its shortest decimal, as it has 0.1."""
+    """Whether the nearest float64 is exactly that number, or has it as its shortest decimal, as 0.1."""
     try:
         nearest = float(number)
     except OverflowError:
@@ -199,7 +199,7 @@ def _survives_float64(number: Decimal) -> bool:
 
 
 def _integer(value: Any, bits: int) -> str:
-    # A whole float64 beyond 2**53 is not what its shortest decimal says.
+    # The shortest decimal of a whole float64 beyond 2**53 may be another number.
     number = Decimal(int(value)) if isinstance(value, float) and value.is_integer() else _number(value)
     if number != number.to_integral_value():
         raise _Unstorable("it is not a whole number")
@@ -239,7 +239,7 @@ def _timestamp(value: Any) -> str:
     if stamp.nanosecond:
         raise _Unstorable("it is finer than a microsecond: use .dt.floor('us')")
     try:
-        # Not strftime, which writes the year 24 as "24", which PostgreSQL takes for 2024.
+        # Not strftime: it writes the year 24 as "24", which PostgreSQL reads as 2024.
         return stamp.tz_convert("UTC").isoformat(sep=" ", timespec="microseconds")
     except (OverflowError, ValueError) as error:
         raise _Unstorable("in UTC it lies outside of the years 1 to 9999") from error
@@ -248,7 +248,7 @@ def _timestamp(value: Any) -> str:
 def _date(value: Any) -> str:
     if isinstance(value, datetime):
         if value != datetime(value.year, value.month, value.day, tzinfo=value.tzinfo):
-            raise _Unstorable("it is a moment, not a date: use .dt.normalize()")
+            raise _Unstorable("it has a time of day and is not a date: use .dt.normalize()")
         return value.date().isoformat()
     if not isinstance(value, date):
         raise _Unstorable(f"it is not a date but {type(value).__name__}")
@@ -271,7 +271,7 @@ def _json(value: Any) -> str:
         raise _Unstorable(f"it is not JSON: {error}") from error
     if json.loads(text, parse_float=_as_jsonb_gives_it) != value:
         raise _Unstorable("it would change as JSON (tuples, keys that are not text, floats beyond 2**53)")
-    # json.dumps writes a NUL as \u0000, and a backslash before a "u0000" that is text as two.
+    # json.dumps writes a NUL as \u0000, and the text "\u0000" with two backslashes.
     if "\\u0000" in text.replace("\\\\", ""):
         raise _Unstorable("it contains a NUL character")
     return _text(text)
@@ -286,13 +286,13 @@ def _bytes(value: Any) -> str:
 
 
 def _as_jsonb_gives_it(number: str) -> float | int:
-    """What is read of a float that was written as `1.5e+17`: JSONB writes it out as a whole number."""
+    """The value that JSONB returns for a float: it writes `1.5e+17` as a whole number."""
     written = Decimal(number)
     return int(written) if written.as_tuple().exponent >= 0 else float(number)  # type: ignore[operator]
 
 
 def escaped(text: str) -> str:
-    """The text as COPY takes it."""
+    """The text escaped for COPY."""
     if "\\" not in text and "\t" not in text and "\n" not in text and "\r" not in text:
         return text
     return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
@@ -317,7 +317,7 @@ def _refuse_naive(column: sa.Column[Any], values: pd.Series[Any], table: str) ->
 
 
 def brief(value: Any) -> str:
-    """A value as Python writes it, cut where it is long: a report's text is no part of a sentence."""
+    """The `repr` of a value, truncated if it is long, such as the text of a report."""
     if isinstance(value, str | bytes | bytearray):
         value = value[: _BRIEF + 1]
     shown = repr(value)

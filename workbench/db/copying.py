@@ -1,4 +1,4 @@
-"""COPY to the server, whose end tells the server's own error, also where the server goes away with it."""
+"""COPY to the server that raises the server's own error, even if the server goes away right after it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ __all__ = ["copying"]
 def copying(cursor: psycopg.Cursor[Any], statement: str) -> Any:
     """`cursor.copy(statement)`, as a context manager whose `write` takes the data.
 
-    psycopg expects one result at the end of a COPY. A server that says what went wrong, such as that its disk
-    is full, and is gone right after gives two, of which psycopg makes a ValueError about unpacking.
+    psycopg expects one result at the end of a COPY. A server that reports an error, such as a full disk, and
+    then goes away sends two, and psycopg raises a ValueError about unpacking.
     """
     return cursor.copy(statement.encode(), writer=_Writer(cursor))
 
@@ -26,7 +26,7 @@ class _Writer(LibpqWriter):
         try:
             result = self.connection.wait(_end(self._pgconn, why))
         except psycopg.Error as error:
-            # What the caller met matters more, unless it is only that the server is gone, and this says why.
+            # The caller's exception takes precedence, unless it is a lost connection and this is its cause.
             if exc is None or (isinstance(exc, psycopg.OperationalError) and error.sqlstate is not None):
                 raise
         else:
@@ -34,7 +34,7 @@ class _Writer(LibpqWriter):
 
 
 def _end(pgconn: psycopg.pq.abc.PGconn, why: bytes | None) -> Any:
-    """As `psycopg.generators.copy_end`, but the first of several results that is an error is raised."""
+    """As `psycopg.generators.copy_end`, but raises the first error of several results."""
     while pgconn.put_copy_end(why) == 0:
         while not (yield waiting.WAIT_W):
             continue

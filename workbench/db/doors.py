@@ -1,4 +1,4 @@
-"""What our login roles may do beyond what they need, where our own login may not forbid it; looks only."""
+"""Finds permissions that our login roles do not need and our login cannot revoke; changes nothing."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from workbench.settings import Settings
 
 __all__ = ["Door", "open_doors"]
 
-# A database that takes no connections, as template0, lets nobody in. One that was granted to our roles by
-# name is another environment's, which shares them.
+# Databases that accept connections from PUBLIC. A grant to our roles by name is left alone: it is another
+# environment's, which shares the roles.
 _DATABASES = """
     SELECT datname, quote_ident(datname), quote_ident(current_user) FROM pg_database
     WHERE datallowconn AND has_database_privilege('public', oid, 'CONNECT') AND datname <> ALL (%(own)s)
@@ -38,14 +38,14 @@ _FUNCTIONS = """
 
 @dataclass(frozen=True)
 class Door:
-    """Something that a role of ours may do and need not.
+    """A permission that one of our roles has and does not need.
 
     Attributes
     ----------
     what : str
-        Who may do what.
+        The role and the permission.
     advice : str
-        The SQL that ends it, and who may type that.
+        The SQL that revokes it, and who may run that.
     """
 
     what: str
@@ -53,7 +53,7 @@ class Door:
 
 
 def open_doors(settings: Settings, server: str) -> list[Door]:
-    """Everything of that kind on a server, whose databases and roles are made.
+    """All such permissions on a server whose databases and roles exist.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def open_doors(settings: Settings, server: str) -> list[Door]:
     """
     url = admin_url(server, settings.trading_database)
     engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args={"connect_timeout": 10})
-    with translated("looking what the roles may do"), engine.connect() as connection:
+    with translated("checking the roles' permissions"), engine.connect() as connection:
         driver = connection.connection.driver_connection
         assert isinstance(driver, psycopg.Connection)
         return [*_databases(driver, settings), *_temporary_files(driver), *_functions(driver, settings)]
@@ -81,7 +81,7 @@ def _databases(connection: psycopg.Connection[tuple[Any, ...]], settings: Settin
         Door(
             "Every login, and so each of workbench's, may connect to databases that are not its own: "
             f"{names}",
-            # Our own login sets everything up by way of `postgres`.
+            # Our own login needs `postgres` for the set-up.
             f"As their owner, or as a superuser: REVOKE CONNECT, TEMPORARY ON DATABASE {quoted} FROM PUBLIC; "
             f"GRANT CONNECT ON DATABASE {quoted} TO {ours}; and the same for other logins that need them",
         )
@@ -105,7 +105,7 @@ def _functions(connection: psycopg.Connection[tuple[Any, ...]], settings: Settin
     row = connection.execute(_FUNCTIONS, {"role": READONLY_ROLE}).fetchone()
     locks, objects = row or (0, 0)
     may = [
-        *(["take advisory locks, and so hold up writers,"] if locks else []),
+        *(["take advisory locks, and so block writers,"] if locks else []),
         *(["make large objects"] if objects else []),
     ]
     if not may:

@@ -1,4 +1,4 @@
-"""Rows to DataFrames and back: `read` and `write`, on a connection whose transaction is the caller's."""
+"""Rows to DataFrames and back: `read` and `write`, in the caller's transaction."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from workbench.db.columns import brief, dtype_of, encode
 from workbench.db.copying import copying
 from workbench.errors import ColumnMismatch, DuplicateKeys, ValueRefused
 from workbench.spelling import near_names
-from workbench.tables.rules import rules_of
+from workbench.tables.constraints import rules_of
 
 __all__ = ["Written", "read", "states_rows", "take_turns", "write"]
 
 _SHOWN = 3
 _LONG = 100
 _COPY_ROWS = 20_000
-# Columns that say when or by which run a row came to be: they do not make a row a different one.
+# Columns with the time and the run of a row's creation; a row that differs only in these is unchanged.
 _PROVENANCE = {"created_at", "run_id"}
-# Columns that say when a row was last changed, kept here where the frame does not give them.
+# Columns with the time of the last change, set here if the frame does not have them.
 _TOUCHED = ("updated_at", "last_updated")
 
 
 @dataclass(frozen=True)
 class Written:
-    """What a write did, in rows."""
+    """The result of a write, in rows."""
 
     inserted: int
     updated: int
@@ -52,7 +52,7 @@ class Written:
 
 
 def read(connection: sa.Connection, query: sa.Select[Any]) -> pd.DataFrame:
-    """Run a query over table columns and return its rows, typed also where there are none.
+    """Run a query over table columns and return its rows, with the right dtypes even if there are none.
 
     Returns
     -------
@@ -85,14 +85,14 @@ def write(
     key: Sequence[str] = (),
     partial: bool = False,
 ) -> Written:
-    """Insert the frame's rows, or update those whose key is there already and whose values differ.
+    """Insert the frame's rows; a row whose key exists already is updated if its values differ.
 
-    Where the frame has a `run_id`, every row of it bears that one afterwards, unchanged ones too: they still
+    If the frame has a `run_id`, all of its rows have that one afterwards, unchanged rows too: they still
     count as unchanged, and keep the time of their last change.
 
-    The frame goes to a temporary table by COPY and from there into `table`, in the caller's transaction.
-    Writers of one table take turns (an advisory lock until the transaction ends), so that two frames with
-    the same keys neither deadlock nor lose a row.
+    The frame is copied to a temporary table and from there into `table`, in the caller's transaction. Only
+    one transaction at a time writes a table (an advisory lock until its end), so that two frames with the
+    same keys neither deadlock nor lose a row.
 
     Parameters
     ----------
@@ -100,18 +100,18 @@ def write(
         In a transaction. Nothing is committed here.
     table : Table
     frame : DataFrame
-        Columns named as the table's; index levels with names count as columns. Columns that are left out
-        keep their defaults (new rows) or their values (rows that are there).
+        Columns named as the table's; named index levels count as columns. Columns that are left out get
+        their defaults (new rows) or keep their values (existing rows).
     key : sequence of str
-        The columns that tell one row from another; () for an append-only table. NULL is a value like others.
+        The columns that identify a row; () for an append-only table. NULLs count as equal.
     partial : bool
-        Whether a frame may leave out columns that a new row needs, as long as all its rows are there: an
-        order's id and its new status. One row that is not there, and the frame is refused.
+        Whether a frame may leave out columns that a new row needs, if all its rows exist already: an order's
+        id and its new status. If one row does not exist, the frame is refused.
 
     Raises
     ------
     ColumnMismatch, DuplicateKeys, ValueRefused, NaiveTimestamp
-        Naming table, column and first rows; nothing was written.
+        With the table, the column and the first rows; nothing was written.
     """
     name = str(table)
     frame = _flat(table, frame)
@@ -134,23 +134,23 @@ def write(
     updated = _update(connection, table, stage, given, key)
     if "run_id" in given and "run_id" not in key:
         _stamp(connection, table, stage, key)
-    # PostgreSQL tries NOT NULL and CHECK before it looks for the key: where the frame leaves out what they
-    # look at, only rows that are not there yet may be offered.
+    # PostgreSQL checks NOT NULL and CHECK before ON CONFLICT: if the frame lacks columns that they need, only
+    # new rows may be inserted.
     tried = all(set(rule.columns) <= set(given) for rule in rules_of(name)) and not lacking
     inserted = _insert(connection, table, stage, given, key, only_new=not tried)
     return Written(inserted, updated, len(frame) - inserted - updated)
 
 
 def states_rows(table: sa.Table, frame: pd.DataFrame, key: Sequence[str]) -> bool:
-    """Whether the frame has all that a new row needs, rather than a few columns to bring up to date."""
+    """Whether the frame has all columns that a new row needs, rather than some columns to update."""
     return not _lacking(table, _flat(table, frame), key)
 
 
 def take_turns(connection: sa.Connection, *tables: sa.Table) -> None:
-    """Wait until no other transaction writes any of the tables, and keep them until this one ends.
+    """Wait until no other transaction writes any of the tables, and lock them until this one ends.
 
-    `write` does so for its own table. A transaction that writes several tables of which one changes
-    another by a trigger asks for all of them first, or it may wait for a writer that waits for it.
+    `write` does so for its own table. A transaction that writes several tables, of which one changes
+    another by a trigger, must lock all of them first, or it may deadlock with another writer.
     """
     for table in tables:
         connection.execute(
@@ -226,8 +226,8 @@ def _refuse_new_rows(
     key: Sequence[str],
     lacking: str,
 ) -> None:
-    """Refuse a frame without a column that new rows need, if one of its rows is new."""
-    # One COPY into an empty table puts rows one after the other: their order is the frame's.
+    """Raise if a frame lacks a column that new rows need and one of its rows is new."""
+    # One COPY into an empty table keeps the frame's order in ctid.
     statement = (
         f"SELECT place FROM (SELECT *, row_number() OVER (ORDER BY ctid) - 1 AS place FROM {stage}) AS s "
         f"WHERE NOT EXISTS (SELECT FROM {table} AS t WHERE {_same_key(table, key)}) ORDER BY place"
@@ -236,14 +236,14 @@ def _refuse_new_rows(
     if new:
         first = ", ".join(f"{name}={frame[name].iloc[new[0]]}" for name in key)
         count = "1 row is" if len(new) == 1 else f"{len(new)} rows are"
-        why = f" for new rows, and {count} not there yet, first row {new[0]} ({first})"
+        why = f" for new rows, and {count} not in the table yet, first row {new[0]} ({first})"
         raise _incomplete(table, frame, lacking, why, new[:_SHOWN])
 
 
 def _same_key(table: sa.Table, key: Sequence[str]) -> str:
     return " AND ".join(
         f't."{name}" IS NOT DISTINCT FROM s."{name}"'
-        # Where nothing can be NULL: an equality, which can be hashed.
+        # Without NULLs a plain equality, which PostgreSQL can hash.
         if table.columns[name].nullable
         else f't."{name}" = s."{name}"'
         for name in key
@@ -259,7 +259,7 @@ def _writable(table: sa.Table) -> list[str]:
 
 
 def _refuse_duplicates(table: str, encoded: Mapping[str, list[str]], key: Sequence[str]) -> None:
-    """Compared as they will be stored: a date and a midnight are one key, however they were given."""
+    """Raise on duplicate keys, compared as stored: a date and a midnight are the same key."""
     if not key:
         return
     keys = pd.DataFrame({name: pd.Series(encoded[name], dtype="str") for name in key})
@@ -281,7 +281,7 @@ def _refuse_broken_rules(table: str, frame: pd.DataFrame) -> None:
             continue
         broken = [int(position) for position in (~rule.holds(frame)).to_numpy().nonzero()[0]]
         if broken:
-            values = ", ".join(f"{name}={_said(frame[name].iloc[broken[0]])}" for name in rule.columns)
+            values = ", ".join(f"{name}={_short(frame[name].iloc[broken[0]])}" for name in rule.columns)
             more = f" (and {len(broken) - 1} more rows)" if len(broken) > 1 else ""
             raise ValueRefused(
                 f"{table}: row {broken[0]} is refused: {rule.sentence}; it has {values}{more}; "
@@ -292,15 +292,15 @@ def _refuse_broken_rules(table: str, frame: pd.DataFrame) -> None:
             )
 
 
-def _said(value: Any) -> str:
-    """A value as people write it, cut where it is long."""
+def _short(value: Any) -> str:
+    """A value as text, truncated if it is long."""
     return brief(value) if isinstance(value, str | bytes) and len(value) > _LONG else str(value)
 
 
 def _stage(
     connection: sa.Connection, table: sa.Table, columns: Sequence[sa.Column[Any]], encoded: list[list[str]]
 ) -> str:
-    """Copy the encoded columns into a temporary table that ends with the transaction; return its name."""
+    """Copy the encoded columns into a temporary table, dropped with the transaction; return its name."""
     stage = f"pg_temp.stage_{table.name}"
     names = _list(column.name for column in columns)
     connection.exec_driver_sql(f"DROP TABLE IF EXISTS {stage}")
@@ -336,7 +336,7 @@ def _update(
 
 
 def _stamp(connection: sa.Connection, table: sa.Table, stage: str, key: Sequence[str]) -> None:
-    """Have the rows that did not change bear the frame's run, too."""
+    """Set the frame's run_id on unchanged rows too."""
     connection.exec_driver_sql(
         f"UPDATE {table} AS t SET run_id = s.run_id FROM {stage} AS s "
         f"WHERE {_same_key(table, key)} AND t.run_id IS DISTINCT FROM s.run_id"

@@ -1,4 +1,4 @@
-"""Applies the numbered `.sql` migrations with Alembic, and tells whether a database matches the `Table`s."""
+"""Applies the numbered `.sql` migrations with Alembic, and compares a database with the `Table`s."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
 def upgrade(settings: Settings, server: str, revision: str = "head") -> tuple[str | None, str | None]:
-    """Bring the trading database to `revision`; return the revision before and after.
+    """Migrate the trading database to `revision`; return the revision before and after.
 
-    All of it happens in one transaction, one upgrade at a time: a failed migration leaves the database as
-    it was. What each role may do (`sql/roles.sql`) is stated anew at the end.
+    Everything is done in one transaction, one upgrade at a time: a failed migration leaves the database as
+    it was. The roles' grants (`sql/roles.sql`) are applied again at the end.
     """
     with _administrator(settings, server) as connection, translated("the migrations"):
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
@@ -73,29 +73,29 @@ def upgrade(settings: Settings, server: str, revision: str = "head") -> tuple[st
 
 
 def current(settings: Settings, server: str) -> str | None:
-    """The revision that the trading database stands at; None before the first migration."""
+    """The current revision of the trading database; None before the first migration."""
     with _administrator(settings, server) as connection:
         return _stamped(connection)
 
 
 def head() -> str:
-    """The newest revision that this version of workbench knows."""
+    """The newest revision of this version of workbench."""
     revision = ScriptDirectory.from_config(_config()).get_current_head()
     if revision is None:
-        raise MigrationError(f"no migrations lie in {SQL_FOLDER}: is the clone complete?")
+        raise MigrationError(f"there are no migrations in {SQL_FOLDER}: is the clone complete?")
     return revision
 
 
 def check(settings: Settings, server: str) -> list[str]:
-    """Every difference between the database and the declared tables, one sentence each; [] where they agree.
+    """Every difference between the database and the declared tables, one sentence each; [] if they agree.
 
-    Compared are tables, columns, types with what enums hold, nullability, defaults, keys, foreign keys and
-    indexes.
+    Compared are tables, columns, types with the values of enums, nullability, defaults, keys, foreign keys
+    and indexes.
     """
     with _administrator(settings, server) as connection:
         stamped, newest = _stamped(connection), head()
         if stamped != newest:
-            return [f"the database stands at revision {stamped}, this version of workbench at {newest}"]
+            return [f"the database is at revision {stamped}, this version of workbench at {newest}"]
         context = MigrationContext.configure(
             connection,
             opts={
@@ -115,7 +115,7 @@ def execute_file(name: str) -> None:
 
 
 def _run_script(connection: sa.Connection, path: Path) -> None:
-    # Straight to the driver, without parameters: a script may hold many statements, colons and percent signs.
+    # Sent with the driver, without parameters: a script has many statements, colons and percent signs.
     driver = connection.connection.driver_connection
     assert isinstance(driver, psycopg.Connection)
     driver.execute(path.read_bytes())
@@ -126,7 +126,7 @@ def _administrator(settings: Settings, server: str) -> Iterator[sa.Connection]:
     engine = sa.create_engine(
         admin_url(server, settings.trading_database),
         poolclass=sa.NullPool,
-        # A login that bears a schema's name would otherwise have that schema as its default one.
+        # A login with the name of a schema would otherwise have that schema as its default.
         connect_args={"options": "-c search_path=public -c timezone=UTC", "connect_timeout": 10},
     )
     with translated("the trading database"), engine.begin() as connection:
@@ -152,13 +152,13 @@ def _refuse_unknown(stamped: str | None) -> None:
     known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
     if stamped is not None and stamped not in known:
         raise MigrationError(
-            f"the database stands at revision {stamped}, which this version of workbench does not know "
+            f"the database is at revision {stamped}, which this version of workbench does not have "
             f"(its newest is {head()}); upgrade workbench"
         )
 
 
 def _ours(connection: sa.Connection) -> Callable[[str | None, str, Mapping[str, Any]], bool]:
-    """Which names are compared: our schemas, and in them every table but the partitions."""
+    """The filter of compared names: our schemas, and in them every table except partitions."""
     partitions = set(
         connection.exec_driver_sql(
             "SELECT n.nspname || '.' || c.relname FROM pg_class c "
@@ -175,7 +175,7 @@ def _ours(connection: sa.Connection) -> Callable[[str | None, str, Mapping[str, 
 
 
 def _default_differences(connection: sa.Connection) -> list[str]:
-    """Where a column's default is not the declared one (Alembic compares no defaults beside identities)."""
+    """Columns whose default is not the declared one (Alembic does not compare defaults with identities)."""
     rows = connection.exec_driver_sql(
         "SELECT table_schema || '.' || table_name || '.' || column_name, column_default, is_identity = 'YES' "
         "FROM information_schema.columns"
@@ -193,7 +193,7 @@ def _default_differences(connection: sa.Connection) -> list[str]:
 
 
 def _enum_differences(connection: sa.Connection) -> list[str]:
-    """Where an enum does not hold the declared values in their order (Alembic compares its name only)."""
+    """Enums without the declared values in their order (Alembic compares only the name)."""
     rows = connection.exec_driver_sql(
         "SELECT n.nspname || '.' || t.typname, array_agg(e.enumlabel ORDER BY e.enumsortorder)::text[] "
         "FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid JOIN pg_namespace n ON n.oid = t.typnamespace "
@@ -217,7 +217,7 @@ def _declared_default(column: sa.Column[Any]) -> str | None:
 
 
 def _plain_default(default: str | None) -> str | None:
-    """A default without casts and quotes, as both sides write it."""
+    """A default without casts and quotes, for comparison."""
     return None if default is None else re.sub(r"::[a-z_. ]+(\[\])?", "", default).strip("'")
 
 

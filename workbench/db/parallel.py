@@ -1,4 +1,4 @@
-"""Many bars at once: binary COPY over several connections that share one snapshot, decoded while it comes."""
+"""Reads many bars: binary COPY over several connections that share one snapshot, decoded while received."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from workbench.marketdata.series import SeriesBars
 
 __all__ = ["read_in_parallel"]
 
-# Enough rows for one call of compiled code, few enough to lie in the processor's cache.
+# Enough rows per call of compiled code, and few enough for the processor's cache.
 _DECODE_BYTES = 1 << 18
 _CONNECT_SECONDS = 10
 _TRANSACTION = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT '{}'"
@@ -37,7 +37,7 @@ def read_in_parallel(
     -------
     (dict, list)
         The bars by symbol, and the ranges that must be read another way: their numbers have more digits
-        than the decoder takes, or further connections could not do it.
+        than the decoder supports, or the additional connections failed.
     """
     room = _Room(ranges)
     snapshot = connection.exec_driver_sql("SELECT pg_export_snapshot()").scalar_one()
@@ -56,15 +56,15 @@ def read_in_parallel(
     try:
         _run(_read_all(address, begin, jobs, room))
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-        # One connection we have: that is slower, and enough. What is wrong for it too, it will say itself.
+        # The caller reads over its one connection, which is slower; if that fails too, it raises the error.
         return {}, list(ranges)
     return room.series()
 
 
 class _Room:
-    """Where the decoded bars go: one block, a stretch of it for each symbol.
+    """Memory for the decoded bars: one block, with a part for each symbol.
 
-    Memory that no bar is written to is never made resident: room for more than comes costs nothing.
+    Memory that is never written is never made resident, so allocating too much costs nothing.
     """
 
     def __init__(self, ranges: Sequence[BarRange]) -> None:
@@ -78,7 +78,7 @@ class _Room:
         self.values = np.empty((5, int(self.room.sum())))
 
     def decode(self, data: bytearray, position: int) -> int:
-        """Decode the whole rows in `data`; return where the first unfinished one begins."""
+        """Decode the complete rows in `data`; return the position of the first incomplete one."""
         at: int = wire.decode_bars(
             np.frombuffer(data, dtype=np.uint8),
             position,
@@ -93,11 +93,11 @@ class _Room:
             self.values,
         )
         if at == wire.UNKNOWN_SYMBOL:
-            raise DatabaseError("loading bars: the server sent a symbol that was not asked for")
+            raise DatabaseError("loading bars: the server sent a symbol that was not requested")
         return at
 
     def series(self) -> tuple[dict[str, SeriesBars], list[BarRange]]:
-        """What was read, and the ranges that must be read another way."""
+        """The bars read, and the ranges that must be read another way."""
         found: dict[str, SeriesBars] = {}
         left = []
         for number, one in enumerate(self.ranges):
@@ -113,7 +113,7 @@ class _Room:
                 for row in values:
                     row[:] = row[order]
             if last > first:
-                # A view of the block would keep all of its memory alive: fine where most of it is full.
+                # A view keeps the whole block in memory, which is fine if most of it is used.
                 found[one.symbol] = SeriesBars(one.symbol, times, values)
         return found if self._mostly_full() else _copies(found), left
 
@@ -129,10 +129,10 @@ Query = tuple[list[str], int, int]
 
 
 def _shares(ranges: Sequence[BarRange]) -> list[list[Query]]:
-    """The queries of each reader: symbols with the same bounds together, each reader as many bars."""
+    """The queries of each reader: symbols with the same bounds together, about equal bars per reader."""
     shares: list[list[Query]] = [[] for _ in range(READERS)]
     if len(ranges) == 1:
-        # One long series is parted by time; its bars are seldom even, and that is good enough.
+        # One long series is split by time; the halves need not have equal numbers of bars.
         (one,) = ranges
         middle = one.start + (one.end - one.start) // 2
         return [[([one.symbol], one.start, middle)], [([one.symbol], middle, one.end)]]
@@ -188,7 +188,7 @@ async def _read(address: str, begin: str, queries: Sequence[str], room: _Room) -
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
-    """Run it on a thread of its own, for a notebook's own thread has an event loop already; cancellable."""
+    """Run it on its own thread, because a notebook's thread already has an event loop; cancellable."""
     loop = asyncio.new_event_loop()
     task = loop.create_task(work)
     failures: list[BaseException] = []
@@ -198,7 +198,7 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
             loop.run_until_complete(task)
         except BaseExceptionGroup as group:
             failures.append(group.exceptions[0])
-        except BaseException as error:  # noqa: BLE001  handed over to the waiting thread
+        except BaseException as error:  # noqa: BLE001  raised by the waiting thread
             failures.append(error)
         finally:
             loop.run_until_complete(loop.shutdown_asyncgens())
@@ -209,7 +209,7 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
     try:
         thread.join()
     except BaseException:
-        # Ctrl-C: the server is told to stop, too.
+        # Ctrl-C: cancel the statement on the server too.
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(task.cancel)
         thread.join()

@@ -20,26 +20,26 @@ _RECYCLE_SECONDS = 3600
 
 
 def application_name(service: str) -> str:
-    """What this process's connections for a service are called: `workbench:<service>:<process id>`."""
+    """The application name of this process's connections: `workbench:<service>:<process id>`."""
     return f"workbench:{service}:{os.getpid()}"
 
 
 class ServiceConnectionPool:
     """Connections for one service.
 
-    At most `size` stay open and `overflow` more come when needed; each is tried before it is handed out, and
+    At most `size` stay open and `overflow` more are opened when needed; each is tested before use, and
     replaced after an hour. Nothing is opened until the first use. After a `fork` the child opens its own,
     and the parent keeps its own.
 
     Parameters
     ----------
     service : str
-        The service's name; its connections show in `pg_stat_activity` as `workbench:<service>:<process id>`.
+        The service's name; `pg_stat_activity` shows its connections as `workbench:<service>:<process id>`.
     url : Callable[[], URL]
-        Asked once, at the first use, where to connect as whom.
+        Called once, at the first use; returns the URL with the login.
     size, overflow : int
-        As `WORKBENCH_POOL_SIZE` and `WORKBENCH_POOL_OVERFLOW` say; what they add up to over all pools and
-        processes is reckoned in `workbench.db.budget`.
+        From `WORKBENCH_POOL_SIZE` and `WORKBENCH_POOL_OVERFLOW`; `workbench.db.budget` computes their sum
+        over all pools and processes.
     """
 
     def __init__(
@@ -59,19 +59,19 @@ class ServiceConnectionPool:
 
     @contextmanager
     def begin(self, doing: str | None = None) -> Iterator[sa.Connection]:
-        """A connection within one transaction: committed at the end, rolled back by any exception.
+        """A connection in one transaction: committed at the end, rolled back on any exception.
 
         Raises
         ------
         DatabaseError, ServerUnreachable, FrameRefused
-            Whatever the driver raised, in workbench's own words.
+            The driver's error, translated.
         """
         with translated(doing or self.service), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def snapshot(self, doing: str | None = None) -> Iterator[sa.Connection]:
-        """A read-only connection in which all statements see the same moment."""
+        """A read-only connection in which all statements see the same snapshot."""
         with translated(doing or self.service), self.engine.connect() as connection:
             connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             with connection.begin():
@@ -79,10 +79,10 @@ class ServiceConnectionPool:
 
     @property
     def engine(self) -> sa.Engine:
-        """The SQLAlchemy engine beneath, made when first asked for."""
+        """The SQLAlchemy engine, created at the first use."""
         with self._lock:
             if self._engine is not None and self._owner != os.getpid():
-                # The sockets belong to the parent: forget them here without closing them there.
+                # The sockets belong to the parent: drop them here without closing them.
                 self._engine.dispose(close=False)
                 self._engine = None
             if self._engine is None:

@@ -35,22 +35,22 @@ _DTYPES = {
     "record": "object",
 }
 Column = tuple[str, str]
-"""A column's name and the dtype it has in a frame."""
+"""A column's name and its dtype in a frame."""
 
 
 class _ExactInterval(IntervalLoader):
-    """Intervals of a fixed length; a month has none, and psycopg would make 30 days of it."""
+    """Loads intervals of a fixed length; raises for months, which psycopg would load as 30 days."""
 
     def load(self, data: Any) -> timedelta:
         if any(unit in bytes(data) for unit in (b"mon", b"year")):
             raise psycopg.DataError(
-                f"the interval {bytes(data).decode()!r} has no fixed length: cast it to text, or ask for days"
+                f"the interval {bytes(data).decode()!r} has no fixed length: cast it to text, or use days"
             )
         return super().load(data)
 
 
 def register_loaders(cursor: psycopg.Cursor[Any]) -> None:
-    """Have the cursor give numbers as float, and what pandas has no type for as PostgreSQL writes it."""
+    """Make the cursor return numbers as float, and types without a pandas equivalent as PostgreSQL's text."""
     for kind in cursor.connection.adapters.types:
         if kind.name not in _DTYPES:
             cursor.adapters.register_loader(kind.oid, TextLoader)
@@ -59,7 +59,7 @@ def register_loaders(cursor: psycopg.Cursor[Any]) -> None:
 
 
 def frame_of(columns: Sequence[Column], chunks: Iterable[Sequence[tuple[Any, ...]]]) -> pd.DataFrame:
-    """The chunks' rows in these columns; an empty frame where there are none."""
+    """The chunks' rows in these columns; an empty frame if there are none."""
     frames = [_frame(columns, zip(*rows, strict=True), len(rows)) for rows in chunks]
     if not frames:
         return _frame(columns, ([] for _ in columns), 0)
@@ -77,7 +77,7 @@ def _frame(columns: Sequence[Column], values: Iterable[Sequence[Any]], rows: int
 
 
 def columns_of(cursor: psycopg.Cursor[Any]) -> list[Column]:
-    """The columns of what the cursor executed; a name that is there already gets a number: `symbol_1`."""
+    """The columns of the cursor's result; a repeated name gets a number: `symbol_1`."""
     taken: list[str] = []
     columns = []
     for column in cursor.description or ():
@@ -93,6 +93,6 @@ def columns_of(cursor: psycopg.Cursor[Any]) -> list[Column]:
 def _dtype(cursor: psycopg.Cursor[Any], oid: int) -> str:
     kind = cursor.connection.adapters.types.get(oid)
     if kind is None:
-        # An enum, or a type of an extension.
+        # An enum or an extension's type.
         return "str"
     return "object" if kind.array_oid == oid else _DTYPES.get(kind.name, "str")

@@ -1,8 +1,8 @@
 """The login roles, their passwords and their URLs; nothing here opens a connection.
 
-On the embedded server a role's password is random, and kept in the home's secrets. On a server of one's own
-it is derived from the administrator's, slowly, so that every machine that may administer the server reaches
-the same passwords, and who knows one of them cannot try out many administrator's passwords a second.
+On the embedded server a role's password is random, and kept in the home's secrets. On your own server it is
+derived from the administrator's password, so that every machine with that one gets the same passwords. The
+derivation is slow, so that a role's password is of little help to guess the administrator's.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def role_of(service: str) -> str:
 
 
 def all_roles() -> tuple[str, ...]:
-    """Every login role there is, Prefect's included."""
+    """Every login role, Prefect's included."""
     return (*(role_of(service) for service in SERVICES), RUNS_ROLE, READONLY_ROLE, PREFECT_ROLE)
 
 
@@ -65,9 +65,9 @@ def admin_url(server: str, database: str) -> URL:
 
 
 def role_password(settings: Settings, server: str, role: str) -> str:
-    """The role's password on that server: letters, digits, `-` and `_`, at least 128 bits of them.
+    """The role's password on that server: letters, digits, `-` and `_`, at least 128 bits.
 
-    The first one that is asked for a server of one's own takes about 0.1 s in each process.
+    For your own server the first call in a process takes about 0.1 s.
     """
     if settings.database_url is None:
         return Secrets(Path(os.path.realpath(settings.home))).get(role)
@@ -77,16 +77,15 @@ def role_password(settings: Settings, server: str, role: str) -> str:
 
 
 def role_url(settings: Settings, server: str, role: str) -> URL:
-    """The URL with which `role` logs in to its database: Prefect's own, or ours."""
+    """The login URL of `role` for its database: Prefect's for Prefect's role, else ours."""
     database = settings.prefect_database if role == PREFECT_ROLE else settings.trading_database
     return admin_url(server, database).set(username=role, password=role_password(settings, server, role))
 
 
 @functools.cache
 def _stretched(secret: str) -> bytes:
-    """The key from which the roles' passwords follow: scrypt (RFC 7914) with 32 MB of memory a guess.
+    """The key that the roles' passwords are derived from: scrypt (RFC 7914) with 32 MB of memory per guess.
 
-    The salt is the same everywhere: machines name one server by different names, and have nothing else in
-    common but the secret.
+    The salt is constant: machines may use different names for one server, and share only the secret.
     """
     return hashlib.scrypt(secret.encode(), salt=b"workbench roles", n=2**15, r=8, p=1, maxmem=2**26, dklen=32)

@@ -1,4 +1,4 @@
-"""One SQL statement as a person wrote it: its `:parameters`, its first word, and where in it something is."""
+"""Parses one user-written SQL statement: its `:parameters`, its first word, and positions in it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from workbench.errors import QueryError
 
 __all__ = ["Statement", "parse"]
 
-# What cannot be told apart without reading literals and comments; an unfinished one reaches to the end.
+# Literals and comments must be parsed to find the rest; an unfinished one extends to the end.
 _TOKENS = re.compile(
     r"""
       (?P<comment> --[^\n]* )
@@ -33,18 +33,18 @@ _BLOCK = re.compile(r"/\*|\*/")
 
 @dataclass(frozen=True)
 class Statement:
-    """A statement, and what is sent for it.
+    """A statement as written and as sent.
 
     Attributes
     ----------
     text : str
-        As it was written.
+        As written.
     sent : str
-        As PostgreSQL gets it: `$1`, `$2`, … for the parameters, without a semicolon.
+        As sent to PostgreSQL: `$1`, `$2`, … for the parameters, without a semicolon.
     names : tuple of str
         The parameters' names; `$1` is the first.
     first_word : str
-        In lower case, comments and opening brackets left out: `select`.
+        In lower case, without comments and opening brackets: `select`.
     """
 
     text: str
@@ -54,12 +54,12 @@ class Statement:
     _pieces: tuple[tuple[int, int], ...]
 
     def position(self, sent: int) -> int:
-        """Where in `text` that is what is at `sent` in `sent`; both count from 0."""
+        """The position in `text` of the position `sent` in `sent`; both from 0."""
         begin, written = max(piece for piece in self._pieces if piece[0] <= sent)
         return min(written + sent - begin, len(self.text))
 
     def marked(self, position: int) -> str:
-        """The line of `text` at a position, and below it a caret that points there."""
+        """The line of `text` at a position, with a caret below that position."""
         start = self.text.rfind("\n", 0, position) + 1
         line = self.text[start:].partition("\n")[0]
         number = self.text.count("\n", 0, start) + 1
@@ -69,18 +69,18 @@ class Statement:
 
 
 def parse(text: str) -> Statement:
-    """Take a statement apart; nothing is put into its text.
+    """Parse a statement; no values are inserted into its text.
 
-    `:name` is a parameter, but not in literals, quoted names and comments, and not right behind a letter, a
-    digit or a closing bracket: `'12:30'`, `x::date` and `a[1:n]` hold none.
+    `:name` is a parameter, except in literals, quoted names and comments, and directly after a letter, a
+    digit or a closing bracket: `'12:30'`, `x::date` and `a[1:n]` have no parameters.
 
     Raises
     ------
     QueryError
-        There is no statement, there are several, or it holds `$1` or a NUL.
+        There is no statement, there are several, or it contains `$1` or a NUL.
     """
     if "\x00" in text:
-        raise QueryError("the statement holds a NUL character, which no SQL may")
+        raise QueryError("the statement contains a NUL character, which is not allowed in SQL")
     pieces: list[tuple[int, int]] = [(0, 0)]
     names: list[str] = []
     sent, first_word, copied, position, end = "", "", 0, 0, len(text)
@@ -103,16 +103,16 @@ def parse(text: str) -> Statement:
             copied = position
             pieces.append((len(sent), position))
     if _is_blank(text[:end]):
-        raise QueryError("there is no statement; as in: SELECT * FROM data_ingestion.ingestion_status")
+        raise QueryError("there is no statement; e.g.: SELECT * FROM data_ingestion.ingestion_status")
     return Statement(text, sent + text[copied:end], tuple(names), first_word, tuple(pieces))
 
 
 def _is_blank(text: str) -> bool:
-    """Whether there is nothing in it but spaces, comments and semicolons."""
+    """Whether the text has only spaces, comments and semicolons."""
     position = 0
     while position < len(text):
         if text.startswith("--", position):
-            # -1, where no other line follows, becomes the end.
+            # -1, for the last line, becomes the end of the text.
             position = text.find("\n", position) % (len(text) + 1)
         elif text.startswith("/*", position):
             position = _end_of_block(text, position + 2)
@@ -124,7 +124,7 @@ def _is_blank(text: str) -> bool:
 
 
 def _end_of_block(text: str, position: int) -> int:
-    """Where the comment ends that began before `position`; comments nest."""
+    """The end of the comment that began before `position`; comments nest."""
     depth = 1
     for bracket in _BLOCK.finditer(text, position):
         depth += 1 if bracket[0] == "/*" else -1

@@ -1,7 +1,7 @@
-"""PostgreSQL's binary COPY of bars, decoded and encoded by compiled loops; no connection, no SQL.
+"""Decodes and encodes PostgreSQL's binary COPY of bars in compiled loops; no connection, no SQL.
 
 A row is an int16 count of fields, then per field an int32 length and its bytes, big-endian. A numeric is
-four int16 (how many digits, the first one's weight, the sign, the scale shown) and its digits in base
+four int16 (number of digits, the first one's weight, the sign, the display scale) and its digits in base
 10,000. A timestamptz is an int64 of microseconds since 2000-01-01 UTC. Source: PostgreSQL's documentation of
 COPY ("Binary Format") and `numeric_send`, `timestamptz_send`.
 """
@@ -31,23 +31,23 @@ __all__ = [
 ]
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-"""What a binary COPY begins with: the signature, no flags, no extension."""
+"""The start of a binary COPY: the signature, no flags, no extension."""
 
 TRAILER = b"\xff\xff"
-"""What it ends with."""
+"""The end of a binary COPY."""
 
 POSTGRES_EPOCH = 946_684_800_000_000
-"""Microseconds from 1970 to 2000, where PostgreSQL begins to count."""
+"""Microseconds from 1970 to 2000, PostgreSQL's epoch."""
 
-# What `decode_bars` says of a symbol's bars, as bits.
+# The flags that `decode_bars` sets for a symbol's bars, as bits.
 UNSORTED = 1
-"""They did not come in the order of time."""
+"""They are not in time order."""
 HARD = 2
-"""A number has more digits than one division of two floats gets right: read them another way."""
+"""A number has too many digits for one exact division of two floats: read the bars another way."""
 OVERFULL = 4
-"""More bars came than there was room for."""
+"""There were more bars than the allocated memory."""
 UNKNOWN_SYMBOL = -1
-"""Returned as the new position where a row's symbol is not in the table."""
+"""Returned as the new position if a row's symbol is not in the table."""
 
 _FIELDS = 7
 _VALUES = 5
@@ -61,7 +61,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class SymbolTable:
-    """Which number each symbol has, as a hash table that compiled code can ask.
+    """The number of each symbol, as a hash table for compiled code.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ class SymbolTable:
 
 @compiled
 def _hash(text: Bytes, start: int, end: int) -> Any:
-    # FNV-1a, in 63 bits: the sign is not wanted.
+    # FNV-1a, in 63 bits to keep it positive.
     value = np.int64(1469598103934665603)
     for position in range(start, end):
         value = ((value ^ np.int64(text[position])) * np.int64(1099511628211)) & np.int64(0x7FFFFFFFFFFFFFFF)
@@ -133,13 +133,13 @@ def _int64(data: Bytes, at: int) -> Any:
 
 @compiled
 def _number(data: Bytes, at: int) -> Any:
-    """The numeric at that place, and whether it is exactly the nearest float64."""
+    """The numeric at that position as float64, and whether it is exactly the nearest float64."""
     digits = _int16(data, at)
     if digits == 0:
         return 0.0, True
     weight = _int16(data, at + 2)
     sign = _int16(data, at + 4)
-    # 0xC000 and above are NaN and the infinities; from five digits on, 2**53 is passed.
+    # Signs of 0xC000 and above are NaN and the infinities; five digits may exceed 2**53.
     if digits > 4 or sign < -16384 or sign > 16384:
         return np.nan, False
     whole = np.int64(0)
@@ -148,21 +148,21 @@ def _number(data: Bytes, at: int) -> Any:
     shift = weight - digits + 1
     if whole >= 9007199254740992 or shift > 5 or shift < -5:
         return np.nan, False
-    # Both operands are exact, so that one operation rounds once: to the nearest float64.
+    # Both operands are exact, so one operation rounds once, to the nearest float64.
     value = whole * _POWERS[shift] if shift >= 0 else whole / _POWERS[-shift]
     return (-value if sign == 16384 else value), True
 
 
 @compiled
 def _row_end(data: Bytes, position: int) -> Any:
-    """Above 0 where the row is all there; 0 where it is not, -2 where the trailer stands in its place."""
+    """Above 0 if the row is complete, 0 if it is incomplete, -2 if it is the trailer."""
     size = len(data)
     if position + 2 > size:
         return np.int64(0)
     if _int16(data, position) != _FIELDS:
         return np.int64(-2)
     if position + 6 <= size and position + _int32(data, position + 2) + _LONGEST <= size:
-        # Surely all there: where it ends shows when its numbers have been read.
+        # Certainly complete: its end is found when its numbers are read.
         return np.int64(1)
     at = np.int64(position + 2)
     for _ in range(_FIELDS):
@@ -178,9 +178,9 @@ def _row_end(data: Bytes, position: int) -> Any:
 def _number_of(
     data: Bytes, at: int, length: int, guess: int, text: Bytes, starts: Integers, slots: Integers
 ) -> Any:
-    """The number of the symbol that stands there; -1 where it has none."""
+    """The number of the symbol at that position; -1 if it is not in the table."""
     number = np.int64(guess)
-    # Most rows are of the symbol that the one before them was of.
+    # Most rows have the same symbol as the row before.
     if starts[number + 1] - starts[number] == length and _same(data, at, text, starts[number], length):
         return number
     slot = _hash(data, at, at + length) & (len(slots) - 1)
@@ -207,10 +207,10 @@ def decode_bars(
     times: Integers,
     values: Floats,
 ) -> Any:
-    """Decode the whole rows of `data` from `position` on; return where the first unfinished one begins.
+    """Decode the complete rows of `data` from `position` on; return the position of the first incomplete one.
 
-    A row is (symbol, timestamp, open, high, low, close, volume). It goes to the next free place of its
-    symbol: `first[number] + counts[number]`, of which there are `room[number]`, one or more.
+    A row is (symbol, timestamp, open, high, low, close, volume). It is written to the next free row of its
+    symbol, `first[number] + counts[number]`, of which there are `room[number]`, one or more.
 
     Parameters
     ----------
@@ -228,14 +228,14 @@ def decode_bars(
     while True:
         there = _row_end(data, position)
         if there <= 0:
-            # The trailer, or a row of which the rest is still to come.
+            # The trailer, or an incomplete row.
             return position - there
         length = _int32(data, position + 2)
         number = _number_of(data, position + 6, length, number, text, starts, slots)
         if number < 0:
             return UNKNOWN_SYMBOL
         if counts[number] >= room[number]:
-            # The place of the last one is written over: nobody looks at it any more.
+            # The last row is overwritten: these bars are read another way.
             flags[number] |= OVERFULL
             counts[number] -= 1
         row = first[number] + counts[number]
@@ -255,7 +255,7 @@ def decode_bars(
 
 
 def encoded_size(symbol_bytes: int, source_bytes: int, rows: int) -> int:
-    """How many bytes `encode_bars` fills at most: `symbol_bytes` over all rows, `source_bytes` in each."""
+    """Maximum bytes that `encode_bars` writes: `symbol_bytes` over all rows, `source_bytes` per row."""
     # Five numerics of at most six digits; three lengths; a timestamp; the count of fields.
     return symbol_bytes + rows * (2 + 3 * 4 + 8 + source_bytes + _VALUES * (4 + 8 + 2 * 6))
 
@@ -275,7 +275,7 @@ def _put32(data: Bytes, at: int, value: int) -> Any:
 
 @compiled
 def _put_number(data: Bytes, at: int, value: float) -> Any:
-    """A value of at most eight decimals, not negative, as numeric; return the place after it."""
+    """Write a value of at most eight decimals, not negative, as numeric; return the position after it."""
     if value == np.floor(value):
         whole, fraction = np.int64(value), np.int64(0)
     else:
@@ -290,7 +290,7 @@ def _put_number(data: Bytes, at: int, value: float) -> Any:
     digits = weight + 1 + (2 if low > 0 else 1 if high > 0 else 0)
     start = at + 12
     if weight < 0 and high == 0 and low > 0:
-        # 0.0000dddd begins with its second digit.
+        # 0.0000dddd starts with its second digit in base 10,000.
         digits, weight = np.int64(1), np.int64(-2)
         end = _put16(data, start, low)
     else:
@@ -322,12 +322,12 @@ def encode_bars(
     times: Integers,
     values: Floats,
 ) -> Any:
-    """Encode rows (symbol, timestamp, open, high, low, close, volume, data_source); return the bytes filled.
+    """Encode rows (symbol, timestamp, open, high, low, close, volume, data_source); return the bytes written.
 
     Parameters
     ----------
     data : ndarray of uint8
-        Room for them, `encoded_size` bytes.
+        The output, `encoded_size` bytes.
     text, starts
         The symbols, as in `SymbolTable`.
     numbers : ndarray of int64
@@ -360,7 +360,7 @@ def encode_bars(
 
 
 def compile_all() -> None:
-    """Compile the loops, and keep them on disk, so that the first large load need not wait for it."""
+    """Compile the loops and cache them on disk, so that the first large load does not wait for it."""
     table, times, values = SymbolTable(["A"]), np.zeros(1, dtype=np.int64), np.ones((5, 1))
     data = np.empty(encoded_size(1, 1, 1), dtype=np.uint8)
     encode_bars(data, table.text, table.starts, times, np.frombuffer(b"s", dtype=np.uint8), times, values)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any, TypedDict, get_args
 
+from workbench.arguments import as_flag, as_number, named
 from workbench.errors import BacktestError
 from workbench.fills.sizing import Size, largest_fraction
 from workbench.signals.decisions import Fill
+from workbench.spelling import did_you_mean, near_names
 
-__all__ = ["Execution", "Fill", "Rules"]
+__all__ = ["Execution", "Fill", "Rules", "execution_of"]
 
 
 class Rules(TypedDict, total=False):
@@ -31,14 +34,34 @@ class Rules(TypedDict, total=False):
     periods_per_year: float
 
 
+_LEAST_CASH, _MOST_CASH = 1e-6, 1e15
+"""Starting capital in currency: less buys nothing that rounding leaves; of more a float holds no cents."""
+
+_STOPS = ("stop_loss", "take_profit", "trailing_stop")
+_ADVICE = {
+    "cash": "give an amount such as 100_000",
+    "fees": "give a fraction of the traded value such as 0.001",
+    "slippage": "give a fraction of the price such as 0.0005",
+    "fixed_fees": "give an amount per order such as 5.0",
+    "leverage": "give a multiple of equity such as 1.0",
+    "periods_per_year": "give the bars in a year, 252 for daily ones",
+    "stop_loss": "give a fraction of the entry price such as 0.05, or None",
+    "take_profit": "give a fraction of the entry price such as 0.05, or None",
+    "trailing_stop": "give a fraction of the best price such as 0.05, or None",
+}
+
+
 @dataclass(frozen=True)
 class Execution:
     """The rules of filling; `backtest` explains each of them.
 
+    Numbers of any type (int, NumPy's, Decimal) are kept as floats, so that 1000 and 1000.0 are one rule.
+
     Raises
     ------
     BacktestError
-        Capital, costs, stops or a year's length that no account could have.
+        Something that is not a number, not True or False, or no size; or capital, costs, stops or a year's
+        length that no account could have.
     """
 
     fees: float = 0.001
@@ -56,8 +79,12 @@ class Execution:
     periods_per_year: float = 252.0
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.cash) and self.cash > 0):
-            raise BacktestError(f"cash: {self.cash} is no starting capital; give a positive amount.")
+        self._settle_types()
+        if not _LEAST_CASH <= self.cash <= _MOST_CASH:
+            raise BacktestError(
+                f"cash: {self.cash} is no starting capital; give a positive amount from {_LEAST_CASH:g} to "
+                f"{_MOST_CASH:g}."
+            )
         for name in ("fees", "slippage"):
             value = getattr(self, name)
             if not 0.0 <= value < 1.0:
@@ -67,11 +94,11 @@ class Execution:
                 )
         if not (math.isfinite(self.fixed_fees) and self.fixed_fees >= 0):
             raise BacktestError(f"fixed_fees: {self.fixed_fees} is no amount per order; give 0 or more.")
-        if self.fill not in get_args(Fill):
-            raise BacktestError(f"fill: {self.fill!r} is none of {', '.join(get_args(Fill))}.")
+        if not isinstance(self.fill, str) or self.fill not in get_args(Fill):
+            raise BacktestError(f"fill: {named(self.fill)} is none of {', '.join(get_args(Fill))}.")
         if self.size is not None and not isinstance(self.size, Size):
             raise BacktestError(_no_size(self.size))
-        for name in ("stop_loss", "take_profit", "trailing_stop"):
+        for name in _STOPS:
             value = getattr(self, name)
             # A long position can gain more than it cost; it cannot lose more.
             most = math.inf if name == "take_profit" else 1.0
@@ -94,19 +121,45 @@ class Execution:
                 "give a positive one (252 for daily bars)."
             )
 
+    def _settle_types(self) -> None:
+        """Numbers as floats and switches as bool; `BacktestError` where something is neither."""
+        for name, advice in _ADVICE.items():
+            given = getattr(self, name)
+            if given is None and name in _STOPS:
+                continue
+            object.__setattr__(self, name, as_number(given, name, advice))
+        object.__setattr__(self, "whole_units", as_flag(self.whole_units, "whole_units"))
+        if self.cash_sharing is not None:
+            object.__setattr__(self, "cash_sharing", as_flag(self.cash_sharing, "cash_sharing"))
+
     @property
     def has_stops(self) -> bool:
         """Whether any stop is set."""
         return not (self.stop_loss is None and self.take_profit is None and self.trailing_stop is None)
 
 
+def execution_of(rules: Mapping[str, Any]) -> Execution:
+    """The rules of filling from keyword arguments.
+
+    Raises
+    ------
+    BacktestError
+        There is no rule of that name, or it has a value that it cannot have.
+    """
+    known = [rule.name for rule in fields(Execution)]
+    for name in rules:
+        if name not in known:
+            raise BacktestError(
+                f"there is no rule {name!r}{did_you_mean(near_names(name, known))}; the rules are "
+                f"{', '.join(known)}."
+            )
+    return Execution(**rules)
+
+
 def _no_size(given: Any) -> str:
     """What to give in place of something that is no size."""
-    what = f"a {type(given).__name__}"
-    if isinstance(given, int | float | str):
-        what = repr(given)
     return (
-        f"size: {what} is no size; give Percent(0.5), Fixed(100) or VolatilityTarget(0.10). For a size of "
-        "your own give Percent(frame), the fraction of equity that an entry takes by bar and symbol, or "
-        "trade Weights, which also change what is held."
+        f"size: {named(given)} is no size; give Percent(0.5), Fixed(100) or VolatilityTarget(0.10). For a "
+        "size of your own give Percent(frame), the fraction of equity that an entry takes by bar and symbol, "
+        "or trade Weights, which also change what is held."
     )

@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from workbench.arguments import as_series, named, real_numbers
 from workbench.errors import BacktestError
-from workbench.signals.inputs import BarArrays, utc_index
+from workbench.signals.inputs import LEAST_PRICE, MOST_PRICE, BarArrays, utc_index
 
 __all__ = ["read_benchmark", "read_dividends"]
 
@@ -31,22 +32,29 @@ def read_dividends(dividends: pd.Series[float], market: BarArrays) -> npt.NDArra
     Raises
     ------
     BacktestError
-        Wrongly indexed, naive timestamps, an amount that is negative or not finite, no known symbol.
+        No Series of numbers, wrongly indexed, naive or missing timestamps, an amount that is not from 0 to
+        1e15, no known symbol.
     """
+    if not isinstance(dividends, pd.Series):
+        raise BacktestError(
+            f"dividends: {named(dividends)} is not a Series; give cash per unit by symbol and ex-date."
+        )
     if not isinstance(dividends.index, pd.MultiIndex) or dividends.index.nlevels != 2:
         raise BacktestError(
             "dividends: the index is not (symbol, timestamp); "
             "give cash per unit as a Series indexed by symbol and ex-date."
         )
-    if not pd.api.types.is_numeric_dtype(dividends):
-        raise BacktestError(f"dividends: they are {dividends.dtype}, not numbers; convert them to float64.")
     paid = np.zeros(market.present.shape)
     if dividends.empty:
         return paid
+    if not real_numbers(dividends.dtype):
+        raise BacktestError(f"dividends: they are {dividends.dtype}, not numbers; convert them to float64.")
     amounts = dividends.to_numpy(dtype=np.float64, na_value=np.nan)
-    if not ((amounts >= 0.0) & (amounts < np.inf)).all():
-        wrong = amounts[~((amounts >= 0.0) & (amounts < np.inf))][0]
-        raise BacktestError(f"dividends: {wrong} is no cash per unit; give amounts of 0 or more.")
+    right = (amounts >= 0.0) & (amounts <= MOST_PRICE)
+    if not right.all():
+        raise BacktestError(
+            f"dividends: {amounts[~right][0]} is no cash per unit; give amounts from 0 to {MOST_PRICE:g}."
+        )
     symbols = dividends.index.get_level_values(0).astype(str)
     times = utc_index(dividends.index.get_level_values(1), "dividends")
     columns = pd.Index(market.symbols).get_indexer(symbols)
@@ -84,13 +92,17 @@ def read_benchmark(benchmark: pd.Series[float], market: BarArrays, cash: float) 
     Raises
     ------
     BacktestError
-        No value within the span, one that is not positive and finite, or naive or duplicate timestamps.
+        No Series of numbers, no value within the span, one that is not from 1e-12 to 1e15, or naive,
+        missing or duplicate timestamps.
     """
+    as_series(benchmark, "benchmark")
     if not isinstance(benchmark.index, pd.DatetimeIndex) or benchmark.index.tz is None:
         raise BacktestError(
             "benchmark: the index holds no timestamps with a time zone; "
             "give it one, as in benchmark.tz_localize('UTC')."
         )
+    if benchmark.index.hasnans:
+        raise BacktestError("benchmark: a timestamp is missing (NaT); drop its row.")
     known = benchmark.astype(np.float64).tz_convert("UTC").dropna().sort_index()
     values = known.to_numpy()
     start, end = market.timestamps[0], market.timestamps[-1]
@@ -99,10 +111,10 @@ def read_benchmark(benchmark: pd.Series[float], market: BarArrays, cash: float) 
             f"benchmark: it has no value from {start:%Y-%m-%d} to {end:%Y-%m-%d}; "
             "load its prices for the backtest's span."
         )
-    if not known.index.is_unique or not ((values > 0.0) & (values < np.inf)).all():
+    if not known.index.is_unique or not ((values >= LEAST_PRICE) & (values <= MOST_PRICE)).all():
         raise BacktestError(
-            "benchmark: a value is not above zero and finite, or a timestamp stands there twice; "
-            "give prices, not returns, of one thing."
+            f"benchmark: a value is not from {LEAST_PRICE:g} to {MOST_PRICE:g}, or a timestamp stands there "
+            "twice; give prices, not returns, of one thing."
         )
     last = known.index.searchsorted(market.timestamps, side="right") - 1
     first = max(int(last[0]), 0)

@@ -115,7 +115,9 @@ class BacktestRecord:
     def returns(self) -> pd.Series[float]:
         """Simple return of each bar, the first against the starting capital: float64, shape (n_bars,).
 
-        0 where there was no equity before it.
+        0 where there was no equity before it. The first bar counts in every figure, so n bars are n periods;
+        engines whose returns begin with the second bar have n - 1, and a CAGR and a Calmar ratio that are a
+        little further from 0.
         """
         return _changes(self.equity, self.initial_cash).rename("returns")
 

@@ -1,6 +1,6 @@
-"""What one knows about bars, frames in and frames out; no database.
+"""Functions on bars, frames in and frames out; no database.
 
-Quality rules, panels, adjusting, resampling, coverage against an exchange's calendar, a chart.
+Quality rules, panels, price adjustment, resampling, coverage against an exchange's calendar, a chart.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from workbench.marketdata.adjustment import adjust
 from workbench.marketdata.bars import BAR_COLUMNS, panel, validate_bars
 from workbench.marketdata.coverage import Coverage, coverage
 from workbench.marketdata.quality import CONTEXT_BARS, CheckedBars, check
+from workbench.marketdata.refusals import RULES
 from workbench.marketdata.resampling import resample
-from workbench.marketdata.rules import RULES
 from workbench.marketdata.suspicions import SUSPICIONS
 
 __all__ = [

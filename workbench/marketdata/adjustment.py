@@ -1,4 +1,4 @@
-"""Prices adjusted for splits and dividends, by a named method, as they looked on a chosen day."""
+"""Prices adjusted for splits and dividends by a named method, as of a chosen day."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DividendFactor = Callable[[Floats, Floats, Floats], Floats]
 
 COLUMNS = ("symbol", "ex_date", "kind", "value")
 KINDS = ("split", "dividend")
-# How many days before a dividend the bars may end, if it is to be taken out of them all the same.
+# How many days before a dividend's ex date the bars may end for it still to be applied.
 STALE = 10
 
 
@@ -34,8 +34,8 @@ def _crsp(dividend: Floats, before: Floats, on: Floats) -> Floats:  # noqa: ARG0
 
 
 METHODS: Mapping[str, DividendFactor | None] = {"yahoo": _yahoo, "crsp": _crsp, "splits": None}
-"""What a dividend multiplies the prices before its ex date by, given the dividend, the last close before
-the ex date and the first close on or after it; None: dividends are left in."""
+"""The factor of a dividend for the prices before its ex date, from the dividend, the last close before the ex
+date and the first close on or after it; None: prices are not adjusted for dividends."""
 
 
 def adjust(
@@ -47,40 +47,40 @@ def adjust(
     closes: pd.DataFrame | None = None,
     calendar: str = "XNYS",
 ) -> pd.DataFrame:
-    """Bars with splits, and dividends by a method, taken out of the prices before them.
+    """Bars with prices adjusted for splits and, by the chosen method, for dividends.
 
-    A price is multiplied by the factors of all actions whose ex date lies after the bar's date:
+    A price is multiplied by the factors of all actions with an ex date after the bar's date:
 
-    - a split of r new shares for an old one: 1/r. Volume is divided by it: it counts today's shares.
+    - a split of r new shares for an old one: 1/r. Volume is divided by the factor: it counts today's shares.
     - a dividend D, by the method "yahoo": 1 - D/C, with C the last close before the ex date.
     - a dividend D, by "crsp", which is also Quandl WIKI's: 1/(1 + D/C), with C the first close on or
       after the ex date.
     - a dividend by "splits": 1.
 
-    Dividends leave volume as it is. D and C are taken on the same basis where a split lies between them.
+    Dividends do not change volume. If there is a split between D and C, both are put on the same basis.
 
     Parameters
     ----------
     bars : DataFrame
         Tidy bars of any number of symbols, daily or intraday, in any order, with some or all of open,
-        high, low, close, volume; further columns pass unchanged. Prices as traded on their day, but for
-        the actions that are marked as applied.
+        high, low, close, volume; other columns are returned unchanged. Prices as traded on their day, except
+        for actions marked as applied.
     actions : DataFrame
         symbol, ex_date (a date), kind ("split" or "dividend"), value (new shares per old share; cash per
-        share on the ex date, on the prices' own basis) and, where there is one, applied (bool: it is in
-        the prices already and is not applied again). Symbols without bars are passed over.
+        share on the ex date, on the prices' own basis) and optionally applied (bool: the prices are
+        already adjusted for it, so it is not applied again). Symbols without bars are ignored.
     method : str
         "yahoo", "crsp" or "splits".
     as_of : Timestamp, date or str, optional
-        Prices as one saw them on the evening of this day: later actions are not applied, also not to the
-        bars after it. Default, symbol by symbol: the day of its last close. So a dividend that is
-        announced but has not gone ex changes nothing, and the last bar stays as it was traded.
+        Prices as they were at the end of this day: later actions are not applied, not even to later bars.
+        Default, per symbol: the day of its last close. So a dividend that is announced but has not gone ex
+        changes nothing, and the last bar keeps its traded prices.
     closes : DataFrame, optional
-        Tidy bars to take the closes from, where these reach further than `bars`: an excerpt then comes out
-        as it would from the whole. Default: `bars`.
+        Tidy bars to take the closes from, if they cover more than `bars`: an excerpt is then adjusted
+        exactly as in the whole. Default: `bars`.
     calendar : str
-        The exchange, for intraday bars: its days begin at midnight in its time zone. The last close of a
-        day is its last bar's.
+        The exchange, for intraday bars: days begin at midnight in its time zone. The last close of a day is
+        that of its last bar.
 
     Returns
     -------
@@ -90,15 +90,15 @@ def adjust(
     Raises
     ------
     QueryError
-        When the method is unknown; a value is not above 0; an action is there twice; a dividend is as
-        large as the close before it; closes are needed and missing, or end more than ten days before a
-        dividend that is to be applied.
+        The method is unknown; a value is not above 0; an action is given twice; a dividend is not smaller
+        than the close before it; closes are needed and missing, or end more than ten days before a dividend
+        to apply.
 
     References
     ----------
     Yahoo, "What is the adjusted close?" (help pages; multipliers "adhering to CRSP standards"), with the
-    example that the tests repeat. CRSP, Data Definitions, "Factor to Adjust Price": the dividend over the
-    price on the ex-distribution date, or the next there is. Quandl WIKI documentation: the adjusted
+    example that the tests use. CRSP, Data Definitions, "Factor to Adjust Price": the dividend over the
+    price on the ex-distribution date, or the next available one. Quandl WIKI documentation: adjusted
     columns of the same form.
 
     Examples
@@ -148,13 +148,13 @@ def adjust(
 def _dividends(
     dividends: pd.DataFrame, factor: DividendFactor | None, known: Closes, ratios: Factors, bars: Whole
 ) -> Factors:
-    """What the dividends multiply the prices before them by; refuses those that cannot be."""
+    """The dividends' factors for the prices before them; raises if one cannot be computed."""
     if factor is None or dividends.empty:
         return Factors.of(np.empty(0, dtype=np.int64), np.empty(0))
     if not known.priced:
-        raise QueryError("dividends are taken out by the close, and these bars have no column close")
+        raise QueryError("adjusting for dividends needs the column close, and these bars have none")
     keys, day = dividends["key"].to_numpy(), dividends["day"].to_numpy()
-    # Everything on one basis, that of the shares there are after the last split.
+    # Everything on one basis: shares after the last split.
     cash = dividends["value"].to_numpy() / ratios.after(keys)
     prices = np.append(known.values / ratios.after(known.keys), np.nan)
     places = known.around(keys, keys + dividends["limit"].to_numpy() - day)
@@ -166,20 +166,20 @@ def _dividends(
         "lies more than ten days after the last close: give later closes, or an earlier as_of",
     )
     needed = np.isnan(before) & has_earlier(bars, keys)
-    _refuse(dividends, needed, "has no close before it, but other bars: give the closes of these")
+    _refuse(dividends, needed, "has bars before it, but no close: give the closes of these bars")
     _refuse(dividends, cash >= before, "is as large as the close before it, or larger: correct it")
-    # Without a bar before it, there is nothing to adjust. Without one after, CRSP's factor is not known yet.
+    # Without a bar before it there is nothing to adjust; without one after it CRSP's factor is not known yet.
     values = factor(cash, before, on)
     there = ~np.isnan(values)
     return Factors.of(keys[there], values[there])
 
 
 def _validated(actions: pd.DataFrame) -> pd.DataFrame:
-    """The actions with their day (since 1970) as a whole number, or a refusal."""
+    """The actions with `day`, whole days since 1970; raises if they are not valid."""
     missing = [column for column in COLUMNS if column not in actions.columns]
     if missing:
         raise QueryError(
-            f"corporate actions have the columns {', '.join(COLUMNS)}, these have no {', '.join(missing)}"
+            f"corporate actions need the columns {', '.join(COLUMNS)}; these have no {', '.join(missing)}"
         )
     checked = actions.reset_index(drop=True)[list(COLUMNS)]
     applied = actions["applied"].to_numpy(dtype=bool) if "applied" in actions.columns else False
@@ -192,12 +192,12 @@ def _validated(actions: pd.DataFrame) -> pd.DataFrame:
         applied=applied,
         day=dates.as_unit("s").asi8 // SECONDS,
     )
-    _refuse(checked, ~checked["kind"].isin(KINDS).to_numpy(), f"is none of {', '.join(KINDS)}")
+    _refuse(checked, ~checked["kind"].isin(KINDS).to_numpy(), f"is not one of {', '.join(KINDS)}")
     _refuse(checked, np.asarray(dates.isna()), "has no ex date")
     value = checked["value"].to_numpy()
     _refuse(checked, ~((value > 0) & np.isfinite(value)), "has a value that is not above 0")
     twice = checked.duplicated(["symbol", "day", "kind"]).to_numpy()
-    _refuse(checked, twice, "is there more than once: give their product, or of dividends their sum")
+    _refuse(checked, twice, "is given more than once: give the product of splits, the sum of dividends")
     return checked
 
 

@@ -1,4 +1,4 @@
-"""Whether bars come when their exchange trades: missing ones, ones at odd hours, a whole series shifted."""
+"""Bars against the exchange's calendar: missing bars, bars outside sessions, a wrong time zone."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ __all__ = ["attendance"]
 
 HOUR = 3_600_000_000
 DAY = 24 * HOUR
-# Bars that are usually further apart than this are daily ones, whatever their stamps.
+# Bars with a larger usual step than this are daily ones, whatever their timestamps.
 DAILY = 20 * HOUR
-# No exchange closes for longer: where a calendar knows no session for so long, it has no record.
+# No exchange closes for longer: if a calendar has no session for this long, its record does not cover it.
 HOLIDAYS = pd.Timedelta(days=14)
 
 LEAST_OUTSIDE = 20
-"""Fewer bars outside the sessions say nothing about the time zone."""
+"""Minimum bars outside the sessions to suspect the time zone."""
 OUTSIDE_SHARE = 0.1
-"""Nor do fewer than a tenth of them."""
+"""Minimum share of all bars outside the sessions to suspect the time zone."""
 REMEDY_SHARE = 0.25
-"""A shift explains bars outside the sessions if it leaves at most a quarter of them there."""
+"""A shift explains bars outside the sessions if it leaves at most this share of them outside."""
 SAMPLE = 10_000
-"""How many bars are enough to tell how long they are, and which shift fits them."""
-# Half hours, for India and others; of equally good shifts whole hours come first, then small ones.
+"""Number of bars used to find the bar length and the best shift."""
+# Steps of half an hour, for India and others; of equal shifts, whole hours are preferred, then small ones.
 SHIFTS = sorted((half * HOUR // 2 for half in range(-28, 29) if half), key=lambda s: (s % HOUR, abs(s)))
 
 Mask = npt.NDArray[np.bool_]
 
 
 def attendance(series: BarSeries) -> Iterator[Found]:
-    """What the exchange's calendar says about the new bars; nothing where the series has none.
+    """Findings about the new bars against the exchange's calendar; none if the series has no calendar.
 
     Yields
     ------
     Found
-        `wrong_zone`, and nothing else, where a shift would put the bars into the sessions; else
-        `off_session`, once for bars in a row, and `gap`, at the bar that follows it.
+        `wrong_zone`, and nothing else, if a shift would put the bars into the sessions; else
+        `off_session`, once for consecutive bars, and `gap`, at the bar after the gap.
 
     Raises
     ------
     QueryError
-        When there is no such calendar.
+        There is no such calendar.
     """
     if series.calendar is None or len(series) == 0:
         return
@@ -75,12 +75,12 @@ class Hours:
     step: int
 
     def outside(self, stamps: Ints) -> Mask:
-        """Which bars belong to no session, as far as the calendar's record reaches."""
+        """Which bars are in no session; False outside the years that the calendar covers."""
         if self.daily:
             known = (stamps >= self.sessions[0]) & (stamps < self.sessions[-1] + DAY)
             absent: Mask = known & ~np.isin(stamps, self.sessions)
             return absent
-        # A bar belongs to a session that it reaches into; one stamped with its end may end with it.
+        # A bar belongs to a session that it overlaps; one stamped with its end may end with the session.
         place = np.searchsorted(self.opens, stamps + max(self.step - 1, 0), side="right") - 1
         late: Mask = (place >= 0) & (stamps > self.closes[place.clip(0)]) & (stamps <= self.closes[-1])
         return late
@@ -103,18 +103,18 @@ def _hours(series: BarSeries, calendar: str) -> Hours | None:
 
 
 def _wrong_zone(series: BarSeries, hours: Hours, off: Mask) -> Found | None:
-    """One note for all the bars, where it is not they that are odd, but their time zone."""
+    """One note for the whole series if its time zone seems wrong."""
     count = int(np.count_nonzero(off))
     fresh = np.flatnonzero(off[series.fresh :])[:1] + series.fresh
     if len(fresh) == 0 or count < max(LEAST_OUTSIDE, OUTSIDE_SHARE * len(off)):
         return None
     stamps = series.times.asi8
-    told = f"{count:,} of {len(off):,} bars lie outside the sessions of {hours.name}"
+    outside = f"{count:,} of {len(off):,} bars lie outside the sessions of {hours.name}"
     clocks, often = np.unique(stamps % DAY, return_counts=True)
     if hours.daily and 2 * often[clocks == 0].sum() < len(stamps):
         clock = moment(pd.Timestamp(int(DAY * 20_000 + clocks[np.argmax(often)]), unit="us")).split()[1]
         reason = (
-            f"{told}: a daily bar is stamped 00:00 UTC of its session's date, these are mostly stamped "
+            f"{outside}: a daily bar is stamped 00:00 UTC of its session's date, these are mostly stamped "
             f"{clock} UTC; give their dates without a time"
         )
         return Found("wrong_zone", fresh, lambda _: reason)
@@ -126,14 +126,14 @@ def _wrong_zone(series: BarSeries, hours: Hours, off: Mask) -> Found | None:
         return None
     by = f"{shifts[best] / HOUR:+g} hours" if not hours.daily else f"{shifts[best] // DAY:+d} day"
     reason = (
-        f"{told}; shifted by {by}, {1 - shares[best]:.0%} would lie inside: "
+        f"{outside}; shifted by {by}, {1 - shares[best]:.0%} would lie inside: "
         "the time zone that they were read in seems wrong"
     )
     return Found("wrong_zone", fresh, lambda _: reason)
 
 
 def _off_session(series: BarSeries, hours: Hours, off: Mask) -> Found:
-    # Once for bars in a row: what an exchange trades outside its hours, it trades every night.
+    # One note for consecutive bars: bars outside the hours come every night, if at all.
     begins = np.flatnonzero(off & ~np.append(False, off[:-1]))
     ends = np.flatnonzero(off & ~np.append(off[1:], False))
 
@@ -154,7 +154,7 @@ def _off_session(series: BarSeries, hours: Hours, off: Mask) -> Found:
 
 def _gaps(series: BarSeries, hours: Hours) -> Found:
     stamps = series.times.asi8
-    # Where a row was refused, its own log says so.
+    # Refused rows are logged themselves, so they do not count as missing.
     refused = series.refused.asi8
     there = np.append(stamps, refused[(refused >= stamps[0]) & (refused <= stamps[-1])])
     if hours.daily:

@@ -1,4 +1,4 @@
-"""The tidy frame that bars come in, indexed (symbol, timestamp), and the wide panel made of it."""
+"""The tidy frame of bars, indexed (symbol, timestamp), and the wide panel made from it."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from workbench.errors import QueryError
 __all__ = ["BAR_COLUMNS", "panel", "validate_bars", "validate_index"]
 
 BAR_COLUMNS = ("open", "high", "low", "close", "volume")
-"""The numbers of a bar, float64: prices in the price's currency, volume in units traded."""
+"""The columns of a bar, float64: prices in the quote currency, volume in units traded."""
 
 INDEX = ("symbol", "timestamp")
 
 
 def validate_bars(bars: pd.DataFrame) -> None:
-    """Refuse a frame that is not tidy bars.
+    """Raise if a frame is not tidy bars.
 
     Parameters
     ----------
     bars : DataFrame
         Indexed by (symbol, timestamp), unique, timestamps time-zone-aware, with the columns
-        `BAR_COLUMNS` of numbers; further columns are allowed. NaN is allowed.
+        `BAR_COLUMNS` of numbers; other columns are allowed. NaN is allowed.
 
     Raises
     ------
     QueryError
-        Says what is missing or wrong, and how to put it right.
+        Something is missing or wrong; the message says what, and how to correct it.
     """
     validate_index(bars)
     missing = [column for column in BAR_COLUMNS if column not in bars.columns]
@@ -38,14 +38,14 @@ def validate_bars(bars: pd.DataFrame) -> None:
 
 
 def panel(bars: pd.DataFrame, field: str = "close") -> pd.DataFrame:
-    """One column of tidy bars as a wide frame, timestamp by symbol: what vectorbt takes.
+    """One column of tidy bars as a wide frame, timestamp by symbol, as vectorbt expects.
 
     Parameters
     ----------
     bars : DataFrame
-        Indexed by (symbol, timestamp), as `load_market_data` gives them.
+        Indexed by (symbol, timestamp), as `load_market_data` returns them.
     field : str
-        The column to spread: open, high, low, close, volume, or any other that there is.
+        The column: open, high, low, close, volume, or any other in the frame.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def panel(bars: pd.DataFrame, field: str = "close") -> pd.DataFrame:
     Raises
     ------
     QueryError
-        When the frame is not so indexed, holds a bar twice, or has no such column.
+        The frame is not indexed like this, has a bar twice, or has no such column.
     """
     validate_index(bars)
     if field not in bars.columns:
@@ -64,12 +64,12 @@ def panel(bars: pd.DataFrame, field: str = "close") -> pd.DataFrame:
 
 
 def validate_index(bars: pd.DataFrame) -> None:
-    """Refuse a frame that is not indexed as bars are, whichever columns it has.
+    """Raise if a frame is not indexed as bars are, whatever its columns.
 
     Raises
     ------
     QueryError
-        When the index is not (symbol, timestamp), has no time zone, or holds a bar twice.
+        The index is not (symbol, timestamp), has no time zone, or has a bar twice.
     """
     names = tuple(bars.index.names)
     if names != INDEX:
@@ -80,7 +80,7 @@ def validate_index(bars: pd.DataFrame) -> None:
             else ("load them with load_market_data")
         )
         shown = ", ".join(str(name) for name in names)
-        raise QueryError(f"bars are indexed (symbol, timestamp), these by ({shown}); {advice}")
+        raise QueryError(f"bars are indexed (symbol, timestamp), these ({shown}); {advice}")
     kind = bars.index.get_level_values("timestamp").dtype
     if not isinstance(kind, pd.DatetimeTZDtype):
         raise QueryError(

@@ -1,6 +1,6 @@
-"""A cache of bars on disk: files of series, and of what was assembled of them; safe to delete at any time.
+"""A cache of bars on disk: files of series, and of frames assembled from them; safe to delete at any time.
 
-It knows nothing of the database: whoever asks says by tags which state of a series is wanted.
+It does not use the database: callers identify the state of a series by its tag.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from workbench.marketdata.series import Assembled
 __all__ = ["BarCache"]
 
 _SUFFIX = ".arrow"
-# A file counts as used again only after this long.
+# A file's time of last use is updated at most this often.
 _USED_SECONDS = 600.0
-# How many files stay mapped in one process.
+# Maximum number of files mapped in one process.
 _MAPPED = 10_000
-# After this much has been written, what lies there is counted again.
+# After this many bytes written, the size of the cache is computed again.
 _COUNT_EVERY = 64 << 20
 _ABANDONED_SECONDS = 3600.0
 
@@ -43,10 +43,10 @@ _Version = tuple[int, int, int]
 class BarCache:
     """Series of bars in files below one folder.
 
-    Every file is written beside its place and moved there whole, so that a reader finds the old one or the
-    new one; it bears a checksum, verified when a process first maps it. A file that is damaged, or of
-    another version, is as good as none and is removed. The least recently used files go when the limit is
-    passed. Nothing here makes a load fail: a full disk, or a folder not ours to write, means no cache.
+    Every file is written under a temporary name and then renamed, so that a reader finds the old file or the
+    new one; it has a checksum, verified when a process first maps it. A file that is damaged, or of another
+    version, is removed and counts as missing. Above the limit the least recently used files are removed.
+    The cache never makes a load fail: with a full disk or a read-only folder there is no cache.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class BarCache:
         )
 
     def get(self, source: str, symbol: str) -> CachedSeries | None:
-        """What there is of a series, whole and undamaged; None where there is nothing."""
+        """The cached bars of a series; None if there are none or the file is damaged."""
         if not self.limit:
             return None
         path = self._path(f"{source}\0{symbol}")
@@ -82,7 +82,7 @@ class BarCache:
         try:
             found = read_series(path, source, symbol)
         except (Damaged, OSError):
-            # Cut short, overwritten, of another version: removed, and read anew by the caller.
+            # Truncated, overwritten or of another version: removed, and the caller reads the bars again.
             self._remove(path)
             return None
         with self._lock:
@@ -92,13 +92,13 @@ class BarCache:
         return found
 
     def put(self, source: str, series: CachedSeries) -> None:
-        """Keep a series; what there was of it is replaced."""
+        """Store a series; an earlier file of it is replaced."""
         size = series.bars.times.nbytes + series.bars.values.nbytes
         path = self._path(f"{source}\0{series.bars.symbol}")
         self._put(path, size, lambda part: write_series(part, source, series))
 
     def get_assembled(self, name: str) -> Assembled | None:
-        """What was put together under a name; the name says of which states of which series."""
+        """The assembled bars stored under a name, which identifies the series and their states; or None."""
         if not self.limit:
             return None
         path = self._path(name)
@@ -117,13 +117,13 @@ class BarCache:
         return found
 
     def put_assembled(self, name: str, whole: Assembled) -> None:
-        """Keep what was put together."""
+        """Store assembled bars under a name."""
         size = whole.block.nbytes + whole.numbers.nbytes + whole.codes.nbytes + whole.moments.nbytes
         path = self._path(name)
         self._put(path, size, lambda part: write_assembled(part, path.stem, whole))
 
     def clear(self) -> None:
-        """Remove everything; bars that were loaded stay as they are."""
+        """Remove all files; bars that are already loaded stay valid."""
         with self._lock:
             self._mapped.clear()
             self._verified.clear()
@@ -143,7 +143,7 @@ class BarCache:
                 Path(name).unlink(missing_ok=True)
                 raise
         except OSError:
-            # No room, or not ours to write: the bars are in the database.
+            # Disk full or not writable: the bars are in the database anyway.
             return
         with self._lock:
             self._unaccounted += size
@@ -154,7 +154,7 @@ class BarCache:
             self._make_room()
 
     def _used(self, path: Path, version: _Version) -> _Version:
-        """Note that a file was used, but not at every use: a load is no write to the disk."""
+        """Record that a file was used, but not every time: loading should not write to the disk."""
         if time.time() - version[1] / 1e9 <= _USED_SECONDS:
             return version
         with contextlib.suppress(OSError):
@@ -169,7 +169,7 @@ class BarCache:
             path.unlink()
 
     def _path(self, name: str) -> Path:
-        # A symbol may hold anything, also "../": only its digest becomes a file's name.
+        # A symbol may contain anything, even "../": the file's name is a digest.
         digest = hashlib.sha256(name.encode()).hexdigest()[:32]
         return self.folder / digest[:2] / (digest + _SUFFIX)
 
@@ -189,7 +189,7 @@ class BarCache:
             with contextlib.suppress(OSError):
                 path.unlink()
             total -= size
-        # What a process left that was killed while it wrote.
+        # Left by processes that were killed while writing.
         for part in self.folder.glob("*/.*.part"):
             with contextlib.suppress(OSError):
                 if time.time() - part.stat().st_mtime > _ABANDONED_SECONDS:
@@ -197,7 +197,7 @@ class BarCache:
 
 
 def _version(path: Path) -> _Version | None:
-    """Which file lies there: another one has another inode, time or size; None where there is none."""
+    """Inode, time and size, which identify a file's version; None if there is no file."""
     try:
         facts = os.stat(path)
     except OSError:

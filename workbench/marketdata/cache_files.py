@@ -1,7 +1,7 @@
-"""The files of the cache of bars: Arrow's IPC format, uncompressed, mapped into memory, with a checksum.
+"""The files of the bar cache: Arrow's IPC format, uncompressed, mapped into memory, with a checksum.
 
-A file holds one or two record batches, each as a stream of its own, one behind the other. What is not as it
-was written is a `Damaged`.
+A file holds one or two record batches, each as its own stream, one after the other. Reading a file that is
+not as it was written raises `Damaged`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Damaged(ValueError):
 
 @dataclass(frozen=True)
 class CachedSeries:
-    """Bars of one series as they were when it bore a tag.
+    """Bars of one series in the state that a tag identifies.
 
     Attributes
     ----------
@@ -50,9 +50,9 @@ class CachedSeries:
     tag : str
         The state of the series.
     last : int
-        The series' last bar then, microseconds since 1970, which may lie outside of `[start, end)`.
+        The series' last bar in that state, microseconds since 1970; it may be outside of `[start, end)`.
     start, end : int or None
-        What is covered; None: from the series' first bar, to its last.
+        The range covered; None: from the series' first bar, to its last.
     """
 
     bars: SeriesBars
@@ -97,7 +97,7 @@ def read_series(path: Path, source: str, symbol: str) -> CachedSeries:
 
 
 def write_assembled(path: Path, name: str, whole: Assembled) -> None:
-    """Write the bars of many symbols as they were put together, under a name."""
+    """Write the assembled bars of many symbols under a name."""
     bars = {
         **dict(zip(BAR_COLUMNS, whole.block, strict=True)),
         "number": whole.numbers,
@@ -107,9 +107,9 @@ def write_assembled(path: Path, name: str, whole: Assembled) -> None:
 
 
 def read_assembled(path: Path, name: str, *, verify: bool) -> Assembled:
-    """Map the bars of many symbols that were put together under that name.
+    """Map the assembled bars of many symbols stored under that name.
 
-    The memory is private: who writes to it changes neither the file nor what others map.
+    The memory is private: writing to it changes neither the file nor other mappings of it.
 
     Raises
     ------
@@ -151,7 +151,7 @@ def _read(path: Path, *, verify: bool, private: bool) -> tuple[dict[str, Any], l
                 batch = stream.read_next_batch()
                 batch.validate()
                 batches.append([_view(array, pages) for array in batch.columns])
-                # What ends the stream.
+                # Reads the end-of-stream marker.
                 if next(iter(stream), None) is not None:
                     raise Damaged("more than was written")
         facts: dict[str, Any] = json.loads(about or b"{}")
@@ -167,9 +167,9 @@ def _read(path: Path, *, verify: bool, private: bool) -> tuple[dict[str, Any], l
 
 
 def _private_pages(path: Path) -> npt.NDArray[np.uint8]:
-    """The file's pages, of which those that are written to become copies: a frame can be made of them.
+    """The file mapped copy-on-write, so that a writable frame can use the memory.
 
-    As long as they live, the file stays open: Python's mmap keeps its descriptor.
+    The file stays open as long as the array exists: Python's mmap keeps its descriptor.
     """
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
@@ -179,7 +179,7 @@ def _private_pages(path: Path) -> npt.NDArray[np.uint8]:
 
 
 def _view(array: Any, pages: npt.NDArray[np.uint8] | None) -> Column:
-    """The array's values, without a copy; where the pages are private, as a view that may be written to."""
+    """The array's values without a copy; writable if the pages are private."""
     if pages is None:
         column: Column = array.to_numpy(zero_copy_only=True)
         return column
@@ -189,7 +189,7 @@ def _view(array: Any, pages: npt.NDArray[np.uint8] | None) -> Column:
 
 
 def _as_block(columns: Sequence[Column], *, writeable: bool) -> npt.NDArray[np.float64]:
-    """The columns as one block, without a copy where they lie one behind the other, as in a file of ours."""
+    """The columns as one block, without a copy if they are adjacent in memory, as in our files."""
     places = [column.ctypes.data for column in columns]
     length = len(columns[0])
     if all(after - before == 8 * length for before, after in itertools.pairwise(places)):
@@ -202,9 +202,9 @@ def _as_block(columns: Sequence[Column], *, writeable: bool) -> npt.NDArray[np.f
 
 
 def _checksum(columns: Sequence[Column]) -> str:
-    """Sum and exclusive or of all 64-bit words: what bad disks and half-written files do to a page shows.
+    """Sum and exclusive or of all 64-bit words: enough to detect bad disks and half-written files.
 
-    Half the time of a CRC, which would be the larger part of writing a file.
+    It takes half the time of a CRC, which would be most of the time to write a file.
     """
     total = mixed = 0
     for column in columns:

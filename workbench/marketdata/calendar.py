@@ -1,7 +1,7 @@
-"""When an exchange trades: its sessions, and which bars are missing against them.
+"""The sessions of an exchange, and which bars are missing against them.
 
-Calendars come from the package exchange_calendars and go by its names: "XNYS", "XLON", "24/7" and so on.
-A daily bar is stamped 00:00 UTC of its session's date, an intraday bar with the instant of its start.
+Calendars are those of the package exchange_calendars, by its names: "XNYS", "XLON", "24/7" and so on.
+A daily bar is stamped 00:00 UTC of its session's date, an intraday bar with its start.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ __all__ = [
 Moment = pd.Timestamp | date | str
 DAY = pd.Timedelta(days=1)
 DAY_MICROS = 86_400_000_000
-# Building a calendar takes a tenth of a second, however long it is: so one that suits nearly every call.
+# Building a calendar takes 0.1 s whatever its length: so one is built that is long enough for most calls.
 SINCE = 1990
-# Before this day pandas applies none of the yearly holidays that a calendar states, unless it is asked to.
+# Before this day pandas does not apply a calendar's yearly holidays; `_table` removes them itself.
 RULED = pd.Timestamp("1970-01-01")
 
 
@@ -49,21 +49,21 @@ def sessions(calendar: str, first: Moment, last: Moment) -> pd.DatetimeIndex:
     Parameters
     ----------
     calendar : str
-        A name of exchange_calendars: "XNYS", "XLON", "24/7" and so on; its aliases ("NYSE") are known.
+        A name of exchange_calendars: "XNYS", "XLON", "24/7" and so on, or an alias ("NYSE").
     first, last : Timestamp, date or str
-        Dates; of a moment with a time zone the UTC date is taken.
+        Dates; a timestamp with a time zone is converted to its UTC date.
 
     Returns
     -------
     DatetimeIndex
-        datetime64[us, UTC], 00:00 of each session's date, ascending. Empty where there is no session, and
-        for the years that the calendar has no record of: XHKG's begins in 1960, XTKS's in 1997. XNYS's
-        knows no Saturdays, on which New York traded until 1952.
+        datetime64[us, UTC], 00:00 of each session's date, ascending. Empty if there is no session, and
+        for years that the calendar does not cover: XHKG's begins in 1960, XTKS's in 1997. XNYS's has no
+        Saturdays, on which New York traded until 1952.
 
     Raises
     ------
     QueryError
-        When there is no such calendar; names those that are spelt nearly so.
+        There is no such calendar; the message lists similar names.
     """
     return pd.DatetimeIndex(_hours(calendar, first, last).index)
 
@@ -92,7 +92,7 @@ def schedule(calendar: str, first: Moment, last: Moment) -> pd.DataFrame:
 
 
 def stretches(calendar: str, first: Moment, last: Moment) -> pd.DataFrame:
-    """When an exchange trades without a break: its sessions, parted where they rest for lunch.
+    """Opening and closing times of an exchange without breaks: sessions split at the lunch break.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def stretches(calendar: str, first: Moment, last: Moment) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a stretch, by time: session, open, close (datetime64[us, UTC]) and part (int64: 0, or 1
+        One row per stretch, by time: session, open, close (datetime64[us, UTC]) and part (int64: 0, or 1
         after a break).
 
     Raises
@@ -130,7 +130,7 @@ def timezone_of(calendar: str) -> str:
 
 
 def is_daily(times: pd.DatetimeIndex) -> bool:
-    """Whether these are the stamps of daily bars: all at 00:00 UTC (so are none at all).
+    """Whether these are timestamps of daily bars: all at 00:00 UTC (True if empty).
 
     Parameters
     ----------
@@ -141,48 +141,48 @@ def is_daily(times: pd.DatetimeIndex) -> bool:
 
 
 def interval_of(times: pd.DatetimeIndex) -> pd.Timedelta:
-    """The usual step between bars within a session: the one seen most often, of equals the least.
+    """The usual step between bars within a session: the most frequent one, the smallest of equals.
 
     Parameters
     ----------
     times : DatetimeIndex
-        In any order; a stamp may come again, as those of several symbols do.
+        In any order; repeated timestamps, as of several symbols, are allowed.
 
     Raises
     ------
     QueryError
-        When there are fewer than two different intraday stamps; daily ones are a day apart.
+        Fewer than two different intraday timestamps; for daily ones the step is a day.
     """
     steps = np.diff(_distinct(_micros(times)))
     if len(steps) == 0:
         if is_daily(times):
             return DAY
-        raise QueryError("the interval of the bars cannot be told from one stamp; give two bars or more")
+        raise QueryError("the interval of the bars cannot be determined from one bar; give two bars or more")
     return pd.Timedelta(most_frequent(steps), unit="us")
 
 
 def missing(times: pd.DatetimeIndex, calendar: str) -> pd.DataFrame:
     """The gaps between the first bar and the last one, against an exchange's sessions.
 
-    Bars outside the sessions (on a holiday, before the open) are neither missed nor complained about.
-    Of stamps that are all at 00:00 UTC every session is expected to be there; of others every interval
-    of every session, breaks for lunch and days that close early considered. Intraday bars need not start
-    at the open: hourly ones may be cut at the full hour.
+    Bars outside the sessions (on a holiday, before the open) are ignored. If all timestamps are at 00:00
+    UTC, a bar is expected for every session; else for every interval of every session, with lunch breaks
+    and early closes taken into account. Intraday bars need not start at the open: hourly ones may be
+    aligned to the full hour.
 
     Parameters
     ----------
     times : DatetimeIndex
-        The stamps of one symbol's bars, with a time zone; in any order. An intraday bar is stamped with
-        its start.
+        The timestamps of one symbol's bars, with a time zone; in any order. An intraday bar is stamped
+        with its start.
     calendar : str
         A name of exchange_calendars.
 
     Returns
     -------
     DataFrame
-        One row a gap: start and end (datetime64[us, UTC], the first and the last missing bar, both
-        included) and bars (int64, how many are missing). Two that are missing on both sides of a night or
-        a weekend are one gap.
+        One row per gap: start and end (datetime64[us, UTC], the first and the last missing bar, both
+        included) and bars (int64, how many are missing). Missing bars on both sides of a night or a
+        weekend are one gap.
 
     Raises
     ------
@@ -193,12 +193,12 @@ def missing(times: pd.DatetimeIndex, calendar: str) -> pd.DataFrame:
 
 
 def gaps_between(expected: pd.DatetimeIndex, there: npt.NDArray[np.bool_]) -> pd.DataFrame:
-    """The runs of bars that are not there, as `missing` gives them.
+    """Consecutive missing bars as gaps, in the form of `missing`.
 
     Parameters
     ----------
     expected, there
-        As `expected_bars` gives them.
+        As `expected_bars` returns them.
     """
     absent = ~there
     starts = np.flatnonzero(absent & ~np.append(False, absent[:-1]))
@@ -209,13 +209,13 @@ def gaps_between(expected: pd.DatetimeIndex, there: npt.NDArray[np.bool_]) -> pd
 
 
 def most_frequent(numbers: npt.NDArray[np.int64]) -> int:
-    """The number that comes most often, of equals the least; there must be one."""
+    """The most frequent number, the smallest of equals; `numbers` must not be empty."""
     counts = pd.Series(numbers).value_counts(sort=False)
     return int(counts.index[counts == counts.max()].min())
 
 
 def expected_bars(times: pd.DatetimeIndex, calendar: str) -> tuple[pd.DatetimeIndex, npt.NDArray[np.bool_]]:
-    """The bars that there ought to be from the first one to the last, and which of them there are.
+    """The bars expected between the first one and the last, and which of them exist.
 
     Parameters
     ----------
@@ -241,7 +241,7 @@ def expected_bars(times: pd.DatetimeIndex, calendar: str) -> tuple[pd.DatetimeIn
     hours = stretches(calendar, first - DAY, last + DAY)
     step = interval_of(times) // pd.Timedelta(microseconds=1)
     expected = _intervals(hours, stamps, step)
-    # A bar stands for the interval that it starts in: a stamp may be a second late.
+    # A bar counts for the interval that it starts in: a timestamp may be a second late.
     place = np.searchsorted(expected, stamps, side="right") - 1
     place = place[(place >= 0) & (stamps - expected[place.clip(0)] < step)] if len(expected) else place[:0]
     there = np.zeros(len(expected), dtype=bool)
@@ -250,8 +250,8 @@ def expected_bars(times: pd.DatetimeIndex, calendar: str) -> tuple[pd.DatetimeIn
 
 
 def _intervals(hours: pd.DataFrame, stamps: npt.NDArray[np.int64], step: int) -> npt.NDArray[np.int64]:
-    """The starts of the stretches' intervals from the first stamp to the last, cut where the bars are cut."""
-    # Mornings and afternoons apart: the full hour may be the open of the one and not of the other.
+    """The starts of the stretches' intervals from the first bar to the last, aligned as the bars are."""
+    # Mornings and afternoons separately: the full hour may be the open of one and not of the other.
     parts = [_cut(part, stamps, step) for _, part in hours.groupby("part")]
     starts = _distinct(np.concatenate(parts)) if parts else np.empty(0, dtype=np.int64)
     kept: npt.NDArray[np.int64] = starts[(starts >= stamps[0]) & (starts <= stamps[-1])]
@@ -263,7 +263,7 @@ def _cut(hours: pd.DataFrame, stamps: npt.NDArray[np.int64], step: int) -> npt.N
     stretch = np.searchsorted(opens, stamps, side="right") - 1
     within = (stretch >= 0) & (stamps < closes[stretch.clip(0)])
     phase = most_frequent((stamps - opens[stretch])[within] % step) if within.any() else 0
-    # Bars that are not cut at the open: the first starts before it, and covers it.
+    # If bars are not aligned to the open, the first one starts before the open and covers it.
     begin = opens + (phase - step if phase else 0)
     numbers = -((begin - closes) // step)
     owner = np.repeat(np.arange(len(opens)), numbers)
@@ -281,20 +281,20 @@ def _hours(calendar: str, first: Moment, last: Moment) -> pd.DataFrame:
 
 @functools.lru_cache(maxsize=32)
 def _table(calendar: str, first_year: int, last_year: int) -> pd.DataFrame:
-    """The hours of every session of those years, as far as the calendar has a record of them."""
+    """The hours of every session of those years, as far as the calendar covers them."""
     usual = _calendar(calendar)
-    # Both are what it has a record of: it refuses to be built beyond that.
+    # The range that the calendar covers; building it beyond that raises.
     earliest, latest = usual.bound_min(), usual.bound_max()
     first, last = pd.Timestamp(first_year, 1, 1), pd.Timestamp(last_year, 12, 31)
     first = max(first, earliest) if earliest is not None else first
     last = max(min(last, latest) if latest is not None else last, usual.last_session)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # what it uses of pandas
+        warnings.simplefilter("ignore", DeprecationWarning)  # from its use of pandas
         hours = pd.DataFrame(type(usual)(start=first, end=last).schedule)
     if first < RULED and usual.regular_holidays is not None:
         hours = hours[~hours.index.isin(usual.regular_holidays.holidays(first, RULED))]
     hours = pd.DataFrame({name: hours[name].dt.as_unit("us") for name in hours.columns})
-    # Without the frequency: a slice is a list of dates, not a rule.
+    # Without the index's frequency, which slices would not keep.
     hours.index = pd.DatetimeIndex(hours.index.to_numpy(), name="session").as_unit("us").tz_localize("UTC")
     return hours
 
@@ -328,7 +328,7 @@ def _date(moment: Moment) -> pd.Timestamp:
 
 
 def _distinct(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Sorted, each once; for numbers that nearly are so, as stamps of bars, faster than by hashes."""
+    """Sorted and unique; for nearly sorted numbers, such as bars' timestamps, faster than by hashing."""
     ordered = np.sort(numbers, kind="stable")
     first: npt.NDArray[np.bool_] = np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]
     return ordered[first]

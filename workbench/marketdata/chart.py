@@ -1,4 +1,4 @@
-"""An interactive price chart of one symbol: candles, volume below."""
+"""An interactive price chart of one symbol: candlesticks, with volume below."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ MARGIN = 0.04
 
 
 def price_chart(bars: pd.DataFrame, title: str | None = None, *, symbol: str | None = None) -> go.Figure:
-    """Candles with volume below, for a notebook or a page; it opens on the last year.
+    """Candlesticks with volume below, for a notebook or a page; it opens on the last year.
 
-    The buttons 1M, 6M, 1Y and All fit both axes to that stretch. Weekends are left out where there are
-    no bars on them, and so are the hours of the night for intraday bars. Times are UTC.
+    The buttons 1M, 6M, 1Y and All fit both axes to that range. Weekends without bars are left out, and for
+    intraday bars so are the hours of the night. Times are UTC.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def price_chart(bars: pd.DataFrame, title: str | None = None, *, symbol: str | N
     title : str, optional
         Default: the symbol.
     symbol : str, optional
-        Which one to draw, where there are several.
+        The symbol to draw; required if there are several.
 
     Returns
     -------
@@ -47,13 +47,13 @@ def price_chart(bars: pd.DataFrame, title: str | None = None, *, symbol: str | N
     Raises
     ------
     QueryError
-        When there are no bars, several symbols and none was chosen, or not the one that was.
+        There are no bars, several symbols and none was chosen, or no bars of the chosen one.
     """
     import plotly.graph_objects as go
     from plotly.subplots import make_subplots
 
     name, own = _one_symbol(bars, symbol)
-    # A chart has no time zones: it draws the wall clock it is given, so it is given UTC's.
+    # Plotly has no time zones: it draws the times as given, so they are given in UTC.
     times = pd.DatetimeIndex(own.index).tz_convert("UTC").tz_localize(None)
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.78, 0.22], vertical_spacing=0.03)
     figure.add_trace(
@@ -98,7 +98,7 @@ def price_chart(bars: pd.DataFrame, title: str | None = None, *, symbol: str | N
                 "type": "buttons",
                 "direction": "right",
                 "buttons": views,
-                # The colour of a pressed button cannot be chosen, and is white: a flash in the dark.
+                # A pressed button would be white, which cannot be changed: too bright on a dark page.
                 "showactive": False,
                 "x": 1,
                 "xanchor": "right",
@@ -137,17 +137,17 @@ def _one_symbol(bars: pd.DataFrame, symbol: str | None) -> tuple[str, pd.DataFra
     if symbol is None and len(there) > 1:
         raise QueryError(
             f"a price chart shows one symbol, these bars hold {len(there)} ({', '.join(map(str, there[:8]))}"
-            f"{', …' if len(there) > 8 else ''}); say which, e.g. symbol={there[0]!r}"
+            f"{', …' if len(there) > 8 else ''}); choose one, e.g. symbol={there[0]!r}"
         )
     chosen = there[0] if symbol is None else symbol
     if chosen not in there:
-        raise QueryError(f"these bars hold no {chosen}; they hold {', '.join(map(str, there[:8]))}")
+        raise QueryError(f"there are no bars of {chosen}; there are bars of {', '.join(map(str, there[:8]))}")
     own = bars[bars.index.get_level_values("symbol") == chosen].droplevel("symbol")
     return str(chosen), own.sort_index()
 
 
 def _views(times: pd.DatetimeIndex, own: pd.DataFrame) -> list[dict[str, Any]]:
-    """The buttons: each sets the ranges of both axes, for a chart does not fit prices to a stretch itself."""
+    """The buttons; each sets both axes, because Plotly does not fit prices to a range of dates."""
     first, last = times[0], times[-1]
     stretches = [(label, last - span) for label, span in SPANS if last - span > first]
     views = []
@@ -168,7 +168,7 @@ def _views(times: pd.DatetimeIndex, own: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _breaks(times: pd.DatetimeIndex) -> list[dict[str, Any]]:
-    """What the time axis leaves out: stretches in which no bar ever lies."""
+    """Ranges to leave out of the time axis: weekends and hours without bars."""
     breaks: list[dict[str, Any]] = []
     if not (times.day_of_week >= 5).any():
         breaks.append({"bounds": ["sat", "mon"]})

@@ -1,4 +1,4 @@
-"""One symbol's bars in the order of time, with those stored before them, and how far they usually move."""
+"""One symbol's bars in time order, with the bars stored before them, and the usual size of their moves."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from workbench.marketdata.bars import BAR_COLUMNS
 __all__ = ["CONTEXT_BARS", "SCALE_BARS", "BarSeries", "Floats", "Found", "Ints", "moment", "with_context"]
 
 SCALE_BARS = 63
-"""From how many returns before a bar the usual size of a move is estimated: a quarter of daily bars."""
+"""Number of returns before a bar used to estimate the usual size of a move: a quarter of daily bars."""
 CONTEXT_BARS = SCALE_BARS + 2
-"""How many bars stored before the new ones are needed to judge the new ones as if all had come at once."""
+"""How many stored bars are needed to check new bars as if all had been ingested at once."""
 LEAST_RETURNS = 10
-# What makes the median absolute deviation an estimate of a normal distribution's standard deviation.
+# Scales a median absolute deviation to the standard deviation of a normal distribution.
 NORMAL = 1.4826
-# How many windows of returns are looked at together: 10 MB at a time.
+# How many windows of returns are processed together: 10 MB at a time.
 BATCH = 20_000
 DAY = 24 * 3_600_000_000
 
@@ -32,20 +32,20 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class BarSeries:
-    """The bars of one symbol, good ones all, and what is known about them.
+    """The good bars of one symbol, with their splits, calendar and refused rows.
 
     Attributes
     ----------
     times : DatetimeIndex
-        datetime64[us, UTC], ascending, each once.
+        datetime64[us, UTC], ascending, unique.
     open, high, low, close, volume : ndarray of float64
-        In step with `times`; prices positive and finite, volume 0 or more.
+        Of the same length as `times`; prices positive and finite, volume 0 or more.
     fresh : int
-        The position of the first new bar; what lies before it is stored already.
+        The position of the first new bar; the bars before it are already stored.
     refused : DatetimeIndex
-        When rows were refused: that their bars are missing is known.
+        The times of refused rows, which are not reported as missing.
     ex_dates : ndarray of int64
-        Microseconds since 1970 of the days on which splits that are not in the prices take effect.
+        Ex dates of splits that the prices are not adjusted for, microseconds since 1970.
     ratios : ndarray of float64
         New shares per old share of those splits.
     calendar : str or None
@@ -73,12 +73,12 @@ class BarSeries:
         return bool((self.times.asi8 % DAY == 0).all())
 
     def scale(self, positions: Ints) -> Floats:
-        """How far the close usually moves from bar to bar just before each of these bars, in log returns.
+        """The usual move of the close from bar to bar before each of these bars, in log returns.
 
         The scale of the Hampel identifier (Hampel 1974; Pearson 2002), with the returns' median taken as 0:
-        1.4826 times the median of the absolute log returns, here of the `SCALE_BARS` that end with the bar
-        before, or of the series' first ones where fewer lie before it. Returns of exactly 0 are left out:
-        in a series that seldom trades they would be most, and every trade an outlier.
+        1.4826 times the median of the absolute log returns, here of the last `SCALE_BARS` up to the bar
+        before, or of the series' first ones if there are fewer before it. Returns of exactly 0 are left out:
+        in an illiquid series they would be the majority, and every trade an outlier.
 
         Returns
         -------
@@ -103,7 +103,7 @@ class BarSeries:
 
 @dataclass(frozen=True)
 class Found:
-    """Which bars look odd by one rule, and why; the words are made when asked for.
+    """The bars that look odd by one rule; the reason's text is only built when needed.
 
     Attributes
     ----------
@@ -112,7 +112,7 @@ class Found:
     positions : ndarray of int64
         Ascending; none before the series' first new bar.
     reason : callable
-        Tells of a position what is odd there.
+        Returns the text for a position.
     """
 
     rule: str
@@ -130,12 +130,12 @@ def with_context(
     actions: pd.DataFrame | None,
     calendar: str | None,
 ) -> BarSeries:
-    """The new bars as a series, behind the last `CONTEXT_BARS` of those stored before them.
+    """The new bars as a series, preceded by the last `CONTEXT_BARS` stored bars.
 
     Raises
     ------
     QueryError
-        When `before` or `actions` lack a column, or the times before have no time zone.
+        `before` or `actions` has not all columns, or the times of `before` have no time zone.
     """
     fresh = 0
     if before is not None and len(before) and len(times):
@@ -159,7 +159,7 @@ def with_context(
 
 
 def moment(time: pd.Timestamp) -> str:
-    """A bar's time as people write it: a date alone for daily bars."""
+    """A bar's time as text: only the date at midnight."""
     if time == time.normalize():
         return f"{time:%Y-%m-%d}"
     return f"{time:%Y-%m-%d %H:%M:%S}".removesuffix(":00") + " UTC"

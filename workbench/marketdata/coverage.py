@@ -1,4 +1,4 @@
-"""Which bars there are, symbol by symbol, and where they have gaps against an exchange's calendar."""
+"""Which bars exist, by symbol, and their gaps against an exchange's calendar."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ __all__ = ["Coverage", "coverage"]
 
 @dataclass(frozen=True)
 class Coverage:
-    """What there is of some symbols' bars, and what is missing; a notebook shows it as a table with strips.
+    """Existing and missing bars by symbol; a notebook shows a table with a strip for each symbol.
 
     Attributes
     ----------
     calendar : str
-        The exchange that the bars are held against.
+        The exchange that the bars are compared with.
     table : DataFrame of shape (n_symbols, 7)
-        Indexed `symbol`, alphabetically: first, last (datetime64[us, UTC]); bars (int64, all that there
-        are); expected (int64: the exchange's between the first and the last) and missing of these
-        (int64); share (float64, of those expected that there are, 0 to 1; NaN where none is);
-        longest_gap (int64, in bars).
+        Indexed `symbol`, alphabetically: first, last (datetime64[us, UTC]); bars (int64, all bars);
+        expected (int64, by the calendar between the first and the last) and missing of these (int64);
+        share (float64, of the expected bars that exist, 0 to 1; NaN if none is expected); longest_gap
+        (int64, in bars).
     gaps : DataFrame
-        One row a gap, by symbol and time: symbol (str), start and end (datetime64[us, UTC], the first and
-        the last missing bar, both included), bars (int64).
+        One row per gap, by symbol and time: symbol (str), start and end (datetime64[us, UTC], the first
+        and the last missing bar, both included), bars (int64).
     """
 
     calendar: str
@@ -42,12 +42,12 @@ class Coverage:
     gaps: pd.DataFrame
 
     def picture(self) -> go.Figure:
-        """One row a symbol: what there is solid, gaps in red, each wide enough to be seen.
+        """A figure with one row per symbol: existing bars solid, gaps in red, each wide enough to be seen.
 
         Raises
         ------
         QueryError
-            When there are no bars.
+            There are no bars.
         """
         from workbench.marketdata.coverage_picture import coverage_picture
 
@@ -65,19 +65,19 @@ class Coverage:
 
 
 def coverage(bars: pd.DataFrame | pd.MultiIndex | pd.DatetimeIndex, calendar: str = "XNYS") -> Coverage:
-    """What there is of these bars, and what an exchange's calendar says is missing.
+    """Which of the bars expected by an exchange's calendar exist, and which are missing.
 
-    Every symbol is held against the sessions between its own first and last bar: what it lacks before
-    the one and after the other is not counted. Bars outside the sessions count as bars and are expected
-    by nobody. Of bars that are all stamped 00:00 UTC one a session is expected, of others one every
-    usual interval of the symbol from open to close; a share that trades seldom lacks many.
+    Every symbol is compared with the sessions between its own first and last bar; nothing is expected
+    before or after. Bars outside the sessions are counted in `bars` only. If all bars are stamped 00:00 UTC,
+    one per session is expected; else one per usual interval of the symbol from open to close, so an
+    illiquid share has many missing.
 
     Parameters
     ----------
     bars : DataFrame, MultiIndex or DatetimeIndex
-        Tidy bars; or their index (symbol, timestamp) alone; or the stamps of one symbol's, with a time
-        zone, which then goes by the name "". Intraday bars are stamped with their start. A row without
-        a number, NaN in all columns of a bar that there are, is no bar.
+        Tidy bars; or their index (symbol, timestamp) alone; or the timestamps of one symbol, with a time
+        zone, in which case the symbol is "". Intraday bars are stamped with their start. A row with NaN in
+        all columns of a bar does not count as a bar.
     calendar : str
         An exchange, by its name in exchange_calendars: "XNYS", "XLON", "24/7" and so on.
 
@@ -88,7 +88,7 @@ def coverage(bars: pd.DataFrame | pd.MultiIndex | pd.DatetimeIndex, calendar: st
     Raises
     ------
     QueryError
-        When the bars are not so indexed, or there is no such calendar.
+        The bars are not indexed like this, or there is no such calendar.
     """
     ordered = _index_of(bars).sort_values()
     symbols = ordered.levels[0]
@@ -125,9 +125,7 @@ def _index_of(bars: pd.DataFrame | pd.MultiIndex | pd.DatetimeIndex) -> pd.Multi
     elif isinstance(bars, pd.Index):
         bars = pd.DataFrame(index=bars)
     if not isinstance(bars, pd.DataFrame):
-        raise QueryError(
-            f"coverage is that of bars, their index or their stamps, not of a {type(bars).__name__}"
-        )
+        raise QueryError(f"coverage needs bars, their index or their timestamps, not a {type(bars).__name__}")
     validate_index(bars)
     index = bars.index[_numbered(bars)]
     assert isinstance(index, pd.MultiIndex)

@@ -1,4 +1,4 @@
-"""How coverage is shown: a figure with one row a symbol, and a table with strips for a notebook's page."""
+"""Displays of coverage: a figure with one row per symbol, and an HTML table with strips."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = ["coverage_html", "coverage_picture", "summary"]
 
-# As fine as a screen shows: gaps closer together are drawn as one.
+# Screen resolution: gaps closer together than one of these steps are drawn as one.
 STEPS = 1200
-# All the marks of a figure; beyond that a browser becomes slow.
+# Maximum marks in a figure; with more, a browser becomes slow.
 MARKS = 20_000
 ROW, LOWEST, HIGHEST = 26, 190, 1000
-# Up to so many rows the share stands beside each.
+# With up to this many rows, each is labelled with its share.
 LABELLED = 40
 # The rows of the table in a notebook, and the pixels of a strip.
 ROWS, STRIP = 30, 260
@@ -43,7 +43,7 @@ def summary(table: pd.DataFrame, calendar: str) -> str:
 
 
 def coverage_picture(table: pd.DataFrame, gaps: pd.DataFrame, calendar: str) -> go.Figure:
-    """One row a symbol, from its first bar to its last: what there is solid, gaps in red.
+    """A figure with one row per symbol, from its first bar to its last: existing bars solid, gaps in red.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def coverage_picture(table: pd.DataFrame, gaps: pd.DataFrame, calendar: str) -> 
     Raises
     ------
     QueryError
-        When there are no bars.
+        There are no bars.
     """
     import plotly.graph_objects as go
 
@@ -74,7 +74,7 @@ def coverage_picture(table: pd.DataFrame, gaps: pd.DataFrame, calendar: str) -> 
     figure = go.Figure(
         [
             _bars(there, "there", GAIN, CLEAR, 0, "there"),
-            # The outline is what shows of a gap that is narrower than a pixel.
+            # The outline keeps gaps narrower than a pixel visible.
             _bars(missing, "missing", fill, LOSS, 1.5 if thick > 4 else 0.8, "%{customdata:,} missing"),
         ]
     )
@@ -126,7 +126,7 @@ def coverage_picture(table: pd.DataFrame, gaps: pd.DataFrame, calendar: str) -> 
 
 
 def coverage_html(table: pd.DataFrame, gaps: pd.DataFrame, calendar: str) -> str:
-    """The table as HTML without external parts, for light and dark pages; the worst rows where it is long.
+    """The table as self-contained HTML for light and dark pages; a long table shows only its worst rows.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def coverage_html(table: pd.DataFrame, gaps: pd.DataFrame, calendar: str) -> str
         One `<div>`.
     """
     shown = table if len(table) <= ROWS else table.nlargest(ROWS, "missing", keep="first")
-    cut = f"<div style='padding:6px 10px;opacity:.7'>the {ROWS} of {len(table):,} that lack most</div>"
+    cut = f"<div style='padding:6px 10px;opacity:.7'>the {ROWS} of {len(table):,} with most missing</div>"
     head = "".join(
         f'<th style="text-align:{"left" if name in ("symbol", "") else "right"};padding:4px 10px;opacity:.7;'
         f'font-weight:400;background:transparent">{name}</th>'
@@ -171,7 +171,7 @@ def coverage_html(table: pd.DataFrame, gaps: pd.DataFrame, calendar: str) -> str
     return frame_html(escape(summary(table, calendar)), table_html(head, rows) + cut)
 
 
-def _bars(spans: pd.DataFrame, name: str, colour: str, outline: str, width: float, said: str) -> go.Bar:
+def _bars(spans: pd.DataFrame, name: str, colour: str, outline: str, width: float, label: str) -> go.Bar:
     import plotly.graph_objects as go
 
     shown = [_moment(moment) for moment in spans["start"]], [_moment(moment) for moment in spans["last"]]
@@ -186,14 +186,14 @@ def _bars(spans: pd.DataFrame, name: str, colour: str, outline: str, width: floa
         text=between,
         textposition="none",
         marker={"color": colour, "line": {"color": outline, "width": width}},
-        hovertemplate=f"<b>%{{y}}</b> %{{text}}<br>{said}<extra></extra>",
+        hovertemplate=f"<b>%{{y}}</b> %{{text}}<br>{label}<extra></extra>",
     )
 
 
 def _spans(table: pd.DataFrame, gaps: pd.DataFrame, steps: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What is there and what is missing, gaps closer together than a step taken as one.
+    """Spans of existing and of missing bars, with gaps closer together than a step merged.
 
-    Both have symbol, start, last (the last bar), end (where it ends), bars (of gaps).
+    Both have symbol, start, last (the last bar), end (the end of that bar), bars (missing ones, for gaps).
     """
     step = _width(table)
     reach = (table["last"].max() - table["first"].min()) / steps
@@ -203,7 +203,7 @@ def _spans(table: pd.DataFrame, gaps: pd.DataFrame, steps: int) -> tuple[pd.Data
     )
     grouped = missing.groupby(new.cumsum(), sort=False)
     missing = grouped.agg({"symbol": "first", "start": "first", "last": "last", "end": "last", "bars": "sum"})
-    # What is there lies between one gap and the next: from the first bar, or a gap's end, on.
+    # Existing bars are between the gaps: each span starts at the first bar or at the end of a gap.
     opening = table.reset_index()[["symbol", "first"]].rename(columns={"first": "start"})
     starts = pd.concat([opening, missing[["symbol", "end"]].rename(columns={"end": "start"})])
     closing = table.reset_index()[["symbol", "last"]]
@@ -218,20 +218,20 @@ def _spans(table: pd.DataFrame, gaps: pd.DataFrame, steps: int) -> tuple[pd.Data
 
 
 def _strips(table: pd.DataFrame, shown: pd.DataFrame, gaps: pd.DataFrame) -> dict[str, str]:
-    """Each shown symbol's coverage as a drawing in the page's text, on the time axis of all symbols."""
+    """Each shown symbol's coverage as inline SVG, on the time axis of all symbols."""
     begin = table["first"].min()
     whole = (table["last"].max() + _width(table) - begin).total_seconds() if len(table) else 1.0
     own = gaps[gaps["symbol"].isin(shown.index)]
     there, missing = _spans(shown, own, STRIP)
     drawn: dict[str, list[str]] = {str(symbol): [] for symbol in shown.index}
-    # Gaps last, and at least a pixel wide: over what there is.
+    # Gaps are drawn last, over the existing bars, and at least a pixel wide.
     for spans, colour, least in ((there, GAIN, 0.0), (missing, LOSS, 1.0)):
         left = _seconds(spans["start"] - begin) / whole * STRIP
         width = (_seconds(spans["end"] - spans["start"]) / whole * STRIP).clip(least)
         for symbol, x, wide in zip(spans["symbol"], left, width, strict=True):
             drawn[symbol].append(f'<rect x="{x:.1f}" y="0" width="{wide:.1f}" height="10" fill="{colour}"/>')
     return {
-        symbol:  # A page that makes it narrower must squeeze it, not cut its end off.
+        symbol:  # Without an aspect ratio: a narrow page squeezes it instead of cutting its end off.
         f'<svg width="{STRIP}" height="10" viewBox="0 0 {STRIP} 10" preserveAspectRatio="none" '
         'style="vertical-align:middle;display:inline-block">'
         f"{''.join(marks)}</svg>"
@@ -240,7 +240,7 @@ def _strips(table: pd.DataFrame, shown: pd.DataFrame, gaps: pd.DataFrame) -> dic
 
 
 def _width(table: pd.DataFrame) -> pd.Timedelta:
-    """How far a bar reaches on the time axis: a day's takes a day."""
+    """The width of a bar on the time axis: a day for daily bars, else a minute."""
     daily = is_daily(pd.DatetimeIndex(pd.concat([table["first"], table["last"]])))
     return pd.Timedelta(days=1) if daily else pd.Timedelta(minutes=1)
 
@@ -254,7 +254,7 @@ def _moment(moment: pd.Timestamp) -> str:
 
 
 def _percent(share: float) -> str:
-    """100 % only where nothing is missing."""
+    """The share as text, rounded down: 100 % only if nothing is missing."""
     if np.isnan(share):
         return "–"
     return "100 %" if share == 1 else f"{int(share * 1000 + 1e-9) / 10:.1f} %"

@@ -1,4 +1,4 @@
-"""Symbol and day as one sortable number, and products of factors by it: what adjusting prices counts with."""
+"""Products of adjustment factors, keyed by symbol and day in one sortable number."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
 
 SECONDS = 86_400
-"""A day's."""
-# A key is symbol * SPAN + day, days counted from far before any market's.
+"""Seconds in a day."""
+# A key is symbol * SPAN + day, with days counted from an epoch long before any market.
 SPAN = 1 << 24
 EPOCH = 1 << 23
 
 
 @dataclass(frozen=True)
 class Factors:
-    """Factors of events, ready to be multiplied.
+    """Factors of events, as cumulative products.
 
     Attributes
     ----------
@@ -40,13 +40,13 @@ class Factors:
 
     @classmethod
     def of(cls, keys: Whole, values: Floats) -> Factors:
-        """From each event's key and factor, in any order."""
+        """Build from each event's key and factor, in any order."""
         order = np.argsort(keys, kind="stable")[::-1]
         later = pd.Series(values[order]).groupby(keys[order] // SPAN).cumprod()
         return cls(keys[order][::-1], np.asarray(later, dtype=np.float64)[::-1])
 
     def after(self, keys: Whole) -> Floats:
-        """For each key the product of the factors of its symbol's events on later days; 1 without any."""
+        """For each key, the product of the factors of its symbol's later events; 1 if there are none."""
         place = np.searchsorted(self.keys, keys, side="right")
         found = _same_symbol(self.keys, place, keys)
         result = np.ones(len(keys))
@@ -61,11 +61,11 @@ class Closes:
     Attributes
     ----------
     keys : ndarray of int64
-        Ascending, each once.
+        Ascending, unique.
     values : ndarray of float64
         No NaN: a day without a close is left out.
     priced : bool
-        False where the bars had no closes: `keys` then tells their days, `values` nothing.
+        False if the bars had no column close: `keys` are then the days of the bars, `values` is meaningless.
     """
 
     keys: Whole
@@ -86,13 +86,13 @@ class Closes:
         return cls(keys[last], values[chosen][last], priced)
 
     def last_day(self, symbols: Whole) -> Whole:
-        """The day of each symbol's last close; before all days where it has none."""
+        """The day of each symbol's last close; a day before all others if it has none."""
         place = np.searchsorted(self.keys, (symbols + 1) * SPAN) - 1
         found = _same_symbol(self.keys, place, symbols * SPAN)
         return np.where(found, np.append(self.keys, 0)[place] % SPAN, 0) - EPOCH
 
     def around(self, keys: Whole, until: Whole) -> tuple[Whole, Whole]:
-        """The places of the last close before each key, and of the first from it until another; or -1."""
+        """Positions of the last close before each key and of the first in [key, until]; -1 for none."""
         place = np.searchsorted(self.keys, keys, side="left")
         before = np.where(_same_symbol(self.keys, place - 1, keys), place - 1, -1)
         in_time = _same_symbol(self.keys, place, keys) & (np.append(self.keys, 0)[place] <= until)
@@ -100,7 +100,7 @@ class Closes:
 
 
 def day_of(moment: Any) -> int:
-    """The days since 1970 of a date; of a moment with a time zone, of its UTC date."""
+    """Days since 1970 of a date; a timestamp with a time zone is converted to its UTC date."""
     stamp = pd.Timestamp(moment)
     return int(
         (stamp if stamp.tz is None else stamp.tz_convert("UTC").tz_localize(None)).timestamp() // SECONDS
@@ -108,28 +108,28 @@ def day_of(moment: Any) -> int:
 
 
 def key_of(symbols: Whole, days: Whole) -> Whole:
-    """Symbols' numbers and days since 1970 as keys."""
+    """Keys of symbols' numbers and days since 1970."""
     return symbols * SPAN + days + EPOCH
 
 
 def has_earlier(bars: Whole, keys: Whole) -> npt.NDArray[np.bool_]:
     """Whether there are bars of each key's symbol before it; the bars' keys in any order."""
-    # Bars mostly come in order, and are then sorted in one pass.
+    # A stable sort is fast for bars, which are mostly in order already.
     ordered = np.sort(bars, kind="stable")
     return _same_symbol(ordered, np.searchsorted(ordered, keys, side="left") - 1, keys)
 
 
 def keys_of_bars(index: pd.Index[Any], symbols: pd.Index[Any], calendar: str) -> Whole:
-    """The key of each bar: its symbol's place among `symbols`, its date; -1 for other symbols.
+    """The key of each bar: its symbol's position in `symbols` and its date; -1 for other symbols.
 
-    The date of a daily bar is its stamp's; of an intraday one, the date in the exchange's time zone.
+    The date of a daily bar is that of its timestamp; of an intraday bar, that in the exchange's time zone.
     """
     assert isinstance(index, pd.MultiIndex)
     numbers = np.append(symbols.get_indexer(index.levels[0]), -1).astype(np.int64)[index.codes[0]]
     moments = pd.DatetimeIndex(index.levels[1]).tz_convert("UTC")
     days, within = np.divmod(moments.as_unit("s").asi8, SECONDS)
     place = np.asarray(index.codes[1])
-    # Whether bars are daily is asked symbol by symbol: some may be, beside others of minutes.
+    # Decided by symbol: daily and minute bars may be in one frame.
     intraday = np.bincount(numbers[within[place] != 0] + 1, minlength=len(symbols) + 1)[numbers + 1] > 0
     own = days[place]
     if (intraday & (numbers >= 0)).any():
@@ -139,7 +139,7 @@ def keys_of_bars(index: pd.Index[Any], symbols: pd.Index[Any], calendar: str) ->
 
 
 def _same_symbol(keys: Whole, place: Whole, wanted: Whole) -> npt.NDArray[np.bool_]:
-    """Whether there is a key at each place, and it is of the symbol of the wanted one."""
+    """Whether each position holds a key of the same symbol as the wanted key."""
     inside = (place >= 0) & (place < len(keys))
     if not inside.any():
         return inside

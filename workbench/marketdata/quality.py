@@ -1,6 +1,6 @@
-"""Parts rows into bars that may be stored and rows that may not, and notes which of the bars look odd.
+"""Splits rows into bars to store and refused rows, and notes which of the bars look odd.
 
-The rules that refuse a row stand in `rules.py`, those that only note it in `suspicions.py`.
+The rules that refuse a row are in `refusals.py`, those that only note it in `suspicions.py`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pandas as pd
 from workbench.errors import QueryError
 from workbench.marketdata.bars import BAR_COLUMNS
 from workbench.marketdata.context import CONTEXT_BARS, with_context
-from workbench.marketdata.rules import RULES, RowsUnderCheck
+from workbench.marketdata.refusals import RULES, RowsUnderCheck
 from workbench.marketdata.suspicions import SUSPICIONS, notes
 
 __all__ = ["CONTEXT_BARS", "CheckedBars", "check"]
@@ -27,20 +27,20 @@ LOGGED = ("symbol", "data_source", "origin", "row", "timestamp", "rule", "severi
 
 @dataclass(frozen=True)
 class CheckedBars:
-    """The rows of one symbol, parted into `good` and `refused`; no row is in both, none is lost.
+    """The rows of one symbol, split into `good` and `refused`; every row is in exactly one of them.
 
     Attributes
     ----------
     good : DataFrame
         symbol (str), timestamp (datetime64[us, UTC]), open, high, low, close, volume (float64), sorted
-        by timestamp, each timestamp once, no NaN.
+        by timestamp, unique timestamps, no NaN.
     refused : DataFrame
-        symbol, data_source, origin (str), row (int64), timestamp (NaT where there is none), rule (the
-        first that the row breaks), severity ("error"), reason (all that it breaks, joined by "; "),
-        raw (object: dict, the row as it came), in the order of the rows.
+        symbol, data_source, origin (str), row (int64), timestamp (NaT if missing), rule (the first that
+        the row breaks), severity ("error"), reason (of all rules it breaks, joined by "; "), raw (object:
+        dict, the row as read), in the order of the rows.
     noted : DataFrame
-        The same columns for bars that look odd, yet may be right: severity "warning"; they are in `good`
-        too. At most one for each row and rule, in the order of the rows. For a gap the bar that follows it.
+        The same columns for bars that look odd but may be right: severity "warning"; they are in `good`
+        too. At most one per row and rule, in the order of the rows. A gap is noted at the bar after it.
     """
 
     good: pd.DataFrame
@@ -59,43 +59,43 @@ def check(
     before: pd.DataFrame | Callable[[pd.Timestamp], pd.DataFrame] | None = None,
     actions: pd.DataFrame | None = None,
 ) -> CheckedBars:
-    """Part the rows of one symbol into bars that may be stored and rows that may not, with reasons.
+    """Split the rows of one symbol into bars to store and refused rows with reasons.
 
-    Bars that come in a little at a time are noted as if they had all come at once, if `before` holds the
-    `CONTEXT_BARS` stored before them. Only that the very last bar is a spike, no one can tell until the
-    next one comes, and the note then stands at that one. Of each rule at most a hundred notes are kept; one
-    more says how many there would be.
+    Bars ingested in small parts get the same notes as if all had been ingested at once, if `before` has the
+    `CONTEXT_BARS` bars stored before them. The exception: whether the last bar is a spike depends on the
+    next one, so the note is then made at the next one. At most a hundred notes are kept per rule; one more
+    gives the number of the others.
 
     Parameters
     ----------
     rows : DataFrame
-        As `workbench.sources` gives them: row (int64), timestamp (datetime64, UTC, NaT allowed), open,
-        high, low, close, volume (float64, NaN allowed), rule and reason (str, empty when the source
-        could read the row), raw (dict).
+        As `workbench.sources` returns them: row (int64), timestamp (datetime64, UTC, NaT allowed), open,
+        high, low, close, volume (float64, NaN allowed), rule and reason (str, empty if the source could
+        read the row), raw (dict).
     symbol, data_source, origin : str
-        Whose they are, the name they are to be stored under, what they were read from.
+        The symbol, the data source to store the bars under, and what they were read from.
     now : Timestamp, optional
-        What counts as the present. Default: the clock.
+        The present, for the rule "future". Default: the clock.
     calendar : str, optional
-        The exchange's calendar, by its exchange_calendars name ("XNYS"); without one, nothing is said
-        about gaps and hours.
+        The exchange's calendar, by its exchange_calendars name ("XNYS"); without one, gaps and trading
+        hours are not checked.
     before : DataFrame or callable, optional
-        The bars stored just before the first good row: timestamp (UTC) as a column or an index level, open,
-        high, low, close, volume. `CONTEXT_BARS` of them are used; one from that row's time on is not. Or
-        what gives them, called with that row's time, and not at all where no row is good.
+        The bars stored before the first good row: timestamp (UTC) as a column or an index level, open,
+        high, low, close, volume. The last `CONTEXT_BARS` before that row's time are used. Or a callable
+        that returns them, called with that row's time if there is a good row.
     actions : DataFrame, optional
         Corporate actions: symbol, ex_date, kind, value, applied. A split that is not applied to the
-        prices explains the step that it makes.
+        prices explains the step in them.
 
     Returns
     -------
     CheckedBars
-        ``len(good) + len(refused) == len(rows)``, always, whatever is noted.
+        ``len(good) + len(refused) == len(rows)`` always.
 
     Raises
     ------
     QueryError
-        When `rows`, `before` or `actions` lack a column, timestamps a time zone, or there is no such
+        `rows`, `before` or `actions` has not all columns, timestamps have no time zone, or there is no such
         calendar.
     """
     missing = [column for column in NEEDED if column not in rows.columns]
@@ -114,7 +114,7 @@ def check(
     for name, rule in RULES.items():
         broken = list(rule(under_check))
         for position, reason in broken:
-            # A row that its source could not read goes by the rule that the source named.
+            # For a row that the source could not read, the rule is the one that the source named.
             first.setdefault(position, str(named[position]) or name)
             reasons.setdefault(position, []).append(reason)
         standing[[position for position, _ in broken]] = False
@@ -145,7 +145,7 @@ def check(
 
 
 def _in_time(frame: pd.DataFrame, standing: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """Where the rows that stand are in the frame, the earliest first."""
+    """The positions of the good rows in the frame, in time order."""
     places = np.flatnonzero(standing)
     times = pd.DatetimeIndex(frame["timestamp"]).asi8[places]
     return places[np.argsort(times, kind="stable")]
@@ -184,7 +184,7 @@ def _logged(
 def _as_dicts(raw: pd.Series[Any]) -> list[Any]:
     if not isinstance(raw.dtype, pd.ArrowDtype):
         return raw.tolist()
-    # An Arrow struct, as a file's rows come: ten times faster by columns than row by row.
+    # An Arrow struct, from a file: ten times faster by columns than row by row.
     import pyarrow as pa
 
     structs = pa.table({"raw": raw})["raw"].combine_chunks()

@@ -21,16 +21,16 @@ Label = Literal["start", "end"]
 
 DAY = pd.Timedelta(days=1)
 DAY_MICROS = 86_400_000_000
-# From Friday to Tuesday: bars that are usually further apart are weeks or months.
+# Friday to Tuesday: bars with a larger usual step are weekly or monthly.
 DAILY = pd.Timedelta(days=4)
 PERIODS: Mapping[str, str] = {"W": "W", "ME": "M", "QE": "Q", "YE": "Y"}
-"""pandas' offsets, and its periods of the same meaning."""
-ADVICE = 'say e.g. "5min", "1h", "session", "1D", "1W", "W-FRI", "1ME", "QE", "YE"'
+"""pandas' offset names to its period names."""
+ADVICE = 'use e.g. "5min", "1h", "session", "1D", "1W", "W-FRI", "1ME", "QE", "YE"'
 
 
 @dataclass(frozen=True)
 class _Target:
-    """What is to be made: bars of a `step`, of a `period` (by pandas' name), or of a session (neither)."""
+    """The length of the new bars: a `step`, a `period` (by pandas' name), or a session (neither)."""
 
     every: str
     step: pd.Timedelta | None = None
@@ -46,49 +46,50 @@ def resample(
     calendar: str | None = None,
     outside: Literal["drop", "keep"] = "drop",
 ) -> pd.DataFrame:
-    """Coarser bars: the first open, the highest high, the lowest low, the last close, all the volume.
+    """Coarser bars: first open, highest high, lowest low, last close, sum of volume.
 
-    Intraday bars are stamped with instants. `label` says which: with "start" (as the workbench stores
-    them) a bar stamped 10:00 of 5 minutes holds what happened from 10:00 until before 10:05, and is known
-    from 10:05 on, not before; with "end" it is stamped 10:05, from when on it is known.
+    Intraday bars are stamped with their start or their end, by `label`: with "start" (as the workbench
+    stores them) a 5-minute bar stamped 10:00 covers 10:00 until before 10:05, and is only known from 10:05
+    on; with "end" the same bar is stamped 10:05.
 
-    Bars of a session or longer are stamped with dates, at 00:00 UTC as daily bars are: a session's with
-    its own, a week's, month's, quarter's or year's with the first day of it ("start") or the last ("end"),
-    whether or not it was a session. A stamp of "end" is what to join daily bars by: none before it knows
-    the bar. The last bar may be incomplete, as far as the bars go.
+    Bars of a session or longer are stamped with a date, at 00:00 UTC as daily bars are: a session's bar
+    with the session's date, one of a week, month, quarter or year with its first day ("start") or last day
+    ("end"), whether or not that was a session. Use "end" to join with daily bars without look-ahead. The
+    last bar may be incomplete.
 
     Parameters
     ----------
     bars : DataFrame
         Tidy bars of any number of symbols, in any order, with some or all of open, high, low, close,
-        volume. NaN is passed over.
+        volume. NaN is ignored.
     every : str or Timedelta
-        "5min", "1h" and the like, shorter than a day; "session" or "1D"; "1W" (Monday to Sunday) or
-        "W-FRI" (until Friday), "1ME", "QE", "YE", as pandas names them.
+        "5min", "1h" and so on, shorter than a day; "session" or "1D"; "1W" (Monday to Sunday) or
+        "W-FRI" (until Friday), "1ME", "QE", "YE", as in pandas.
     label : {"start", "end"}
         How the result is stamped.
     stamped : {"start", "end"}
-        How intraday `bars` are stamped: with the start of what they cover, or with the end.
+        How intraday `bars` are stamped: with their start or their end.
     calendar : str, optional
-        An exchange, by its name in exchange_calendars. Intraday bars are then cut from its open on, and
-        again after its break for lunch: none spans two sessions, and the last one of a session is shorter
-        where the session is no multiple of it, and ends with it. Clock changes move the open, and the
-        cuts with it. Without a calendar they are cut from 00:00 UTC on, and a day is UTC's.
+        An exchange, by its name in exchange_calendars. Intraday bars are then aligned to its open, and
+        again to the end of its lunch break: none spans two sessions, and the last one of a session is
+        shorter if the session is not a multiple of it. Daylight saving moves the alignment with the open.
+        Without a calendar bars are aligned to 00:00 UTC, and days are UTC days.
     outside : {"drop", "keep"}
-        What becomes of bars before the open and after the close. "keep": cut from the open backwards
-        and from the close on, and a session holds them; on days without a session they are dropped.
+        Whether bars before the open and after the close are dropped. "keep": they are aligned backwards
+        from the open and forwards from the close, and belong to the session; on days without a session
+        they are dropped anyway.
 
     Returns
     -------
     DataFrame
-        Indexed (symbol, timestamp), sorted, datetime64[us, UTC], float64; only the columns of a bar, for
-        nobody said how others add up.
+        Indexed (symbol, timestamp), sorted, datetime64[us, UTC], float64; only the columns of a bar, since
+        how to aggregate others is not known.
 
     Raises
     ------
     QueryError
-        When there is no such `every`; it is finer than the bars, or no multiple of them; "session" is
-        asked of intraday bars without a calendar; weeks or months are asked of bars that are no days.
+        `every` is not valid, finer than the bars, or not a multiple of their length; "session" for intraday
+        bars without a calendar; or weeks or months from bars that are longer than a day.
     """
     _one_of("label", label, ("start", "end"))
     _one_of("stamped", stamped, ("start", "end"))
@@ -106,7 +107,7 @@ def resample(
         kept, dates = np.arange(len(times)), times.asi8
         starts = ends = dates
     else:
-        # An instant that lies within the bar: what ends at the close belongs to the session.
+        # An instant inside the bar: a bar that ends at the close belongs to the session.
         instants = times.asi8 - (stamped == "end")
         step = DAY if target.step is None else target.step
         if calendar is None:
@@ -129,7 +130,7 @@ def _target(every: str | pd.Timedelta) -> _Target:
     try:
         offset = pd.tseries.frequencies.to_offset(every)
     except ValueError as error:
-        raise QueryError(f'"{every}" is no length of a bar; {ADVICE}') from error
+        raise QueryError(f'"{every}" is not a length of a bar; {ADVICE}') from error
     if offset == pd.offsets.Day(1) or offset == pd.offsets.Hour(24):
         return _Target(named)
     if isinstance(offset, pd.offsets.Tick):
@@ -152,13 +153,11 @@ def _refuse(
     stamped: Label,
     calendar: str | None,
 ) -> None:
-    """Refuse what cannot be made of these bars."""
+    """Raise if the target cannot be made from these bars."""
     if daily and stamped == "end" and len(times):
-        raise QueryError('daily bars are stamped with their date; leave stamped="end" to intraday bars')
+        raise QueryError('daily bars are stamped with their date; use stamped="end" for intraday bars only')
     if target.every == "session" and calendar is None and not daily:
-        raise QueryError(
-            'a session is an exchange\'s: say whose, e.g. calendar="XNYS", or ask for "1D", UTC\'s'
-        )
+        raise QueryError('sessions need an exchange: give e.g. calendar="XNYS", or use "1D" for UTC days')
     codes = np.asarray(ordered.index.codes[0])  # type: ignore[attr-defined]
     within = np.flatnonzero(codes[1:] == codes[:-1])
     if len(within) == 0:
@@ -167,20 +166,18 @@ def _refuse(
     if target.step is not None:
         if target.step < usual:
             raise QueryError(
-                f"these bars are {_said(usual)} apart: {target.every} is finer, and cannot be made of them"
+                f"these bars are {_freq(usual)} apart: {target.every} is finer, and cannot be made from them"
             )
         if target.step % usual != pd.Timedelta(0):
             raise QueryError(
-                f"{target.every} is no multiple of these bars' {_said(usual)}: some would fall into two"
+                f"{target.every} is not a multiple of these bars' {_freq(usual)}: some would be in two bars"
             )
     elif usual > DAILY:
-        raise QueryError(
-            f"these bars are {_said(usual)} apart: {target.every} is made of daily or finer ones"
-        )
+        raise QueryError(f"these bars are {_freq(usual)} apart: {target.every} needs daily or finer ones")
 
 
 def _cut_by_days(instants: Whole, step: int) -> tuple[Whole, Whole, Whole, Whole]:
-    """Where each bar goes without a calendar: which are kept, their dates, their new bar's start and end."""
+    """Without a calendar: which bars are kept, their dates, the start and end of their new bar."""
     dates = instants - instants % DAY_MICROS
     starts = instants - (instants - dates) % step
     return np.arange(len(instants)), dates, starts, np.minimum(starts + step, dates + DAY_MICROS)
@@ -189,7 +186,7 @@ def _cut_by_days(instants: Whole, step: int) -> tuple[Whole, Whole, Whole, Whole
 def _cut_by_sessions(
     instants: Whole, step: int, calendar: str, *, keep: bool
 ) -> tuple[Whole, Whole, Whole, Whole]:
-    """The same along an exchange's sessions."""
+    """The same with the sessions of an exchange."""
     # A session may open on the day before its date, and close on the day after.
     first, last = _stamps(np.array([instants.min() - DAY_MICROS, instants.max() + DAY_MICROS]))
     hours = stretches(calendar, first, last)
@@ -214,14 +211,14 @@ def _cut_by_sessions(
 
 
 def _periods(dates: Whole, period: str) -> tuple[Whole, Whole]:
-    """The first and the last day of the weeks, months and so on that dates lie in."""
+    """The first and the last day of the week, month and so on of each date."""
     spans = _stamps(dates).tz_localize(None).to_period(period)
     first, last = spans.start_time, spans.end_time.normalize()
     return first.as_unit("us").asi8, last.as_unit("us").asi8
 
 
 def _summed(ordered: pd.DataFrame, starts: Whole, stamps: Whole) -> pd.DataFrame:
-    """One bar of all that have the same symbol and start, which lie together."""
+    """Aggregate the bars of the same symbol and start, which are adjacent, to one bar."""
     codes = np.asarray(ordered.index.codes[0])  # type: ignore[attr-defined]
     first = np.flatnonzero(
         np.append(True, (codes[1:] != codes[:-1]) | (starts[1:] != starts[:-1]))[: len(starts)]
@@ -246,7 +243,7 @@ def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
         raise QueryError(f'{name} is one of {", ".join(known)}, not "{value}"')
 
 
-def _said(step: pd.Timedelta) -> str:
+def _freq(step: pd.Timedelta) -> str:
     if step % DAY == pd.Timedelta(0):
         return f"{step // DAY}D"
     named = str(pd.tseries.frequencies.to_offset(step).freqstr)

@@ -1,4 +1,4 @@
-"""One symbol's bars as plain arrays, and the tidy frame that is assembled of many of them."""
+"""One symbol's bars as plain arrays, and the tidy frame assembled from many of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Assembled", "SeriesBars", "assemble"]
 Integers = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.signedinteger]
 
-# A table of all steps between the first and the last moment is used up to this many for each bar.
+# A lookup table of all steps from the first time to the last is used if it has at most this many per bar.
 _STEPS_PER_BAR = 8
 
 
@@ -49,14 +49,14 @@ class SeriesBars:
         return SeriesBars(self.symbol, self.times[first:last], self.values[:, first:last])
 
     def last(self, count: int) -> SeriesBars:
-        """The last `count` bars, or all where there are fewer."""
+        """The last `count` bars, or all if there are fewer."""
         first = max(0, len(self.times) - count)
         return SeriesBars(self.symbol, self.times[first:], self.values[:, first:])
 
 
 @dataclass(frozen=True)
 class Assembled:
-    """The bars of many symbols, sorted by symbol and time, as the parts that a tidy frame is made of.
+    """The bars of many symbols, sorted by symbol and time, as the parts of a tidy frame.
 
     Attributes
     ----------
@@ -64,9 +64,9 @@ class Assembled:
     moments : ndarray of int64
         Every time at which any symbol has a bar, microseconds since 1970 UTC, ascending.
     numbers, codes : ndarray of signed integers, shape (n,)
-        Each bar's place in `symbols` and in `moments`.
+        Each bar's position in `symbols` and in `moments`.
     block : ndarray of float64, shape (5, n)
-        open, high, low, close, volume; the frame's own memory.
+        open, high, low, close, volume; becomes the frame's memory.
     """
 
     symbols: list[str]
@@ -79,7 +79,7 @@ class Assembled:
         return len(self.numbers)
 
     def frame(self, fields: Sequence[str] = BAR_COLUMNS) -> pd.DataFrame:
-        """The bars as a frame; it takes the block over where all fields are wanted.
+        """The bars as a frame, which shares the block's memory if it has all fields.
 
         Returns
         -------
@@ -105,7 +105,7 @@ class Assembled:
 
 
 def assemble(series: Sequence[SeriesBars]) -> Assembled:
-    """Put the bars of many symbols together.
+    """Assemble the bars of many symbols.
 
     Parameters
     ----------
@@ -136,11 +136,11 @@ def _block(series: Sequence[SeriesBars]) -> npt.NDArray[np.float64]:
 
 
 def _whole(series: Sequence[SeriesBars]) -> npt.NDArray[np.float64] | None:
-    """The block that the series are adjoining parts of, in order; None where they are not: no copy then."""
+    """The block whose adjacent parts the series are, in order, to save a copy; None if they are not."""
     if not series:
         return np.empty((len(BAR_COLUMNS), 0))
     if not series[0].values.flags.writeable:
-        # A file's own pages: a frame that people may write to gets a copy.
+        # Pages of a cache file: a frame must be writable, so it gets a copy.
         return None
     if len(series) == 1:
         return series[0].values
@@ -156,11 +156,11 @@ def _whole(series: Sequence[SeriesBars]) -> npt.NDArray[np.float64] | None:
 
 
 def _codes(times: list[Integers]) -> tuple[Integers, Codes]:
-    """All the moments there are, ascending, and the place of each bar's own among them."""
+    """All times, ascending, and the position of each bar's time in them."""
     if not times:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int32)
     longest = max(times, key=len)
-    # Most often every symbol has a stretch of the same moments: then no value need be looked up.
+    # Usually every symbol's times are one stretch of the longest symbol's: then no search is needed.
     stretches = [start for one in times if (start := _stretch(longest, one)) is not None]
     if len(stretches) < len(times):
         return _codes_by_steps(times) or _codes_by_search(times)
@@ -173,7 +173,7 @@ def _codes(times: list[Integers]) -> tuple[Integers, Codes]:
 
 
 def _stretch(moments: Integers, part: Integers) -> int | None:
-    """Where `part` lies in `moments` as one stretch; None where it does not."""
+    """The position of `part` as one stretch of `moments`; None if it is not one."""
     start = int(np.searchsorted(moments, part[0]))
     if start + len(part) > len(moments) or not np.array_equal(moments[start : start + len(part)], part):
         return None
@@ -181,9 +181,9 @@ def _stretch(moments: Integers, part: Integers) -> int | None:
 
 
 def _codes_by_steps(times: list[Integers]) -> tuple[Integers, Codes] | None:
-    """By a table of all steps from the first moment to the last; None where it would be too large.
+    """By a table of all steps from the first time to the last; None if that would be too large.
 
-    Bars lie on a grid of days, minutes or seconds: looking a step up is one access, not a search.
+    Bars are on a grid of days, minutes or seconds, so a lookup is one access instead of a search.
     """
     first, last = min(int(one[0]) for one in times), max(int(one[-1]) for one in times)
     longest = max(times, key=len)

@@ -1,4 +1,4 @@
-"""What makes a bar suspicious though it may be right: it is stored, and noted with a reason."""
+"""The rules by which a bar looks suspicious but may be right: it is stored, and noted with a reason."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from workbench.marketdata.attendance import attendance
 from workbench.marketdata.context import BarSeries, Floats, Found, Ints, moment
-from workbench.marketdata.rules import shown
+from workbench.marketdata.refusals import shown
 
 __all__ = ["MOST_NOTES", "SUSPICIONS", "notes"]
 
@@ -27,31 +27,31 @@ SUSPICIONS = (
 """The names of the rules, in the order in which they are applied."""
 
 MOST_NOTES = 100
-"""How many notes of one rule are kept of one series' check; one more says how many there would be."""
+"""Maximum notes per rule and check of a series; one more gives the number of the others."""
 
 SPIKE_SCALES = 10.0
-"""A spike is further off than this many usual moves: of the daily prices of AAPL, FB, GOOG, IBM, INTC, MSFT
-and SPY from 1995 to 2018 only lows of the flash crash of 2010-05-06 are. At 8 usual days join them, and at 3,
-which Pearson proposes for normal noise, they abound."""
+"""A spike is further off than this many usual moves: in the daily prices of AAPL, FB, GOOG, IBM, INTC, MSFT
+and SPY from 1995 to 2018 only lows of the flash crash of 2010-05-06 are. At 8, ordinary days would be noted
+too, and at 3, which Pearson proposes for normal noise, very many."""
 LEAST_SPIKE = 0.01
-"""No move below 1 % is a spike, however quiet the series: the granularity of Brownlees and Gallo (2006)."""
+"""A move below 1 % is never a spike, in any series: the granularity of Brownlees and Gallo (2006)."""
 UNSCALED_SPIKE = float(np.log(1.5))
-"""What counts as far off where a series is too short to tell."""
+"""The threshold of a spike if the series is too short to estimate its usual move."""
 UNIT_CHANGE = float(np.log(9.5))
-"""What goes to about a tenth, or to ten times, and back is a spike in any series."""
+"""A move to about a tenth, or to ten times, and back is a spike in any series."""
 
 SPLIT_SCALES = 5.0
 SPLIT_TOLERANCE = 0.05
-"""How near, in log price, the first open after a split comes to the ratio."""
+"""Maximum distance, in log price, of the first open after a split from the split's ratio."""
 SPLIT_RATIOS = (1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 25, 30, 40, 50, 100, 1000)
 SMALLEST_SPLIT = float(np.log(min(SPLIT_RATIOS))) - SPLIT_TOLERANCE
 JUMP = float(np.log(2))
-"""What at least doubles or halves overnight, and is no split, is a jump."""
+"""A price that at least doubles or halves overnight, and not by a split, is a jump."""
 
 STALE_BARS = 3
-"""How many bars in a row may not be all the same; of daily ones that moved and traded, not even two."""
+"""So many identical bars in a row are noted; of daily bars that moved and traded, already two."""
 
-# The two prices that a price ought to be near, in words.
+# The two prices that each price should be near, as text.
 NEIGHBOURS = {
     "open": "close before and the bar's own close",
     "high": "bar's open and close",
@@ -65,14 +65,14 @@ DAY = 24 * HOUR
 
 
 def notes(series: BarSeries) -> Iterator[tuple[str, int, str]]:
-    """What is suspicious about the new bars: rule, position and reason, at most `MOST_NOTES` + 1 of a rule.
+    """Suspicious new bars: rule, position and reason, at most `MOST_NOTES` + 1 per rule.
 
-    Where there are more, the last one says how many, and where the last of them is.
+    If there are more, the last note gives their number and the time of the last one.
     """
     if len(series) == 0:
         return
-    for look in (_prices, _repeats, _volume, attendance):
-        for found in look(series):
+    for rule in (_prices, _repeats, _volume, attendance):
+        for found in rule(series):
             places: list[int] = found.positions.tolist()
             for position in places[:MOST_NOTES]:
                 yield found.rule, position, found.reason(position)
@@ -87,7 +87,7 @@ def _prices(series: BarSeries) -> Iterator[Found]:
     if len(series) < 2:
         return
     last, following = _before(series.close), np.append(series.close[1:], np.nan)
-    # Each price with the two that ought to be near it: it is a spike if far from both, on the same side.
+    # Each price with the two that it should be near: it is a spike if far from both, on the same side.
     near: dict[str, tuple[Floats, Floats]] = {
         "open": (last, series.close),
         "high": (series.open, series.close),
@@ -96,7 +96,7 @@ def _prices(series: BarSeries) -> Iterator[Found]:
     }
     spikes = {name: _far_off(series, getattr(series, name), *pair) for name, pair in near.items()}
 
-    def told(position: int) -> str:
+    def describe(position: int) -> str:
         return "; ".join(
             f"{name} {shown(getattr(series, name)[position])} is far off {shown(pair[0][position])} and "
             f"{shown(pair[1][position])}, the {NEIGHBOURS[name]}: beyond {SPIKE_SCALES:.0f} usual moves"
@@ -106,15 +106,15 @@ def _prices(series: BarSeries) -> Iterator[Found]:
         )
 
     def spike(position: int) -> str:
-        reasons = [told(position)]
+        reasons = [describe(position)]
         if position == series.fresh and position and spikes["close"][position - 1]:
             reasons.insert(
-                0, f"the bar before, of {moment(series.times[position - 1])}: {told(position - 1)}"
+                0, f"the bar before, of {moment(series.times[position - 1])}: {describe(position - 1)}"
             )
         return "; ".join(reason for reason in reasons if reason)
 
     odd = np.logical_or.reduce(list(spikes.values()))
-    # Whether a stored bar was a spike, the first new one tells.
+    # Whether the last stored bar was a spike is only known with the first new bar, so it is noted there.
     if 0 < series.fresh < len(series):
         odd[series.fresh] |= spikes["close"][series.fresh - 1]
     yield Found("spike", _new(series, odd), spike)
@@ -122,11 +122,11 @@ def _prices(series: BarSeries) -> Iterator[Found]:
 
 
 def _levels(series: BarSeries, spikes: Mask) -> Iterator[Found]:
-    """Prices that stay where they went: splits, and what is no split."""
+    """Prices that stay at a new level: splits and jumps."""
     opening, moved = np.log(series.open / _before(series.close)), np.log(series.close / _before(series.close))
     explained, unseen = _splits(series, opening)
     with np.errstate(invalid="ignore"):
-        # An open that the close takes back is no new level; neither is a spike, there or back again.
+        # Not a new level: an open that the close reverses, and a move to a spike or back.
         stays = (np.sign(opening) == np.sign(moved)) & (np.abs(moved) >= np.abs(opening) / 2)
         stays &= ~spikes & ~np.append(False, spikes[:-1]) & ~explained
         large = np.flatnonzero(stays & (np.abs(opening) >= SMALLEST_SPLIT))
@@ -164,7 +164,7 @@ def _levels(series: BarSeries, spikes: Mask) -> Iterator[Found]:
 
 
 def _splits(series: BarSeries, opening: Floats) -> tuple[Mask, dict[int, float]]:
-    """Which steps from the close before known splits explain, and which splits make no step, with ratios."""
+    """Which steps known splits explain, and which splits have no step, with their ratios."""
     explained = np.zeros(len(series), dtype=bool)
     unseen: dict[int, float] = {}
     stamps = series.times.asi8
@@ -173,7 +173,7 @@ def _splits(series: BarSeries, opening: Floats) -> tuple[Mask, dict[int, float]]
         if not 0 < at < len(stamps):
             continue
         step = -float(np.log(ratio))
-        # One of a session's intraday bars makes the step; in UTC, it may begin on the day before its date.
+        # Intraday, any bar of the session may have the step; in UTC a session may begin the day before.
         reach = (at, at) if series.daily else np.searchsorted(stamps, [ex_date - 14 * HOUR, ex_date + DAY])
         first, end = max(int(reach[0]), 1), max(int(reach[1]), at + 1)
         nearest = first + int(np.argmin(np.abs(opening[first:end] - step)))
@@ -192,7 +192,7 @@ def _repeats(series: BarSeries) -> Iterator[Found]:
     place = np.arange(len(series))
     run = place - np.maximum.accumulate(np.where(again, 0, place))
     pair = (run == 1) & whole & (series.volume > 0) & (series.high > series.low) & series.daily
-    # Once a run: at the bar that makes it long enough, so it is the same however the bars come in.
+    # Once per run, at the bar that makes it long enough: so notes do not depend on how bars are split up.
     odd = pair | ((run == STALE_BARS - 1) & ~np.append(False, pair[:-1]))
 
     def reason(position: int) -> str:
@@ -206,7 +206,7 @@ def _repeats(series: BarSeries) -> Iterator[Found]:
 
 
 def _volume(series: BarSeries) -> Iterator[Found]:
-    # Where there is no volume at all, as with an index, none is missing.
+    # A series mostly without volume, such as an index, is not noted.
     traded = np.count_nonzero(series.volume) * 2 > len(series)
     odd = (series.volume == 0) & (series.high > series.low) & traded
     yield Found(
@@ -217,7 +217,7 @@ def _volume(series: BarSeries) -> Iterator[Found]:
 
 
 def _far_off(series: BarSeries, values: Floats, one: Floats, other: Floats) -> Mask:
-    """Where a price is far from both of its neighbours, on the same side, and they agree with each other."""
+    """Which prices are far from both neighbours, on the same side, while the neighbours agree."""
     from_one, from_other = np.log(values / one), np.log(values / other)
     with np.errstate(invalid="ignore"):
         off = np.minimum(np.abs(from_one), np.abs(from_other))

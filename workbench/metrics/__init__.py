@@ -11,6 +11,10 @@ Conventions, the same for every function of the package:
 - The risk-free rate is zero per period unless `risk_free` says otherwise.
 - A figure that is not defined (no returns, one return where two are needed, no volatility, no loss or
   drawdown to divide by) is NaN: never infinity, never zero.
+- A deviation up to ``1e-12 * (1 + abs(mean))`` is rounding and counts as no volatility, for every figure
+  that divides by a spread of returns; `only_rounding` of `observations` gives the reasons.
+- What is no Series of numbers, an infinite value, and an argument that is no number are refused
+  (`BacktestError`).
 - A figure of trades counts closed trades after costs; a trade whose profit is NaN is left out.
 """
 

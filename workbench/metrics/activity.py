@@ -25,7 +25,7 @@ def exposure(invested: pd.Series[float]) -> float:
     float
         A fraction: 1 is fully invested all the time; NaN without a bar.
     """
-    shares = observed(invested)
+    shares = observed(invested, "invested")
     return float(shares.mean()) if shares.size else math.nan
 
 
@@ -46,5 +46,5 @@ def turnover(traded: pd.Series[float]) -> float:
     float
         A fraction per bar, 0 or more; NaN without a bar.
     """
-    shares = observed(traded)
+    shares = observed(traded, "traded")
     return float(shares.mean()) if shares.size else math.nan

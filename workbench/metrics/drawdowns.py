@@ -7,13 +7,10 @@ import math
 import numpy as np
 import pandas as pd
 
-from workbench.metrics.observations import DAYS_PER_YEAR, observed
+from workbench.metrics.observations import DAYS_PER_YEAR, ROUNDING, observed, only_rounding, year_of
 from workbench.metrics.returns import cagr
 
 __all__ = ["calmar", "drawdown", "max_drawdown", "max_drawdown_length"]
-
-_ROUNDING = 1e-12
-"""Wealth this little below its peak, as a fraction, has recovered: 0.7 · (1 / 0.7) need not be 1."""
 
 
 def drawdown(returns: pd.Series[float]) -> pd.Series[float]:
@@ -33,8 +30,11 @@ def drawdown(returns: pd.Series[float]) -> pd.Series[float]:
     Series of float64, shape (n_periods,)
         Fractions in [-1, 0], same index; below -1 only where more was lost than there was.
     """
-    wealth = (1.0 + returns.fillna(0.0)).cumprod()
-    return (wealth / wealth.cummax().clip(lower=1.0) - 1.0).rename("drawdown")
+    observed(returns)
+    # Growth that passes what a float holds has no peak to fall from: NaN.
+    with np.errstate(over="ignore", invalid="ignore"):
+        wealth = (1.0 + returns.astype(np.float64).fillna(0.0)).cumprod()
+        return (wealth / wealth.cummax().clip(lower=1.0) - 1.0).rename("drawdown")
 
 
 def max_drawdown(returns: pd.Series[float]) -> float:
@@ -52,7 +52,7 @@ def max_drawdown(returns: pd.Series[float]) -> float:
     float
         A fraction in [-1, 0]; 0 where wealth never fell; NaN without a return.
     """
-    return float(drawdown(returns).min()) if returns.notna().any() else math.nan
+    return float(drawdown(returns).min()) if observed(returns).size else math.nan
 
 
 def max_drawdown_length(returns: pd.Series[float]) -> float:
@@ -74,8 +74,10 @@ def max_drawdown_length(returns: pd.Series[float]) -> float:
     values = observed(returns)
     if not values.size:
         return math.nan
-    wealth = np.concatenate([[1.0], np.cumprod(1.0 + values)])
-    at_peak = np.flatnonzero(wealth >= np.maximum.accumulate(wealth) * (1.0 - _ROUNDING))
+    with np.errstate(over="ignore"):
+        wealth = np.concatenate([[1.0], np.cumprod(1.0 + values)])
+    # Wealth this little below its peak has recovered: 0.7 · (1 / 0.7) need not be 1.
+    at_peak = np.flatnonzero(wealth >= np.maximum.accumulate(wealth) * (1.0 - ROUNDING))
     # Neighbouring peaks are one period apart and no fall lies between; after the last one the end counts.
     between = np.diff(at_peak)
     longest = int(between[between > 1].max(initial=0))
@@ -90,16 +92,17 @@ def calmar(returns: pd.Series[float], *, periods_per_year: float = DAYS_PER_YEAR
     Parameters
     ----------
     returns : Series of float64, shape (n_periods,)
-        Simple returns as fractions.
+        Simple returns as fractions. Those of a backtest count its first bar, as `cagr` says.
     periods_per_year : float
         Periods in a year.
 
     Returns
     -------
     float
-        A ratio; NaN without a return or without a drawdown.
+        A ratio; NaN without a return or without a drawdown (a depth up to 1e-12 is rounding).
     """
-    depth = max_drawdown(returns)
-    if math.isnan(depth) or depth == 0.0:
+    year = year_of(periods_per_year)
+    depth = abs(max_drawdown(returns))
+    if math.isnan(depth) or only_rounding(depth):
         return math.nan
-    return cagr(returns, periods_per_year=periods_per_year) / abs(depth)
+    return cagr(returns, periods_per_year=year) / depth

@@ -1,43 +1,101 @@
-"""What every figure starts from: the returns that were observed, and how far they spread; no figure."""
+"""What every figure starts from: the returns that were observed, and whether they spread; no figure."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-__all__ = ["DAYS_PER_YEAR", "compounded", "deviation", "observed", "paired"]
+from workbench.arguments import as_positive, as_series
+from workbench.errors import BacktestError
+
+__all__ = [
+    "DAYS_PER_YEAR",
+    "ROUNDING",
+    "compounded",
+    "deviation",
+    "observed",
+    "only_rounding",
+    "paired",
+    "year_of",
+]
 
 DAYS_PER_YEAR = 252.0
 """Daily bars in a year, as the industry counts them."""
 
+ROUNDING = 1e-12
+"""The part of 1 + r up to which a spread of returns may be rounding; see `only_rounding`."""
 
-def observed(values: pd.Series[float]) -> npt.NDArray[np.float64]:
-    """The values without the NaN ones, in their order: float64, shape (n_observed,)."""
-    array = values.to_numpy(dtype=np.float64)
+_LARGEST = 1e100
+"""No return and no profit is larger; squares of it can still be added up."""
+
+
+def observed(values: pd.Series[float], name: str = "returns") -> npt.NDArray[np.float64]:
+    """The values without the NaN ones, in their order: float64, shape (n_observed,).
+
+    Raises
+    ------
+    BacktestError
+        They are no Series of real numbers, or one is infinite or beyond 1e100.
+    """
+    array = _floats(values, name)
     return np.asarray(array[~np.isnan(array)], dtype=np.float64)
 
 
 def paired(
     returns: pd.Series[float], benchmark: pd.Series[float]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Both returns of each period that both have, matched by index label: float64, shape (n_pairs,) each."""
-    if returns.index.equals(benchmark.index):
-        own, other = returns.to_numpy(dtype=np.float64), benchmark.to_numpy(dtype=np.float64)
-    else:
-        both = pd.concat([returns, benchmark], axis=1, join="inner").to_numpy(dtype=np.float64)
-        own, other = both[:, 0], both[:, 1]
+    """Both returns of each period that both have, matched by index label: float64, shape (n_pairs,) each.
+
+    Raises
+    ------
+    BacktestError
+        One is no Series of real numbers or holds an infinite one, a label stands in one of them twice, or
+        one has timestamps and the other none, or none with a time zone.
+    """
+    own, other = _floats(returns, "returns"), _floats(benchmark, "benchmark")
+    if not returns.index.equals(benchmark.index):
+        _check_labels(returns.index, benchmark.index)
+        common = returns.index.intersection(benchmark.index)
+        own = own[returns.index.get_indexer(common)]
+        other = other[benchmark.index.get_indexer(common)]
     there = ~(np.isnan(own) | np.isnan(other))
     return np.asarray(own[there], dtype=np.float64), np.asarray(other[there], dtype=np.float64)
 
 
+def only_rounding(spread: Any, centre: Any = 0.0) -> Any:
+    """Whether a spread of returns is no more than rounding leaves where there is none.
+
+    ``spread <= 1e-12 * (1 + abs(centre))``. A return is the change of 1 + r, and equity, its predecessor
+    and their quotient are each rounded to 1.1e-16 of themselves: steady growth has returns that differ by
+    some 2e-16 · (1 + |r|), and the equity of a thousand positions, a sum, up to 1e-13. The bound is ten
+    times that. A real spread this small is 1.6e-11 a year, less than any account can be read to. Where
+    the spread is below the bound all returns are near the centre, so it stands for each |r|.
+
+    Parameters
+    ----------
+    spread : float or ndarray of float64
+        A standard deviation, a downside deviation, a depth of drawdown or another distance of returns from
+        a centre, in returns (fractions); NaN is not rounding.
+    centre : float or ndarray of float64
+        What it is measured about: the mean, or the target.
+
+    Returns
+    -------
+    bool or ndarray of bool
+    """
+    return spread <= ROUNDING * (1.0 + np.abs(centre))
+
+
 def deviation(values: npt.NDArray[np.float64]) -> float:
-    """Sample standard deviation; exactly 0 where all are equal, which a mean's rounding would hide."""
+    """Sample standard deviation; exactly 0 where it is `only_rounding`, NaN of fewer than two returns."""
     if values.size < 2:
         return math.nan
-    return float(np.std(values, ddof=1)) if values.max() > values.min() else 0.0
+    spread = float(np.std(values, ddof=1))
+    return 0.0 if only_rounding(spread, float(np.mean(values))) else spread
 
 
 def compounded(returns: npt.NDArray[np.float64], periods: float) -> float:
@@ -47,9 +105,48 @@ def compounded(returns: npt.NDArray[np.float64], periods: float) -> float:
     """
     if not returns.size:
         return math.nan
-    growth = float(np.prod(1.0 + returns))
-    if growth <= 0.0:
-        return -1.0
     # Growth of one lucky bar to the power of 252 can pass what a float holds: infinity is then right.
     with np.errstate(over="ignore"):
+        growth = float(np.prod(1.0 + returns))
+        if growth <= 0.0:
+            return -1.0
         return float(np.float64(growth) ** (periods / returns.size) - 1.0)
+
+
+def year_of(periods_per_year: float) -> float:
+    """The periods in a year as a float; `BacktestError` where they are not finite and above 0."""
+    return as_positive(periods_per_year, "periods_per_year", "give the bars in a year, 252 for daily ones")
+
+
+def _floats(values: pd.Series[float], name: str) -> npt.NDArray[np.float64]:
+    array = as_series(values, name).to_numpy(dtype=np.float64, na_value=np.nan)
+    wrong = np.abs(array) > _LARGEST
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise BacktestError(
+            f"{name}: the value at {values.index[row]} is {array[row]}; look for a price of 0, or set it to "
+            "NaN, which counts as not observed."
+        )
+    return np.asarray(array, dtype=np.float64)
+
+
+def _check_labels(own: pd.Index, other: pd.Index) -> None:
+    for name, index in (("returns", own), ("benchmark", other)):
+        if not index.is_unique:
+            raise BacktestError(
+                f"{name}: the label {index[index.duplicated()][0]} stands there twice and cannot be matched; "
+                f"drop one, as in {name}[~{name}.index.duplicated()]."
+            )
+    dates = [isinstance(index, pd.DatetimeIndex) for index in (own, other)]
+    if dates[0] != dates[1] and len(own) and len(other):
+        raise BacktestError(
+            f"benchmark: its index is {other.dtype} and the returns' is {own.dtype}, so no label is in both; "
+            "give both the same timestamps."
+        )
+    zones = [isinstance(index, pd.DatetimeIndex) and index.tz is not None for index in (own, other)]
+    if all(dates) and zones[0] != zones[1]:
+        naive = "benchmark" if zones[0] else "returns"
+        raise BacktestError(
+            f"{naive}: the timestamps have no time zone, and those of the other have one; "
+            f"give them theirs, as in {naive}.tz_localize('UTC')."
+        )

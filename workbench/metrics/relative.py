@@ -1,7 +1,8 @@
 """Figures of a strategy against a benchmark, period by period.
 
 Returns and benchmark are matched by index label; a period that only one of them has, or where one is NaN,
-is left out.
+is left out. A label that stands in one of them twice, timestamps of which only one side has a time zone, and
+timestamps beside other labels are refused (`BacktestError`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from workbench.metrics.observations import DAYS_PER_YEAR, compounded, deviation, paired
+from workbench.arguments import as_finite
+from workbench.metrics.observations import (
+    DAYS_PER_YEAR,
+    ROUNDING,
+    compounded,
+    deviation,
+    only_rounding,
+    paired,
+    year_of,
+)
 
 __all__ = ["alpha", "beta", "down_capture", "information_ratio", "up_capture"]
 
@@ -31,7 +41,8 @@ def beta(returns: pd.Series[float], benchmark: pd.Series[float]) -> float:
     Returns
     -------
     float
-        Without unit; NaN with fewer than two pairs or where the benchmark does not vary.
+        Without unit; NaN with fewer than two pairs or where the benchmark does not vary (a deviation up to
+        ``1e-12 * (1 + abs(mean))`` is rounding).
     """
     own, market = paired(returns, benchmark)
     return _slope(own, market)
@@ -64,11 +75,13 @@ def alpha(
     float
         A fraction a year; NaN where `beta` is NaN.
     """
+    free = as_finite(risk_free, "risk_free", "give a return per period as a fraction, such as 0.0001")
+    year = year_of(periods_per_year)
     own, market = paired(returns, benchmark)
     slope = _slope(own, market)
     if math.isnan(slope):
         return math.nan
-    return float((own.mean() - risk_free) - slope * (market.mean() - risk_free)) * periods_per_year
+    return float((own.mean() - free) - slope * (market.mean() - free)) * year
 
 
 def information_ratio(
@@ -90,14 +103,16 @@ def information_ratio(
     Returns
     -------
     float
-        A ratio; NaN with fewer than two pairs or without tracking error.
+        A ratio; NaN with fewer than two pairs or without tracking error (up to
+        ``1e-12 * (1 + abs(mean))`` it is rounding).
     """
+    year = year_of(periods_per_year)
     own, market = paired(returns, benchmark)
     active = own - market
     spread = deviation(active)
     if math.isnan(spread) or spread == 0.0:
         return math.nan
-    return float(active.mean()) / spread * math.sqrt(periods_per_year)
+    return float(active.mean()) / spread * math.sqrt(year)
 
 
 def up_capture(returns: pd.Series[float], benchmark: pd.Series[float]) -> float:
@@ -105,8 +120,8 @@ def up_capture(returns: pd.Series[float], benchmark: pd.Series[float]) -> float:
 
     Geometric means per period, ``(prod(1 + r) ** (1 / n) - 1) / (prod(1 + b) ** (1 / n) - 1)`` over the
     periods with b > 0: Morningstar's upside capture ratio. empyrical first raises both to a year of 252
-    such periods, which of daily returns makes numbers that no year ever saw; its `period="yearly"` gives
-    ours. A period in which the benchmark stood still counts neither up nor down.
+    such periods, which inflates the ratio of daily returns; its `period="yearly"` gives ours. A period in
+    which the benchmark moved by 1e-12 or less, which is rounding, counts neither up nor down.
 
     Parameters
     ----------
@@ -119,11 +134,11 @@ def up_capture(returns: pd.Series[float], benchmark: pd.Series[float]) -> float:
         A ratio: 1 is as much as the benchmark, 0.8 is 80 % of its rise; NaN where it never rose.
     """
     own, market = paired(returns, benchmark)
-    return _capture(own, market, market > 0.0)
+    return _capture(own, market, market > ROUNDING)
 
 
 def down_capture(returns: pd.Series[float], benchmark: pd.Series[float]) -> float:
-    """How much of the benchmark's fall was suffered: as `up_capture`, over the periods in which it fell.
+    """How much of the benchmark's fall was lost, too: as `up_capture`, over the periods in which it fell.
 
     Parameters
     ----------
@@ -136,11 +151,11 @@ def down_capture(returns: pd.Series[float], benchmark: pd.Series[float]) -> floa
         A ratio: 1 is as much as the benchmark, below 0 is a gain while it fell; NaN where it never fell.
     """
     own, market = paired(returns, benchmark)
-    return _capture(own, market, market < 0.0)
+    return _capture(own, market, market < -ROUNDING)
 
 
 def _slope(own: npt.NDArray[np.float64], market: npt.NDArray[np.float64]) -> float:
-    if own.size < 2 or market.max() == market.min():
+    if own.size < 2 or only_rounding(np.std(market, ddof=1), market.mean()):
         return math.nan
     residual = market - market.mean()
     return float(residual @ own) / float(residual @ residual)
@@ -151,6 +166,4 @@ def _capture(
 ) -> float:
     if not chosen.any():
         return math.nan
-    # Some growth is lost where returns are near what a float holds; the benchmark's is then 0.
-    whole = compounded(market[chosen], 1.0)
-    return compounded(own[chosen], 1.0) / whole if whole != 0.0 else math.nan
+    return compounded(own[chosen], 1.0) / compounded(market[chosen], 1.0)

@@ -7,7 +7,15 @@ import math
 import numpy as np
 import pandas as pd
 
-from workbench.metrics.observations import DAYS_PER_YEAR, compounded, deviation, observed
+from workbench.arguments import as_finite
+from workbench.metrics.observations import (
+    DAYS_PER_YEAR,
+    compounded,
+    deviation,
+    observed,
+    only_rounding,
+    year_of,
+)
 
 __all__ = [
     "cagr",
@@ -19,6 +27,8 @@ __all__ = [
     "total_return",
     "volatility",
 ]
+
+_PER_PERIOD = "give a return per period as a fraction, such as 0.0001"
 
 
 def total_return(returns: pd.Series[float]) -> float:
@@ -35,7 +45,9 @@ def total_return(returns: pd.Series[float]) -> float:
         A fraction; NaN without a return.
     """
     values = observed(returns)
-    return float(np.prod(1.0 + values) - 1.0) if values.size else math.nan
+    # As in `compounded`: what passes a float is infinite.
+    with np.errstate(over="ignore"):
+        return float(np.prod(1.0 + values) - 1.0) if values.size else math.nan
 
 
 def cagr(returns: pd.Series[float], *, periods_per_year: float = DAYS_PER_YEAR) -> float:
@@ -44,7 +56,9 @@ def cagr(returns: pd.Series[float], *, periods_per_year: float = DAYS_PER_YEAR) 
     Parameters
     ----------
     returns : Series of float64, shape (n_periods,)
-        Simple returns as fractions; n counts the observed ones (empyrical's counts all).
+        Simple returns as fractions; n counts the observed ones (empyrical's counts all). Those of a
+        backtest count its first bar, from the starting cash to the first close, so n is the number of bars.
+        Engines whose returns begin with the second bar spread the same growth over n - 1.
     periods_per_year : float
         Periods in a year.
 
@@ -53,7 +67,7 @@ def cagr(returns: pd.Series[float], *, periods_per_year: float = DAYS_PER_YEAR) 
     float
         A fraction a year; -1 where everything was lost; NaN without a return.
     """
-    return compounded(observed(returns), periods_per_year)
+    return compounded(observed(returns), year_of(periods_per_year))
 
 
 def volatility(returns: pd.Series[float], *, periods_per_year: float = DAYS_PER_YEAR) -> float:
@@ -69,9 +83,10 @@ def volatility(returns: pd.Series[float], *, periods_per_year: float = DAYS_PER_
     Returns
     -------
     float
-        A fraction a year; exactly 0 where all returns are equal; NaN with fewer than two returns.
+        A fraction a year; exactly 0 where all returns are equal but for rounding (a deviation up to
+        ``1e-12 * (1 + abs(mean))``); NaN with fewer than two returns.
     """
-    return deviation(observed(returns)) * math.sqrt(periods_per_year)
+    return deviation(observed(returns)) * math.sqrt(year_of(periods_per_year))
 
 
 def sharpe(
@@ -94,13 +109,15 @@ def sharpe(
     Returns
     -------
     float
-        A ratio; NaN with fewer than two returns or without volatility.
+        A ratio; NaN with fewer than two returns or without volatility (a deviation up to
+        ``1e-12 * (1 + abs(mean))`` is rounding).
     """
+    free, year = as_finite(risk_free, "risk_free", _PER_PERIOD), year_of(periods_per_year)
     values = observed(returns)
     spread = deviation(values)
     if math.isnan(spread) or spread == 0.0:
         return math.nan
-    return float(np.mean(values) - risk_free) / spread * math.sqrt(periods_per_year)
+    return float(np.mean(values) - free) / spread * math.sqrt(year)
 
 
 def expanding_sharpe(
@@ -120,10 +137,11 @@ def expanding_sharpe(
     Series of float64, shape (n_periods,)
         Same index; NaN where `sharpe` is NaN. The last value is `sharpe(returns)` but for rounding.
     """
-    window = returns.expanding(min_periods=2)
-    # Running sums leave a residue where there is no volatility at all; the range does not.
-    spread = window.std(ddof=1).where(window.max() > window.min())
-    return window.mean() / spread.where(spread > 0.0) * math.sqrt(periods_per_year)
+    year = year_of(periods_per_year)
+    observed(returns)
+    window = returns.astype(np.float64).expanding(min_periods=2)
+    mean, spread = window.mean(), window.std(ddof=1)
+    return mean / spread.mask(only_rounding(spread, mean)) * math.sqrt(year)
 
 
 def sortino(
@@ -147,13 +165,17 @@ def sortino(
     Returns
     -------
     float
-        A ratio; NaN without a return, or without one below the target.
+        A ratio; NaN without a return, or without one below the target (a downside deviation up to
+        ``1e-12 * (1 + abs(target))`` is rounding).
     """
-    excess = observed(returns) - target
-    if not (excess < 0.0).any():
+    goal, year = as_finite(target, "target", _PER_PERIOD), year_of(periods_per_year)
+    excess = observed(returns) - goal
+    if not excess.size:
         return math.nan
     downside = math.sqrt(float(np.mean(np.minimum(excess, 0.0) ** 2)))
-    return float(np.mean(excess)) / downside * math.sqrt(periods_per_year)
+    if only_rounding(downside, goal):
+        return math.nan
+    return float(np.mean(excess)) / downside * math.sqrt(year)
 
 
 def omega(returns: pd.Series[float], *, target: float = 0.0) -> float:
@@ -175,11 +197,15 @@ def omega(returns: pd.Series[float], *, target: float = 0.0) -> float:
     Returns
     -------
     float
-        A ratio, 0 or more; 0 where nothing was gained; NaN without a return below the target.
+        A ratio, 0 or more; 0 where nothing was gained; NaN without a return below the target (a mean loss up
+        to ``1e-12 * (1 + abs(target))`` is rounding).
     """
-    excess = observed(returns) - target
+    goal = as_finite(target, "target", _PER_PERIOD)
+    excess = observed(returns) - goal
     lost = -float(excess[excess < 0.0].sum())
-    return float(excess[excess > 0.0].sum()) / lost if lost > 0.0 else math.nan
+    if not excess.size or only_rounding(lost / excess.size, goal):
+        return math.nan
+    return float(excess[excess > 0.0].sum()) / lost
 
 
 def stability(returns: pd.Series[float]) -> float:
@@ -187,7 +213,7 @@ def stability(returns: pd.Series[float]) -> float:
 
     ``corr(t, cumsum(log(1 + r))) ** 2`` for t = 0, 1, …: Quantopian's `stability_of_timeseries`, after
     the K-ratio's regression (L. Kestner, "Measuring System Performance", Stocks & Commodities 14(3),
-    1996). It does not know up from down: a steady loss is as stable as a steady gain.
+    1996). A steady loss is as stable as a steady gain.
 
     Parameters
     ----------
@@ -197,14 +223,14 @@ def stability(returns: pd.Series[float]) -> float:
     Returns
     -------
     float
-        A fraction in [0, 1]; NaN with fewer than two returns, where wealth never moved after the first,
-        and where everything was lost (its logarithm is not a number).
+        A fraction in [0, 1]; NaN with fewer than two returns, where wealth never moved after the first
+        (but for rounding, as in `volatility`), and where everything was lost (its logarithm is not a number).
     """
     values = observed(returns)
     if values.size < 2 or values.min() <= -1.0:
         return math.nan
     wealth = np.cumsum(np.log1p(values))
-    if wealth.max() == wealth.min():
+    if deviation(wealth) == 0.0:
         return math.nan
     time = np.arange(values.size, dtype=np.float64)
     time -= time.mean()

@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pandas as pd
 
+from workbench.arguments import as_number
 from workbench.errors import BacktestError
-from workbench.metrics.observations import observed
+from workbench.metrics.observations import deviation, observed, only_rounding
 
 __all__ = ["conditional_value_at_risk", "kurtosis", "skewness", "tail_ratio", "value_at_risk"]
 
@@ -40,7 +41,7 @@ def value_at_risk(returns: pd.Series[float], *, level: float = 0.05) -> float:
     BacktestError
         When the level is not between 0 and 1.
     """
-    _check(level)
+    level = _checked(level)
     values = observed(returns)
     return float(np.quantile(values, level)) if values.size else math.nan
 
@@ -70,7 +71,7 @@ def conditional_value_at_risk(returns: pd.Series[float], *, level: float = 0.05)
     BacktestError
         When the level is not between 0 and 1.
     """
-    _check(level)
+    level = _checked(level)
     values = observed(returns)
     if not values.size:
         return math.nan
@@ -92,13 +93,14 @@ def tail_ratio(returns: pd.Series[float]) -> float:
     Returns
     -------
     float
-        A ratio, 0 or more; NaN without a return or where the lower quantile is 0.
+        A ratio, 0 or more; NaN without a return or where the lower quantile is 0 (up to 1e-12 it is
+        rounding).
     """
     values = observed(returns)
     if not values.size:
         return math.nan
     worst, best = np.abs(np.quantile(values, [0.05, 0.95]))
-    return float(best / worst) if worst > 0.0 else math.nan
+    return math.nan if only_rounding(worst) else float(best / worst)
 
 
 def skewness(returns: pd.Series[float]) -> float:
@@ -116,7 +118,7 @@ def skewness(returns: pd.Series[float]) -> float:
     Returns
     -------
     float
-        Without unit; below 0 where losses have the longer tail; NaN without volatility.
+        Without unit; below 0 where losses have the longer tail; NaN without volatility, as `sharpe`.
     """
     return _standardised_moment(returns, 3)
 
@@ -136,20 +138,23 @@ def kurtosis(returns: pd.Series[float]) -> float:
     Returns
     -------
     float
-        Without unit, 1 or more; above 3 where the tails are fatter than normal; NaN without volatility.
+        Without unit, 1 or more; above 3 where the tails are fatter than normal; NaN without volatility, as
+        `sharpe`.
     """
     return _standardised_moment(returns, 4)
 
 
 def _standardised_moment(returns: pd.Series[float], order: int) -> float:
     values = observed(returns)
-    if not values.size or values.max() == values.min():
+    if values.size < 2 or deviation(values) == 0.0:
         return math.nan
     centred = values - values.mean()
     centred /= np.abs(centred).max()  # Powers of small returns would leave the range of floats.
     return float(np.mean(centred**order) / np.mean(centred**2) ** (order / 2))
 
 
-def _check(level: float) -> None:
-    if not 0.0 < level < 1.0:
-        raise BacktestError(f"level: {level} is no share of the periods; give one such as 0.05.")
+def _checked(level: float) -> float:
+    share = as_number(level, "level", "give a share of the periods, such as 0.05")
+    if not 0.0 < share < 1.0:
+        raise BacktestError(f"level: {share} is no share of the periods; give one such as 0.05.")
+    return share

@@ -7,11 +7,18 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pandas as pd
 
-from workbench.metrics.observations import deviation, observed
+from workbench.arguments import as_whole
+from workbench.errors import BacktestError
+from workbench.metrics.observations import ROUNDING, observed
 
 __all__ = ["expectancy", "profit_factor", "sqn", "win_rate"]
+
+_COUNT = "give a whole number of trades such as 100, or None for all of them"
+_LARGEST_AMOUNT = 1_000.0
+"""How many times its profit a trade's value and costs may be, for what rounding leaves in the profit."""
 
 
 def win_rate(pnl: pd.Series[float]) -> float:
@@ -27,7 +34,7 @@ def win_rate(pnl: pd.Series[float]) -> float:
     float
         A fraction in [0, 1]; NaN without a trade.
     """
-    profits = observed(pnl)
+    profits = observed(pnl, "pnl")
     return float((profits > 0.0).mean()) if profits.size else math.nan
 
 
@@ -47,7 +54,7 @@ def profit_factor(pnl: pd.Series[float]) -> float:
     float
         A ratio, 0 or more; 0 where no trade won; NaN without a losing trade.
     """
-    profits = observed(pnl)
+    profits = observed(pnl, "pnl")
     lost = -float(profits[profits < 0.0].sum())
     return float(profits[profits > 0.0].sum()) / lost if lost > 0.0 else math.nan
 
@@ -67,7 +74,7 @@ def expectancy(pnl: pd.Series[float]) -> float:
     float
         In the unit of the profits; NaN without a trade.
     """
-    profits = observed(pnl)
+    profits = observed(pnl, "pnl")
     return float(profits.mean()) if profits.size else math.nan
 
 
@@ -84,16 +91,27 @@ def sqn(pnl: pd.Series[float], *, most_trades: int | None = 100) -> float:
     pnl : Series of float64, shape (n_trades,)
         Profit of each closed trade, after fees, in currency or in R.
     most_trades : int or None
-        How many trades count at most.
+        How many trades count at most, 1 or more; None is all of them.
 
     Returns
     -------
     float
-        Without unit; NaN with fewer than two trades or where all made the same.
+        Without unit; NaN with fewer than two trades or where all made the same but for rounding: a deviation
+        up to 1e-9 of the mean profit. A profit is the difference of amounts that may be a thousand times as
+        large, so the bound is a thousand times that of returns.
+
+    Raises
+    ------
+    BacktestError
+        When `most_trades` is not a whole number of 1 or more.
     """
-    profits = observed(pnl)
-    spread = deviation(profits)
-    if math.isnan(spread) or spread == 0.0:
+    limit = math.inf if most_trades is None else as_whole(most_trades, "most_trades", _COUNT)
+    if limit < 1:
+        raise BacktestError(f"most_trades: {limit} is below 1; {_COUNT}.")
+    profits = observed(pnl, "pnl")
+    if profits.size < 2:
         return math.nan
-    count = profits.size if most_trades is None else min(profits.size, most_trades)
-    return math.sqrt(count) * float(profits.mean()) / spread
+    mean, spread = float(profits.mean()), float(np.std(profits, ddof=1))
+    if spread <= _LARGEST_AMOUNT * ROUNDING * abs(mean):
+        return math.nan
+    return math.sqrt(min(profits.size, limit)) * mean / spread

@@ -10,15 +10,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from workbench.arguments import as_matrix, as_whole
 from workbench.display.card import card_html
 from workbench.errors import BacktestError
+from workbench.metrics.observations import deviation, only_rounding
 
 __all__ = ["BacktestOverfitting", "probability_of_overfitting"]
 
 _MOST_SPLITS = 20
 _CHUNK = 1 << 18
 """Sharpe ratios held at a time: a few arrays of 2 MB, which fit into the processor's cache."""
-_ROUNDING = 1e-12
+_CANCELLED = 1e-12
+"""The part of a sum of squares up to which a difference of such sums is rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +44,7 @@ class BacktestOverfitting:
     slope, intercept, r_squared : float
         Performance degradation: the least-squares line of `out_of_sample` on `in_sample`. Good bars in one
         half are missing from the other, so pure noise has a slope near -1, not 0. NaN if all in-sample
-        Sharpe ratios are equal.
+        Sharpe ratios are equal but for rounding.
     probability_of_loss : float
         Fraction of the splits in which the chosen variant lost money on the other half.
     n_variants, n_bars, n_splits : int
@@ -90,7 +93,8 @@ def probability_of_overfitting(
     `pbo`, the best has rank 1 and no logit. Of equal Sharpe ratios in the sample the first column is chosen;
     on the rest equal ones share the mean of their ranks. A logit of exactly 0, the median, counts as
     overfit. A variant without volatility on a half, such as one that never trades there, has a Sharpe ratio
-    of 0 there. If the bars do not divide evenly into blocks, the oldest bars are left out.
+    of 0 there; as in `workbench.metrics`, a deviation up to ``1e-12 * (1 + abs(mean))`` is none. If the bars
+    do not divide evenly into blocks, the oldest bars are left out.
 
     The result describes the method of choosing, not the variant: if all variants are equally good, the PBO
     is near 0.5.
@@ -112,6 +116,7 @@ def probability_of_overfitting(
         There are fewer than two variants or two bars per block, the number of blocks is odd or too large, or
         a return is NaN: variants are compared on the same bars only.
     """
+    n_splits = as_whole(n_splits, "n_splits", "give an even number of blocks such as 16")
     matrix = _checked(returns, n_splits)
     n_variants = matrix.shape[1]
     n_used = matrix.shape[0] // n_splits * n_splits
@@ -155,7 +160,7 @@ def probability_of_overfitting(
 
 
 def _checked(returns: pd.DataFrame | npt.NDArray[np.float64], n_splits: int) -> npt.NDArray[np.float64]:
-    matrix = np.asarray(returns, dtype=np.float64)
+    matrix = as_matrix(returns, "returns")
     if n_splits % 2 or not 2 <= n_splits <= _MOST_SPLITS:
         raise BacktestError(
             f"n_splits: {n_splits} blocks cannot be split in halves; use an even number from 2 to "
@@ -192,9 +197,10 @@ def _sharpe(
         total += sums[block]
         square += squares[block]
     scatter = square - total**2 / n_bars
-    moves = scatter > _ROUNDING * square
-    spread = np.sqrt(np.where(moves, scatter, 1.0) / (n_bars - 1))
-    return np.where(moves, (centre + total / n_bars) / spread, 0.0)
+    mean = centre + total / n_bars
+    spread = np.sqrt(np.maximum(scatter, 0.0) / (n_bars - 1))
+    still = (scatter <= _CANCELLED * square) | only_rounding(spread, mean)
+    return np.where(still, 0.0, mean / np.where(still, 1.0, spread))
 
 
 def _logit(rest: npt.NDArray[np.float64], own: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -209,10 +215,11 @@ def _line(
     horizontal: npt.NDArray[np.float64], vertical: npt.NDArray[np.float64]
 ) -> tuple[float, float, float]:
     """Slope, intercept and R² of the least-squares line; NaN where undefined."""
-    if horizontal.max() == horizontal.min():
+    if deviation(horizontal) == 0.0:
         return math.nan, math.nan, math.nan
     across, up = horizontal - horizontal.mean(), vertical - vertical.mean()
     slope = float(across @ up) / float(across @ across)
     intercept = float(vertical.mean()) - slope * float(horizontal.mean())
-    spread = float(up @ up)
-    return slope, intercept, slope**2 * float(across @ across) / spread if spread > 0.0 else math.nan
+    if deviation(vertical) == 0.0:
+        return slope, intercept, math.nan
+    return slope, intercept, slope**2 * float(across @ across) / float(up @ up)

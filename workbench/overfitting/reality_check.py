@@ -10,12 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from workbench.arguments import as_matrix, as_whole
 from workbench.display.card import card_html
 from workbench.errors import BacktestError
+from workbench.metrics.observations import only_rounding
 
 __all__ = ["RealityCheck", "reality_check"]
 
 _LEAST_BARS = 10
+_MOST_REPS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -121,18 +124,27 @@ def reality_check(
         The shapes do not match, fewer than ten bars are complete, a return is infinite, no variant's excess
         return varies, or `reps` or `block_size` is below 1.
     """
+    seed = as_whole(seed, "seed", "give a whole number of 0 or more")
+    reps = as_whole(reps, "reps", "give a whole number such as 1000")
+    if seed < 0:
+        raise BacktestError(f"seed: {seed} is below 0; give a whole number of 0 or more.")
+    if reps > _MOST_REPS:
+        raise BacktestError(f"reps: {reps:,} are too many; give {_MOST_REPS:,} at most.")
     excess, names = _excess(returns, benchmark)
     n_bars, n_variants = excess.shape
-    length = int(math.sqrt(n_bars)) if block_size is None else block_size
+    length = int(math.sqrt(n_bars))
+    if block_size is not None:
+        length = as_whole(block_size, "block_size", "give a whole number of bars, or None")
     if reps < 1 or length < 1:
         raise BacktestError(f"reps: {reps}, block_size: {length}: both must be 1 or more.")
     mean = excess.mean(axis=0)
     resampled = _resampled_means(excess, length, reps, seed)
     white_p = _p_value(resampled - mean, mean)
 
-    error = excess.std(axis=0, ddof=1) / math.sqrt(n_bars)
+    spread = excess.std(axis=0, ddof=1)
+    error = spread / math.sqrt(n_bars)
     # A constant excess return (such as 0, of a variant that never trades) has no error to divide by.
-    varies = excess.max(axis=0) > excess.min(axis=0)
+    varies = ~only_rounding(spread, mean)
     if not varies.any():
         raise BacktestError("No variant's excess return varies, so there is nothing to test.")
     studentised = mean[varies] / error[varies]
@@ -164,13 +176,19 @@ def _excess(
 ) -> tuple[npt.NDArray[np.float64], list[Any]]:
     """Excess returns of the complete bars, and the variants' names."""
     if isinstance(returns, pd.DataFrame) and isinstance(benchmark, pd.Series):
+        for name, index in (("returns", returns.index), ("benchmark", benchmark.index)):
+            if not index.is_unique:
+                raise BacktestError(
+                    f"{name}: the label {index[index.duplicated()][0]} stands there twice and cannot be "
+                    "matched; drop one."
+                )
         common = returns.index.intersection(benchmark.index)
         returns, benchmark = returns.loc[common], benchmark.loc[common]
-    matrix = np.asarray(returns, dtype=np.float64)
+    matrix = as_matrix(returns, "returns")
     if matrix.ndim != 2 or not matrix.shape[1]:
         raise BacktestError("returns: pass one column for each variant and one row for each bar.")
     if benchmark is not None:
-        base = np.asarray(benchmark, dtype=np.float64)
+        base = as_matrix(benchmark, "benchmark")
         if base.shape != matrix.shape[:1]:
             raise BacktestError(
                 f"benchmark: an array of shape {base.shape} does not match {len(matrix)} bars; pass one "

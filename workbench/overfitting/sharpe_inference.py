@@ -17,7 +17,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from workbench import metrics
+from workbench.arguments import as_finite, as_number, as_whole
 from workbench.errors import BacktestError
+from workbench.metrics.observations import observed
 
 __all__ = [
     "TrackRecord",
@@ -30,6 +32,8 @@ __all__ = [
 ]
 
 _EULER_MASCHERONI = 0.5772156649015329
+_LARGEST = 1e100
+"""No Sharpe ratio is larger."""
 
 
 class TrackRecord(NamedTuple):
@@ -67,7 +71,7 @@ def track_record(returns: pd.Series[float]) -> TrackRecord:
     """
     return TrackRecord(
         sharpe=metrics.sharpe(returns, periods_per_year=1.0),
-        n=int(returns.notna().sum()),
+        n=len(observed(returns)),
         skewness=metrics.skewness(returns),
         kurtosis=metrics.kurtosis(returns),
     )
@@ -100,6 +104,8 @@ def probabilistic_sharpe(
         In [0, 1]; NaN if an argument is NaN, with fewer than two returns, or if the variance is not positive
         (impossible moments).
     """
+    sharpe, benchmark = _ratio(sharpe, "sharpe"), _ratio(benchmark, "benchmark")
+    n = as_whole(n, "n", "give how many returns there are")
     variance = _variance(sharpe, skewness, kurtosis)
     if n < 2 or math.isnan(variance):
         return math.nan
@@ -160,6 +166,8 @@ def minimum_track_record_length(
     """
     from scipy.special import ndtri
 
+    sharpe, benchmark = _ratio(sharpe, "sharpe"), _ratio(benchmark, "benchmark")
+    confidence = as_number(confidence, "confidence", "give a probability such as 0.95")
     if not 0.5 <= confidence < 1.0:
         raise BacktestError(f"confidence: {confidence} cannot be reached; use 0.5 to below 1, such as 0.95.")
     variance = _variance(sharpe, skewness, kurtosis)
@@ -202,6 +210,9 @@ def expected_maximum_sharpe(n_trials: float, sharpe_variance: float, sharpe_mean
     """
     from scipy.special import ndtri
 
+    n_trials = as_finite(n_trials, "n_trials", "give how many variants were tried")
+    sharpe_variance = as_number(sharpe_variance, "sharpe_variance", "give a variance of ratios per bar")
+    sharpe_mean = _ratio(sharpe_mean, "sharpe_mean")
     if not n_trials >= 1:
         raise BacktestError(f"n_trials: {n_trials} is below 1; count the evaluated variant itself as one.")
     if sharpe_variance < 0.0:
@@ -263,8 +274,18 @@ def deflated_sharpe(
 
 def _variance(sharpe: float, skewness: float, kurtosis: float) -> float:
     """Variance of the estimate times n - 1; NaN if it is not positive."""
+    skewness = as_number(skewness, "skewness", "give a population moment, 0 for the normal distribution")
+    kurtosis = as_number(kurtosis, "kurtosis", "give a population moment, 3 for the normal distribution")
     variance = 1.0 - skewness * sharpe + (kurtosis - 1.0) / 4.0 * sharpe**2
     return variance if variance > 0.0 else math.nan
+
+
+def _ratio(value: float, name: str) -> float:
+    """A Sharpe ratio as a float; NaN passes, what is too large to be squared does not."""
+    ratio = as_number(value, name, "give a Sharpe ratio per bar such as 0.05")
+    if abs(ratio) > _LARGEST:
+        raise BacktestError(f"{name}: {ratio} is no Sharpe ratio; give one per bar such as 0.05.")
+    return ratio
 
 
 def _normal_cdf(value: float) -> float:

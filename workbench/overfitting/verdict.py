@@ -8,9 +8,10 @@ from html import escape
 
 import pandas as pd
 
+from workbench.arguments import as_number, as_whole
 from workbench.display.card import HAIRLINE, frame_html, table_html
 from workbench.errors import BacktestError
-from workbench.metrics.observations import DAYS_PER_YEAR
+from workbench.metrics.observations import DAYS_PER_YEAR, year_of
 from workbench.overfitting.sharpe_inference import (
     deflated_sharpe,
     expected_maximum_sharpe,
@@ -192,10 +193,11 @@ def judge(
     BacktestError
         `trials` is below 1, the variance is negative, or `periods_per_year` is not positive.
     """
-    if not (math.isfinite(periods_per_year) and periods_per_year > 0.0):
-        raise BacktestError(
-            f"periods_per_year: {periods_per_year} is not a positive number; use 252 for daily bars."
-        )
+    periods_per_year = year_of(periods_per_year)
+    trials = as_whole(trials, "trials", "give how many variants were tried, this one included")
+    if sharpe_variance is not None:
+        sharpe_variance = as_number(sharpe_variance, "sharpe_variance", "give a variance of ratios per bar")
+    pbo, spa = _probability(pbo, "pbo"), _probability(spa, "spa")
     record = track_record(returns)
     if sharpe_variance is None or math.isnan(sharpe_variance):
         sharpe_variance = 1.0 / (record.n - 1) if record.n > 1 else math.nan
@@ -217,6 +219,16 @@ def judge(
         pbo=pbo,
         spa=spa,
     )
+
+
+def _probability(value: float | None, name: str) -> float | None:
+    """None and NaN as they are; `BacktestError` of what is no number from 0 to 1."""
+    if value is None:
+        return None
+    number = as_number(value, name, "give a probability from 0 to 1, or None")
+    if not (math.isnan(number) or 0.0 <= number <= 1.0):
+        raise BacktestError(f"{name}: {number} is no probability; give one from 0 to 1, or None.")
+    return number
 
 
 def _chance(probability: float) -> str:

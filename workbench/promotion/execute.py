@@ -23,7 +23,7 @@ from workbench.home.files import replace_file
 from workbench.home.folders import private_folder
 from workbench.home.temporary import TemporaryFolder
 from workbench.promotion.html import FAILURE_TAG, write_html
-from workbench.promotion.parameters import NotebookParameters
+from workbench.promotion.notebook_file import NotebookFile
 from workbench.promotion.supervision import CellError, Progress, Supervision
 from workbench.runs.notebook import read_notebook
 
@@ -61,7 +61,7 @@ def output_paths(notebook: Path, output_folder: Path) -> tuple[Path, Path]:
 
 
 def execute_notebook(
-    notebook: Path,
+    notebook: Path | NotebookFile,
     parameters: Mapping[str, Any],
     output_folder: Path,
     *,
@@ -76,8 +76,8 @@ def execute_notebook(
 
     Parameters
     ----------
-    notebook : Path
-        Read once, at the start; later edits change nothing.
+    notebook : Path or NotebookFile
+        A path is read once, at the start; later edits change nothing.
     parameters : Mapping[str, Any]
         Values by name; those not given keep the notebook's defaults.
     output_folder : Path
@@ -105,17 +105,16 @@ def execute_notebook(
     NotebookFailed
         A cell raised, the kernel died, a limit was passed, or cells never ran.
     """
-    notebook = Path(notebook).absolute()
+    file = notebook if isinstance(notebook, NotebookFile) else NotebookFile.read(Path(notebook).absolute())
+    notebook = file.path
     cwd = notebook.parent if cwd is None else Path(cwd).absolute()
     if not cwd.is_dir():
         raise NotebookError(f"{notebook.name} cannot run in {cwd}: there is no such folder.")
     with TemporaryFolder("run", home) as scratch:
         source = scratch / notebook.name
-        document = read_notebook(notebook)
-        source.write_text(json.dumps(document), encoding="utf-8")
-        declared = NotebookParameters.from_notebook(source)
-        declared.complete(parameters)  # refuses what is missing
-        given = declared.validate(parameters)
+        source.write_text(json.dumps(file.document), encoding="utf-8")
+        file.parameters.complete(parameters)  # refuses what is missing
+        given = file.parameters.validate(parameters)
         output, page = output_paths(notebook, output_folder)
         private_folder(output.parent)
         partial = scratch / f".{notebook.name}"
@@ -124,7 +123,7 @@ def execute_notebook(
 
         environment = {"PLOTLY_RENDERER": "plotly_mimetype", **(environment or {})}
         kernel = RunKernel(scratch, environment, cwd, text_limit=CELL_TEXT_LIMIT, total_limit=OUTPUT_LIMIT)
-        run = Supervision(notebook.name, document, given, kernel)
+        run = Supervision(notebook.name, file.document, given, kernel)
         started = time.monotonic()
         failure: BaseException | None = None
         try:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from workbench.errors import ServerError
-from workbench.promotion.deploy import Deployment, FlowRun, flow_run_of
+from workbench.promotion.records import Deployment, FlowRun, flow_run_of
 from workbench.stack.prefect_api import PrefectApi
 
 __all__ = ["add_run_at", "await_started", "remove_schedule"]

@@ -76,15 +76,19 @@ class NotebookParameters:
             `name = literal`; a name that looks like a secret's.
         """
         path = Path(path)
-        notebook = read_notebook(path)
+        return cls.from_source(read_notebook(path), path.name)
+
+    @classmethod
+    def from_source(cls, notebook: Notebook, name: str) -> NotebookParameters:
+        """The same, of a notebook already read; `name` is what messages call it."""
         if cells_tagged(notebook, "injected-parameters"):
             # Papermill would leave the old values standing, after the new defaults.
-            raise NotebookError(f"{path.name} is the output of a run; run the notebook that it came from.")
-        return cls.from_document(notebook, path.name)
+            raise NotebookError(f"{name} is the output of a run; run the notebook that it came from.")
+        return cls.from_document(notebook, name)
 
     @classmethod
     def from_document(cls, notebook: Notebook, name: str) -> NotebookParameters:
-        """The same, of a notebook already read; `name` is what messages call it."""
+        """The same, also of the output of a run."""
         tagged = cells_tagged(notebook, "parameters")
         if len(tagged) > 1:
             numbers = ", ".join(str(number) for number, _ in tagged)

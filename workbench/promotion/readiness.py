@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from workbench.promotion.code_cells import code_cells, imported_names
 from workbench.runs.notebook import Notebook, cells_tagged
@@ -32,7 +32,8 @@ def reservations(notebook: Notebook) -> list[str]:
     makers = {name for name, (_, what) in imported_names(cells).items() if what == "Workbench"} | {
         "Workbench"
     }
-    faces = {name for cell in cells for name in _bound_to_a_call(cell.tree, makers)}
+    faces = {name for cell in cells for name in _bound(cell.tree, lambda value: _makes(value, makers))}
+    faces |= {name for cell in cells for name in _bound(cell.tree, lambda value: _is_facet(value, faces))}
     doing = []
     for cell in cells:
         verbs = sorted(set(_verbs(cell.tree, faces, makers)) | set(_COMMAND.findall(cell.magic)))
@@ -47,18 +48,26 @@ def reservations(notebook: Notebook) -> list[str]:
     return found
 
 
-def _bound_to_a_call(tree: ast.Module | None, makers: set[str]) -> Iterator[str]:
-    """The names that are bound to `Workbench(…)`."""
+def _bound(tree: ast.Module | None, wanted: Callable[[ast.expr | None], bool]) -> Iterator[str]:
+    """The names that are bound to a value of the wanted kind."""
     for node in [] if tree is None else ast.walk(tree):
         match node:
-            case ast.Assign(targets=targets, value=value) if _makes(value, makers):
+            case ast.Assign(targets=targets, value=value) if wanted(value):
                 yield from (target.id for target in targets if isinstance(target, ast.Name))
-            case ast.AnnAssign(target=ast.Name(id=name), value=value) if _makes(value, makers):
+            case ast.AnnAssign(target=ast.Name(id=name), value=value) if wanted(value):
                 yield name
-            case ast.NamedExpr(target=ast.Name(id=name), value=value) if _makes(value, makers):
+            case ast.NamedExpr(target=ast.Name(id=name), value=value) if wanted(value):
                 yield name
-            case ast.withitem(context_expr=value, optional_vars=ast.Name(id=name)) if _makes(value, makers):
+            case ast.withitem(context_expr=value, optional_vars=ast.Name(id=name)) if wanted(value):
                 yield name
+
+
+def _is_facet(node: ast.expr | None, faces: set[str]) -> bool:
+    """Whether it is `wb.deployments`."""
+    match node:
+        case ast.Attribute(value=ast.Name(id=name), attr="deployments"):
+            return name in faces
+    return False
 
 
 def _makes(node: ast.expr | None, makers: set[str]) -> bool:

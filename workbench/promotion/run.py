@@ -12,18 +12,17 @@ from typing import Any
 
 from workbench.display.card import card_html
 from workbench.errors import NotebookError, NotebookFailed, WorkbenchError
-from workbench.paths import NOTEBOOKS, PROJECT_ROOT
+from workbench.paths import NOTEBOOKS
 from workbench.promotion.execute import Progress, execute_notebook, output_paths
-from workbench.promotion.parameters import NotebookParameters
+from workbench.promotion.notebook_file import open_notebook
 from workbench.promotion.store import NotebookStore
 from workbench.runs import RunStore
-from workbench.runs.code import code_version, shown_name
-from workbench.runs.notebook import notebook_sha256
+from workbench.runs.code import code_version
 from workbench.runs.record import about
 from workbench.runs.scope import RUN_ID_VARIABLE
 from workbench.settings import Settings
 
-__all__ = ["NotebookRunResult", "Origin", "check_timeout", "find_notebook", "run_notebook"]
+__all__ = ["NotebookRunResult", "Origin", "check_timeout", "run_notebook"]
 
 _ERROR_LENGTH = 4_000
 
@@ -62,17 +61,6 @@ def check_timeout(timeout_seconds: float | None) -> None:
         raise NotebookError(f"timeout_seconds={timeout_seconds!r} is no time for a run; None sets no limit")
 
 
-def find_notebook(notebook: str | os.PathLike[str]) -> Path:
-    """The notebook's path: as given, or below `notebooks/`, with or without `.ipynb`."""
-    given = Path(notebook).expanduser()
-    names = [given] if given.suffix == ".ipynb" else [given, given.with_name(f"{given.name}.ipynb")]
-    for name in names:
-        for folder in (Path.cwd(), PROJECT_ROOT, NOTEBOOKS):
-            if (folder / name).is_file():
-                return Path(os.path.abspath(folder / name))
-    raise NotebookError(f"there is no notebook {notebook}, neither here nor below {NOTEBOOKS}")
-
-
 def run_notebook(
     settings: Settings,
     runs: RunStore,
@@ -92,7 +80,7 @@ def run_notebook(
     settings : Settings
     runs : RunStore
     notebook : path
-        As `find_notebook` takes it; for a stored notebook only the name it goes by.
+        As `open_notebook` takes it; for a stored notebook only the name it goes by.
     parameters : mapping, optional
         Checked strictly against the "parameters" cell before anything runs.
     sha256 : str, optional
@@ -118,16 +106,15 @@ def run_notebook(
     origin = origin or Origin()
     check_timeout(timeout_seconds)
     if sha256 is None:
-        path = find_notebook(notebook)
-        name, folder, content = shown_name(path), path.parent, notebook_sha256(path)
+        file = open_notebook(notebook)
+        name, folder = file.shown, file.path.parent
     else:
-        path, name, content = NotebookStore(settings.store_folder).open(sha256).path, str(notebook), sha256
+        file, name = NotebookStore(settings.store_folder).open(sha256), os.fspath(notebook)
         folder = (NOTEBOOKS / name).parent if (NOTEBOOKS / name).parent.is_dir() else NOTEBOOKS
-    declared = NotebookParameters.from_notebook(path)
-    values = declared.complete(declared.validate(dict(parameters or {})))
+    values = file.parameters.complete(file.parameters.validate(dict(parameters or {})))
     run_id = runs.start(
         notebook=name,
-        notebook_sha256=content,
+        notebook_sha256=file.sha256,
         parameters=values,
         trigger=origin.trigger,
         code_version=code_version(),
@@ -138,7 +125,7 @@ def run_notebook(
     output_folder = settings.runs_folder / str(run_id)
     try:
         executed = execute_notebook(
-            path,
+            file,
             values,
             output_folder,
             environment={**(environment or {}), RUN_ID_VARIABLE: str(run_id)},
@@ -149,7 +136,7 @@ def run_notebook(
             home=settings.home,
         )
     except BaseException as error:
-        _record_failure(runs, run_id, error, *output_paths(path, output_folder))
+        _record_failure(runs, run_id, error, *output_paths(file.path, output_folder))
         raise
     runs.finish(run_id, "completed", output_path=str(executed.output), html_path=str(executed.html))
     return NotebookRunResult(str(run_id), name, executed.output, executed.html, executed.seconds)

@@ -7,25 +7,17 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from workbench.errors import NotebookError
 from workbench.home.files import replace_file
 from workbench.home.folders import private_folder
-from workbench.runs.notebook import content_sha256, read_notebook
+from workbench.promotion.notebook_file import NotebookFile
 
-__all__ = ["NotebookStore", "StoredNotebook"]
+__all__ = ["NotebookStore"]
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-
-
-@dataclass(frozen=True, slots=True)
-class StoredNotebook:
-    """A notebook in the store: its content's hash, and where it lies."""
-
-    sha256: str
-    path: Path
 
 
 class NotebookStore:
@@ -40,30 +32,35 @@ class NotebookStore:
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
 
-    def add(self, path: Path) -> StoredNotebook:
-        """Store the notebook at `path` under its content's hash and its own name; twice changes nothing.
+    def add(self, file: NotebookFile) -> NotebookFile:
+        """Store a notebook, without outputs, under its content's hash and its own name.
+
+        Returns
+        -------
+        NotebookFile
+            The stored one; where the same was stored before, that one.
 
         Raises
         ------
         NotebookError
-            The file is no notebook, or the store cannot be written.
+            The store cannot be written.
         """
-        path = Path(path)
-        notebook = read_notebook(path)
-        sha256 = content_sha256(notebook)
-        target = self._place(sha256) / path.name
-        if not _holds(target, sha256):  # nothing there yet, or damaged
-            for cell in notebook["cells"]:
-                if cell["cell_type"] == "code":
-                    cell |= {"outputs": [], "execution_count": None}
-            text = json.dumps(notebook, ensure_ascii=False, indent=1) + "\n"
-            try:
-                replace_file(private_folder(target.parent) / target.name, text.encode(), mode=0o444)
-            except OSError as error:
-                raise NotebookError(f"{path.name} cannot be stored in {self.folder}: {error}.") from error
-        return StoredNotebook(sha256, target)
+        target = self._place(file.sha256) / file.path.name
+        stored = _verified(target, file.sha256)
+        if stored is not None:
+            return stored
+        # Nothing is there yet, or it is damaged.
+        empty: dict[str, Any] = {"outputs": [], "execution_count": None}
+        cells = [cell | empty if cell["cell_type"] == "code" else cell for cell in file.document["cells"]]
+        stored = NotebookFile(target, file.document | {"cells": cells})
+        text = json.dumps(stored.document, ensure_ascii=False, indent=1) + "\n"
+        try:
+            replace_file(private_folder(target.parent) / target.name, text.encode(), mode=0o444)
+        except OSError as error:
+            raise NotebookError(f"{file.path.name} cannot be stored in {self.folder}: {error}.") from error
+        return stored
 
-    def open(self, sha256: str) -> StoredNotebook:
+    def open(self, sha256: str) -> NotebookFile:
         """The stored notebook of that hash, verified; of several names for one content the first.
 
         Raises
@@ -77,16 +74,19 @@ class NotebookStore:
         if not found:
             raise NotebookError(f"The store {self.folder} holds no notebook {sha256}; promote it again.")
         for path in found:
-            if _holds(path, sha256):
-                return StoredNotebook(sha256, path)
+            stored = _verified(path, sha256)
+            if stored is not None:
+                return stored
         raise NotebookError(f"The stored notebook {found[0]} was changed or damaged; promote it again.")
 
     def _place(self, sha256: str) -> Path:
         return self.folder / sha256[:2] / sha256
 
 
-def _holds(path: Path, sha256: str) -> bool:
+def _verified(path: Path, sha256: str) -> NotebookFile | None:
+    """The notebook at `path`; None where there is none of that content."""
     try:
-        return content_sha256(read_notebook(path)) == sha256
+        file = NotebookFile.read(path)
     except NotebookError:
-        return False
+        return None
+    return file if file.sha256 == sha256 else None

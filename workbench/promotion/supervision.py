@@ -36,7 +36,7 @@ class Killable(Protocol):
     def last_words(self) -> str: ...
 
 
-class RunEnded(Exception):
+class _RunEnded(Exception):
     """The run was ended; its next cell does not begin."""
 
 
@@ -89,7 +89,7 @@ class Supervision:
     def cell_starts(self, index: int) -> None:
         """To be called by the runner as it comes to the cell at `index`."""
         if self.killed_for:
-            raise RunEnded  # by an earlier cell, which had gone on until its outputs were read
+            raise _RunEnded  # by an earlier cell, which had gone on until its outputs were read
         self.current = index
         number, name = self.where(index)
         # Text cells, and the cell of the given parameters, are nothing that people wait for.

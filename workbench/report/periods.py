@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from workbench.metrics.observations import only_rounding
+
 __all__ = [
     "WINDOWS",
     "drawdown_spells",
@@ -113,19 +115,26 @@ def rolling_figures(
     -------
     DataFrame of float64, shape (n_bars, 3)
         sharpe (mean / standard deviation, ddof 1, no risk-free rate), volatility (fraction per year), beta
-        (covariance with the benchmark / its variance). NaN before `window` bars, and where the window's
-        returns (sharpe) or the benchmark's (beta) have no volatility.
+        (covariance with the benchmark / its variance). NaN before `window` bars, and where a window has no
+        volatility (sharpe) or the benchmark has none (beta); up to ``1e-12 * (1 + abs(mean))`` it is none.
     """
     year = np.sqrt(periods_per_year)
     mine, rival = returns.rolling(window), benchmark_returns.rolling(window)
-    # Rolling sums leave rounding errors where all returns are equal: such a window has no volatility.
-    moves = (mine.max() > mine.min()) & mine.max().notna()
-    rival_moves = rival.max() > rival.min()
-    deviation = mine.std().where(moves, 0.0).where(mine.max().notna())
+    spread, rival_spread = (_spread(values, window) for values in (returns, benchmark_returns))
+    beta = mine.cov(benchmark_returns) / rival.var()
     return pd.DataFrame(
         {
-            "sharpe": (mine.mean() / deviation.where(moves)) * year,
-            "volatility": deviation * year,
-            "beta": (mine.cov(benchmark_returns) / rival.var().where(rival_moves)),
+            "sharpe": mine.mean() / spread.where(spread != 0.0) * year,
+            "volatility": spread * year,
+            "beta": beta.where(rival_spread != 0.0),
         }
     )
+
+
+def _spread(returns: pd.Series[float], window: int) -> pd.Series[float]:
+    """Standard deviation of the last `window` returns, exactly 0 where it is rounding alone."""
+    rolling = returns.rolling(window)
+    spread = rolling.std()
+    # A sliding sum keeps a residue of returns that have left the window; the range does not, and no deviation
+    # is larger than the range.
+    return spread.mask(only_rounding(rolling.max() - rolling.min(), rolling.mean()), 0.0)

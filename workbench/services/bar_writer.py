@@ -18,8 +18,8 @@ from workbench.db.frames import Written
 from workbench.marketdata.bars import BAR_COLUMNS
 from workbench.services.bar_series import series_states
 from workbench.services.bar_store import BarStore
+from workbench.tables.constraints import RULES
 from workbench.tables.data_ingestion import market_data
-from workbench.tables.rules import RULES
 
 __all__ = ["KEY", "write_bars"]
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from workbench.arguments import real_numbers
 from workbench.errors import BacktestError
 from workbench.signals.inputs import BarArrays, check_columns, in_order, read_signals, utc_index
 from workbench.signals.signals import Flags, Signals, Weights
@@ -187,13 +188,8 @@ def decided_sha256(decided: Decisions | Targets) -> str:
 
 
 def _read_weights(weights: pd.DataFrame, market: BarArrays) -> npt.NDArray[np.float64]:
-    if not isinstance(weights, pd.DataFrame):
-        raise BacktestError(
-            f"weights: a {type(weights).__name__} is no frame (timestamp × symbol); "
-            "give one with a column for each symbol."
-        )
     for column, dtype in zip(weights.columns, weights.dtypes, strict=True):
-        if not pd.api.types.is_numeric_dtype(dtype) or dtype == np.bool_:
+        if not real_numbers(dtype):
             raise BacktestError(
                 f"weights: the column {column!r} is {dtype}; give fractions of equity as float64."
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,9 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from workbench.arguments import named, real_numbers
 from workbench.errors import BacktestError
 
 __all__ = [
+    "LEAST_PRICE",
+    "MOST_PRICE",
     "BarArrays",
     "bars_sha256",
     "check_columns",
@@ -25,6 +29,8 @@ __all__ = [
 
 _COLUMNS = ("open", "high", "low", "close", "volume")
 _INDEX_NAMES = ["symbol", "timestamp"]
+LEAST_PRICE, MOST_PRICE = 1e-12, 1e15
+"""Prices in currency per unit: below, units overflow; above, a float holds no cents."""
 _LOCALISE = "give them their zone, as in .tz_localize('America/New_York').tz_convert('UTC')"
 
 
@@ -80,23 +86,11 @@ def read_bars(bars: pd.DataFrame) -> BarArrays:
     Raises
     ------
     BacktestError
-        Empty, wrongly indexed, naive or duplicate timestamps, a column that is missing or not
-        numeric, a price that is not positive and finite, a symbol without any bar.
+        No frame, empty, wrongly indexed, naive or duplicate timestamps, a column that is missing, there
+        twice or not numeric, a price that is not from 1e-12 to 1e15, a high below its low, a symbol without
+        any bar.
     """
-    index = bars.index
-    if list(index.names) != _INDEX_NAMES or not isinstance(index, pd.MultiIndex):
-        raise BacktestError(
-            f"bars: the index is {list(index.names)}, not ['symbol', 'timestamp']; "
-            "pass bars as load_market_data returns them, or call set_index(['symbol', 'timestamp'])."
-        )
-    if bars.empty:
-        raise BacktestError("bars: there is not one row; load a range that holds bars.")
-    missing = [column for column in ("open", "close") if column not in bars.columns]
-    if missing:
-        raise BacktestError(
-            f"bars: the column {missing[0]!r} is missing (there are {list(bars.columns)}); "
-            "a backtest fills at the open and values at the close."
-        )
+    index = _checked_index(bars)
     given = {column: _numbers(bars[column], column) for column in _COLUMNS if column in bars.columns}
     every_time = utc_index(index.levels[1], "bars")
     symbol_codes, time_codes = (np.asarray(codes, dtype=np.int64) for codes in index.codes)
@@ -107,22 +101,20 @@ def read_bars(bars: pd.DataFrame) -> BarArrays:
     rows, times = _ranks(time_codes, every_time.asi8)
     timestamps = pd.DatetimeIndex(every_time[times], name="timestamp")
     names = tuple(str(label) for label in labels[symbols])
+    if len(set(names)) < len(names):
+        raise BacktestError(
+            f"bars: two symbols are {next(name for name in names if names.count(name) > 1)!r}, as a number "
+            "and as text; give each symbol one label, a str."
+        )
     cells = rows * len(symbols) + columns
     if np.bincount(cells).max() > 1:
-        twice = int(np.flatnonzero(index.duplicated())[0])
+        row = int(np.flatnonzero(index.duplicated())[0])
         raise BacktestError(
-            f"bars: {names[columns[twice]]} has two rows at {timestamps[rows[twice]]}; drop one, as in "
+            f"bars: {names[columns[row]]} has two rows at {timestamps[rows[row]]}; drop one, as in "
             "bars[~bars.index.duplicated()], or load a single data source."
         )
-    for column, values in given.items():
-        wrong = ~((values > 0.0) & (values < np.inf)) & ~np.isnan(values)
-        if column != "volume" and wrong.any():
-            first = int(np.argmax(wrong))
-            raise BacktestError(
-                f"bars: the {column} of {names[columns[first]]} at {timestamps[rows[first]]} "
-                f"is {values[first]}, and nothing trades "
-                "at that price; leave the row out or set it to NaN, which counts as no bar."
-            )
+    for column in [column for column in given if column != "volume"]:
+        _check_prices(column, given[column], lambda row: f"{names[columns[row]]} at {timestamps[rows[row]]}")
 
     shape = (len(timestamps), len(symbols))
     laid_out = {column: np.full(shape, np.nan) for column in _COLUMNS}
@@ -131,6 +123,13 @@ def read_bars(bars: pd.DataFrame) -> BarArrays:
     present = ~np.isnan(laid_out["open"]) & ~np.isnan(laid_out["close"])
     for column in given:
         laid_out[column][~present] = np.nan
+    crossed = laid_out["high"] < laid_out["low"]
+    if crossed.any():
+        time, symbol = (int(place[0]) for place in np.nonzero(crossed))
+        raise BacktestError(
+            f"bars: the high of {names[symbol]} at {timestamps[time]} is below its low; correct the row, or "
+            "set its prices to NaN, which counts as no bar."
+        )
     if not present.any(axis=0).all():
         raise BacktestError(
             f"bars: {names[int(np.argmin(present.any(axis=0)))]} has no row with both an open and a close; "
@@ -179,6 +178,11 @@ def read_signals(
     BacktestError
         Not bool, naive timestamps, or not aligned with the bars.
     """
+    if not isinstance(signals, pd.Series | pd.DataFrame):
+        raise BacktestError(
+            f"{role}: {named(signals)} has no timestamps to match with the bars'; give a Series or a "
+            f"frame of bool, as in pd.DataFrame({role}, index=panel.index, columns=panel.columns)."
+        )
     if isinstance(signals.index, pd.MultiIndex) and isinstance(signals, pd.Series):
         _check_bool(signals.to_frame(role), role)
         if list(signals.index.names) != _INDEX_NAMES or not signals.index.is_unique:
@@ -211,7 +215,7 @@ def read_signals(
 
 
 def utc_index(index: pd.Index, role: str) -> pd.DatetimeIndex:
-    """Timestamps in UTC; naive ones, and what is no timestamps, are refused (`BacktestError`)."""
+    """Timestamps in UTC; naive and missing ones, and what is no timestamps, are refused (`BacktestError`)."""
     if not isinstance(index, pd.DatetimeIndex):
         raise BacktestError(
             f"{role}: the index holds no timestamps, but {index.dtype}; index it as the bars are, "
@@ -219,6 +223,8 @@ def utc_index(index: pd.Index, role: str) -> pd.DatetimeIndex:
         )
     if index.tz is None:
         raise BacktestError(f"{role}: the timestamps have no time zone; {_LOCALISE}.")
+    if index.hasnans:
+        raise BacktestError(f"{role}: a timestamp is missing (NaT); drop its row.")
     return index.tz_convert("UTC")
 
 
@@ -256,7 +262,7 @@ def _ranks(
 
 
 def _numbers(values: pd.Series[float], column: str) -> npt.NDArray[np.float64]:
-    if not pd.api.types.is_numeric_dtype(values):
+    if not real_numbers(values.dtype):
         raise BacktestError(
             f"bars: the column {column!r} is {values.dtype}, not numbers; convert it to float64."
         )
@@ -270,3 +276,47 @@ def _check_bool(signals: pd.DataFrame, role: str) -> None:
                 f"{role}: the column {column!r} is {dtype}, not bool; compare (fast > slow) rather than "
                 "subtract, and shift with .shift(1, fill_value=False)."
             )
+
+
+def _checked_index(bars: pd.DataFrame) -> pd.MultiIndex:
+    """The index of a frame that has what bars need; `BacktestError` of one that has not."""
+    if not isinstance(bars, pd.DataFrame):
+        raise BacktestError(
+            f"bars: {named(bars)} is not a DataFrame; pass bars as load_market_data returns them."
+        )
+    index = bars.index
+    if list(index.names) != _INDEX_NAMES or not isinstance(index, pd.MultiIndex):
+        raise BacktestError(
+            f"bars: the index is {list(index.names)}, not ['symbol', 'timestamp']; "
+            "pass bars as load_market_data returns them, or call set_index(['symbol', 'timestamp'])."
+        )
+    if bars.empty:
+        raise BacktestError("bars: there is not one row; load a range that holds bars.")
+    missing = [column for column in ("open", "close") if column not in bars.columns]
+    if missing:
+        raise BacktestError(
+            f"bars: the column {missing[0]!r} is missing (there are {list(bars.columns)}); "
+            "a backtest fills at the open and values at the close."
+        )
+    if not bars.columns.is_unique:
+        twice = bars.columns[bars.columns.duplicated()][0]
+        raise BacktestError(f"bars: the column {twice!r} is there twice; drop one of them.")
+    return index
+
+
+def _check_prices(column: str, values: npt.NDArray[np.float64], place: Callable[[int], str]) -> None:
+    """Refuse prices out of the range that can be traded; `place` says what stands in a row."""
+    wrong = ~((values >= LEAST_PRICE) & (values <= MOST_PRICE)) & ~np.isnan(values)
+    if not wrong.any():
+        return
+    row = int(np.argmax(wrong))
+    price = values[row]
+    if 0.0 < price < np.inf:
+        raise BacktestError(
+            f"bars: the {column} of {place(row)} is {price}, and prices are from {LEAST_PRICE:g} to "
+            f"{MOST_PRICE:g}; quote the symbol in another unit, or leave the row out."
+        )
+    raise BacktestError(
+        f"bars: the {column} of {place(row)} is {price}, and nothing trades at that price; leave the row out "
+        "or set it to NaN, which counts as no bar."
+    )

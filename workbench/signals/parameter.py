@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import numpy as np
 
-from workbench.errors import StrategyError
+from workbench.arguments import as_flag, as_number, named
+from workbench.errors import BacktestError, StrategyError
 
 __all__ = ["Parameter", "Range", "between", "read_parameter"]
 
@@ -47,15 +48,27 @@ def between(low: float, high: float, *, step: float | None = None, log: bool = F
     Raises
     ------
     StrategyError
-        The bounds are no range.
+        The bounds are no numbers, or no range.
     """
+    try:
+        as_flag(log, "log")
+        low, high = _bound(low, "low"), _bound(high, "high")
+        step = None if step is None else _bound(step, "step")
+    except BacktestError as error:
+        raise StrategyError(f"between({low!r}, {high!r}): {error}") from error
     if not (math.isfinite(low) and math.isfinite(high) and low <= high):
         raise StrategyError(f"between({low}, {high}) is no range; give a finite low that is at most high.")
-    if step is not None and not step > 0:
-        raise StrategyError(f"between({low}, {high}, step={step}): a step is above zero.")
+    if step is not None and not 0 < step < math.inf:
+        raise StrategyError(f"between({low}, {high}, step={step}): a step is above zero, and finite.")
     if log and (low <= 0 or step is not None):
         raise StrategyError(f"between({low}, {high}, log=True) needs bounds above zero and no step.")
     return Range(low, high, step, log)
+
+
+def _bound(value: float, name: str) -> float:
+    """An int as it is, for a range of whole numbers; another number (NumPy's, Decimal) as a plain one."""
+    number = as_number(value, name, "give a finite one")
+    return int(value) if isinstance(value, int | np.integer) else number
 
 
 @dataclass(frozen=True)
@@ -93,7 +106,7 @@ class Parameter:
         if right and self.range is not None:
             right = self.range.low <= plain <= self.range.high
         if not right:
-            raise StrategyError(f"{strategy}: {self.name}={value!r} is not {self._allowed()}.")
+            raise StrategyError(f"{strategy}: {self.name}={named(value)} is not {self._allowed()}.")
         return plain
 
     def _allowed(self) -> str:

@@ -8,6 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from workbench.arguments import named
+from workbench.errors import StrategyError
+
 __all__ = ["Flags", "SignalArrays", "Signals", "Weights"]
 
 Flags = pd.Series | pd.DataFrame
@@ -29,12 +32,27 @@ class Signals:
         Go long, and close the long position.
     short_entries, short_exits : Series or DataFrame of bool, optional
         Go short, and close the short position. An entry on the other side closes and reverses.
+
+    Raises
+    ------
+    StrategyError
+        Something is no Series and no frame; what it holds is checked against the bars by `backtest`.
     """
 
     entries: Flags
     exits: Flags
     short_entries: Flags | None = None
     short_exits: Flags | None = None
+
+    def __post_init__(self) -> None:
+        for role, flags in vars(self).items():
+            if flags is None and role.startswith("short"):
+                continue
+            if not isinstance(flags, pd.Series | pd.DataFrame):
+                raise StrategyError(
+                    f"Signals: {role} is {named(flags)}, without timestamps to match with the bars'; give a "
+                    "Series or a frame of bool, as computed on panel(bars, 'close')."
+                )
 
     def __repr__(self) -> str:
         given = {
@@ -57,9 +75,21 @@ class Weights:
         Fractions of equity (0.25 is 25 %), negative for short positions. NaN places no order: the position
         stays as it is. Every other value is an order to hold just that much, so a frame without NaN trades
         at every bar; give rows at the rebalancing dates only.
+
+    Raises
+    ------
+    StrategyError
+        They are no frame; what it holds is checked against the bars by `backtest`.
     """
 
     weights: pd.DataFrame
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.weights, pd.DataFrame):
+            raise StrategyError(
+                f"weights: {named(self.weights)} is no frame (timestamp × symbol); "
+                "give one with a column for each symbol."
+            )
 
     def __repr__(self) -> str:
         return (
@@ -85,7 +115,11 @@ class SignalArrays:
 
 def _count(flags: Flags) -> int:
     """In how many places the flags stand."""
-    return int(np.count_nonzero(flags.to_numpy() == True))  # noqa: E712 - an object array holds NaN, too
+    array = flags.to_numpy()
+    if array.dtype != np.bool_:
+        # What is refused later can be shown all the same: an object array may hold NaN and pd.NA.
+        array = flags.to_numpy(dtype=object, na_value=False) == True  # noqa: E712
+    return int(np.count_nonzero(array))
 
 
 def _reach(frame: Flags) -> str:

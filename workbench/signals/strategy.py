@@ -14,6 +14,7 @@ from typing import Any, get_type_hints, overload
 
 import pandas as pd
 
+from workbench.arguments import named
 from workbench.display.card import card_html
 from workbench.errors import StrategyError
 from workbench.signals.parameter import Parameter, read_parameter
@@ -93,6 +94,11 @@ class Strategy:
         StrategyError
             Says which parameter is wrong, and what it may be.
         """
+        if not isinstance(parameters, Mapping):
+            raise StrategyError(
+                f"{self.name}: the parameters are {named(parameters)}; give values by name, as in "
+                "{'fast': 20}."
+            )
         unknown = [name for name in parameters if name not in self.parameters]
         if unknown:
             raise StrategyError(
@@ -104,7 +110,7 @@ class Strategy:
             name: parameter.check(parameters[name], self.name) if name in parameters else parameter.default
             for name, parameter in self.parameters.items()
         }
-        if self.where is not None and not self.where(**checked):
+        if self.where is not None and not self._asked(checked):
             shown = ", ".join(f"{name}={value!r}" for name, value in checked.items())
             rule = told_rule(self.where)
             why = f": it asks for {rule}." if rule else " (its `where` says no)."
@@ -113,7 +119,18 @@ class Strategy:
 
     def allows(self, parameters: Mapping[str, Any]) -> bool:
         """Whether `where` lets this combination pass; a sweep leaves out those that it does not."""
-        return self.where is None or bool(self.where(**{**self.defaults, **parameters}))
+        return self.where is None or self._asked({**self.defaults, **parameters})
+
+    def _asked(self, parameters: Mapping[str, Any]) -> bool:
+        """What `where` says of these parameters."""
+        assert self.where is not None
+        try:
+            return bool(self.where(**parameters))
+        except TypeError as error:
+            raise StrategyError(
+                f"{self.name}: its `where` cannot be called with {', '.join(parameters)} ({error}); let it "
+                "take the strategy's parameters by name, as in lambda fast, slow: fast < slow."
+            ) from error
 
     @functools.cached_property
     def sha256(self) -> str:
@@ -212,8 +229,19 @@ def strategy(
 def _make(
     function: Rule, *, name: str | None, family: str, source: str, where: Callable[..., bool] | None
 ) -> Strategy:
+    for what, given in (("a strategy", function), ("where", where)):
+        if not callable(given) and not (given is None and what == "where"):
+            raise StrategyError(
+                f"strategy: {named(given)} is no function for {what}; write @strategy above a function, and "
+                "its options by name, as in @strategy(family='trend')."
+            )
+    if name is not None and not isinstance(name, str):
+        raise StrategyError(f"strategy: the name is {named(name)}; give text.")
     called = name or function.__name__
-    arguments = list(inspect.signature(function).parameters.values())
+    try:
+        arguments = list(inspect.signature(function).parameters.values())
+    except ValueError as error:
+        raise StrategyError(f"{called} does not say what it takes ({error}); write a function.") from error
     if not arguments:
         raise StrategyError(f"{called} takes no bars; its first argument is the frame of bars.")
     try:

@@ -1,4 +1,4 @@
-"""Where bars come from: one class a source, each with one method, `fetch`; no database, no quality rules."""
+"""Sources of bars: one class per source, each with one method, `fetch`; no database, no quality rules."""
 
 from __future__ import annotations
 
@@ -56,16 +56,16 @@ SOURCES: Mapping[str, Callable[[], Callable[..., Source]]] = {
     "polygon": _polygon,
     "alpaca": _alpaca,
 }
-"""Every source by name: a function that imports its class when it is asked for."""
+"""Source name to a function that imports and returns its class."""
 
 
 def source_class(name: str) -> Callable[..., Source]:
-    """The class of the source that goes by `name`, imported now.
+    """Import and return the class of the source called `name`.
 
     Raises
     ------
     SourceError
-        When there is no such source; names those there are.
+        There is no such source; the message lists the sources.
     """
     if name not in SOURCES:
         meant = did_you_mean(near_names(name, SOURCES))

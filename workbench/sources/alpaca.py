@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
-from workbench.errors import SourceError
+from workbench.errors import SourceError, WorkbenchError
 from workbench.sources.network import Action, NetworkSource, dates_as_utc, rows_frame
 from workbench.sources.retry import NoReply, Patience, Reply
 from workbench.sources.source import Span
@@ -17,10 +17,10 @@ __all__ = ["AlpacaSource"]
 
 NAMES = {"open": "o", "high": "h", "low": "l", "close": "c", "volume": "v"}
 FEEDS = ("sip", "iex", "delayed_sip", "otc", "boats", "overnight")
-# The vendor's first bars, and what is asked for where nobody says.
+# The date of the vendor's first bars, and the default range of intraday bars.
 EARLIEST = "2016-01-01"
 SHORT_HISTORY = pd.Timedelta(days=30)
-# The free plan may see all exchanges' trades after a quarter of an hour, and refuses a range that ends later.
+# The free plan gives all exchanges' trades after 15 minutes, and refuses a range that ends later.
 DELAY = pd.Timedelta(minutes=16)
 SECONDS = 30.0
 
@@ -28,22 +28,21 @@ SECONDS = 30.0
 class AlpacaSource(NetworkSource):
     """Bars of American shares from Alpaca, through its client `alpaca-py`.
 
-    Prices are as traded (``adjustment=raw``). Forward and reverse splits and stock dividends become splits,
-    cash dividends dividends, none of them applied; spin-offs, unit splits and mergers are left out. Daily
-    bars are stamped 00:00 UTC of the session's date, shorter ones with the instant they begin.
+    Prices are as traded (``adjustment=raw``). Forward and reverse splits and stock dividends are returned as
+    splits, cash dividends as dividends, none of them applied; spin-offs, unit splits and mergers are left
+    out. Daily bars are stamped 00:00 UTC of the session's date, shorter ones with their start.
 
     Parameters
     ----------
     api_key, api_secret : str, optional
-        The key; an error says where to make one.
+        The key. Without it, an error explains where to create one.
     feed : str, optional
-        "sip" (all exchanges), "iex" or another of Alpaca's feeds. Default: the best that the plan gives,
+        "sip" (all exchanges), "iex" or another of Alpaca's feeds. Default: the best that the plan has,
         up to 16 minutes ago.
     url : str, optional
-        Where the API is. Default: ``https://data.alpaca.markets``.
+        The API's base URL. Default: ``https://data.alpaca.markets``.
     **common
-        As for `NetworkSource`. The free plan's limit of 200 requests a minute is kept unless `per_minute`
-        says otherwise.
+        As for `NetworkSource`. Default of `per_minute`: 200, the limit of the free plan.
     """
 
     vendor = "alpaca"
@@ -57,7 +56,7 @@ class AlpacaSource(NetworkSource):
     }
     limit = 200
     where = (
-        "make one on the right of https://app.alpaca.markets and put its two parts into the environment as "
+        "create one on the right of https://app.alpaca.markets and set its two parts in the environment as "
         "WORKBENCH_ALPACA_API_KEY and WORKBENCH_ALPACA_API_SECRET"
     )
 
@@ -81,6 +80,8 @@ class AlpacaSource(NetworkSource):
     def _bars(self, symbol: str, span: Span) -> tuple[pd.DataFrame, list[Action]]:
         try:
             return self._rows(symbol, span), list(self._actions(symbol, span))
+        except WorkbenchError:
+            raise
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise self._unexpected(symbol, error) from error
 
@@ -142,7 +143,7 @@ class AlpacaSource(NetworkSource):
         if name not in self._clients:
             try:
                 with warnings.catch_warnings():
-                    # It brings its streams along, made with what websockets has deprecated.
+                    # It also imports its streams, which use deprecated parts of websockets.
                     warnings.simplefilter("ignore", DeprecationWarning)
                     from alpaca.data import historical
                     from alpaca.data.historical import corporate_actions
@@ -157,7 +158,7 @@ class AlpacaSource(NetworkSource):
             }
             url = self._url.rstrip("/") if self._url else None
             client = kinds[name](*self._keys, raw_data=True, url_override=url)
-            # Its own retries wait three seconds, whatever the vendor says: ours come before them.
+            # Its own retries wait three seconds whatever Retry-After is: ours are used before them.
             for scheme in ("https://", "http://"):
                 client._session.mount(scheme, _patient_adapter(self, self.patience))
             self._clients[name] = client
@@ -169,7 +170,7 @@ def _patient_adapter(source: AlpacaSource, patience: Patience) -> Any:
     from requests.adapters import HTTPAdapter
 
     class PatientAdapter(HTTPAdapter):
-        """The client's connections, asked patiently."""
+        """The client's connections, with rate limit and retries."""
 
         def send(self, request: Any, **options: Any) -> Any:  # type: ignore[override]
             options["timeout"] = options.get("timeout") or SECONDS

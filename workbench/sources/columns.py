@@ -1,4 +1,4 @@
-"""Which column of a file is which field of a bar: recognised by its name, or told."""
+"""Maps a file's columns to the fields of a bar: recognised by name, or given by the caller."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["FIELDS", "NAMES", "field_like", "find_columns"]
 
 REQUIRED = ("timestamp", *VALUE_COLUMNS)
 FIELDS = (*REQUIRED, "symbol")
-"""What a file's columns can be: the first six are required."""
+"""The fields that a file's columns can be; the first six are required."""
 
 NAMES: Mapping[str, tuple[str, ...]] = {
     "timestamp": ("timestamp", "datetime", "date", "time", "ts", "day", "dateandtime"),
@@ -24,26 +24,26 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "volume": ("volume", "vol", "v"),
     "symbol": ("symbol", "ticker"),
 }
-"""The names a column goes by, without case, spaces and punctuation. An adjusted close is no close."""
+"""Field to recognised column names, without case, spaces and punctuation. Adjusted closes are not closes."""
 
-# Where one of several candidates bears the field's own name, it is meant; of two times, neither is.
+# Of several candidates, the one with the field's own name is used; but not for times, which may be joined.
 OWN_NAME_WINS = {*VALUE_COLUMNS, "symbol"}
 
 
 def find_columns(
-    names: Sequence[str], told: Mapping[str, str], *, file: Path, header: bool = True
+    names: Sequence[str], given: Mapping[str, str], *, file: Path, header: bool = True
 ) -> dict[str, tuple[int, ...]]:
     """The positions, from 0, of the columns that hold each field.
 
     Parameters
     ----------
     names : sequence of str
-        The file's columns; their numbers from 1 where it has no header line.
-    told : mapping of str to str
-        Field to column name, ahead of what is recognised. ``{"timestamp": "Date+Time"}`` joins two
+        The file's columns; their numbers from 1 if it has no header line.
+    given : mapping of str to str
+        Field to column name, used instead of a recognised one. ``{"timestamp": "Date+Time"}`` joins two
         columns with a space.
     file : Path
-        Where the file lies, for the message.
+        The file's path, for errors.
     header : bool
         Whether the file has a header line.
 
@@ -55,10 +55,10 @@ def find_columns(
     Raises
     ------
     FileRefused
-        When a required field is missing or could be several columns, or a told column is not there.
+        A required field is missing or could be several columns, or a given column does not exist.
     """
     path = file.name
-    found = {field: _told(field, name, names, path) for field, name in told.items()}
+    found = {field: _given(field, name, names, path) for field, name in given.items()}
     listed = ", ".join(names)
     missing: list[str] = []
     for field in FIELDS:
@@ -72,7 +72,7 @@ def find_columns(
             several = " or ".join(names[position] for position in candidates)
             joined = f", or --column {field}={'+'.join(names[p] for p in candidates)} to join them"
             raise FileRefused(
-                f"{path}: {field} could be {several}; say which, e.g. --column {field}={names[candidates[0]]}"
+                f"{path}: {field} could be {several}; choose e.g. --column {field}={names[candidates[0]]}"
                 + (joined if field == "timestamp" else ""),
                 path=path,
             )
@@ -82,7 +82,7 @@ def find_columns(
             missing.append(field)
     if missing and not header:
         raise FileRefused(
-            f"{path}: there is no header line; say which column is which by its number, 1 to {len(names)}, "
+            f"{path}: there is no header line; give the columns by their numbers, 1 to {len(names)}, "
             f"e.g. {' '.join(f'--column {field}={i}' for i, field in enumerate(REQUIRED, 1))}",
             path=path,
         )
@@ -91,27 +91,27 @@ def find_columns(
         raise _wide(file, [names[position] for position in found["timestamp"]], others)
     if missing:
         raise FileRefused(
-            f"{path}: no column for {', '.join(missing)} among those found ({listed}); "
-            f"say which it is with --column {missing[0]}=NAME",
+            f"{path}: no column for {', '.join(missing)} among the columns ({listed}); "
+            f"give it with --column {missing[0]}=NAME",
             path=path,
         )
     return found
 
 
 def field_like(name: str) -> str:
-    """Which number of a bar a column may be meant for that is none, as "Adj Close" the close; or empty."""
+    """The field that an unused column's name resembles, as close for "Adj Close"; or empty."""
     return next((field for field in VALUE_COLUMNS if field in _plain(name)), "")
 
 
 def _wide(file: Path, time: Sequence[str], symbols: Sequence[str]) -> FileRefused:
-    """The refusal of a table with a column for each symbol; it says how to turn it round."""
+    """The error for a table with a column for each symbol; it shows how to convert it."""
     read = "read_parquet" if file.suffix == ".parquet" else "read_csv"
     stem = Path(file.name.removesuffix(".gz")).stem
-    # The mode "x" refuses to write over a file that is there.
+    # The mode "x" does not overwrite an existing file.
     return FileRefused(
-        f"{file.name}: there is none of open, high, low, close and volume, as in a wide table with a column "
+        f"{file.name}: there is no open, high, low, close or volume, as in a wide table with a column "
         f"of closes for each symbol ({', '.join(symbols[:5])}{', …' if len(symbols) > 5 else ''}), and a bar "
-        "needs all five; in Python, with the close in place of the other prices: "
+        "needs all five; to convert it in Python, with the close as the other prices: "
         f"import pandas as pd; pd.{read}({str(file)!r})"
         f'.melt({list(time)}, var_name="symbol", value_name="close").dropna()'
         '.assign(open=lambda bars: bars["close"], high=lambda bars: bars["close"], '
@@ -122,14 +122,14 @@ def _wide(file: Path, time: Sequence[str], symbols: Sequence[str]) -> FileRefuse
 
 
 def _plain(name: str) -> str:
-    # "Close/Last", "close_last" and "1. close" are all told by their letters.
+    # "Close/Last", "close_last" and "1. close" are recognised by their letters.
     return re.sub(r"[^a-z]", "", name.casefold())
 
 
-def _told(field: str, name: str, names: Sequence[str], path: str) -> tuple[int, ...]:
+def _given(field: str, name: str, names: Sequence[str], path: str) -> tuple[int, ...]:
     if field not in FIELDS:
         raise FileRefused(
-            f'{path}: --column {field}={name}: "{field}" is none of {", ".join(FIELDS)}', path=path
+            f'{path}: --column {field}={name}: "{field}" is not one of {", ".join(FIELDS)}', path=path
         )
     parts = name.split("+") if field == "timestamp" and name not in names else [name]
     return tuple(_position(field, part.strip(), names, path) for part in parts)

@@ -1,4 +1,4 @@
-"""Which of the two numbers in 3/1/2017 is the month: decided by the whole column, or asked."""
+"""Which of the two numbers in 3/1/2017 is the month: decided from the whole column, else an error."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ __all__ = ["day_first"]
 
 
 def day_first(parts: Parts, texts: Any, rows: npt.NDArray[np.int64], path: str) -> bool:
-    """Whether dates such as 3/1/2017 are day first, which only those with a number above 12 tell.
+    """Whether dates such as 3/1/2017 are day first, decided by the dates with a number above 12.
 
     Parameters
     ----------
     parts : Parts
-        The dates taken apart, with the numbers a and b.
+        The parsed dates, with the numbers a and b.
     texts : pyarrow.Array of string, shape (n_rows,)
-        The dates as they were found.
+        The dates as read.
     rows : ndarray of int64, shape (n_rows,)
-        What messages number the rows.
+        Row numbers, for errors.
     path : str
-        What messages call the file.
+        The file's name, for errors.
 
     Raises
     ------
     FileRefused
-        When no date tells, or some say one thing and some the other.
+        All dates are ambiguous, or some are day first and some month first.
     """
     a, b = parts.numbers["a"], parts.numbers["b"]
     could_be = parts.matched & (a >= 1) & (b >= 1)
@@ -44,7 +44,7 @@ def day_first(parts: Parts, texts: Any, rows: npt.NDArray[np.int64], path: str) 
         position = int(np.argmax(mask))
         return f"row {rows[position]}: {quote(texts[position].as_py())}"
 
-    which = f"say which with --date-format, e.g. {_formats(texts[int(np.argmax(could_be))].as_py())}"
+    which = f"choose with --date-format, e.g. {_formats(texts[int(np.argmax(could_be))].as_py())}"
     if by_day.any() and by_month.any():
         raise FileRefused(
             f"{path}: some dates are day first ({example(by_day)}), some month first "
@@ -60,7 +60,7 @@ def day_first(parts: Parts, texts: Any, rows: npt.NDArray[np.int64], path: str) 
 
 
 def _formats(text: str) -> str:
-    """The two strptime formats that such a date can be written in."""
+    """The two strptime formats possible for such a date."""
     date, _, time = text.partition("T" if "T" in text else " ")
     mark = re.sub(r"[0-9]", "", date)[:1]
     year = "%Y" if len(re.split(r"[-/.]", date)[-1]) == 4 else "%y"

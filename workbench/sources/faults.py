@@ -1,4 +1,4 @@
-"""Why rows of an origin cannot be read: one rule and one reason a row, gathered column by column."""
+"""Why rows cannot be read: one rule and one reason per row, collected column by column."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ LONGEST_QUOTE = 60
 
 
 def quote(text: str) -> str:
-    """The text in quotation marks, cut short where it is long."""
+    """The text in quotation marks, truncated if it is long."""
     return f'"{text}"' if len(text) <= LONGEST_QUOTE else f'"{text[:LONGEST_QUOTE]}…"'
 
 
 class Faults:
-    """What is wrong with each of `length` rows; the first rule of a row stays, the reasons are joined.
+    """What is wrong with each of `length` rows; a row keeps its first rule, and its reasons are joined.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class Faults:
         self.reason: npt.NDArray[np.object_] = np.full(length, "", dtype=object)
 
     def add(self, position: int, rule: str, reason: str) -> None:
-        """Say of the row at `position` (from 0) that it breaks `rule`, and why."""
+        """Record that the row at `position` (from 0) breaks `rule`, and why."""
         if self.rule[position]:
             self.reason[position] += f"; {reason}"
         else:

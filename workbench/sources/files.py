@@ -1,4 +1,4 @@
-"""Bars from a file of one's own: CSV or Parquet, of one symbol or of many."""
+"""Bars from a CSV or Parquet file, of one symbol or of many."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from workbench.sources.faults import Faults, quote
 from workbench.sources.numerals import parse_numbers
 from workbench.sources.readers import RawTable, as_they_came, read_table
 from workbench.sources.source import ROW_COLUMNS, VALUE_COLUMNS, RawBars, Span
-from workbench.sources.timestamps import Clock, from_texts, from_typed
+from workbench.sources.timestamps import DateColumn, from_texts, from_typed
 
 __all__ = ["FileSource"]
 
@@ -33,11 +33,11 @@ class FileSource:
     path : str or Path
         The file.
     columns : mapping of str to str, optional
-        Which column is which field (timestamp, open, high, low, close, volume, symbol) where the name
-        does not tell, e.g. ``{"close": "Last"}``; ``{"timestamp": "Date+Time"}`` joins two. In a CSV
-        without a header line columns go by their number from 1, e.g. ``{"close": "5"}``.
+        Field (timestamp, open, high, low, close, volume, symbol) to column, for columns that are not
+        recognised by name, e.g. ``{"close": "Last"}``; ``{"timestamp": "Date+Time"}`` joins two. In a CSV
+        without a header line, columns are numbered from 1, e.g. ``{"close": "5"}``.
     date_format : str, optional
-        How dates are written, as for strptime. Default: recognised from the whole column.
+        The format of dates, as for strptime. Default: recognised from the whole column.
     timezone : str, optional
         The IANA time zone of times that have no offset, e.g. ``America/New_York``. Without it, each
         such row gets the rule ``naive_timestamp``. Dates without a time are 00:00 UTC in any case.
@@ -47,7 +47,7 @@ class FileSource:
     Raises
     ------
     SourceError
-        When there is no such time zone, or `columns` names a field that bars do not have.
+        There is no such time zone, or `columns` has a field that bars do not have.
     """
 
     calendar: ClassVar[str | None] = None
@@ -83,22 +83,21 @@ class FileSource:
         start: pd.Timestamp | None = None,
         end: pd.Timestamp | None = None,
     ) -> Iterator[RawBars]:
-        """One `RawBars` a symbol, in [start, end), UTC; rows with an unreadable timestamp come along.
+        """One `RawBars` per symbol, in [start, end), UTC; rows with an unreadable timestamp are included.
 
-        In a file with a symbol column, the rows that do not say whose they are (no symbol, or a line
-        that is cut off) come last, under the symbol "", with the rule ``missing_symbol`` or
-        ``malformed_row``.
+        In a file with a symbol column, rows without a symbol (empty, or the line is malformed) come last,
+        under the symbol "", with the rule ``missing_symbol`` or ``malformed_row``.
 
         Raises
         ------
         FileRefused
-            When the file is not a table of bars.
+            The file is not a table of bars.
         UnknownSymbol
-            When the file has a symbol column, and not that symbol in it; nothing has been yielded then.
+            The file has a symbol column without that symbol; raised before anything is yielded.
         SourceError
-            When the file has no symbol column, and not exactly one symbol is asked for.
+            The file has no symbol column, and `symbols` is not exactly one symbol.
         EmptyRange
-            When start is not before end.
+            start is not before end.
         """
         span = Span(start, end)
         table = read_table(self.path)
@@ -107,7 +106,7 @@ class FileSource:
         if "symbol" not in found and len(wanted) != 1:
             raise SourceError(
                 f"{self.path.name} has no symbol column, so all its rows are of one symbol: "
-                f"ask for exactly one (asked for: {', '.join(wanted) or 'none'})"
+                f"give exactly one (given: {', '.join(wanted) or 'none'})"
             )
         owners: npt.NDArray[np.object_] | None = None
         if "symbol" in found:
@@ -136,8 +135,8 @@ class FileSource:
         if owners is None:
             parts = [(wanted[0], rows)]
         else:
-            nobody = [""] if (owners == "").any() else []
-            parts = [(symbol, rows[owners == symbol]) for symbol in [*wanted, *nobody]]
+            without = [""] if (owners == "").any() else []
+            parts = [(symbol, rows[owners == symbol]) for symbol in [*wanted, *without]]
         for symbol, own in parts:
             ordered = own.sort_values("row", ignore_index=True)
             yield RawBars(symbol, self.data_source, self.path.name, span.cut(ordered), unused=unused)
@@ -145,7 +144,7 @@ class FileSource:
     def _rows(
         self, table: RawTable, found: Mapping[str, tuple[int, ...]], owners: npt.NDArray[np.object_] | None
     ) -> pd.DataFrame:
-        """The rows of all symbols: those in columns, then those set aside as malformed."""
+        """The rows of all symbols: first the parsed ones, then the malformed ones."""
         faults = Faults(len(table.rows))
         instants = self._instants(table, found["timestamp"], faults)
         frame = pd.DataFrame({"row": table.rows, "timestamp": pd.DatetimeIndex(instants).tz_localize("UTC")})
@@ -156,7 +155,7 @@ class FileSource:
                 faults.add(int(position), "missing_symbol", f"{table.names[found['symbol'][0]]} is empty")
         frame["rule"] = pd.Series(faults.rule, dtype="str")
         frame["reason"] = pd.Series(faults.reason, dtype="str")
-        # Arrow keeps the texts as columns; a dict is made only of a row that is looked at.
+        # Arrow keeps the texts as columns; a dict is only made for a row that is read.
         frame["raw"] = pd.Series(pd.arrays.ArrowExtensionArray(as_they_came(table)))
         if table.malformed:
             frame["raw"] = frame["raw"].astype(object)
@@ -167,24 +166,24 @@ class FileSource:
         self, table: RawTable, positions: tuple[int, ...], faults: Faults
     ) -> npt.NDArray[np.datetime64]:
         name = "+".join(table.names[position] for position in positions)
-        clock = Clock(name, self.path.name, self.date_format, self.timezone)
+        dates = DateColumn(name, self.path.name, self.date_format, self.timezone)
         values = [table.columns[position] for position in positions]
         kind = values[0].type
         if len(values) == 1 and (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
-            return from_typed(values[0], clock, faults)
+            return from_typed(values[0], dates, faults)
         if not all(_is_text(v.type) or pa.types.is_integer(v.type) for v in values):
             raise self._wrong_type(name, kind, "dates, times or texts")
         texts = [pc.cast(v, pa.string()) for v in values]
         joined = texts[0] if len(texts) == 1 else pc.binary_join_element_wise(*texts, " ")
-        return from_texts(joined, table.rows, clock, faults)
+        return from_texts(joined, table.rows, dates, faults)
 
     def _numbers(self, table: RawTable, position: int, faults: Faults) -> npt.NDArray[np.float64]:
         values, name = table.columns[position], table.names[position]
         kind = values.type
         if pa.types.is_float64(kind):
-            # Already what we hold; NaN and infinity are for the quality rules to find.
+            # Used as is; the quality rules find NaN and infinity.
             return np.array(pc.fill_null(values, np.nan).to_numpy(zero_copy_only=False), dtype=np.float64)
-        # The other kinds of numbers go by their shortest text: a float32 of 0.1 is meant as 0.1.
+        # Other types of numbers are converted through their shortest text: a float32 of 0.1 means 0.1.
         numeric = pa.types.is_integer(kind) or pa.types.is_decimal(kind) or pa.types.is_floating(kind)
         if not numeric and not table.separator:
             raise self._wrong_type(name, kind, "numbers")
@@ -217,11 +216,11 @@ def _malformed_rows(table: RawTable) -> pd.DataFrame:
 
 
 def _owners(table: RawTable, position: int) -> npt.NDArray[np.object_]:
-    """Whose each row is, in the order of `_rows`; "" where it does not say."""
+    """The symbol of each row, in the order of `_rows`; "" if it has none."""
     column = pc.utf8_trim_whitespace(pc.fill_null(pc.cast(table.columns[position], pa.string()), ""))
     owners: npt.NDArray[np.object_] = column.to_numpy(zero_copy_only=False).astype(object)
     known = set(owners)
-    # A line that is cut off, or has a field too many, may still say whose it is, in the usual place.
+    # A malformed line may still have a known symbol in the usual position.
     cut = [line.text.split(table.separator) for line in table.malformed]
-    said = [fields[position].strip() if position < len(fields) else "" for fields in cut]
-    return np.concatenate([owners, np.array([s if s in known else "" for s in said], dtype=object)])
+    found = [fields[position].strip() if position < len(fields) else "" for fields in cut]
+    return np.concatenate([owners, np.array([s if s in known else "" for s in found], dtype=object)])

@@ -1,4 +1,4 @@
-"""How dates are written in files: one literal table of layouts, recognised over a whole column."""
+"""The date layouts recognised in files: one literal table, matched against a whole column."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Layout:
 LAYOUTS = (
     Layout("2017-01-03", r"^(?P<y>[0-9]{4})[-/.](?P<m>[0-9]{1,2})[-/.](?P<d>[0-9]{1,2})" + TIME),
     Layout("20170103", r"^(?P<y>(?:1[89]|2[01])[0-9]{2})(?P<m>[0-9]{2})(?P<d>[0-9]{2})" + TIME),
-    # Which of a and b is the month, only the whole column can tell.
+    # Whether a or b is the month is decided from the whole column.
     Layout("1/3/2017", r"^(?P<a>[0-9]{1,2})[-/.](?P<b>[0-9]{1,2})[-/.](?P<y>[0-9]{4}|[0-9]{2})" + TIME),
     Layout("3-Jan-2017", r"^(?P<d>[0-9]{1,2})[- ](?P<mon>[A-Za-z]{3,9})[- ](?P<y>[0-9]{4}|[0-9]{2})" + TIME),
     Layout("Jan 3, 2017", r"^(?P<mon>[A-Za-z]{3,9})[- ](?P<d>[0-9]{1,2}),?[- ](?P<y>[0-9]{4})" + TIME),
@@ -39,7 +39,7 @@ LAYOUTS = (
     Layout("epoch microseconds", r"^(?P<n>[0-9]{15,16})$", "us"),
     Layout("epoch nanoseconds", r"^(?P<n>[0-9]{18,19})$", "ns"),
 )
-"""Every layout that is recognised without being told."""
+"""Every layout that is recognised without a given format."""
 
 SAMPLE = 1000
 MONTHS = (
@@ -52,8 +52,8 @@ MONTHS = (
 class Parts:
     """The numbers in each text of a column: int64 arrays of shape (n_rows,), 0 where a group is absent.
 
-    `matched` tells which texts follow the layout, `offset` holds minutes east of UTC, `aware` tells
-    which texts have one, `fine` holds nanoseconds within the second.
+    `matched` is True for texts of the layout, `offset` is minutes east of UTC, `aware` is True for texts with
+    an offset, `fine` is nanoseconds within the second.
     """
 
     matched: npt.NDArray[np.bool_]
@@ -64,7 +64,7 @@ class Parts:
 
 
 def choose(texts: Any) -> Layout | None:
-    """The layout that most of the texts follow (a pyarrow array of trimmed strings); None when none does."""
+    """The layout that most of the texts match (a pyarrow array of trimmed strings); None if none does."""
     filled = texts.filter(pc.not_equal(texts, ""))
     if not len(filled):
         return None
@@ -72,7 +72,7 @@ def choose(texts: Any) -> Layout | None:
     def followers(layout: Layout, among: Any) -> int:
         return pc.sum(pc.match_substring_regex(among, layout.pattern)).as_py() or 0
 
-    # What the first rows look like is nearly always what all look like: then one pass is enough.
+    # The first rows nearly always have the layout of all: then one pass is enough.
     likely = max(LAYOUTS, key=lambda layout: followers(layout, filled[:SAMPLE]))
     if followers(likely, filled) * 2 > len(filled):
         return likely
@@ -81,7 +81,7 @@ def choose(texts: Any) -> Layout | None:
 
 
 def split(texts: Any, layout: Layout) -> Parts:
-    """Take the texts (a pyarrow array of trimmed strings) apart."""
+    """Parse the texts (a pyarrow array of trimmed strings)."""
     groups = pc.extract_regex(texts, layout.pattern)
     names = [groups.type.field(i).name for i in range(groups.type.num_fields)]
     field = {name: pc.fill_null(pc.struct_field(groups, name), "") for name in names}
@@ -92,7 +92,7 @@ def split(texts: Any, layout: Layout) -> Parts:
         numbers["m"] = _mapped(field["mon"], _month)
     if "y" in field:
         short = _numpy(pc.equal(pc.utf8_length(field["y"]), 2)) & matched
-        # strptime's pivot: 69 to 99 are the last century's.
+        # As in strptime, 69 to 99 mean 1969 to 1999.
         numbers["y"] = numbers["y"] + np.where(short, np.where(numbers["y"] < 69, 2000, 1900), 0)
     if "p" in field:
         hour, half = numbers["H"], _mapped(field["p"], lambda text: {"": -1, "am": 0, "pm": 12}[text.lower()])
@@ -118,7 +118,7 @@ def _integers(texts: Any) -> npt.NDArray[np.int64]:
 
 
 def _mapped(texts: Any, meaning: Any) -> npt.NDArray[np.int64]:
-    """Each distinct text's meaning, worked out once."""
+    """`meaning` of each text, computed once per distinct text."""
     coded = texts.dictionary_encode()
     table = np.array([meaning(text) for text in coded.dictionary.to_pylist()] or [0], dtype=np.int64)
     values: npt.NDArray[np.int64] = table[_numpy(coded.indices)]

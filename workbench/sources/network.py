@@ -1,4 +1,4 @@
-"""What the vendors' sources share: symbols one by one, a vendor's records as rows, its actions as a frame."""
+"""The base class of the vendors' sources; converts their records to rows and their actions to a frame."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ NEW_YORK = "America/New_York"
 Action = tuple[date | str, str, float]
 """Ex date, kind ("split" or "dividend") and value."""
 
-# What vendors use in symbols (BRK.B, ^GSPC, EURUSD=X, M&M.NS, X:BTCUSD); no slash, for it goes into a path.
+# Characters of vendors' symbols (BRK.B, ^GSPC, EURUSD=X, M&M.NS, X:BTCUSD); no slash, as it is put in a URL.
 _SYMBOL = re.compile(r"(?!.*\.\.)[A-Za-z0-9.^=:&_-]{1,32}")
-# A record of an action may come late: so far back it is asked for again.
+# Vendors may record an action late, so actions are requested again this far back.
 _LATE_ACTIONS = pd.Timedelta(days=30)
 
 
@@ -38,38 +38,38 @@ class NetworkSource(ABC):
     Attributes
     ----------
     vendor : str
-        What it is called here; its daily bars are stored under this name, shorter ones under it and their
-        length, as ``yahoo_1min``.
+        The source's name; its daily bars are stored under it, shorter ones under it and their length, as
+        ``yahoo_1min``.
     calendar : str
-        The exchange whose sessions its bars keep, by its exchange_calendars name.
+        The exchange of its bars, by its exchange_calendars name.
     intervals : mapping of str to object
-        The lengths of bar it gives, and what it calls them.
+        The lengths of bars it has, and the vendor's names for them.
     limit : int
-        Requests a minute that it allows; 0 where it states no limit.
+        Requests a minute that the vendor allows; 0 if it states no limit.
     rescales : bool
-        Whether a split changes all of its earlier prices.
+        Whether a split changes all of the vendor's earlier prices.
     where : str
-        Where a key is made, and which settings it goes into; empty where none is needed.
+        Where to create a key, and which settings to put it in; empty if none is needed.
 
     Parameters
     ----------
     interval : str
         One of `intervals`.
     per_minute : int, optional
-        Another limit than the vendor's; 0 for none.
+        A limit other than the vendor's; 0 for none.
     data_source : str, optional
         Another name to store the bars under.
     on_wait : callable, optional
-        Told in words of long waits, and of what had to be left out.
+        Called with a text about each long wait, and about data that had to be left out.
     attempts : int
-        How often a request is sent at most.
+        Maximum attempts per request.
     sleep : callable
-        What waits, in seconds.
+        Used to wait, in seconds.
 
     Raises
     ------
     SourceError
-        When there is no such interval.
+        There is no such interval.
     """
 
     vendor: ClassVar[str]
@@ -111,12 +111,12 @@ class NetworkSource(ABC):
 
     @property
     def usual_name(self) -> str:
-        """What its bars are stored under where nobody says otherwise: a series has bars of one length."""
+        """The default data source name of its bars, with their length: a series has bars of one length."""
         return self.vendor if self.daily else f"{self.vendor}_{self.interval}"
 
     @property
     def origin(self) -> str:
-        """What the rows are read from: the vendor and the bars' length."""
+        """The origin of the rows: the vendor and the bars' length."""
         return f"{self.vendor} {self.interval}"
 
     def fetch(
@@ -125,24 +125,23 @@ class NetworkSource(ABC):
         start: pd.Timestamp | None = None,
         end: pd.Timestamp | None = None,
     ) -> Iterator[RawBars]:
-        """One `RawBars` a symbol, in [start, end), UTC, each as soon as it is there.
+        """One `RawBars` per symbol, in [start, end), UTC, each as soon as it is fetched.
 
-        Without `start`, all that the vendor gives of daily bars, and the last 30 days (or what the vendor
-        keeps, where that is less) of shorter ones. A symbol that the vendor knows, but has no bars of in
-        the range, has empty rows.
+        Without `start`: all daily bars that the vendor has, or the last 30 days (less if the vendor keeps
+        less) of shorter ones. A symbol that the vendor has, but without bars in the range, has empty rows.
 
         Raises
         ------
         UnknownSymbol
-            When it is a symbol's turn that the vendor does not have.
+            The vendor does not have a symbol; raised when that symbol is fetched.
         EmptyRange
-            When start is not before end.
+            start is not before end.
         KeyRefused
-            When the vendor refuses the key.
+            The vendor refuses the key.
         SourceUnreachable
-            When it does not answer, however often it is asked.
+            The vendor does not answer after all attempts.
         SourceError
-            When it refuses a request, or answers with something unexpected.
+            The vendor refuses a request, or its reply is not as documented.
         """
         return self._each(dict.fromkeys(symbols), Span(start, end))
 
@@ -165,50 +164,50 @@ class NetworkSource(ABC):
 
     @abstractmethod
     def _bars(self, symbol: str, span: Span) -> tuple[pd.DataFrame, list[Action]]:
-        """The rows of a symbol, which may reach beyond the span, and its actions."""
+        """The rows of a symbol, which may exceed the span, and its actions."""
 
     def _judge(self, reply: Reply) -> Reply:
-        """The reply, where it is a good one; else the error that it means."""
+        """Return a successful reply; else raise the matching error."""
         if reply.status < 400:
             return reply
-        said = _said(reply.body)
-        about_the_plan = any(word in said.lower() for word in ("plan", "subscription"))
+        message = _message(reply.body)
+        about_the_plan = any(word in message.lower() for word in ("plan", "subscription"))
         if reply.status == 401 or (reply.status == 403 and not about_the_plan):
-            raise KeyRefused(f"{self.vendor} refuses the key ({said}): {self.where}")
-        advice = "; ask for another range, or another plan" if reply.status == 403 else ""
-        raise SourceError(f"{self.vendor} refuses the request with status {reply.status}: {said}{advice}")
+            raise KeyRefused(f"{self.vendor} refuses the key ({message}): {self.where}")
+        advice = "; use another range, or another plan" if reply.status == 403 else ""
+        raise SourceError(f"{self.vendor} refuses the request with status {reply.status}: {message}{advice}")
 
     def _unexpected(self, symbol: str, error: Exception) -> SourceError:
         return SourceError(
-            f"{self.vendor} answers for {symbol} with something other than it documents "
+            f"the reply of {self.vendor} for {symbol} is not as documented "
             f"({type(error).__name__}: {error}); try again, or update its client package"
         )
 
     def _need(self, **keys: str | None) -> list[str]:
-        """The keys, all there; one that is missing is an error that says where to get and put it."""
+        """The keys; raises if one is missing, with advice where to get it and where to set it."""
         if not all(keys.values()):
             raise KeyRefused(f"the source {self.vendor} needs a key: {self.where}")
         return [str(key) for key in keys.values()]
 
     @staticmethod
     def _since(span: Span, earliest: str) -> str:
-        """The date from which actions are asked for."""
+        """The date from which actions are requested."""
         return earliest if span.start is None else f"{(span.start - _LATE_ACTIONS).date()}"
 
 
 def rows_frame(
     raw: Sequence[Mapping[str, Any]], timestamps: pd.Series[pd.Timestamp], names: Mapping[str, str]
 ) -> pd.DataFrame:
-    """A vendor's records as the rows of `RawBars`.
+    """Convert a vendor's records to the rows of `RawBars`.
 
     Parameters
     ----------
     raw : sequence of mappings
-        One record a bar, fit for JSON.
+        One record per bar, JSON-serialisable.
     timestamps : Series
-        datetime64, UTC, one for each record; NaT where unreadable.
+        datetime64, UTC, one for each record; NaT if unreadable.
     names : mapping of str to str
-        Which of a record's keys is open, high, low, close and volume.
+        Open, high, low, close and volume to the record's keys.
     """
     faults = Faults(len(raw))
     columns: dict[str, Any] = {}
@@ -227,7 +226,7 @@ def rows_frame(
     unreadable = moments.isna().to_numpy()
     seconds = pd.DatetimeIndex(moments).asi8 // 1_000_000
     number = pd.Series(np.where(unreadable, np.arange(1, len(raw) + 1), seconds))
-    # Two bars of one moment need two numbers, too.
+    # Two bars with the same timestamp need different row numbers.
     number += number.groupby(number).cumcount()
     frame = pd.DataFrame({"row": number.astype("int64"), "timestamp": moments, **columns})
     frame["rule"], frame["reason"] = faults.rule, faults.reason
@@ -236,14 +235,14 @@ def rows_frame(
 
 
 def dates_as_utc(moments: pd.Series[pd.Timestamp], timezone: str = NEW_YORK) -> pd.Series[pd.Timestamp]:
-    """00:00 UTC of the date that each moment has at the exchange: the stamp of a daily bar."""
+    """00:00 UTC of each moment's date in the exchange's time zone: the timestamp of a daily bar."""
     return moments.dt.tz_convert(timezone).dt.tz_localize(None).dt.normalize().dt.tz_localize("UTC")
 
 
 def actions_frame(symbol: str, actions: Sequence[Action], *, splits_applied: bool) -> pd.DataFrame:
-    """Splits and dividends as `RawBars.actions`, one of a kind a day: dividends added, splits multiplied.
+    """Splits and dividends as `RawBars.actions`; those of one kind and day are added (multiplied for splits).
 
-    What has no positive value is no action, and left out.
+    Actions without a positive value are left out.
     """
     whole: dict[tuple[str, str], float] = {}
     for day, kind, value in actions:
@@ -265,15 +264,15 @@ def actions_frame(symbol: str, actions: Sequence[Action], *, splits_applied: boo
     return frame
 
 
-def _said(body: bytes | str) -> str:
-    """What the vendor says in an error's body: its message where it is JSON with one, else the text."""
+def _message(body: bytes | str) -> str:
+    """The message in an error's body: the one in its JSON if it has one, else the text."""
     text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
     try:
-        said = json.loads(text)
+        parsed = json.loads(text)
     except ValueError:
-        said = None
-    if isinstance(said, dict):
+        parsed = None
+    if isinstance(parsed, dict):
         for key in ("message", "error"):
-            if isinstance(said.get(key), str):
-                return str(said[key])
-    return " ".join(re.sub(r"<[^>]*>", " ", text).split())[:200] or "without a word"
+            if isinstance(parsed.get(key), str):
+                return str(parsed[key])
+    return " ".join(re.sub(r"<[^>]*>", " ", text).split())[:200] or "no message"

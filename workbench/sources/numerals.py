@@ -16,31 +16,31 @@ from workbench.sources.faults import Faults, quote
 __all__ = ["NUMBER", "parse_numbers"]
 
 NUMBER = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
-"""The texts that are numbers (RE2 and `re` agree on it)."""
+"""The texts that are numbers (the same in RE2 and `re`)."""
 
 NOT_FINITE = {"nan", "inf", "infinity", "null", "none", "n/a", "na", "#n/a"}
 GROUPED = re.compile(r"^[+-]?[0-9]{1,3}(?:[,' ][0-9]{3})+(?:\.[0-9]*)?$|^[+-]?[0-9]+,[0-9]+$")
-# Every decimal of up to 15 digits survives the way to float64 and back.
+# Every decimal of up to 15 digits survives conversion to float64 and back.
 ALWAYS_EXACT = 15
 
 
 def parse_numbers(column: str, texts: Any, faults: Faults) -> npt.NDArray[np.float64]:
-    """The numbers that a column of texts holds.
+    """Convert a column of texts to numbers.
 
     Parameters
     ----------
     column : str
-        What reasons call the column.
+        The column's name, for reasons.
     texts : pyarrow.Array of string, shape (n_rows,)
-        Nulls count as empty. Spaces around a number are no fault.
+        Nulls count as empty. Spaces around a number are allowed.
     faults : Faults
-        Told of each row whose text is no number (``missing_value``, ``not_a_number``), not finite
-        (``not_finite``), or has more digits than a float64 gives back (``inexact_number``).
+        Receives each row whose text is not a number (``missing_value``, ``not_a_number``), not finite
+        (``not_finite``), or has more digits than a float64 can hold (``inexact_number``).
 
     Returns
     -------
     ndarray of float64, shape (n_rows,)
-        NaN where the text is none of a finite, exactly held number.
+        NaN where the text is not a finite number that a float64 holds exactly.
     """
     trimmed = pc.utf8_trim_whitespace(pc.fill_null(texts, ""))
     readable = pc.match_substring_regex(trimmed, NUMBER)

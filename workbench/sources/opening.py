@@ -1,4 +1,4 @@
-"""Opening a source by its name, with the options its caller gives and the keys that the settings hold."""
+"""Creates a source by name, with the caller's options and the keys from the settings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "polygon": ("interval", "data_source"),
     "alpaca": ("interval", "feed", "data_source"),
 }
-"""What a caller may say about each source."""
+"""Source name to the options that a caller may give."""
 
 
 def _yahoo(settings: Settings) -> dict[str, Any]:
@@ -63,30 +63,30 @@ def open_source(
     name : str
         One of `workbench.sources.SOURCES`.
     settings : Settings
-        Where keys, addresses and limits come from.
+        Provides keys, addresses and limits.
     options : mapping
-        What the caller says about it, by name; None counts as not said.
+        The caller's options by name; None counts as not given.
     on_wait : callable, optional
-        Told in words of long waits for a vendor.
+        Called with a text about each long wait for a vendor.
 
     Raises
     ------
     SourceError
-        When there is no such source, it takes no such option, or a file's path is missing. As KeyRefused:
-        when its key is missing.
+        There is no such source, it does not have such an option, or a file's path is missing.
+        KeyRefused, a subclass: its key is missing.
     """
     make = source_class(name)
-    said = {option: value for option, value in options.items() if value is not None}
-    foreign = [option for option in said if option not in OPTIONS[name]]
+    given = {option: value for option, value in options.items() if value is not None}
+    foreign = [option for option in given if option not in OPTIONS[name]]
     if foreign:
         takers = [source for source, known in OPTIONS.items() if set(foreign) <= set(known)]
         whose = f"that is for {' and '.join(takers)}" if takers else "no source takes all of them"
         raise SourceError(f"the source {name} takes no {', '.join(foreign)}; {whose}")
-    if name == "file" and "path" not in said:
-        raise SourceError("the source file needs to know which: --path FILE, or path='bars.csv'")
+    if name == "file" and "path" not in given:
+        raise SourceError("the source file needs a path: --path FILE, or path='bars.csv'")
     if name in _FROM_SETTINGS:
-        said |= {**_FROM_SETTINGS[name](settings), "on_wait": on_wait}
-    return make(**said)
+        given |= {**_FROM_SETTINGS[name](settings), "on_wait": on_wait}
+    return make(**given)
 
 
 def _open(secret: SecretStr | None) -> str | None:

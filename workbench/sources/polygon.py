@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from workbench.errors import SourceError
+from workbench.errors import SourceError, WorkbenchError
 from workbench.sources.network import Action, NetworkSource, dates_as_utc, rows_frame
 from workbench.sources.retry import NoReply, Reply
 from workbench.sources.source import Span
@@ -16,9 +16,9 @@ from workbench.sources.source import Span
 __all__ = ["PolygonSource"]
 
 NAMES = {field: field for field in ("open", "high", "low", "close", "volume")}
-# The most that one page of each endpoint holds.
+# Maximum page sizes of the endpoints.
 BARS_A_PAGE, ACTIONS_A_PAGE = 50_000, 5_000
-# Before the vendor's first bar; a plan that reaches less far back gives what it has.
+# Before the vendor's first bar; a plan with a shorter history returns what it covers.
 EARLIEST = "1970-01-01"
 SHORT_HISTORY = pd.Timedelta(days=30)
 
@@ -26,19 +26,19 @@ SHORT_HISTORY = pd.Timedelta(days=30)
 class PolygonSource(NetworkSource):
     """Bars of American shares from Polygon.io, through its successor's client `massive`.
 
-    Prices are as traded (``adjusted=false``). Splits and stock dividends become splits, cash dividends in
-    dollars dividends, none of them applied. Daily bars are stamped 00:00 UTC of the session's date, shorter
-    ones with the instant they begin, before and after hours included.
+    Prices are as traded (``adjusted=false``). Splits and stock dividends are returned as splits, cash
+    dividends in dollars as dividends, none of them applied. Daily bars are stamped 00:00 UTC of the session's
+    date, shorter ones with their start; those include trading before and after hours.
 
     Parameters
     ----------
     api_key : str, optional
-        The key; an error says where to make one.
+        The key. Without it, an error explains where to create one.
     url : str, optional
-        Where the API is. Default: ``https://api.massive.com``.
+        The API's base URL. Default: ``https://api.massive.com``.
     **common
-        As for `NetworkSource`. The free plan's limit of 5 requests a minute is kept unless `per_minute`
-        says otherwise; a symbol takes three.
+        As for `NetworkSource`. Default of `per_minute`: 5, the limit of the free plan; a symbol takes three
+        requests.
     """
 
     vendor = "polygon"
@@ -52,7 +52,7 @@ class PolygonSource(NetworkSource):
     }
     limit = 5
     where = (
-        "make one at https://massive.com/dashboard/keys and put it into the environment as "
+        "create one at https://massive.com/dashboard/keys and set it in the environment as "
         "WORKBENCH_POLYGON_API_KEY"
     )
 
@@ -65,6 +65,8 @@ class PolygonSource(NetworkSource):
     def _bars(self, symbol: str, span: Span) -> tuple[pd.DataFrame, list[Action]]:
         try:
             return self._rows(symbol, span), list(self._actions(symbol, span))
+        except WorkbenchError:
+            raise
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise self._unexpected(symbol, error) from error
 
@@ -131,7 +133,7 @@ class PolygonSource(NetworkSource):
                     "pip install 'workbench[sources]'"
                 ) from error
             options = {"base": self._url.rstrip("/")} if self._url else {}
-            # Its own retries know neither the limit nor whom to tell: ours replace them.
+            # Its own retries ignore the rate limit and do not report waits, so they are replaced by ours.
             client = RESTClient(api_key=self._key, connection_pool_kw={"retries": False}, **options)
             client.client = _PatientPool(client.client, self)
             self._client = client
@@ -139,7 +141,7 @@ class PolygonSource(NetworkSource):
 
 
 class _PatientPool:
-    """The client's connections, asked patiently; it asks nothing else of them than `request`."""
+    """The client's connections, with rate limit and retries; the client only calls `request`."""
 
     def __init__(self, pool: Any, source: PolygonSource) -> None:
         self._pool = pool

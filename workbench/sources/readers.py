@@ -1,4 +1,4 @@
-"""A file as a table of texts: CSV (plain or gzipped) and Parquet; what the texts mean is not known here."""
+"""Reads a file as a table of texts: CSV (plain or gzipped) and Parquet; the texts are not parsed here."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FIRST_LINE = re.compile(rb"[^\r\n]*[^\s][^\r\n]*")
 
 @dataclass(frozen=True)
 class Malformed:
-    """A line of a CSV that has not as many fields as the header: its row (from 1), text, and field count."""
+    """A line of a CSV with more or fewer fields than the first line: row (from 1), text, number of fields."""
 
     row: int
     text: str
@@ -40,22 +40,22 @@ class Malformed:
 
 @dataclass(frozen=True)
 class RawTable:
-    """What a file holds, before anything is understood.
+    """The contents of a file, before parsing.
 
     Attributes
     ----------
     names : list of str
-        The columns; "1", "2", … where a CSV has no header line.
+        The columns; "1", "2", … for a CSV without a header line.
     columns : list of pyarrow.Array
         One for each name, all of one length: strings from CSV, the file's own types from Parquet.
     rows : ndarray of int64
-        Which row of the file each is, from 1, the header and blank lines not counted.
+        The row numbers in the file, from 1, not counting the header and blank lines.
     malformed : list of Malformed
-        The lines that are in no column.
+        The lines that are not in `columns`.
     header : bool
-        Whether the names were in the file.
+        Whether the file has a header line.
     separator : str
-        What stands between the fields of a line; empty for Parquet.
+        The separator of fields; empty for Parquet.
     """
 
     names: list[str]
@@ -67,15 +67,15 @@ class RawTable:
 
 
 def read_table(path: Path) -> RawTable:
-    """Read a CSV or Parquet file; which one it is, its first bytes tell.
+    """Read a CSV or Parquet file; the type is detected from its first bytes.
 
     Raises
     ------
     FileRefused
-        When it is missing, a directory, empty, neither CSV in UTF-8 nor Parquet, or has no rows.
+        It is missing, a directory, empty, neither CSV in UTF-8 nor Parquet, or has no rows.
     """
     if path.is_dir():
-        raise _refused(path, "is a directory; name the one file in it that holds the bars")
+        raise _refused(path, "is a directory; give the file in it that holds the bars")
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
@@ -119,7 +119,7 @@ def _csv(path: Path, data: bytes) -> RawTable:
     except UnicodeDecodeError as error:
         raise _refused(path, "is neither a text file (CSV in UTF-8) nor Parquet") from error
     if data.count(b'"') % 2:
-        # Where a quotation mark stays open, nobody can tell where the rows after it end.
+        # After an unclosed quotation mark the ends of rows cannot be determined.
         raise _refused(path, "has a quotation mark that is never closed")
     separator = max(SEPARATORS, key=top.count)
     fields = [field.strip() for field in next(csv.reader([top], delimiter=separator))]
@@ -128,7 +128,7 @@ def _csv(path: Path, data: bytes) -> RawTable:
     malformed: list[Malformed] = []
 
     def set_aside(line: Any) -> str:
-        # Arrow counts the header line as row 1, and skips blank ones, as we do.
+        # Arrow counts the header line as row 1 and skips blank lines, as we do.
         malformed.append(Malformed(line.number - header, line.text, line.actual_columns))
         return "skip"
 
@@ -136,7 +136,7 @@ def _csv(path: Path, data: bytes) -> RawTable:
     try:
         table = pa_csv.read_csv(
             pa.BufferReader(data),
-            # One thread, or Arrow does not number the lines that it sets aside.
+            # With several threads Arrow does not number invalid lines.
             read_options=pa_csv.ReadOptions(
                 column_names=keys, skip_rows_after_names=int(header), use_threads=False
             ),
@@ -148,7 +148,7 @@ def _csv(path: Path, data: bytes) -> RawTable:
     except pa.ArrowInvalid as error:
         if "UTF8" in str(error):
             raise _refused(path, "is not in UTF-8; save it as UTF-8") from error
-        raise _refused(path, "cannot be read as CSV: its lines do not hold together") from error
+        raise _refused(path, "cannot be read as CSV: its lines are not consistent") from error
     columns = [column.combine_chunks() for column in table.columns]
     rows = np.arange(1, table.num_rows + len(malformed) + 1, dtype=np.int64)
     rows = np.setdiff1d(rows, [line.row for line in malformed], assume_unique=True)
@@ -156,11 +156,11 @@ def _csv(path: Path, data: bytes) -> RawTable:
 
 
 def as_they_came(table: RawTable) -> Any:
-    """The rows that are in columns as one pyarrow struct array of strings, each fit to become JSON."""
+    """The rows in `columns` as one pyarrow struct array of strings, JSON-serialisable."""
     columns: list[Any] = []
     names: list[str] = []
     for name, column in zip(table.names, table.columns, strict=True):
-        # Bars are told by flat columns; what is nested or binary in a Parquet file is left out.
+        # Bars are in flat columns; nested and binary columns of a Parquet file are left out.
         if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
             continue
         columns.append(pc.cast(column, pa.string()))

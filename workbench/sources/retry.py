@@ -1,4 +1,4 @@
-"""Asking a vendor patiently: its rate limit kept, passing faults tried again, everything else let through."""
+"""Requests to a vendor: keeps its rate limit, retries temporary failures, returns all other replies."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from workbench.errors import SourceUnreachable
 __all__ = ["NoReply", "Patience", "Reply", "Tell"]
 
 Tell = Callable[[str], None]
-"""What is being waited for, in words."""
+"""Receives a text about a wait."""
 
 TOO_MANY = 429
 MINUTE = 60.0
-# A wait that is shorter is not worth a word.
+# Shorter waits, in seconds, are not reported.
 WORTH_TELLING = 2.0
-# What a vendor may ask us to wait; who asks for more has shut us out for now.
+# Maximum wait, in seconds, that a vendor may request; if it requests more, we give up.
 LONGEST_WAIT = 300.0
 
 
@@ -39,13 +39,13 @@ class Reply:
     Attributes
     ----------
     status : int
-        HTTP's.
+        The HTTP status.
     headers : mapping of str to str
-        Looked up without regard to case.
+        Looked up case-insensitively.
     body : bytes or str
-        Whole.
+        The whole body.
     original : object
-        The client's own response.
+        The client's response object.
     """
 
     status: int
@@ -59,7 +59,7 @@ class Reply:
 
 
 class _Passing(Exception):
-    """A fault that may pass, and how long the vendor says it lasts."""
+    """A temporary failure; `wait` is the seconds that the vendor asks to wait, or None."""
 
     def __init__(self, what: str, wait: float | None = None) -> None:
         super().__init__(what)
@@ -67,24 +67,24 @@ class _Passing(Exception):
 
 
 class Patience:
-    """Keeps a vendor's rate limit, and tries again what may pass.
+    """Keeps a vendor's rate limit, and retries temporary failures.
 
-    Tried again, with exponential back-off and jitter: no reply, status 429 and 5xx, and a body that is not
-    the JSON it should be. A wait that the vendor names (``Retry-After``, ``X-RateLimit-Reset``) is kept.
-    Every other reply, refusals included, is the caller's to judge.
+    Retried, with exponential back-off and jitter: no reply, status 429 and 5xx, and a body that is not JSON
+    although it should be. A wait that the vendor requests (``Retry-After``, ``X-RateLimit-Reset``) is kept.
+    Every other reply, refusals included, is returned to the caller.
 
     Parameters
     ----------
     vendor : str
-        What messages call it.
+        The vendor's name, for messages.
     per_minute : int
-        How many requests may be sent in any minute; 0 for as many as one likes.
+        Maximum requests in any minute; 0 for no limit.
     attempts : int
-        How often a request is sent at most.
+        Maximum attempts per request.
     on_wait : callable, optional
-        Told in words of every wait of two seconds or more.
+        Called with a text about every wait of two seconds or more.
     sleep : callable
-        What waits, in seconds.
+        Used to wait, in seconds.
     """
 
     def __init__(
@@ -102,38 +102,37 @@ class Patience:
         self.on_wait = on_wait
         self._sleep = sleep
         self._sent: deque[float] = deque(maxlen=max(per_minute, 1))
-        # 1, 2, 4 … 60 seconds, each with up to a second more, so that many do not come back at once.
+        # 1, 2, 4 … 60 seconds, each with up to a second more, so that clients do not retry all at once.
         self._back_off = tenacity.wait_exponential_jitter(initial=1, max=MINUTE, jitter=1)
 
     def ask(self, send: Callable[[], Reply], *, json: bool = True) -> Reply:
-        """Send until there is a reply that trying again would not change.
+        """Send until there is a reply that a retry would not change.
 
         Parameters
         ----------
         send : callable
-            Sends once; raises `NoReply` where none came.
+            Sends once; raises `NoReply` if there is no reply.
         json : bool
-            Whether a good reply must be JSON.
+            Whether a successful reply must be JSON.
 
         Raises
         ------
         SourceUnreachable
-            When the last attempt fails like those before, or the vendor asks for a wait of more than five
-            minutes.
+            All attempts failed, or the vendor requested a wait of more than five minutes.
         """
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_Passing),
             stop=self._enough,
             wait=self._wait,
             sleep=self._sleep,
-            before_sleep=self._say,
+            before_sleep=self._report,
             reraise=True,
         )
         try:
             return retrying(self._once, send, json)
         except _Passing as fault:
             if fault.wait is not None and fault.wait > LONGEST_WAIT:
-                then = f"and wants {fault.wait:,.0f} s of rest: try again later"
+                then = f"and asks to wait {fault.wait:,.0f} s: try again later"
             else:
                 then = f"{self.attempts} times in a row: try again later"
             raise SourceUnreachable(f"{self.vendor} {fault}, {then}") from fault
@@ -171,7 +170,7 @@ class Patience:
             return fault.wait + random.uniform(0, 1)
         wait = float(self._back_off(state))
         if self.per_minute and str(TOO_MANY) in str(fault):
-            # Too many a minute, and no word of how long: there is room again after this share of one.
+            # Too many requests a minute, without Retry-After: the next one is allowed after this share of it.
             wait = max(wait, MINUTE / self.per_minute)
         return wait
 
@@ -179,7 +178,7 @@ class Patience:
         wait = _fault(state).wait
         return state.attempt_number >= self.attempts or (wait is not None and wait > LONGEST_WAIT)
 
-    def _say(self, state: tenacity.RetryCallState) -> None:
+    def _report(self, state: tenacity.RetryCallState) -> None:
         wait = 0.0 if state.next_action is None else state.next_action.sleep
         if self.on_wait is not None and wait >= WORTH_TELLING:
             self.on_wait(

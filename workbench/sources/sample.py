@@ -1,4 +1,4 @@
-"""Real daily prices that come with the package `bokeh_sampledata`: five American shares, 2000 to 2013."""
+"""Real daily prices from the package `bokeh_sampledata`: five American shares, 2000 to 2013."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from workbench.sources.source import ROW_COLUMNS, RawBars, Span
 __all__ = ["ADJUSTED_DECIMALS", "SYMBOLS", "SampleSource"]
 
 SYMBOLS = ("AAPL", "IBM", "MSFT", "GOOG", "FB")
-"""What the package has: 12,154 daily bars, all ending on 2013-03-01."""
+"""The symbols in the package: 12,154 daily bars, all ending on 2013-03-01."""
 
 ADJUSTED_DECIMALS = 8
-"""Adjusted prices are rounded to as many decimals as a stored price holds."""
+"""Decimals that adjusted prices are rounded to, those of a stored price."""
 
 UNIT = Decimal(1).scaleb(-ADJUSTED_DECIMALS)
 ORIGIN = "bokeh_sampledata"
@@ -29,10 +29,10 @@ PRICES = ("open", "high", "low", "close")
 class SampleSource:
     """AAPL, IBM, MSFT (from 2000-03-01), GOOG (from 2004-08-19) and FB (from 2012-05-18), daily.
 
-    Each symbol comes twice: raw as ``yahoo`` (splits are visible as jumps), and adjusted for splits
+    Each symbol has two series: raw as ``yahoo`` (splits are visible as jumps), and adjusted for splits
     and dividends as ``yahoo_adjusted``. Adjusted prices are the raw ones times ``adj_close / close``
-    of the same day, rounded to 8 decimals (half to even); volume is left as it is in both. The bars
-    are stamped 00:00 UTC of the session's date.
+    of the same day, rounded to 8 decimals (half to even); volume is the same in both. The bars are stamped
+    00:00 UTC of the session's date.
     """
 
     calendar: ClassVar[str] = "XNYS"
@@ -43,16 +43,16 @@ class SampleSource:
         start: pd.Timestamp | None = None,
         end: pd.Timestamp | None = None,
     ) -> Iterator[RawBars]:
-        """Two `RawBars` a symbol, ``yahoo`` and ``yahoo_adjusted``, in [start, end), UTC.
+        """Two `RawBars` per symbol, ``yahoo`` and ``yahoo_adjusted``, in [start, end), UTC.
 
         Raises
         ------
         UnknownSymbol
-            When a symbol is none of the five; nothing has been yielded then.
+            A symbol is not one of the five; raised before anything is yielded.
         EmptyRange
-            When start is not before end.
+            start is not before end.
         SourceError
-            When the package `bokeh_sampledata` is not installed.
+            The package `bokeh_sampledata` is not installed.
         """
         span = Span(start, end)
         unknown = [symbol for symbol in symbols if symbol not in SYMBOLS]
@@ -70,7 +70,7 @@ def _package() -> Any:
         from bokeh_sampledata import stocks
     except ImportError as error:
         raise SourceError(
-            "the sample's prices come with the package bokeh_sampledata, which is not installed: "
+            "the sample's prices are in the package bokeh_sampledata, which is not installed: "
             "pip install 'workbench[sources]'"
         ) from error
     return stocks
@@ -86,10 +86,9 @@ def _bars(symbols: dict[str, None], stocks: Any, span: Span) -> Iterator[RawBars
 
 
 def _adjusted(series: dict[str, list[Any]], name: str) -> npt.NDArray[np.float64]:
-    # One function for all four prices, the close too: to scale by the same positive factor and to round
-    # both keep the order, so low <= open, close <= high survives, and a bar that is broken stays broken.
-    # Taking adj_close itself, unrounded, beside a rounded high and low breaks the order in 175 bars.
-    # In decimals, for adj_close has up to 15 of them, and floats round some of its ties the other way.
+    # All four prices, the close too, are scaled and rounded alike, which keeps low <= open, close <= high.
+    # Using adj_close itself, unrounded, with a rounded high and low breaks the order in 175 bars.
+    # Decimal, because adj_close has up to 15 decimals, and floats round some ties the other way.
     days = zip(series[name], series["adj_close"], series["close"], strict=True)
     exact = (
         Decimal(repr(price)) * Decimal(repr(scaled)) / Decimal(repr(close)) for price, scaled, close in days

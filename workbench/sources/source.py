@@ -1,4 +1,4 @@
-"""What a source is, and the rows it hands over; nothing here reads anything."""
+"""The protocol of sources, and the rows that they return; nothing is read here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from workbench.errors import EmptyRange, SourceError
 __all__ = ["ROW_COLUMNS", "VALUE_COLUMNS", "RawBars", "Source", "Span"]
 
 VALUE_COLUMNS = ("open", "high", "low", "close", "volume")
-"""The numbers of a bar."""
+"""The numeric columns of a bar."""
 
 ROW_COLUMNS = ("row", "timestamp", *VALUE_COLUMNS, "rule", "reason", "raw")
 """The columns of `RawBars.rows`, in order."""
@@ -22,12 +22,12 @@ ROW_COLUMNS = ("row", "timestamp", *VALUE_COLUMNS, "rule", "reason", "raw")
 
 @dataclass(frozen=True)
 class RawBars:
-    """The rows of one symbol as a source has them: unchecked, unsorted, none left out.
+    """The rows of one symbol as the source has them: unchecked, unsorted, none left out.
 
     Attributes
     ----------
     symbol : str
-        Whose bars they are; empty where rows of a file with many symbols do not say whose they are.
+        The symbol; empty for rows without a symbol in a file of many symbols.
     data_source : str
         The name they are stored under, such as ``yahoo``.
     origin : str
@@ -35,23 +35,22 @@ class RawBars:
     rows : DataFrame
         One row for each row of the origin, with the columns `ROW_COLUMNS`:
 
-        - row (int64): which row of a file, from 1; headers and blank lines are not counted. Of a vendor's
-          answer: the second since 1970 at which the bar begins, so that a bar has the same number in
-          every answer.
+        - row (int64): the row of the file, from 1, not counting headers and blank lines. From a vendor: the
+          start of the bar in seconds since 1970, so that a bar has the same number in every reply.
         - timestamp (datetime64[us, UTC]): the bar's, 00:00 UTC of the session's date for daily bars;
-          NaT when unreadable.
-        - open, high, low, close (float64, in the price's currency), volume (float64, units traded);
-          NaN when unreadable.
-        - rule (str): what kind of thing makes the row unreadable; empty when it is readable.
-        - reason (str): the same for people, with the column and the text found; empty when readable.
-        - raw (object, or an Arrow struct): each value reads as a dict of what stood in the origin,
-          fit for JSON.
+          NaT if unreadable.
+        - open, high, low, close (float64, in the quote currency), volume (float64, units traded);
+          NaN if unreadable.
+        - rule (str): the name of the rule by which the row is unreadable; empty if it is readable.
+        - reason (str): an explanation with the column and the text found; empty if readable.
+        - raw (object, or an Arrow struct): each value as a dict of the row in the origin,
+          JSON-serialisable.
     unused : tuple of str
-        Columns of the origin that are no field of a bar, as it names them.
+        Columns of the origin that are not fields of a bar, by their names there.
     actions : DataFrame or None
-        Splits and dividends of the symbol, where the source has such a thing: symbol (str), ex_date
+        Splits and dividends of the symbol, if the source has them: symbol (str), ex_date
         (datetime64[s]), kind (str, "split" or "dividend"), value (float64: new shares per old share, or
-        cash per share on the prices' own basis), applied (bool: the prices have it in them already).
+        cash per share on the prices' own basis), applied (bool: the prices are already adjusted for it).
     """
 
     symbol: str
@@ -69,9 +68,9 @@ class Span:
     Raises
     ------
     SourceError
-        When a bound has no time zone.
+        A bound has no time zone.
     EmptyRange
-        When start is not before end.
+        start is not before end.
     """
 
     start: pd.Timestamp | None
@@ -86,12 +85,12 @@ class Span:
                 )
         if self.start is not None and self.end is not None and self.start >= self.end:
             raise EmptyRange(
-                f"the range from {self.start} to {self.end} holds nothing: start must lie before end "
+                f"the range from {self.start} to {self.end} is empty: start must be before end "
                 "(the end itself is not part of the range)"
             )
 
     def cut(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """The rows whose timestamp lies in the range, and those whose timestamp is unreadable."""
+        """The rows with a timestamp in the range or an unreadable one."""
         keep = np.ones(len(rows), dtype=bool)
         if self.start is not None:
             keep &= ~(rows["timestamp"] < self.start).to_numpy()
@@ -101,26 +100,26 @@ class Span:
 
 
 class Source(Protocol):
-    """Where bars come from."""
+    """A source of bars."""
 
     @property
     def calendar(self) -> str | None:
-        """The exchange whose sessions its bars keep, by its exchange_calendars name; None: nobody knows."""
+        """The exchange of its bars, by its exchange_calendars name; None: unknown."""
         ...
 
     def fetch(
         self, symbols: Sequence[str], start: pd.Timestamp | None, end: pd.Timestamp | None
     ) -> Iterator[RawBars]:
-        """The rows of `symbols` in [start, end), UTC; rows with an unreadable timestamp always come along.
+        """The rows of `symbols` in [start, end), UTC; rows with an unreadable timestamp are always included.
 
         Raises
         ------
         UnknownSymbol
-            When the source does not have a symbol: before anything is yielded, or, if only a vendor can
-            tell, when it is the symbol's turn.
+            The source does not have a symbol; raised before anything is yielded, or by a vendor's source
+            when that symbol is fetched.
         EmptyRange
-            When start is not before end.
+            start is not before end.
         SourceError
-            When the source cannot be read at all.
+            The source cannot be read.
         """
         ...

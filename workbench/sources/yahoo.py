@@ -1,4 +1,4 @@
-"""Bars from Yahoo Finance: prices as Yahoo has them, its splits taken out, its dividends beside them."""
+"""Bars from Yahoo Finance: prices adjusted for splits by Yahoo, with dividends as separate actions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from workbench.errors import SourceError, SourceUnreachable, UnknownSymbol
+from workbench.errors import SourceError, SourceUnreachable, UnknownSymbol, WorkbenchError
 from workbench.sources.network import NEW_YORK, Action, NetworkSource, dates_as_utc, rows_frame
 from workbench.sources.retry import Reply
 from workbench.sources.source import Span
@@ -30,25 +30,25 @@ NOTHING_THERE = "Data doesn't exist"
 class YahooSource(NetworkSource):
     """Bars from Yahoo Finance, through `yfinance`.
 
-    Yahoo divides all of a symbol's earlier prices by each split, and its dividends alike: its splits come as
-    actions that are applied already, its dividends as ones that are not. Daily bars are stamped 00:00 UTC of
-    the session's date, shorter ones with the instant they begin, regular hours only.
+    Yahoo divides all of a symbol's earlier prices and dividends by each split: splits are returned as actions
+    that are already applied, dividends as actions that are not. Daily bars are stamped 00:00 UTC of the
+    session's date, shorter ones with their start, regular hours only.
 
-    Yahoo's prices are single precision, written out as doubles (185.63999938964844): each is the shortest
-    decimal that is the same in single precision (185.64), rounded to eight decimals.
+    Yahoo's prices are single precision, written as doubles (185.63999938964844): each is converted to the
+    shortest decimal that is the same in single precision (185.64), rounded to eight decimals.
 
     Parameters
     ----------
     url : str, optional
-        Where every request goes instead of to Yahoo's hosts.
+        Base URL for all requests instead of Yahoo's hosts.
     cache : Path, optional
-        Where yfinance keeps cookies and time zones. Default: its own place in the user's home.
+        The folder in which yfinance keeps cookies and time zones. Default: its own, in the user's home.
     **common
-        As for `NetworkSource`. Yahoo states no limit, and answers 429 to who asks too often.
+        As for `NetworkSource`. Yahoo states no limit, and answers 429 to too many requests.
     """
 
     vendor = "yahoo"
-    # What Yahoo calls it, how many days one request may span, and how many it looks back.
+    # Yahoo's name, the maximum days per request, and the days of history.
     intervals: ClassVar[Mapping[str, tuple[str, int, int]]] = {
         "1min": ("1m", 7, 29),
         "5min": ("5m", 59, 59),
@@ -67,7 +67,7 @@ class YahooSource(NetworkSource):
         self._status = 0
 
     def earliest(self) -> pd.Timestamp:
-        """From when on Yahoo gives such bars."""
+        """The start of Yahoo's history of such bars."""
         if self.daily:
             return EARLIEST
         back = self.intervals[self.interval][2]
@@ -78,7 +78,7 @@ class YahooSource(NetworkSource):
         if not self.daily and span.start is not None and span.start < earliest - pd.Timedelta(days=1):
             raise SourceError(
                 f"yahoo keeps bars of {self.interval} for {self.intervals[self.interval][2]} days: "
-                f"ask from {earliest:%Y-%m-%d} on"
+                f"start at {earliest:%Y-%m-%d} or later"
             )
         parts = [self._part(symbol, start, end) for start, end in self._windows(span, earliest)]
         frame = pd.concat(parts) if len(parts) > 1 else parts[0]
@@ -94,7 +94,7 @@ class YahooSource(NetworkSource):
     def _windows(
         self, span: Span, earliest: pd.Timestamp
     ) -> Iterator[tuple[pd.Timestamp, pd.Timestamp | None]]:
-        """The ranges of as many requests as Yahoo wants for the span."""
+        """The ranges of the requests for the span, each within Yahoo's limit."""
         start = earliest if span.start is None else max(span.start, earliest)
         longest = self.intervals[self.interval][1]
         if self.daily or (span.end is not None and span.end <= start):
@@ -120,7 +120,7 @@ class YahooSource(NetworkSource):
                 bounds["end"] = end.to_pydatetime()
         try:
             with raising(), warnings.catch_warnings():
-                # What it warns of is between it and pandas.
+                # Its warnings are about its own use of pandas.
                 warnings.simplefilter("ignore")
                 found: pd.DataFrame = ticker.history(
                     interval=self.intervals[self.interval][0],
@@ -132,7 +132,7 @@ class YahooSource(NetworkSource):
         except _NothingThere:
             return _no_bars()
         except errors.YFRateLimitError as error:
-            raise SourceUnreachable("yahoo answers that it is asked too often: try again later") from error
+            raise SourceUnreachable("yahoo refuses because of too many requests: try again later") from error
         except errors.YFPricesMissingError as error:
             if self._status in DENIED:
                 raise SourceError(
@@ -142,6 +142,8 @@ class YahooSource(NetworkSource):
             return _no_bars()
         except errors.YFException as error:
             raise SourceError(f"yahoo has no bars of {symbol}: {error}") from error
+        except WorkbenchError:
+            raise
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise self._unexpected(symbol, error) from error
         return found
@@ -167,7 +169,7 @@ class YahooSource(NetworkSource):
 
         self._status = reply.status
         if reply.status in DENIED:
-            # yfinance tries once more, with other cookies.
+            # yfinance retries once with other cookies.
             return reply
         reason = reason_in(reply.body)
         if reply.status == 404:
@@ -175,13 +177,13 @@ class YahooSource(NetworkSource):
         if reason.startswith(NOTHING_THERE):
             raise _NothingThere(reason)
         if reply.status >= 400 or reason:
-            said = reason or "it does not say why"
-            raise SourceError(f"yahoo refuses the request with status {reply.status}: {said}")
+            why = reason or "no reason given"
+            raise SourceError(f"yahoo refuses the request with status {reply.status}: {why}")
         return reply
 
 
 class _NothingThere(SourceError):
-    """Yahoo has the symbol, and no bars of it in the range."""
+    """Yahoo has the symbol, but no bars of it in the range."""
 
 
 def _no_bars() -> pd.DataFrame:
@@ -190,9 +192,9 @@ def _no_bars() -> pd.DataFrame:
 
 
 def _as_meant(prices: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The decimals that Yahoo's single-precision prices stand for; shape kept, NaN kept.
+    """Yahoo's single-precision prices as the decimals they mean; the shape and NaN are kept.
 
-    A row is read so only if all of its prices are single precision: one rule for the whole bar keeps low,
+    A row is only converted if all of its prices are single precision: one rule for the whole bar keeps low,
     open, close and high in order.
     """
     with np.errstate(over="ignore"):

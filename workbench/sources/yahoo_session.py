@@ -1,7 +1,7 @@
-"""How yfinance reaches Yahoo: a session that asks patiently. Only here yfinance's insides are known.
+"""The session for yfinance, with rate limit and retries. The only module that uses yfinance's internals.
 
-yfinance makes its requests with a `curl_cffi` session, which it takes from its caller; it keeps cookies and
-time zones in a folder; and by default it hides errors and prints a line instead.
+yfinance makes its requests with a `curl_cffi` session given by its caller, keeps cookies and time zones in a
+folder, and by default prints errors instead of raising them.
 """
 
 from __future__ import annotations
@@ -28,17 +28,18 @@ CHART = "/v8/finance/chart/"
 
 
 class PatientSession(Session[Any]):
-    """A browser's session whose requests for prices are asked patiently.
+    """A browser's session with rate limit and retries for requests for prices.
 
-    Cookies and crumbs are left to yfinance, which goes on without them and has a second way to get them.
+    Requests for cookies and crumbs are not retried: yfinance continues without them and has another way to
+    get them.
 
     Parameters
     ----------
     patience : Patience
     judge : callable
-        Given the reply to a request for prices; raises what it means.
+        Called with the reply to a request for prices; raises if it is an error.
     base : str, optional
-        Every request goes there, whichever of Yahoo's hosts it was meant for.
+        Base URL for all requests, instead of Yahoo's hosts.
     """
 
     def __init__(self, patience: Patience, judge: Callable[[Reply], Reply], base: str | None = None) -> None:
@@ -66,17 +67,17 @@ class PatientSession(Session[Any]):
 
 
 def keep_caches_in(folder: Path | None) -> None:
-    """Have yfinance keep its cookies and time zones in `folder`, and forget the replies it remembers."""
+    """Make yfinance keep its cookies and time zones in `folder`, and clear its cache of replies."""
     if folder is not None:
         private_folder(folder)
         yfinance.set_tz_cache_location(str(folder))
-    # It would answer a range in the past from memory, without asking Yahoo.
+    # Otherwise it would answer for a past range from its cache, without a request.
     YfData.cache_get.cache_clear()
 
 
 @contextmanager
 def raising() -> Iterator[None]:
-    """While the block runs, yfinance raises its errors instead of printing them."""
+    """Make yfinance raise its errors instead of printing them while the block runs."""
     before = YfConfig.debug.hide_exceptions
     YfConfig.debug.hide_exceptions = False
     try:
@@ -86,7 +87,7 @@ def raising() -> Iterator[None]:
 
 
 def reason_in(body: bytes | str) -> str:
-    """What a reply of the chart API gives as its error's description; empty where it has none."""
+    """The error description in a reply of the chart API; empty if there is none."""
     try:
         return str(json.loads(body)["chart"]["error"]["description"])
     except (ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""Everything that runs for a home, put together: started, kept running, told about, stopped."""
+"""The processes of a home: start, supervision, status, stop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is well on this machine and in this home, and what is not, with advice; looks only."""
+"""Checks of this machine and this home, with advice; changes nothing."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ __all__ = ["findings_of"]
 
 _GIGABYTE = 1024**3
 _OLDEST_POSTGRES = 15
-# Of the connections that the server allows.
+# Share of the allowed connections above which a warning is given.
 _MUCH = 0.8
 
 
 def findings_of(settings: Settings) -> list[Finding]:
-    """Every check, the machine first, then the home, the servers, the database and the services."""
+    """The results of all checks: machine, home, servers, services and database."""
     home = Path(os.path.realpath(settings.home))
     checks: list[Callable[[], Iterator[Finding]]] = [
         _python,
@@ -87,7 +87,7 @@ def _home(home: Path) -> Iterator[Finding]:
     else:
         yield Finding("ok", what)
     if home.is_dir() and is_open_to_others(home):
-        # PostgreSQL, where it is run by another account, must be able to pass through.
+        # If PostgreSQL runs as another account, that account must be able to enter the home.
         shared = (home / "postgres").is_dir() and (home / "postgres").stat().st_uid != os.geteuid()
         yield Finding("warn", f"{home} can be listed by others", f"chmod {711 if shared else 700} {home}")
     secrets = Secrets(home)
@@ -120,30 +120,30 @@ def _account(settings: Settings, home: Path) -> Iterator[Finding]:
         yield Finding("fail", "The embedded PostgreSQL cannot be used by this account", str(error))
         return
     if account is not None:
-        yield Finding("ok", f"We are root: a new PostgreSQL cluster is run by the account {account.name}")
+        yield Finding("ok", f"Running as root: a new PostgreSQL cluster is run by the account {account.name}")
     if data is not None and data.parent != home:
         yield Finding(
             "ok",
-            f"PostgreSQL's data are in {data.parent}: the account that runs it cannot reach {home}",
+            f"PostgreSQL's data are in {data.parent}, because the account that runs it cannot enter {home}",
             "workbench down --purge removes both; deleting the home does not delete that folder.",
         )
 
 
 def _orphans() -> Iterator[Finding]:
     if os.geteuid() != 0:
-        return  # clusters lie away from home only where root starts them
+        return  # only root puts clusters outside of the home
     orphans = find_orphans()
     if orphans:
         total = sum(orphan.size for orphan in orphans) / 1e6
         several = "; ".join(map(str, orphans))
         yield Finding(
-            "warn", f"{total:,.0f} MB that no home needs: {several}", "workbench clean --orphans removes it."
+            "warn", f"{total:,.0f} MB that no home uses: {several}", "workbench clean --orphans removes it."
         )
     for folder in find_unclaimed():
         yield Finding(
             "warn",
-            f"{folder} ({folder_size(folder) / 1e6:,.0f} MB) does not say whose it is",
-            "An earlier version made it: the next start of its home notes that. If there is none, delete it.",
+            f"{folder} ({folder_size(folder) / 1e6:,.0f} MB) has no record of its home",
+            "An earlier version made it: the next start of its home adds that. If it has no home, delete it.",
         )
 
 
@@ -159,7 +159,7 @@ def _ports(settings: Settings, home: Path) -> Iterator[Finding]:
         if port is not None and not runs and not is_free(port):
             yield Finding(
                 "warn",
-                f"Port {port}, which {name} had, is taken by another process",
+                f"Port {port}, last used by {name}, is taken by another process",
                 "Nothing to do: another port is chosen at the next start.",
             )
 
@@ -176,20 +176,22 @@ def _services(settings: Settings) -> Iterator[Finding]:
         )
         return
     for status in statuses:
-        said = f"{status.name} {status.version or ''}".strip()
+        name = f"{status.name} {status.version or ''}".strip()
         if status.running:
             yield Finding(
-                "ok", f"{said} runs{f' at {status.where}' if status.where else ''} ({status.detail})"
+                "ok", f"{name} runs{f' at {status.where}' if status.where else ''} ({status.detail})"
             )
         else:
-            yield Finding(_gravity(status), f"{said} does not run ({status.detail})", "workbench up --detach")
+            yield Finding(
+                _severity(status), f"{name} does not run ({status.detail})", "workbench up --detach"
+            )
 
 
 def _schedules(settings: Settings) -> Iterator[Finding]:
     try:
         schedules = schedules_of(settings)
     except ServerError:
-        # That it does not answer was told above.
+        # Already reported by `_services`.
         return
     if schedules is None or not schedules.deployments:
         return
@@ -205,7 +207,7 @@ def _schedules(settings: Settings) -> Iterator[Finding]:
         yield Finding("ok", f"{many} scheduled; next {first.name}, {in_zone(moment, first.timezone)}")
 
 
-def _gravity(status: ServiceStatus) -> Literal["warn", "fail"]:
+def _severity(status: ServiceStatus) -> Literal["warn", "fail"]:
     # A notebook needs the two servers; the rest is for schedules and events.
     return "warn" if status.name in {"Prefect server", "Worker", "Relay", "Supervisor"} else "fail"
 
@@ -216,14 +218,14 @@ def _database(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "warn",
             "The administrator's URL has no password, and the roles' passwords are derived from it: "
-            "anyone who may connect can work them out",
-            "Harmless only where the server trusts every login; else put it into WORKBENCH_DATABASE_URL",
+            "anyone who may connect can compute them",
+            "Harmless only if the server trusts every login; else put it into WORKBENCH_DATABASE_URL",
         )
     try:
         url = Servers(settings).addresses()[0]
         version = postgres_version(url)
     except ServerError:
-        # That it does not run was told above.
+        # Already reported by `_services`.
         return
     if int(version.partition(".")[0]) < _OLDEST_POSTGRES:
         yield Finding(
@@ -248,13 +250,13 @@ def _database(settings: Settings) -> Iterator[Finding]:
 
 
 def _doors(settings: Settings) -> Iterator[Finding]:
-    """What the login roles may do on a server where we may not forbid it."""
+    """Permissions of the login roles that they do not need and we cannot revoke."""
     from workbench.db.doors import open_doors
 
     try:
         doors = open_doors(settings, Servers(settings).addresses()[0])
     except WorkbenchError:
-        # What is wrong with the server or the database was told above.
+        # Already reported by `_services` or `_database`.
         return
     for door in doors:
         yield Finding("warn", door.what, door.advice)
@@ -266,10 +268,10 @@ def _connections(settings: Settings) -> Iterator[Finding]:
     try:
         budget = connection_budget(settings, Servers(settings).addresses()[0])
     except ServerError:
-        # That it does not run was told above.
+        # Already reported by `_services`.
         return
     except WorkbenchError as error:
-        yield Finding("fail", "It cannot be told how many connections are in use", str(error))
+        yield Finding("fail", "The connections in use cannot be counted", str(error))
         return
     used = f"{budget.in_use:,} of the {budget.allowed:,} connections that PostgreSQL allows are in use"
     who = f" ({budget.told()})" if budget.holders else ""
@@ -278,16 +280,16 @@ def _connections(settings: Settings) -> Iterator[Finding]:
             "warn", f"{used}{who}", f"Close notebooks that are no longer needed; {_more(settings, budget)}"
         )
     processes = f"{budget.processes} {'process' if budget.processes == 1 else 'processes'} of workbench"
-    reckoned = (
-        f"with {processes} connected and one more, each with up to {budget.per_process:,}, it could come to "
+    worst = (
+        f"with {processes} connected and one more, each with up to {budget.per_process:,}, there could be "
         f"{budget.worst_case:,}"
     )
     if budget.worst_case > budget.allowed:
         yield Finding(
-            "warn", f"PostgreSQL allows {budget.allowed:,} connections; {reckoned}", _fit(settings, budget)
+            "warn", f"PostgreSQL allows {budget.allowed:,} connections; {worst}", _fit(settings, budget)
         )
     elif budget.in_use <= _MUCH * budget.allowed:
-        yield Finding("ok", f"{used}{who}; {reckoned}")
+        yield Finding("ok", f"{used}{who}; {worst}")
 
 
 def _events(settings: Settings) -> Iterator[Finding]:
@@ -301,7 +303,7 @@ def _events(settings: Settings) -> Iterator[Finding]:
         with contextlib.closing(pool), pool.begin("looking for events that were put aside") as connection:
             aside = outbox.those_put_aside(connection)
     except WorkbenchError:
-        # What is wrong with the server or the database was told above.
+        # Already reported by `_services` or `_database`.
         return
     if aside:
         last = aside[-1]
@@ -314,7 +316,7 @@ def _events(settings: Settings) -> Iterator[Finding]:
 
 
 def _dask(settings: Settings) -> Iterator[Finding]:
-    """Schedulers of Dask that this environment or a deployment names, and that ask for no certificate."""
+    """Dask schedulers in the environment or in a deployment that require no certificate."""
     named = {os.environ.get("DASK_SCHEDULER_ADDRESS", ""): "DASK_SCHEDULER_ADDRESS"}
     with contextlib.suppress(WorkbenchError):
         scheduled = schedules_of(settings)
@@ -324,13 +326,13 @@ def _dask(settings: Settings) -> Iterator[Finding]:
         if address.startswith(("tcp://", "ws://")):
             yield Finding(
                 "warn",
-                f"{who} names a Dask scheduler without TLS ({address}): who reaches it runs code there",
-                "Start it with certificates and name it by tls://, see docs/research.md",
+                f"{who} names a Dask scheduler without TLS ({address}): anyone who reaches it can run code",
+                "Start it with certificates and use a tls:// address, see docs/research.md",
             )
 
 
 def _fit(settings: Settings, budget: ConnectionBudget) -> str:
-    """What makes the worst case fit: a larger server, or smaller pools."""
+    """Advice to make the worst case fit: a higher limit, or smaller pools."""
     each = budget.connections_that_fit
     size = min(settings.pool_size, each)
     smaller = (
@@ -348,7 +350,7 @@ def _more(settings: Settings, budget: ConnectionBudget) -> str:
     wanted = -(-wanted // 100) * 100
     how = f'workbench db psql --admin -c "ALTER SYSTEM SET max_connections = {wanted}"'
     restart = "workbench down" if settings.database_url is None else "restart the server"
-    return f"or let the server allow more: {how}, then {restart}"
+    return f"or raise the server's limit: {how}, then {restart}"
 
 
 def _prefect_profile() -> Iterator[Finding]:

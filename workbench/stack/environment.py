@@ -1,4 +1,4 @@
-"""The environments of the processes that the stack starts, with all that each depends on."""
+"""The environment variables of the processes that the stack starts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["prefect_environment", "prefect_server_environment", "process_environ
 
 
 def settings_environment(settings: Settings) -> dict[str, str]:
-    """The variables from which `Settings.load()` makes the same settings again."""
+    """The variables from which `Settings.load()` reads the same settings."""
     secret: dict[str, SecretStr | None] = {
         name: getattr(settings, field) for name, field in SECRET_VARIABLES.items()
     }
@@ -45,7 +45,7 @@ def settings_environment(settings: Settings) -> dict[str, str]:
 
 
 def prefect_environment(settings: Settings, endpoints: Endpoints) -> dict[str, str]:
-    """The `PREFECT_*` variables with which a client finds the server of these endpoints.
+    """The `PREFECT_*` variables for a client of the server at these endpoints.
 
     Nothing is read from or written to `~/.prefect`: Prefect's home is `<home>/prefect`.
     """
@@ -53,25 +53,25 @@ def prefect_environment(settings: Settings, endpoints: Endpoints) -> dict[str, s
     environment = {
         "PREFECT_HOME": str(folder),
         "PREFECT_PROFILES_PATH": str(folder / "profiles.toml"),
-        # 3.4.14 leaves these in ~/.prefect, whatever its home is.
+        # Prefect 3.4.14 puts these in ~/.prefect, whatever PREFECT_HOME is.
         "PREFECT_LOCAL_STORAGE_PATH": str(folder / "storage"),
         "PREFECT_LOGGING_SETTINGS_PATH": str(folder / "logging.yml"),
         "PREFECT_MEMO_STORE_PATH": str(folder / "memo_store.toml"),
-        # A client that misses the server says so; it does not start a server of its own.
+        # Without the server a client raises, instead of starting a server of its own.
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_CLI_PROMPT": "false",
-        # Off by default; without it Prefect never notices a flow that died with its worker.
+        # Off by default; without it Prefect never detects a flow that died with its worker.
         "PREFECT_RUNNER_HEARTBEAT_FREQUENCY": "30",
-        # Whoever asks for a run sees it begin at once; by default the worker looks every ten seconds.
+        # So that a requested run starts at once; by default the worker polls every ten seconds.
         "PREFECT_WORKER_QUERY_SECONDS": "2",
     }
     if endpoints.prefect_api_url is not None:
         environment["PREFECT_API_URL"] = endpoints.prefect_api_url
     if endpoints.prefect_auth_string is not None:
         environment["PREFECT_API_AUTH_STRING"] = endpoints.prefect_auth_string
-        # Prefect's clients show the login over HTTP by themselves; over websockets only by this.
+        # Prefect's clients send the login over HTTP by themselves; over websockets only with this.
         login = base64.b64encode(endpoints.prefect_auth_string.encode()).decode()
         environment["PREFECT_CLIENT_CUSTOM_HEADERS"] = json.dumps({"Authorization": f"Basic {login}"})
     return environment
@@ -80,14 +80,14 @@ def prefect_environment(settings: Settings, endpoints: Endpoints) -> dict[str, s
 def prefect_server_environment(
     settings: Settings, *, database_url: str, auth_string: str, port: int
 ) -> dict[str, str]:
-    """What Prefect's server needs to run on loopback, behind basic auth, on its own database.
+    """The variables for Prefect's server on loopback, with basic auth and its own database.
 
     Parameters
     ----------
     database_url : str
         `postgresql://user:password@host:port/database` of Prefect's database.
     auth_string : str
-        `user:password` that every client must show.
+        `user:password` that every client must send.
     port : int
         The port on 127.0.0.1.
     """
@@ -96,13 +96,13 @@ def prefect_server_environment(
         **prefect_environment(settings, Endpoints("", "", f"{base}/api", auth_string)),
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": _asyncpg(database_url),
         "PREFECT_SERVER_API_AUTH_STRING": auth_string,
-        # By default every site that the browser visits may call the API.
+        # By default any website may call the API from the browser.
         "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": base,
-        # Wherever the page comes from: one on localhost may not call 127.0.0.1.
+        # Relative, because a page on localhost may not call 127.0.0.1.
         "PREFECT_SERVER_UI_API_URL": "/api",
-        # Newer servers know it; older ones ask once, in the browser, for an e-mail address.
+        # For newer servers; older ones ask once, in the browser, for an e-mail address.
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-        # By default the pages are unpacked into the installed package, which may not be ours to write.
+        # By default the pages are unpacked into the installed package, which may not be writable.
         "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(settings.home / "prefect" / "ui"),
     }
 
@@ -112,7 +112,7 @@ def process_environment(settings: Settings, extra: Mapping[str, str]) -> dict[st
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "WORKBENCH_"))
     }
-    # The processes start elsewhere; a clone that is not installed must be found from there, too.
+    # The processes start in another folder, from which a clone that is not installed must be importable too.
     path = [str(PROJECT_ROOT), *filter(None, kept.get("PYTHONPATH", "").split(os.pathsep))]
     return {
         **kept,
@@ -125,6 +125,6 @@ def process_environment(settings: Settings, extra: Mapping[str, str]) -> dict[st
 
 
 def _asyncpg(url: str) -> str:
-    """The URL for SQLAlchemy with asyncpg, which names the TLS mode otherwise than libpq."""
+    """The URL for SQLAlchemy with asyncpg, whose name for the TLS mode differs from libpq's."""
     scheme, separator, rest = url.partition("://")
     return f"{scheme.partition('+')[0]}+asyncpg{separator}{rest.replace('sslmode=', 'ssl=')}"

@@ -1,4 +1,4 @@
-"""Ends a process of the stack whose home is gone, and finds what runs for such a home; makes nothing."""
+"""Ends a process of the stack whose home is gone, and finds the processes of such a home; creates nothing."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ logger = logging.getLogger("workbench.stack.gone")
 
 
 def end_with_home() -> None:
-    """Have this process, and what it started, end within seconds of its home: deleted, moved or made anew.
+    """End this process and its children within seconds after its home is deleted, moved or replaced.
 
-    The environment names the home; without one this does nothing.
+    The home is read from the environment; without it this does nothing.
     """
     home = os.environ.get(MARK)
     if home:
@@ -41,7 +41,7 @@ def end_with_home() -> None:
 
 
 def of_deleted_home(home: Path) -> Iterator[psutil.Process]:
-    """The processes of a home at that path which was deleted while they ran: their working folder tells."""
+    """The processes of a home at that path that was deleted while they ran, found by their working folder."""
     for process in marked(home):
         with contextlib.suppress(psutil.Error, OSError):
             if process.cwd().endswith(" (deleted)"):
@@ -49,7 +49,7 @@ def of_deleted_home(home: Path) -> Iterator[psutil.Process]:
 
 
 def role_of_process(process: psutil.Process) -> str:
-    """What a process of the stack is, in a word, or its pid."""
+    """The name of a process of the stack, or its pid."""
     with contextlib.suppress(psutil.Error, OSError):
         words = process.cmdline()
         if "-m" in words[:-1]:
@@ -61,7 +61,7 @@ def role_of_process(process: psutil.Process) -> str:
 
 def _end(home: str) -> None:
     logger.warning("the home %s is gone, or another one is there now: ending", home)
-    # Whatever waits for an answer of servers that are gone, too, waits no longer than this.
+    # A limit for code that waits for servers that are gone too.
     killer = threading.Timer(_PATIENCE, lambda: os.kill(os.getpid(), signal.SIGKILL))
     killer.daemon = True
     killer.start()

@@ -1,8 +1,8 @@
-"""What stands in front of Prefect's server: an ASGI app that lets nobody through who does not show the login.
+"""An ASGI app in front of Prefect's server that refuses every request without the login.
 
-Prefect 3.4.14 takes events over a websocket from anyone, from any web page, and serves every GET whose path
-ends in `health` or `ready`. Newer versions have closed some of this. The guard closes it for all of them,
-before Prefect sees a request, and imports nothing of Prefect's.
+Prefect 3.4.14 accepts events over a websocket from any client and any web page, and serves every GET whose
+path ends in `health` or `ready`. Newer versions have fixed some of this. The guard blocks it for all
+versions, before Prefect gets a request, and does not import Prefect.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 BODY_LIMIT = 16_000_000
-"""A request's body may have so many bytes: a batch of logs has 4 million, a picture of ours two."""
+"""Maximum bytes of a request's body: a batch of logs has 4 million, one of our pictures two."""
 SOCKET_BYTES_PER_SECOND = 2_000_000
-"""What one websocket may send for long; what comes faster waits, and is not lost."""
+"""Maximum rate of one websocket; faster messages are delayed, not lost."""
 SOCKETS = 200
-"""So many websockets may be open at once."""
+"""Maximum websockets open at once."""
 REFUSALS_PER_SECOND = 20
-"""So many strangers are told each second what they lack; the others only that there are too many."""
+"""Refusals per second that give the reason; beyond that the answer is only 429."""
 
 _SAFE_METHODS = {"GET", "HEAD"}
 _OPEN = ("GET", b"/api/health", b"")
-# Prefect's pages make scripts and styles as they go. Nothing is had from another site, nor sent to one.
+# Prefect's pages need inline scripts and styles. Nothing is loaded from or sent to another site.
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; connect-src 'self'; "
@@ -52,16 +52,16 @@ _HEADERS = [
 class Guard:
     """An ASGI app in front of another one.
 
-    Every request and every websocket must name this server (no other site's name may lead here), come from no
-    other site's page, and show the login. Exactly `GET /api/health` is there for everyone.
+    Every request and every websocket must have this server as its host (against DNS rebinding), must not
+    come from another site's page, and must have the login. Only `GET /api/health` is open to everyone.
 
     Parameters
     ----------
     app : ASGI app
     auth_string : str
-        `user:password` that everyone must show by HTTP's basic authentication.
+        `user:password` that every client must send by HTTP basic authentication.
     port : int
-        Where it is served, on 127.0.0.1.
+        The port on 127.0.0.1.
     """
 
     def __init__(self, app: App, *, auth_string: str, port: int) -> None:
@@ -72,7 +72,7 @@ class Guard:
         self._refusals = _Allowance(REFUSALS_PER_SECOND)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, one websocket, or the server's start and end."""
+        """Serve one request, one websocket, or the lifespan messages."""
         match scope["type"]:
             case "lifespan":
                 await self._app(scope, receive, send)
@@ -85,14 +85,14 @@ class Guard:
                 else:
                     await self._websocket(scope, receive, send)
             case other:
-                raise ValueError(f"no such scope is served: {other}")
+                raise ValueError(f"scopes of type {other} are not served")
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
-        """The status and the sentence with which a scope is refused; None where it may pass."""
+        """The status and the message of a refusal; None if the scope may pass."""
         headers = _Headers(scope["headers"])
         host = headers.only(b"host")
         if host is None or host.lower() not in self._hosts:
-            return 421, "this server goes by 127.0.0.1 and localhost only"
+            return 421, "the host of this server is 127.0.0.1 or localhost only"
         origin = headers.all(b"origin")
         if origin and origin != [b"http://" + host.lower()]:
             return 403, "a page of another site may not call this server"
@@ -101,7 +101,7 @@ class Guard:
         if scope["type"] == "http" and _is_open(scope):
             return None
         if not self._shows_login(headers):
-            return 401, "sign in; workbench up and workbench lab print how"
+            return 401, "sign in; workbench up and workbench lab print the login"
         return None
 
     def _bounded(self, refused: tuple[int, str]) -> tuple[int, str]:
@@ -121,7 +121,7 @@ class Guard:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         length = _Headers(scope["headers"]).only(b"content-length") or b"0"
         if not length.isdigit() or int(length) > BODY_LIMIT:
-            await _refuse(scope, send, 413, f"a body may have {BODY_LIMIT:,} bytes")
+            await _refuse(scope, send, 413, f"a body may have at most {BODY_LIMIT:,} bytes")
             return
         taken = 0
 
@@ -130,7 +130,7 @@ class Guard:
             message = await receive()
             taken += len(message.get("body", b""))
             if taken > BODY_LIMIT:
-                # As if the client had gone: what it has sent so far is nothing to work on.
+                # As if the client had disconnected, so that the partial body is not used.
                 return {"type": "http.disconnect"}
             return message
 
@@ -145,7 +145,7 @@ class Guard:
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._sockets >= SOCKETS:
-            await _refuse(scope, send, 503, f"{SOCKETS} websockets are open; no more are taken")
+            await _refuse(scope, send, 503, f"{SOCKETS} websockets are open, the maximum")
             return
         self._sockets += 1
         try:
@@ -155,7 +155,7 @@ class Guard:
 
 
 class _Allowance:
-    """So much a second, on average; after a pause up to a second's worth at once."""
+    """A token bucket: an average rate per second, with a burst of up to one second's worth."""
 
     def __init__(self, per_second: float) -> None:
         self._per_second = per_second
@@ -163,7 +163,7 @@ class _Allowance:
         self._at = time.monotonic()
 
     def take(self, amount: float = 1.0) -> bool:
-        """Take it if it is there."""
+        """Take the amount if it is available; returns whether it was."""
         self._refill()
         if self._left < amount:
             return False
@@ -171,7 +171,7 @@ class _Allowance:
         return True
 
     def owe(self, amount: float) -> float:
-        """Take it in any case; return for how many seconds to wait until that is made up for."""
+        """Take the amount in any case; return the seconds to wait until the balance is zero again."""
         self._refill()
         self._left -= amount
         return max(0.0, -self._left / self._per_second)
@@ -189,24 +189,24 @@ class _Headers:
         self._pairs = list(pairs)
 
     def all(self, name: bytes) -> list[bytes]:
-        """Every value that was sent under this name."""
+        """Every value of this header."""
         return [value for given, value in self._pairs if given.lower() == name]
 
     def only(self, name: bytes) -> bytes | None:
-        """The value that was sent once; None where there is none, or more than one."""
+        """The value of a header that was sent exactly once; else None."""
         values = self.all(name)
         return values[0] if len(values) == 1 else None
 
 
 def _is_open(scope: Scope) -> bool:
-    """Whether it is the one request that needs no login, letter by letter."""
+    """Whether it is exactly the one request that needs no login."""
     return (scope["method"], scope.get("raw_path"), scope["query_string"]) == _OPEN
 
 
 def _from_here(scope: Scope, headers: _Headers) -> bool:
-    """Whether a browser says that the request comes from a page of this server, or from nobody's page.
+    """Whether the request comes from a page of this server, or from no page, by the browser's headers.
 
-    A page of another site, or of another port, may lead its reader to a page here by a link, and do no more.
+    A page of another site, or of another port, may only link to a page here.
     """
     sites = headers.all(b"sec-fetch-site")
     if all(site in (b"same-origin", b"none") for site in sites):
@@ -239,7 +239,7 @@ async def _refuse(scope: Scope, send: Send, status: int, sentence: str) -> None:
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
-        # What follows on this connection is not read: a body was perhaps never taken.
+        # The connection is closed, because a request body may not have been read.
         (b"connection", b"close"),
         (b"cache-control", b"no-store"),
         *_HEADERS,

@@ -1,7 +1,7 @@
-"""Starts a supervisor again that was killed: `python -m workbench.stack.guardian`; logs with the supervisor.
+"""Restarts a supervisor that was killed: `python -m workbench.stack.guardian`; logs with the supervisor.
 
-Guardian and supervisor watch each other, so that only both at once can be killed for good; a supervisor that
-was told to stop, or could not start in the first place, says so in its state, and the guardian ends.
+Guardian and supervisor restart each other, so that the stack only stays down if both are killed at once. A
+supervisor that was stopped, or failed to start, records that in its state, and the guardian ends.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ logger = logging.getLogger("workbench.stack.guardian")
 
 
 def main() -> int:
-    """Watch over the supervisor of the home that the environment names, until it is to run no longer."""
+    """Watch the supervisor of the home in the environment, until it is stopped."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     home = Path(os.environ[MARK])
     end = threading.Event()
 
-    def told(_number: int, _frame: FrameType | None) -> None:
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
         end.set()
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, told)
+        signal.signal(number, on_signal)
     state, pauses = StateFile(home), Pauses()
     try:
         presence = Presence(home)
@@ -61,7 +61,7 @@ def main() -> int:
                     [sys.executable, "-m", "workbench.stack", "--again"], environment=os.environ, folder=home
                 )
         except Exception:
-            # A disk that is full, say: tried again, for as long as it takes.
+            # E.g. a full disk: tried again until it works.
             logger.exception("the supervisor cannot be started again yet")
     return 0
 

@@ -1,4 +1,4 @@
-"""JupyterLab and its kernels that work on a home, whoever started them: found, named, ended."""
+"""Finds and ends JupyterLab and its kernels that use a home."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PATIENCE = 20.0
 
 @dataclass(frozen=True)
 class LabProcess:
-    """JupyterLab, or a kernel that somebody works in.
+    """JupyterLab, or an interactive kernel.
 
     Attributes
     ----------
@@ -28,7 +28,7 @@ class LabProcess:
     what : str
         "JupyterLab", or "kernel of research/01_explore.ipynb".
     memory : int
-        What it holds in memory, in bytes.
+        Its resident memory, in bytes.
     """
 
     pid: int
@@ -40,10 +40,10 @@ class LabProcess:
 
 
 def lab_processes(home: Path) -> list[LabProcess]:
-    """The living ones of that home that belong to our account, JupyterLab first.
+    """The running ones of that home and of our account, JupyterLab first.
 
-    They are known by their environment: `WORKBENCH_HOME`, as `workbench lab` sets it, names the home. Kernels
-    of headless runs are not among them, nor is anything that this process descends from.
+    They are found by `WORKBENCH_HOME` in their environment, as `workbench lab` sets it. Kernels of headless
+    runs are not included, nor are this process and its ancestors.
     """
     ours = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     found = []
@@ -61,7 +61,7 @@ def lab_processes(home: Path) -> list[LabProcess]:
 
 
 def end_labs(processes: Sequence[LabProcess]) -> None:
-    """End them, JupyterLab first, for it ends its kernels itself; what does not go is killed.
+    """End them, JupyterLab first, because it ends its kernels itself; those that do not end are killed.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def end_labs(processes: Sequence[LabProcess]) -> None:
 
 
 def _what(command: Sequence[str], environment: dict[str, str]) -> str:
-    """What the process is, in words; empty where it is neither JupyterLab nor a kernel that is worked in."""
+    """A name of the process; empty if it is neither JupyterLab nor an interactive kernel."""
     words = {Path(word).name for word in command[:6]}
     if words & {"jupyterlab", "jupyter-lab"}:
         return "JupyterLab"

@@ -1,8 +1,8 @@
-"""Servers that are started only to look something up, and stopped again when nobody else came to use them.
+"""Servers that are started for one read-only command, and stopped after it if nothing else uses them.
 
-A marker in the home tells that they run for looks only. Whoever wants them for longer takes it away
-(`claim`), and they stay. Lookers share a lock; the last of them stops the servers, and whoever comes then
-waits until that is done.
+A marker file in the home means that the servers run only for such commands. A process that needs them for
+longer removes it (`claim`), and they stay. The commands share a lock; the last one stops the servers, and
+processes that need them meanwhile wait until that is done.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from workbench.stack.supervisor import supervisor_lock
 __all__ = ["claim", "looking"]
 
 _PATIENCE = 300.0
-# Our own connections were closed just now; the servers notice it a moment later.
+# Our own connections have just been closed; the servers need a moment to notice.
 _SETTLING = 3.0
 _DOING = "stopping the servers after a look"
 
 
 def claim(home: Path) -> None:
-    """Tell that the servers are wanted by more than a look; waits where they are just being stopped."""
+    """Keep the servers running after read-only commands; waits if they are just being stopped."""
     marker = _marker(home)
     if marker.exists():
         with exclusive(_ending(home), patience=_PATIENCE, doing=_DOING):
@@ -37,9 +37,9 @@ def claim(home: Path) -> None:
 
 @contextmanager
 def looking(home: Path, servers: Servers, start: Callable[[], object], tell: Progress) -> Iterator[None]:
-    """While the block runs the servers do; those that this started are stopped afterwards.
+    """Run the servers while the block runs; if this started them, they are stopped afterwards.
 
-    They stay where somebody else is connected to them, looks, too, or has claimed them meanwhile.
+    They stay if another client is connected, another such command runs, or they were claimed meanwhile.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def looking(home: Path, servers: Servers, start: Callable[[], object], tell: Pro
     start : callable
         Starts them.
     tell : callable
-        Told, once, that they are started to look.
+        Called once with a text when the servers are started.
 
     Raises
     ------
@@ -59,9 +59,9 @@ def looking(home: Path, servers: Servers, start: Callable[[], object], tell: Pro
         with shared(_looks(home), patience=_PATIENCE, doing=_DOING):
             if servers.are_down():
                 with exclusive(_ending(home), patience=_PATIENCE, doing=_DOING):
-                    # Before the start, so that nobody who wants them for longer comes unseen.
+                    # Before the start, so that no `claim` is missed.
                     _marker(home).touch()
-                tell("nothing runs for this home: its servers are started to look, and stopped again")
+                tell("nothing runs for this home: its servers are started for this command and then stopped")
                 start()
             yield
     finally:
@@ -75,7 +75,7 @@ def _end(home: Path, servers: Servers) -> None:
         try:
             held.enter_context(exclusive(_looks(home), patience=0.0, doing="looking"))
         except ServerError:
-            return  # somebody else looks, and stops them in the end
+            return  # another such command runs, and will stop them
         used = is_held(supervisor_lock(home)) or not wait_until(lambda: servers.connections() == 0, _SETTLING)
         if not used:
             servers.stop(lambda _: None)

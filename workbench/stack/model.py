@@ -1,4 +1,4 @@
-"""What the stack tells about itself: addresses, states, findings; plain data."""
+"""Plain data of the stack: addresses, states, findings."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Literal
 __all__ = ["Endpoints", "Finding", "Progress", "ServiceStatus"]
 
 Progress = Callable[[str], None]
-"""Told, in a few words, what is being done now."""
+"""Called with a short text about the current step."""
 
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Where the services answer. What holds a password is not printed with it.
+    """The addresses of the services. Fields with a password are not in the `repr`.
 
     Attributes
     ----------
@@ -25,7 +25,7 @@ class Endpoints:
     prefect_api_url : str or None
         As in `http://127.0.0.1:4200/api`; None while no Prefect server runs.
     prefect_auth_string : str or None
-        `user:password` for that API, where it wants one.
+        `user:password` for that API, if it requires a login.
     """
 
     database_url: str = field(repr=False)
@@ -48,14 +48,14 @@ class ServiceStatus:
     name : str
         As in "PostgreSQL".
     running : bool
-        Whether it runs, and answers where it has an address.
+        Whether it runs, and answers if it has an address.
     pid : int or None
-        Its process; None for a server of the user's own.
+        Its process; None for the user's own server.
     where : str
-        Its address, and its folder where it has one; without passwords.
+        Its address, and its folder if it has one; without passwords.
     version : str or None
     detail : str
-        What else is to be known, in plain words; may be empty.
+        Further information as text; may be empty.
     """
 
     name: str
@@ -68,7 +68,7 @@ class ServiceStatus:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was checked: how it is, and what to do if it is not well."""
+    """The result of one check, with advice if something is wrong."""
 
     level: Literal["ok", "warn", "fail"]
     what: str

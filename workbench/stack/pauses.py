@@ -1,4 +1,4 @@
-"""Pauses between one start of something and its next: they double, up to a minute, while it keeps dying."""
+"""Pauses between restarts of a process: they double, up to a minute, while it keeps dying."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import time
 __all__ = ["Pauses"]
 
 _LONGEST = 60.0
-# Whatever lived this long counts as healthy again.
+# A process that ran this long counts as healthy again.
 _HEALTHY_AFTER = 60.0
 
 
 class Pauses:
-    """When each of several things, by name, was started last, and when it may be started again."""
+    """For each process, by name, when it may be started again."""
 
     def __init__(self) -> None:
         self._length: dict[str, float] = {}
@@ -29,5 +29,5 @@ class Pauses:
         return True
 
     def forget(self, name: str) -> None:
-        """Let it be started at once: it was stopped on purpose."""
+        """Allow an immediate start: it was stopped on purpose."""
         self._over_at.pop(name, None)

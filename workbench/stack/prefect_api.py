@@ -13,21 +13,12 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from workbench.errors import ServerError, ServerUnreachable
+from workbench.errors import PrefectRefused, ServerError, ServerUnreachable
 
 __all__ = ["PrefectApi", "PrefectRefused", "WorkerSeen"]
 
 _HEALTH_SECONDS = 5.0
 _ANSWER_SECONDS = 60.0
-
-
-class PrefectRefused(ServerError):
-    """Prefect's server answers, but not with what was asked for. Fields: `status` (HTTP), `reason`."""
-
-    def __init__(self, message: str, *, status: int, reason: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.reason = reason
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Prefect's server behind the guard: `python -m workbench.stack.prefect_server --port PORT`.
 
-Beside `flows/` the only module that imports Prefect. It serves what `prefect server start` serves, with its
-services, from this process; settings come by `PREFECT_*` variables.
+The only module outside of `flows/` that imports Prefect. It runs in this process what `prefect server start`
+runs, with its background services; settings are read from `PREFECT_*` variables.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="workbench.stack.prefect_server")
     parser.add_argument("--port", type=int, required=True)
     port = parser.parse_args().port
-    # The guard alone asks for it: where Prefect knows of it, newer pages have everyone sign in a second time.
+    # Only the guard checks it: if Prefect had it too, its newer pages would ask for a second login.
     auth_string = os.environ.pop(_AUTH, None)
     if not auth_string:
         raise SystemExit(f"{_AUTH} is not set; Prefect's server is not started without a login")
@@ -38,11 +38,11 @@ def main() -> None:
         host=LOOPBACK,
         port=port,
         timeout_keep_alive=5,
-        # No proxy stands before it: what a client claims of itself is not believed.
+        # There is no proxy in front, so forwarded headers are not trusted.
         proxy_headers=False,
         server_header=False,
         ws_max_size=_SOCKET_MESSAGE_LIMIT,
-        # Without the lines of every request, with those of what goes wrong.
+        # No line per request, only warnings and errors.
         log_level="warning",
     )
 

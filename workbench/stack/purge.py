@@ -1,4 +1,4 @@
-"""Removes a home whole, with what it has away from home; refuses what is not a home of ours."""
+"""Removes a whole home, with its folder outside of it; refuses a folder that is not a workbench home."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from workbench.stack.model import Progress
 __all__ = ["Doomed", "look_at_home", "remove_home"]
 
 _SECRETS = "secrets.json"
-# Everything that is ever made straight in a home.
+# All names that workbench ever creates directly in a home.
 _OURS = re.compile(
     r"cache|logs|postgres|prefect|run|runs|store|sweeps|tmp|valkey|yahoo|secrets\.json"
     r"|postgres\.(new|try)-.*|\.[0-9a-f]{12}\.partial"
 )
-# A file of passwords that none of these is in is somebody else's.
+# Secrets of workbench; a secrets file with none of these is not ours.
 _NAMES = {"cluster", "postgres", "prefect", "stamp", "valkey"}
 
 
 @dataclass(frozen=True)
 class Doomed:
-    """What a purge is to remove.
+    """What a purge removes.
 
     Attributes
     ----------
     folders : dict of Path to int
-        The home, and its folder away from home, where there are such; with their bytes on the disk.
+        The home, and its folder outside of it, if they exist, with their bytes on the disk.
     links : tuple of Path
-        What in the home is only a link: it is removed, and what it leads to is left.
+        Links in the home: they are removed, their targets are kept.
     """
 
     folders: dict[Path, int]
@@ -44,24 +44,24 @@ class Doomed:
 
 
 def look_at_home(home: Path) -> Doomed:
-    """What a purge of that home is to remove; changes nothing.
+    """What a purge of that home would remove; changes nothing.
 
     Raises
     ------
     ServerError
-        It is not a home of ours, or something else lies in it.
+        It is not a home of workbench, or contains other files.
     """
     if home.is_symlink():
         raise ServerError(
-            f"{home} is a link to {os.path.realpath(home)}, and only a home itself is removed; set "
-            "WORKBENCH_HOME to the folder that it leads to."
+            f"{home} is a link to {os.path.realpath(home)}, and a home is not removed through a link; set "
+            "WORKBENCH_HOME to the link's target."
         )
     home = Path(os.path.realpath(home))
     there = sorted(home.iterdir()) if home.is_dir() else []
     if there:
         _refuse_strange(home, there)
     elif os.path.lexists(home) and not home.is_dir():
-        raise ServerError(f"{home} is no folder; set WORKBENCH_HOME to the home that is to be removed.")
+        raise ServerError(f"{home} is not a folder; set WORKBENCH_HOME to the home to remove.")
     folders = [folder for folder in (home, away_folder(home)) if folder.is_dir()]
     return Doomed(
         {folder: folder_size(folder) for folder in folders}, tuple(one for one in there if one.is_symlink())
@@ -69,7 +69,7 @@ def look_at_home(home: Path) -> Doomed:
 
 
 def remove_home(home: Path, tell: Progress) -> None:
-    """Remove it, where nothing runs for it any longer. Killed half-way, a second call removes the rest.
+    """Remove a home for which nothing runs any more. If it is killed, a second call removes the rest.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def remove_home(home: Path, tell: Progress) -> None:
         if home not in doomed.folders:
             return
         tell(str(home))
-        # By the passwords a home is known: they go last, so that a second try finds it to be one.
+        # A home is recognised by its passwords: they are removed last, so that a second try still works.
         for one in sorted(home.iterdir(), key=lambda path: path.name == _SECRETS):
             if one.is_dir() and not one.is_symlink():
                 shutil.rmtree(one)
@@ -104,7 +104,7 @@ def _refuse_strange(home: Path, there: list[Path]) -> None:
     names = {path.name for path in there}
     if _SECRETS not in names or (home / _SECRETS).is_symlink():
         raise ServerError(
-            f"{home} has no {_SECRETS}, and so is no home of workbench's; nothing was removed. Is "
+            f"{home} has no {_SECRETS}, so it is not a home of workbench; nothing was removed. Is "
             "WORKBENCH_HOME right?"
         )
     if not _NAMES & Secrets(home).all().keys():
@@ -113,6 +113,6 @@ def _refuse_strange(home: Path, there: list[Path]) -> None:
     if strange:
         shown = ", ".join(strange[:5]) + (f" and {len(strange) - 5} more" if len(strange) > 5 else "")
         raise ServerError(
-            f"In {home} lies what workbench did not make: {shown}. Nothing was removed; move that away, then "
+            f"{home} has files that are not workbench's: {shown}. Nothing was removed; move them away, then "
             "try again."
         )

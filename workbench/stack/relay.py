@@ -20,7 +20,7 @@ def main() -> int:
     from workbench.events.sinks import PrefectSink, RedisSink, Sink
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    # One line a request would fill the log with what the outbox already records.
+    # httpx logs a line per request, which would repeat the outbox in the log.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logger = logging.getLogger("workbench.relay")
     try:

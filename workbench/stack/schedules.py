@@ -1,4 +1,4 @@
-"""What is scheduled: each deployment's next run, and what keeps it from running; looks only."""
+"""The deployments' schedules: each one's next run, and problems that prevent it; changes nothing."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ __all__ = [
 ]
 
 LATE_AFTER = timedelta(seconds=30)
-"""A run that waits this long after its moment is late: a worker asks for work every two seconds."""
+"""A run is late if it has not started this long after its time: a worker polls every two seconds."""
 PLANNED_WITHIN = timedelta(seconds=90)
-"""Prefect's scheduler plans every minute: what has just been changed may still be without runs."""
+"""Prefect's scheduler plans every minute: a schedule changed more recently may still have no runs."""
 PLANNED_AHEAD = timedelta(days=99)
-"""Prefect plans no further than 100 days ahead: a yearly slot has no planned run for most of the year."""
+"""Prefect plans at most 100 days ahead: a yearly schedule has no planned run for most of the year."""
 
 POLLED_WITHIN = timedelta(seconds=60)
-"""A worker that has not asked for work for this long hangs, or is gone."""
+"""A worker that has not polled for this long hangs, or has ended."""
 
 _PAGE = 200
 
 
 @dataclass(frozen=True)
 class ScheduledDeployment:
-    """A deployment in our work pool, and what is to come of it.
+    """A deployment in our work pool, with its next run.
 
     Attributes
     ----------
@@ -42,17 +42,17 @@ class ScheduledDeployment:
     deployment_id : str
         Prefect's id.
     schedules : tuple of str
-        The active ones, as in "30 17 * * mon-fri (America/New_York)"; empty where nothing is scheduled.
+        The active ones, as in "30 17 * * mon-fri (America/New_York)"; empty if there are none.
     timezone : str
-        In which the next run is told: the first active schedule's, else UTC.
+        For displaying the next run: the first active schedule's, else UTC.
     next_run : datetime or None
-        When the next run begins, UTC: as Prefect has planned it; further ahead than it plans, as scheduled.
+        Start of the next run, UTC: from Prefect's plan, or from the schedule if that is further ahead.
     late : int
-        How many runs wait although their moment has passed.
+        How many runs are waiting past their time.
     problem : str
-        Why it does not run as scheduled, in one sentence; empty where all is well.
+        Why it does not run as scheduled, in one sentence; empty if it does.
     scheduler : str
-        The address of the Dask scheduler that its parameters name; empty where they name none.
+        The address of the Dask scheduler in its parameters; empty if there is none.
     """
 
     name: str
@@ -67,14 +67,14 @@ class ScheduledDeployment:
 
 @dataclass(frozen=True)
 class Schedules:
-    """What is scheduled in our work pool.
+    """The deployments in our work pool.
 
     Attributes
     ----------
     deployments : tuple of ScheduledDeployment
         By name.
     worker_problem : str
-        Why no worker takes runs of this pool, in one sentence; empty where one does, or nothing is scheduled.
+        Why no worker runs this pool, in one sentence; empty if one does, or nothing is scheduled.
     """
 
     deployments: tuple[ScheduledDeployment, ...]
@@ -82,20 +82,20 @@ class Schedules:
 
     @property
     def problems(self) -> list[str]:
-        """Everything that keeps a schedule from being kept, each in one sentence."""
+        """All problems that prevent scheduled runs, one sentence each."""
         own = [f"{one.name}: {one.problem}" for one in self.deployments if one.problem]
         return [*filter(None, [self.worker_problem]), *own]
 
 
 def schedules_in(prefect: PrefectApi, pool: str, *, now: datetime | None = None) -> Schedules:
-    """Every deployment in the work pool `pool`, and whether a worker asks for its runs.
+    """Every deployment in the work pool `pool`, and whether a worker polls it.
 
     Parameters
     ----------
     prefect : PrefectApi
     pool : str
     now : datetime, optional
-        The moment, timezone-aware, as of which runs are late and polls are old. Default: this one.
+        The time, timezone-aware, used to decide which runs are late and polls are old. Default: now.
 
     Raises
     ------
@@ -109,12 +109,12 @@ def schedules_in(prefect: PrefectApi, pool: str, *, now: datetime | None = None)
 
 
 def next_run_of(prefect: PrefectApi, deployment_id: str) -> datetime | None:
-    """When the next planned run of a deployment begins, UTC; None where none is planned."""
+    """Start of the next planned run of a deployment, UTC; None if none is planned."""
     return _first_planned(prefect, deployment_id, {"after_": datetime.now(UTC).isoformat()})
 
 
 def next_cron_slot(cron: str, timezone: str, now: datetime, *, day_or: bool = True) -> datetime | None:
-    """The next moment of a cron schedule, UTC; None where it never comes, as on 30 February."""
+    """The next time of a cron schedule, UTC; None if there is none, as for 30 February."""
     from croniter import CroniterBadDateError, croniter
 
     try:
@@ -125,7 +125,7 @@ def next_cron_slot(cron: str, timezone: str, now: datetime, *, day_or: bool = Tr
 
 
 def in_zone(moment: datetime, timezone: str) -> str:
-    """As in "Mon 2026-11-30 17:30 America/New_York"."""
+    """The time as text, e.g. "Mon 2026-11-30 17:30 America/New_York"."""
     return f"{moment.astimezone(ZoneInfo(timezone)):%a %Y-%m-%d %H:%M} {timezone}"
 
 
@@ -160,7 +160,7 @@ def _deployment(prefect: PrefectApi, facts: Mapping[str, Any], now: datetime) ->
         waits = "1 run is late and waits" if late == 1 else f"{late} runs are late and wait"
         problem = f"{waits} for a worker"
     elif schedules and next_run is None and _should_be_planned(active, facts, now):
-        problem = "its schedule is active, but Prefect has planned no run of it"
+        problem = "its schedule is active, but Prefect has not planned a run of it"
     return ScheduledDeployment(
         name=str(facts["name"]),
         deployment_id=deployment_id,
@@ -179,10 +179,10 @@ def _worker_problem(prefect: PrefectApi, pool: str, now: datetime) -> str:
     queues = prefect.ask(f"/work_pools/{pool}/queues/filter", {})
     polls = [datetime.fromisoformat(queue["last_polled"]) for queue in queues if queue.get("last_polled")]
     if not polls:
-        return f"no worker has ever asked Prefect for the work of the pool {pool}"
+        return f"no worker has ever polled the work pool {pool}"
     ago = now - max(polls)
     if ago > POLLED_WITHIN:
-        return f"no worker has asked Prefect for work for {ago.total_seconds():.0f} s"
+        return f"no worker has polled Prefect for {ago.total_seconds():.0f} s"
     return ""
 
 
@@ -209,7 +209,7 @@ def _of(deployment_id: str, further: Mapping[str, Any]) -> dict[str, Any]:
 def _should_be_planned(
     entries: list[Mapping[str, Any]], deployment: Mapping[str, Any], now: datetime
 ) -> bool:
-    """Whether a run must stand in Prefect's plan by now: a slot comes soon, and was not just scheduled."""
+    """Whether Prefect must have planned a run by now: its time is soon, and its schedule is not new."""
     settled = [entry for entry in entries if now - _changed(entry, deployment) > PLANNED_WITHIN]
     slots = [_next_slot(entry["schedule"], now) for entry in settled]
     return any(slot is not None and slot - now < PLANNED_AHEAD for slot in slots)
@@ -221,7 +221,7 @@ def _changed(entry: Mapping[str, Any], deployment: Mapping[str, Any]) -> datetim
 
 
 def _next_slot(schedule: Mapping[str, Any], now: datetime) -> datetime | None:
-    """The schedule's next moment, UTC; None where it has ended."""
+    """The schedule's next time, UTC; None if it has ended."""
     zone = ZoneInfo(schedule.get("timezone") or "UTC")
     if "cron" in schedule:
         return next_cron_slot(schedule["cron"], zone.key, now, day_or=schedule.get("day_or", True))
@@ -235,7 +235,7 @@ def _next_slot(schedule: Mapping[str, Any], now: datetime) -> datetime | None:
     try:
         moment: datetime | None = rule.after(local)
     except TypeError:
-        # A rule that starts at a time without a zone means the schedule's own.
+        # A rule with a naive start is in the schedule's own time zone.
         naive = rule.after(local.replace(tzinfo=None))
         moment = naive.replace(tzinfo=zone) if naive is not None else None
     return moment.astimezone(UTC) if moment is not None else None

@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis, embedded or the user's own, with databases, roles and migrations made."""
+"""PostgreSQL and Redis, embedded or the user's own, with databases, roles and migrations set up."""
 
 from __future__ import annotations
 
@@ -24,13 +24,12 @@ _STAMP = "stamp"
 
 
 class Servers:
-    """The two servers that everything stands on.
+    """PostgreSQL and Redis, which all services need.
 
     Parameters
     ----------
     settings : Settings
-        One with a `database_url` or a `redis_url` has that server elsewhere: it is used, never started
-        or stopped.
+        A server given by `database_url` or `redis_url` is used, but never started or stopped.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -41,11 +40,11 @@ class Servers:
         self.valkey = None if settings.redis_url else EmbeddedValkey(settings)
 
     def ensure(self, progress: Progress) -> tuple[str, str]:
-        """Have both run; return the administrator's database URL and the Redis URL."""
+        """Start both if needed; return the administrator's database URL and the Redis URL."""
         return self._database_url(progress), self._redis_url(progress)
 
     def addresses(self) -> tuple[str, str]:
-        """The same URLs, with nothing started.
+        """The same URLs as `ensure`; starts nothing.
 
         Raises
         ------
@@ -62,7 +61,7 @@ class Servers:
         return database_url, self.valkey.url(valkey.port) if self.valkey and valkey else self._own_redis()
 
     def set_up(self, database_url: str, progress: Progress) -> None:
-        """Make the databases, roles and tables that are missing; one process at a time."""
+        """Create missing databases, roles and tables; one process at a time."""
         from workbench.db.bootstrap import create_databases
         from workbench.db.migrate import upgrade
 
@@ -75,9 +74,9 @@ class Servers:
             replace_file(self._stamp, stamp + "\n", mode=0o600)
 
     def is_set_up(self, database_url: str) -> bool:
-        """Whether `set_up` was done for this server and this version's migrations; asks no server.
+        """Whether `set_up` was done for this server and this version's migrations; does not connect.
 
-        A database that was dropped since is not noticed; `set_up` makes it again.
+        A database that was dropped since is not detected; `set_up` creates it again.
         """
         key = Secrets(self._home).peek(_STAMP)
         try:
@@ -91,11 +90,11 @@ class Servers:
         return any(server is not None and server.running() is None for server in (self.postgres, self.valkey))
 
     def have_data(self) -> bool:
-        """Whether anything can be stored: False before the first start of an embedded PostgreSQL."""
+        """Whether a database exists: False before the first start of an embedded PostgreSQL."""
         return self.postgres is None or self.postgres.data() is not None
 
     def pids(self) -> dict[str, int | None]:
-        """The embedded ones' processes by name, as they stop; None for what does not run."""
+        """The embedded servers' pids by name, in the order of stopping; None if one does not run."""
         postgres = self.postgres.running() if self.postgres else None
         valkey = self.valkey.running() if self.valkey else None
         return {
@@ -104,17 +103,17 @@ class Servers:
         }
 
     def data_folders(self) -> list[Path]:
-        """Where the embedded ones keep their data, as far as there are any."""
+        """The data folders of the embedded servers, as far as they exist."""
         postgres = self.postgres.data() if self.postgres else None
         valkey = self.valkey.data if self.valkey else None
         return [folder for folder in (postgres, valkey) if folder is not None]
 
     def connections(self) -> int:
-        """How many clients the embedded ones have at this moment, but for the one that asks."""
+        """How many clients the embedded servers have now, without this one."""
         return self._postgres_clients() + self._valkey_clients()
 
     def stop(self, progress: Progress) -> list[str]:
-        """Stop the embedded ones; return the names of those that ran."""
+        """Stop the embedded servers; return the names of those that ran."""
         stopped = []
         for name, server in (("Valkey", self.valkey), ("PostgreSQL", self.postgres)):
             if server is not None and server.stop():
@@ -128,13 +127,13 @@ class Servers:
             return 0
         import psycopg
 
-        asked = (
+        query = (
             "SELECT count(*) FROM pg_stat_activity "
             "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
         )
         try:
             with psycopg.connect(self.postgres.url(running.port), connect_timeout=5) as connection:
-                row = connection.execute(asked).fetchone()
+                row = connection.execute(query).fetchone()
         except psycopg.Error as error:
             raise ServerUnreachable(f"PostgreSQL does not answer: {error}") from error
         return int(row[0]) if row else 0
@@ -155,7 +154,7 @@ class Servers:
             client.close()
 
     def _what_is_set_up(self, database_url: str, key: str) -> str:
-        # With a key: a plain hash of the URL would let its password be guessed.
+        # An HMAC: a plain hash of the URL would help to guess its password.
         facts = hmac.new(key.encode(), f"{database_url}\n{self._settings.trading_database}".encode(), sha256)
         for role in all_roles():
             facts.update(role_password(self._settings, database_url, role).encode())
@@ -182,12 +181,12 @@ class Servers:
 
 
 def redis_version(url: str) -> str:
-    """What answers at a Redis URL, as in "Valkey 9.1.2" or "Redis 7.0.15".
+    """The name and version of the server at a Redis URL, as in "Valkey 9.1.2" or "Redis 7.0.15".
 
     Raises
     ------
     ServerUnreachable
-        Nothing answers there, or it refuses the login.
+        The server does not answer, or refuses the login.
     """
     import redis
 

@@ -1,4 +1,4 @@
-"""The processes above the servers (Prefect's, the worker, the relay): how each starts, when it is ready."""
+"""The processes that use the servers: Prefect's server, the worker, the relay; their start and readiness."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Service:
     start : callable
         Starts it; returns its pid.
     is_ready : callable
-        Whether it does its work yet.
+        Whether it is ready.
     patience : float
         Seconds within which it must be ready.
     """
@@ -78,12 +78,12 @@ class Services:
         self.processes = {name: ManagedProcess(name, self._home) for name in (PREFECT_SERVER, WORKER, RELAY)}
 
     def stages(self) -> list[list[str]]:
-        """The services there are, those that may start at the same time together, in order."""
-        # The worker gives up where no API answers; the relay waits for it.
+        """The services in starting order; those in one list may start at the same time."""
+        # The worker ends if the API does not answer; the relay waits for it.
         return [[RELAY], [WORKER]] if self._settings.prefect_api_url else [[PREFECT_SERVER, RELAY], [WORKER]]
 
     def names(self) -> list[str]:
-        """The services there are, in the order in which they start."""
+        """The services in starting order."""
         return [name for stage in self.stages() for name in stage]
 
     def prefect(self) -> tuple[str, str | None] | None:
@@ -97,7 +97,7 @@ class Services:
         return f"http://{LOOPBACK}:{port}/api", self._auth_string()
 
     def service(self, name: str, endpoints: Endpoints) -> Service:
-        """One service as it is started for these endpoints."""
+        """One service, to be started with these endpoints."""
         return {PREFECT_SERVER: self._server, WORKER: self._worker, RELAY: self._relay}[name](endpoints)
 
     def _auth_string(self) -> str:
@@ -129,8 +129,8 @@ class Services:
 
         def start() -> int:
             options = ["--pool", pool, "--type", "process", "--name", name]
-            # Prefect keeps its runs' folders in <temporary folder>/runner_storage, one for everyone on the
-            # machine: whoever comes second may not write there. So the worker has one of its own.
+            # Prefect keeps its runs' folders in <temporary folder>/runner_storage, shared by all accounts:
+            # the second account may not write there. So the worker has its own temporary folder.
             environment = {**self._client(endpoints), "TMPDIR": str(self._scratch())}
             return self._start(process, ["workbench.stack.worker", *options], environment)
 
@@ -143,19 +143,19 @@ class Services:
             except ServerError:
                 return False
             since = _started_at(process)
-            # The API shows a worker that was killed as online for minutes: it must be this one's heartbeat.
+            # In the API a killed worker is online for minutes, so the heartbeat must be newer than this one.
             return any(w.last_heartbeat is not None and w.last_heartbeat >= since for w in seen)
 
         return Service(process, start, is_ready, patience=120.0)
 
     def _scratch(self) -> Path:
-        """A new temporary folder for a worker; those of earlier ones go, once no flow run works in them."""
+        """A new temporary folder for a worker; removes those of earlier workers that no flow run uses."""
         above = private_folder(self._home / "tmp")
         used = set()
         for process in marked(self._home):
             with contextlib.suppress(psutil.Error, OSError):
                 used.add(process.environ().get("TMPDIR"))
-        # An earlier version had them in Prefect's folder.
+        # Earlier versions put them in Prefect's folder.
         for old in (*above.glob("worker-????????"), self._folder / "tmp"):
             if str(old) not in used and not old.is_symlink():
                 shutil.rmtree(old, ignore_errors=True)
@@ -168,8 +168,8 @@ class Services:
             return self._start(process, ["workbench.stack.relay"], self._client(endpoints))
 
         def is_ready() -> bool:
-            # It has no address. One that is still there after a while has found its servers; it may also
-            # be waiting for another home's relay on the same database, which is as good.
+            # It has no address to check. If it still runs after a while, it has found its servers, or waits
+            # for another home's relay on the same database, which is fine too.
             lived = (datetime.now(UTC) - _started_at(process)).total_seconds()
             return process.pid() is not None and ("relaying events" in process.new_log() or lived > 15.0)
 
@@ -180,7 +180,7 @@ class Services:
 
     def _start(self, process: ManagedProcess, arguments: list[str], extra: dict[str, str]) -> int:
         private_folder(self._folder)
-        # Started in a folder of its own: Prefect reads settings from .env and pyproject.toml where it is.
+        # Started in its own folder: Prefect reads .env and pyproject.toml from the working folder.
         return process.start(
             [sys.executable, "-m", *arguments],
             environment=process_environment(self._settings, extra),
@@ -189,17 +189,17 @@ class Services:
 
 
 def worker_name(home: Path) -> str:
-    """The name by which Prefect's pages show this home's worker: the machine, and which home on it."""
+    """The name of this home's worker in Prefect's pages: the host, and a hash of the home."""
     return f"{socket.gethostname()}-{sha256(os.fsencode(home)).hexdigest()[:6]}"
 
 
 def await_ready(service: Service, cancelled: Callable[[], bool]) -> None:
-    """Wait until a service that was started is ready, or we are told to give up.
+    """Wait until a started service is ready, or `cancelled` returns True.
 
     Raises
     ------
     ServerError
-        It ended, or was not ready in time; with what it said last.
+        It ended, or was not ready in time; with the last lines of its log.
     """
     deadline = time.monotonic() + service.patience
     while not service.is_ready():
@@ -219,9 +219,9 @@ def await_ready(service: Service, cancelled: Callable[[], bool]) -> None:
 
 
 def _started_at(process: ManagedProcess) -> datetime:
-    """When the process was started, by its pid file; a moment in the future where there is none."""
+    """When the process was started, by its pid file; a time in the future if there is none."""
     try:
-        # Two seconds for clocks that tell whole seconds.
+        # Two seconds of tolerance for timestamps in whole seconds.
         return datetime.fromtimestamp(process.pid_file.stat().st_mtime - 2.0, UTC)
     except FileNotFoundError:
         return datetime.max.replace(tzinfo=UTC)

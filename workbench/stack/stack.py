@@ -1,4 +1,4 @@
-"""The stack of one home, from PostgreSQL to the event relay: up, down, and how it is."""
+"""The stack of one home, from PostgreSQL to the event relay: up, down and status."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ logger = logging.getLogger(__name__)
 
 
 class Stack:
-    """Everything that runs for one home; making the object starts nothing.
+    """Everything that runs for one home; creating the object starts nothing.
 
     Parameters
     ----------
     settings : Settings
-        Servers that it names by URL are used as they are, never started or stopped.
+        Servers given by URL are used as they are, never started or stopped.
     only_looks : bool
-        Whether what this object starts is wanted for a look only: see `looking`.
+        Whether servers started by this object are needed for one command only: see `looking`.
     """
 
     def __init__(self, settings: Settings, *, only_looks: bool = False) -> None:
@@ -65,27 +65,27 @@ class Stack:
         self._state = StateFile(self._home)
 
     def start_servers(self, progress: Progress | None = None) -> Endpoints:
-        """Have PostgreSQL and Redis run, with databases, roles and migrations made.
+        """Start PostgreSQL and Redis if needed, and set up databases, roles and migrations.
 
         Raises
         ------
         ServerError
             A server cannot be started or reached.
         DatabaseError
-            The databases cannot be made or migrated.
+            The databases cannot be created or migrated.
         """
         tell = progress or _quiet
         self._make_home()
         self.claim()
         database_url, redis_url = self._servers.ensure(tell)
         self._servers.set_up(database_url, tell)
-        # Once more: somebody who only looks may have begun to start them at the same time.
+        # Again: a read-only command may have begun to start them at the same time.
         self.claim()
         url, auth = self._services.prefect() or (None, None)
         return Endpoints(database_url, redis_url, url, auth)
 
     def endpoints(self) -> Endpoints:
-        """Where the running services answer; starts nothing.
+        """The addresses of the running services; starts nothing.
 
         Raises
         ------
@@ -97,52 +97,52 @@ class Stack:
         return Endpoints(database_url, redis_url, url, auth)
 
     def claim(self) -> None:
-        """Tell that the servers are wanted for longer than a look, so that they are left running."""
+        """Keep the servers running after a read-only command that started them."""
         if not self._only_looks:
             claim(self._home)
 
     @contextmanager
     def looking(self, tell: Progress) -> Iterator[None]:
-        """Have PostgreSQL and Redis run while the block does; stop them if this started them for it.
+        """Run PostgreSQL and Redis while the block runs; if this started them, stop them afterwards.
 
-        They are left running where somebody else is connected or has begun to use them meanwhile. To be
-        called on a stack that `only_looks`.
+        They are left running if another client is connected or has claimed them meanwhile. Only for a stack
+        with `only_looks`.
 
         Raises
         ------
         ServerError
-            Nothing was ever stored in this home, or they cannot be started.
+            Nothing was ever stored in this home, or the servers cannot be started.
         """
         if not self._servers.have_data():
             raise ServerError(
-                f"nothing was ever stored in the home {self._home}; begin with: workbench ingest AAPL "
+                f"nothing was ever stored in the home {self._home}; start with: workbench ingest AAPL "
                 "--source sample, or set WORKBENCH_HOME to another one"
             )
         with looking(self._home, self._servers, self.start_servers, tell):
             yield
 
     def is_set_up(self) -> bool:
-        """Whether PostgreSQL and Redis run and this version prepared the databases; takes milliseconds."""
+        """Whether PostgreSQL and Redis run and this version has set up the databases; takes milliseconds."""
         try:
             return self._servers.is_set_up(self._servers.addresses()[0])
         except ServerError:
             return False
 
     def is_up(self) -> bool:
-        """Whether a supervisor runs and has everything ready."""
+        """Whether a supervisor runs and all services are ready."""
         state = self._state.read()
         return state is not None and state.phase == "ready" and is_held(supervisor_lock(self._home))
 
     def up(self, progress: Progress | None = None) -> Endpoints:
-        """Have everything run in the background, and wait until it is ready.
+        """Start everything in the background, and wait until it is ready.
 
-        A supervisor is started, detached from this process, unless one runs; it takes over whatever an
-        earlier, killed one left running. From then on a guardian starts it again when it is killed.
+        A supervisor is started, detached from this process, unless one runs; it takes over processes that
+        an earlier, killed one left running. From then on a guardian restarts it if it is killed.
 
         Raises
         ------
         ServerError
-            Something cannot be started; the message is the supervisor's.
+            Something cannot be started; with the supervisor's message.
         """
         tell = progress or _quiet
         self._make_home()
@@ -151,8 +151,8 @@ class Stack:
             exclusive(self._home / "run" / "up.lock", patience=_UP_PATIENCE, doing="starting the stack"),
         ):
             if presence.is_gone():
-                # Whoever held the lock removed the home.
-                raise ServerError(f"The home {self._home} was removed meanwhile; start it once more.")
+                # The process that held the lock has removed the home.
+                raise ServerError(f"The home {self._home} was removed meanwhile; start it again.")
             if not self.is_up():
                 self._await_supervisor(tell)
         return self.endpoints()
@@ -166,8 +166,8 @@ class Stack:
         ----------
         progress : callable, optional
         guarded, again : bool
-            For the supervisor in the background: whether another process starts it again when it is
-            killed, and whether it was started so.
+            For the supervisor in the background: whether a guardian restarts it if it is killed, and
+            whether this is such a restart.
 
         Raises
         ------
@@ -181,21 +181,21 @@ class Stack:
         ).run()
 
     def labs(self) -> list[LabProcess]:
-        """JupyterLab and the kernels that work on this home, whoever started them; ends none."""
+        """JupyterLab and the kernels that use this home; ends none."""
         from workbench.stack.labs import lab_processes
 
         return lab_processes(self._home)
 
     def end_labs(self, labs: Sequence[LabProcess]) -> None:
-        """End these; what is in their kernels' memory is lost."""
+        """End these; the memory of their kernels is lost."""
         from workbench.stack.labs import end_labs
 
         end_labs(labs)
 
     def down(self, progress: Progress | None = None) -> list[str]:
-        """Stop everything that runs for this home, whoever started it; return the names of what ran.
+        """Stop everything that runs for this home; return the names of what ran.
 
-        All but JupyterLab and its kernels: see `labs`. Also what runs for a home that was deleted meanwhile.
+        Except JupyterLab and its kernels: see `labs`. Also works for a home that was deleted meanwhile.
         """
         tell = progress or _quiet
         if not self._home.is_dir():
@@ -204,7 +204,7 @@ class Stack:
             return self._stop_all(tell)
 
     def purge(self, progress: Progress | None = None) -> list[str]:
-        """Stop everything of this home and remove it whole, also its folder away from home.
+        """Stop everything of this home and remove it, with its folder outside of it.
 
         Returns
         -------
@@ -214,7 +214,7 @@ class Stack:
         Raises
         ------
         ServerError
-            It is not a home of ours, something else lies in it, or something cannot be removed.
+            It is not a home of workbench, contains other files, or something cannot be removed.
         """
         from workbench.stack.purge import look_at_home, remove_home
 
@@ -222,7 +222,7 @@ class Stack:
         look_at_home(self._settings.home)
         with contextlib.ExitStack() as held:
             if (self._home / "run").is_dir():
-                # Whoever wants to start it meanwhile waits, and finds the home removed.
+                # A process that wants to start the stack meanwhile waits, and then finds the home removed.
                 lock = self._home / "run" / "up.lock"
                 held.enter_context(exclusive(lock, patience=_UP_PATIENCE, doing="removing the home"))
                 ran = self._stop_all(tell)
@@ -233,16 +233,16 @@ class Stack:
 
     def _stop_all(self, tell: Progress) -> list[str]:
         ran = self._running()
-        # First, and once more: a supervisor that still runs may have started another one meanwhile.
+        # Before and after the supervisor, which may start another one until it ends.
         self._guardian.stop()
-        # What it started is stopped below, each with its own patience.
+        # Its children are stopped below, each with its own timeout.
         if self._supervisor.stop(patience=_DOWN_PATIENCE, family=False):
             tell("Stopped supervisor")
         self._guardian.stop()
         for name in reversed(self._services.names()):
             if self._services.processes[name].stop():
                 tell(f"Stopped {name}")
-        # Such as a flow run whose worker was killed.
+        # E.g. a flow run whose worker was killed.
         ran += self._end_marked()
         ran += [name for name in self._servers.stop(tell) if name not in ran]
         self._state.clear()
@@ -250,7 +250,7 @@ class Stack:
         return ran
 
     def _end_marked(self) -> list[str]:
-        """End what carries this home's mark in its environment, whatever its files say."""
+        """End all processes with this home in their environment, also those without a pid file."""
         ended = []
         for process in list(marked(self._home)):
             if is_alive(process.pid):
@@ -259,38 +259,38 @@ class Stack:
         return ended
 
     def _end_remains(self, tell: Progress) -> list[str]:
-        """End what runs for a home whose folder is gone; makes nothing."""
+        """End what runs for a home whose folder is gone; creates nothing."""
         ended = self._end_marked()
         for name in ended:
             tell(f"Stopped {name}")
         return ended + self._servers.stop(tell)
 
     def status(self) -> list[ServiceStatus]:
-        """How each service is, in plain words; starts nothing and changes nothing."""
+        """The status of each service; starts nothing and changes nothing."""
         from workbench.stack.status import status_of
 
         return status_of(self._settings)
 
     def schedules(self) -> Schedules | None:
-        """What is scheduled, and what keeps it from running; None where no Prefect server runs.
+        """The scheduled deployments, and problems that prevent their runs; None if no Prefect server runs.
 
         Raises
         ------
         ServerError
-            Prefect runs and does not answer.
+            Prefect runs but does not answer.
         """
         from workbench.stack.status import schedules_of
 
         return schedules_of(self._settings)
 
     def unkept_promotions(self) -> str:
-        """Why what was promoted here is not run, in one sentence; empty where it is. Starts nothing."""
+        """Why promoted notebooks are not run, in one sentence; empty if they are. Starts nothing."""
         from workbench.stack.status import unkept_promotions
 
         return unkept_promotions(self._settings)
 
     def doctor(self) -> list[Finding]:
-        """What is well and what is not, with advice; starts nothing and changes nothing."""
+        """The results of all checks, with advice; starts nothing and changes nothing."""
         from workbench.stack.doctor import findings_of
 
         return findings_of(self._settings)
@@ -300,21 +300,21 @@ class Stack:
             make_home(self._home, entered=self._servers.postgres is not None and os.geteuid() == 0)
         except OSError as error:
             raise ServerError(
-                f"WORKBENCH_HOME: {self._home} cannot be made or written ({error.strerror}); "
+                f"WORKBENCH_HOME: {self._home} cannot be created or written ({error.strerror}); "
                 "name another folder."
             ) from error
 
     def _await_supervisor(self, tell: Progress) -> None:
         if not is_held(supervisor_lock(self._home)):
             self._spawn()
-        told = 0
+        shown = 0
         deadline = time.monotonic() + _UP_PATIENCE
         while time.monotonic() < deadline:
             state = self._state.read()
             if state is not None:
-                for step in state.steps[told:]:
+                for step in state.steps[shown:]:
                     tell(step)
-                told = len(state.steps)
+                shown = len(state.steps)
                 if state.phase == "failed":
                     # It stops what it started before it ends.
                     wait_until(lambda: not is_held(supervisor_lock(self._home)), _DOWN_PATIENCE)
@@ -327,9 +327,9 @@ class Stack:
                         f"The supervisor ended while starting: {self._supervisor.last_words()} "
                         f"(log: {self._supervisor.log_file})"
                     )
-                # It was on its way out when we came.
+                # It was already stopping.
                 self._spawn()
-                told = 0
+                shown = 0
             time.sleep(0.1)
         raise ServerError(f"The stack was not ready in time; its log is {self._supervisor.log_file}")
 
@@ -353,4 +353,4 @@ class Stack:
 
 
 def _quiet(step: str) -> None:
-    """For callers who want to be told nothing."""
+    """The default progress callable: does nothing."""

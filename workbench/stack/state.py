@@ -1,4 +1,4 @@
-"""What a supervisor tells those who wait for it: its phase and its steps, in one small file."""
+"""The supervisor's state file, for processes that wait for it: its phase and its steps."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ SUPERVISOR = "supervisor"
 
 
 def supervisor_lock(home: Path) -> Path:
-    """The lock that a supervisor of that home holds as long as it lives."""
+    """The lock that a supervisor of that home holds while it runs."""
     return home / "run" / "supervisor.lock"
 
 
 @dataclass
 class StackState:
-    """A supervisor's own account of itself.
+    """The state of a supervisor.
 
     Attributes
     ----------
@@ -32,11 +32,11 @@ class StackState:
     phase : str
         "starting", "ready", "stopping" or "failed".
     steps : list of str
-        What it did so far, in plain words.
+        The steps done so far, as texts.
     error : str
-        Why it failed; empty otherwise.
+        Why it failed, or empty.
     restarts : dict of str to int
-        How often a service had to be started again.
+        Service to its number of restarts.
     """
 
     pid: int
@@ -58,17 +58,17 @@ class StateFile:
         self._path = home / "run" / "stack.json"
 
     def write(self, state: StackState) -> None:
-        """Replace what it says."""
+        """Replace the file's content."""
         private_folder(self._path.parent)
         replace_file(self._path, json.dumps(asdict(state)) + "\n")
 
     def read(self) -> StackState | None:
-        """What the last supervisor wrote, which may be dead by now; None before the first."""
+        """The state written by the last supervisor, which may have died since; None before the first."""
         try:
             return StackState(**json.loads(self._path.read_text(encoding="utf-8")))
         except (FileNotFoundError, ValueError, TypeError):
             return None
 
     def clear(self) -> None:
-        """Forget the last supervisor."""
+        """Remove the file."""
         self._path.unlink(missing_ok=True)

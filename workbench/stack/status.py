@@ -1,4 +1,4 @@
-"""How each service is, in plain words; looks only, starts and changes nothing."""
+"""The status of each service; starts and changes nothing."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def status_of(settings: Settings) -> list[ServiceStatus]:
 
 
 def unkept_promotions(settings: Settings) -> str:
-    """Why what was promoted here does not run: no Prefect server of ours does; empty where all is well."""
+    """Why promoted notebooks are not run: no Prefect server; empty if it runs, or none is promoted."""
     services = Services(settings)
     promoted = settings.store_folder
     if services.prefect() is not None or not promoted.is_dir() or not any(promoted.iterdir()):
@@ -48,12 +48,12 @@ def unkept_promotions(settings: Settings) -> str:
 
 
 def schedules_of(settings: Settings) -> Schedules | None:
-    """The deployments of our work pool with their next runs; None where no Prefect server runs.
+    """The deployments of our work pool with their next runs; None if no Prefect server runs.
 
     Raises
     ------
     ServerError
-        Prefect runs and does not answer.
+        Prefect runs but does not answer.
     """
     address = Services(settings).prefect()
     return schedules_in(PrefectApi(*address), settings.work_pool) if address else None
@@ -65,7 +65,7 @@ def postgres_version(url: str) -> str:
     Raises
     ------
     ServerUnreachable
-        Nothing answers there, or it refuses the login.
+        The server does not answer, or refuses the login.
     """
     import psycopg
 
@@ -84,21 +84,21 @@ def _embedded_postgres(servers: Servers, home: Path) -> ServiceStatus:
         assert servers.postgres is not None
         data = servers.postgres.data()
         running = servers.postgres.running()
-        said = run_as(None, [find_postgres().program("postgres"), "--version"]).stdout.split()
-        version = said[-1] if said else None
+        output = run_as(None, [find_postgres().program("postgres"), "--version"]).stdout.split()
+        version = output[-1] if output else None
     except ServerError as error:
         return ServiceStatus(name, False, None, str(home), version, str(error))
     if data is None:
-        return ServiceStatus(name, False, None, str(home), version, "embedded; not made yet")
+        return ServiceStatus(name, False, None, str(home), version, "embedded; not created yet")
     detail = f"embedded, run by the account {account_of(data).name}"
     if data.parent != home:
         detail += (
-            f"; its data and programs are outside of the home, which that account cannot reach: {data.parent}"
+            f"; its data and programs are outside of the home, which that account cannot enter: {data.parent}"
         )
     if running is None:
         return ServiceStatus(name, False, None, str(data), version, detail)
     if not running.ready:
-        detail += "; it is starting or stopping and takes no connections now"
+        detail += "; it is starting or stopping and accepts no connections now"
     where = f"127.0.0.1:{running.port}, data in {data}"
     return ServiceStatus(name, running.ready, running.pid, where, version, detail)
 
@@ -162,7 +162,7 @@ def _worker(settings: Settings, services: Services, home: Path) -> ServiceStatus
     except ServerError:
         seen = []
     online = any(worker.name == name and worker.online for worker in seen)
-    detail = f"{name}, online" if online else f"{name}; its process runs, but Prefect does not see it online"
+    detail = f"{name}, online" if online else f"{name}; its process runs, but Prefect lists it as offline"
     return ServiceStatus("Worker", online, pid, where, _prefect_installed(), detail)
 
 
@@ -178,7 +178,7 @@ def _supervisor(home: Path) -> ServiceStatus:
     if not is_held(supervisor_lock(home)):
         failed = f"; the last one failed: {state.error}" if state is not None and state.error else ""
         return ServiceStatus(
-            "Supervisor", False, None, "", None, f"nothing is started again if it dies{failed}"
+            "Supervisor", False, None, "", None, f"services that die are not restarted{failed}"
         )
     phase = state.phase if state is not None else "starting"
     restarts = ", ".join(f"{name} {count} times" for name, count in (state.restarts if state else {}).items())

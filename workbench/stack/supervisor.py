@@ -1,4 +1,4 @@
-"""Keeps the stack running: starts it, starts again what dies, and ends all of it when told to."""
+"""Keeps the stack running: starts it, restarts services that die, and stops everything on a signal."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from workbench.stack.state import SUPERVISOR, StackState, StateFile, supervisor_
 __all__ = ["SUPERVISOR", "Supervisor", "supervisor_lock"]
 
 _LOOK_EVERY = 1.0
-# What works on a home that is gone has nothing left to write.
+# A short timeout: processes of a home that is gone have nothing left to write.
 _GONE_PATIENCE = 10.0
 
 logger = logging.getLogger("workbench.stack")
@@ -47,13 +47,13 @@ class Supervisor:
     ----------
     settings : Settings
     start_servers : callable
-        Brings up PostgreSQL and Redis; given a progress callable, returns the endpoints.
+        Starts PostgreSQL and Redis; takes a progress callable, returns the endpoints.
     progress : callable
-        Told what is being done.
+        Called with each step.
     guarded : bool
-        Whether a guardian starts it again when it is killed; for one that runs in the background.
+        Whether a guardian restarts it if it is killed; for a supervisor in the background.
     again : bool
-        Whether it was started so: whatever cannot be started then is tried until it can.
+        Whether this is such a restart: then starting is tried until it succeeds.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Supervisor:
         self._guardian = ManagedProcess(GUARDIAN, Path(os.path.realpath(settings.home))) if guarded else None
         self._home = Path(os.path.realpath(settings.home))
         self._start_servers = start_servers
-        self._told = progress
+        self._progress = progress
         self._servers = Servers(settings)
         self._services = Services(settings)
         self._file = StateFile(self._home)
@@ -86,14 +86,14 @@ class Supervisor:
         Raises
         ------
         ServerError
-            Another supervisor runs already, or something cannot be started; then what was started for it
-            is stopped again. Or there is no home (any longer).
+            Another supervisor runs already; something cannot be started, and what was started before it is
+            stopped again; or the home does not exist (any more).
         """
         self._presence = Presence(self._home)
         if is_held(supervisor_lock(self._home)):
             raise ServerError(f"The stack of {self._home} runs already; see: workbench status")
         with (
-            # Whoever asks whether it is held takes it for a moment.
+            # A short timeout, because `is_held` of another process takes the lock for a moment.
             exclusive(supervisor_lock(self._home), patience=1.0, doing="running this stack"),
             self._signals(),
         ):
@@ -106,7 +106,7 @@ class Supervisor:
             sweep_home(self._home)
             found_running = not self._servers.are_down()
             try:
-                endpoints = self._bring_up_at_last() if self._again else self._bring_up()
+                endpoints = self._bring_up_retrying() if self._again else self._bring_up()
             except Exception as error:
                 if self._is_gone():
                     self._end_ours()
@@ -114,7 +114,7 @@ class Supervisor:
                 self._phase("failed", str(error))
                 self._stop_services()
                 if not found_running:
-                    self._servers.stop(self._say)
+                    self._servers.stop(self._report)
                 raise
             if endpoints is not None:
                 self._watch(endpoints)
@@ -124,11 +124,11 @@ class Supervisor:
             self._phase("stopping")
             self._stop_guardian()
             self._stop_services()
-            self._servers.stop(self._say)
+            self._servers.stop(self._report)
             self._file.clear()
 
-    def _bring_up_at_last(self) -> Endpoints | None:
-        """Bring everything up, with pauses that grow; None where we are told to end before it is."""
+    def _bring_up_retrying(self) -> Endpoints | None:
+        """Start everything, with retries and growing pauses; None if a signal ends it before."""
         while not self._end.is_set():
             if self._pauses.are_over("start"):
                 try:
@@ -145,7 +145,7 @@ class Supervisor:
         for stage in self._services.stages():
             for name in stage:
                 if self._services.processes[name].pid() is None and not self._end.is_set():
-                    self._say(f"Starting {name}")
+                    self._report(f"Starting {name}")
                     self._services.service(name, endpoints).start()
                     endpoints = self._now(endpoints)
             self._remember()
@@ -178,22 +178,22 @@ class Supervisor:
                     self._cannot(error)
 
     def _cannot(self, error: Exception) -> None:
-        """Tell what went wrong: it is tried again, with pauses that grow, for as long as it takes."""
+        """Report an error; the start is retried, with growing pauses, without limit."""
         if not isinstance(error, WorkbenchError):
-            logger.error("unforeseen, in the supervisor", exc_info=error)
-        self._say(f"Cannot be started again yet: {error}")
+            logger.error("unexpected error in the supervisor", exc_info=error)
+        self._report(f"Cannot be started again yet: {error}")
 
     def _keep_servers(self, endpoints: Endpoints) -> Endpoints:
         if not self._servers.are_down() or not self._pauses.are_over("servers"):
             return endpoints
         self._require_home()
         if not self._servers.have_data():
-            # The home is being deleted: no other cluster is made in place of the one that was there.
+            # The home is being deleted: do not create a new, empty cluster.
             raise ServerError(f"PostgreSQL's data are gone from {self._home}.")
         self._restarted("servers")
         fresh = self._servers_started()
         if (fresh.database_url, fresh.redis_url) != (endpoints.database_url, endpoints.redis_url):
-            # On another port: the services were told the old one when they started.
+            # The port changed: the services were started with the old one.
             self._stop_all_but(None)
         return fresh
 
@@ -219,12 +219,12 @@ class Supervisor:
         self._services.service(name, endpoints).start()
         fresh = self._now(endpoints)
         if name == PREFECT_SERVER and fresh != endpoints:
-            # It has another port now, and the others were told the old one when they started.
+            # The port changed: the other services were started with the old one.
             self._stop_all_but(PREFECT_SERVER)
         return fresh
 
     def _stop_all_but(self, kept: str | None) -> None:
-        """Stop services, to be started again with what they must know now."""
+        """Stop services, to be restarted with the new endpoints."""
         for other in self._services.names():
             if other != kept:
                 self._services.processes[other].stop()
@@ -232,7 +232,7 @@ class Supervisor:
 
     def _restarted(self, name: str) -> None:
         self._state.restarts[name] = self._state.restarts.get(name, 0) + 1
-        self._say(f"Starting {name} again")
+        self._report(f"Starting {name} again")
 
     def _now(self, endpoints: Endpoints) -> Endpoints:
         url, auth = self._services.prefect() or (None, None)
@@ -241,11 +241,11 @@ class Supervisor:
     def _stop_services(self) -> None:
         for name in reversed(self._services.names()):
             if self._services.processes[name].stop():
-                self._say(f"Stopped {name}")
+                self._report(f"Stopped {name}")
 
-    def _say(self, step: str) -> None:
-        self._told(step)
-        # Those who wait read the start's steps; the log keeps all of them.
+    def _report(self, step: str) -> None:
+        self._progress(step)
+        # Waiting processes read these steps; the log has all of them.
         self._state.steps = [*self._state.steps[-99:], step]
         self._write_state()
 
@@ -255,7 +255,7 @@ class Supervisor:
 
     def _servers_started(self) -> Endpoints:
         self._require_home()
-        endpoints = self._start_servers(self._say)
+        endpoints = self._start_servers(self._report)
         self._remember()
         return endpoints
 
@@ -263,14 +263,14 @@ class Supervisor:
         return self._presence is not None and self._presence.is_gone()
 
     def _require_home(self) -> None:
-        """Whatever is about to be started makes folders: not where the home is gone."""
+        """Raise if the home is gone: what is started next would create folders there."""
         if self._is_gone():
             raise ServerError(f"The home {self._home} is gone, or another one is there now.")
 
     def _remember(self) -> None:
-        """Know our processes by themselves, not by files: those go with a home that is deleted."""
+        """Keep references to our processes, because the pid files are deleted with the home."""
         for folder in self._servers.data_folders():
-            # Deleted while they run, they are not made anew: empty ones would pass for what there was.
+            # If they are deleted while the servers run, they must not be created again empty.
             with contextlib.suppress(OSError):
                 if self._presence is not None:
                     self._presence.watch(folder)
@@ -282,7 +282,7 @@ class Supervisor:
                     self._ours[name] = psutil.Process(pid)
 
     def _end_ours(self) -> None:
-        """End all that we kept running, by what we remember; nothing is written, no other stack touched."""
+        """End all our processes by the kept references; writes nothing, and touches no other stack."""
         logger.warning("the home %s is gone, or another one is there now: ending", self._home)
         names = [GUARDIAN, *reversed(self._services.names()), *self._servers.pids()]
         left = {process.pid: process for process in of_deleted_home(self._home)}
@@ -299,7 +299,7 @@ class Supervisor:
         try:
             self._file.write(self._state)
         except OSError as error:
-            # A full disk, say: what runs goes on running without it.
+            # E.g. a full disk: the services keep running without it.
             logger.warning("the state of the stack cannot be written: %s", error.strerror)
 
     @contextmanager

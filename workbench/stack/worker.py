@@ -1,4 +1,4 @@
-"""The worker's own process: `prefect worker start` with the words that follow; ends when its home is gone."""
+"""The worker's process: `prefect worker start` with the given arguments; ends when its home is gone."""
 
 from __future__ import annotations
 

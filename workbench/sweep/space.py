@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from workbench.arguments import named
 from workbench.errors import StrategyError, SweepError
 from workbench.signals.parameter import Parameter
 from workbench.signals.strategy import Strategy
@@ -203,6 +204,8 @@ class Random:
         SweepError
             `n` is not positive, or `seed` is negative.
         """
+        if not (_is_whole(self.n) and _is_whole(self.seed)):
+            raise SweepError(f"Random(n={named(self.n)}, seed={named(self.seed)}): give whole numbers.")
         if self.n < 1 or self.seed < 0:
             raise SweepError(
                 f"Random(n={self.n}, seed={self.seed}): n must be at least 1, and seed at least 0."
@@ -341,3 +344,7 @@ def _new_and_allowed(space: RandomSpace, strategy: Strategy, total: int | None) 
         barren = 0 if len(fine) else barren + 1
         block += 1
     return np.concatenate(kept)[: space.size].astype(np.int64)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)

@@ -13,7 +13,7 @@ from typing import Any, Unpack
 import pandas as pd
 
 from workbench.errors import StrategyError
-from workbench.fills.execution import Execution, Rules
+from workbench.fills.execution import Rules, execution_of
 from workbench.home.temporary import TemporaryFolder
 from workbench.signals.strategy import Strategy
 from workbench.sweep.adaptive import search_adaptively
@@ -122,7 +122,7 @@ def sweep(
     started = time.perf_counter()
     job = make_job(
         strategy, bars, grid, symbols=symbols, periods=periods, dividends=dividends, seed=seed,
-        objective=objective, execution=Execution(**rules),
+        objective=objective, execution=execution_of(rules),
     )  # fmt: skip
     temporary = TemporaryFolder("sweep") if store is None else None
     folder = temporary.path if temporary else Path(store or "") / _name(job)
@@ -167,7 +167,7 @@ def estimate_sweep(
     """
     job = make_job(
         strategy, bars, grid, symbols=symbols, periods=periods, dividends=dividends, seed=None,
-        objective=None, execution=Execution(**rules),
+        objective=None, execution=execution_of(rules),
     )  # fmt: skip
     with contextlib.ExitStack() as stack:
         remote = None if cluster is None else stack.enter_context(open_executor(workers, cluster))

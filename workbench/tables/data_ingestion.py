@@ -1,4 +1,4 @@
-"""Schema `data_ingestion`: bars, corporate actions, what was refused, and how far each series reaches."""
+"""Schema `data_ingestion`: bars, corporate actions, refused rows, and the extent of each series."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["corporate_actions", "data_quality_logs", "ingestion_status", "market
 
 SCHEMA = "data_ingestion"
 
-# Partitioned by year of `timestamp`, which is why its key, not its id, is the primary one.
+# Partitioned by year of `timestamp`, so the primary key must include it and cannot be `id`.
 market_data = sa.Table(
     "market_data",
     METADATA,
@@ -55,7 +55,7 @@ data_quality_logs = sa.Table(
     schema=SCHEMA,
 )
 
-# What the triggers of `market_data` keep, and no frame may say.
+# Maintained by the triggers of `market_data`; frames must not set these columns.
 _COUNTED = {"server_made": True}
 
 ingestion_status = sa.Table(
@@ -77,8 +77,8 @@ ingestion_status = sa.Table(
     schema=SCHEMA,
 )
 
-# A split's value is new shares per old one, a dividend's is cash per share; `applied` ones are in the
-# prices already, as they came.
+# A split's value is new shares per old one, a dividend's is cash per share. `applied`: the source's prices
+# are already adjusted for it.
 corporate_actions = sa.Table(
     "corporate_actions",
     METADATA,

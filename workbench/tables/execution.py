@@ -1,4 +1,4 @@
-"""Schema `execution`: orders, the trades that filled them, positions, and what happened on the way."""
+"""Schema `execution`: orders, the trades that filled them, positions, and a log of order processing."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ orders = sa.Table(
     schema=SCHEMA,
 )
 
-# A trade's side is its order's, so it always has one.
+# A trade has no side of its own: it is the side of its order, hence order_id is required.
 trades = sa.Table(
     "trades",
     METADATA,

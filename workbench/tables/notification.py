@@ -1,4 +1,4 @@
-"""Schema `notification`: of what people want to be told, and what they were told."""
+"""Schema `notification`: alert rules, and the log of sent notifications."""
 
 from __future__ import annotations
 

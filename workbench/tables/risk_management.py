@@ -1,4 +1,4 @@
-"""Schema `risk_management`: limits, how large a position may be, and what broke a limit."""
+"""Schema `risk_management`: risk limits, position limits, and breaches of limits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["position_limits", "risk_events", "risk_limits"]
 
 SCHEMA = "risk_management"
 
-# An account, a strategy or a symbol that is NULL stands for all of them.
+# NULL as account_id, strategy or symbol: the limit applies to all of them.
 risk_limits = sa.Table(
     "risk_limits",
     METADATA,

@@ -8,9 +8,10 @@ from typing import Any, Unpack
 import numpy as np
 import pandas as pd
 
+from workbench.arguments import named
 from workbench.backtest.trials import JOURNAL, TrialBatch, sharpe_moments
 from workbench.errors import BacktestError
-from workbench.fills.execution import Execution, Rules
+from workbench.fills.execution import Execution, Rules, execution_of
 from workbench.fills.outside import read_dividends
 from workbench.signals.strategy import Strategy
 from workbench.sweep.chunk import values_of
@@ -94,10 +95,17 @@ def validate(
     """
     check_objective(objective)
     if not isinstance(grid, Mapping | Grid | Random):
+        raise BacktestError(f"grid: {named(grid)} is not supported; pass lists of values, Grid or Random.")
+    execution = execution_of(rules)
+    if not isinstance(splits, Splits):
         raise BacktestError(
-            f"grid: {type(grid).__name__} is not supported; pass lists of values, Grid or Random."
+            f"splits: {named(splits)} is not Splits; make them with walk_forward(bars, …), "
+            "purged_kfold(bars, …) or combinatorial_purged(bars, …)."
         )
-    execution = Execution(**rules)
+    if not callable(search):
+        raise BacktestError(
+            f"search: {named(search)} is not a function; leave it out, or pass search_by_backtests."
+        )
     spans = BarSpans(bars)
     if splits.n_bars != len(spans):
         raise BacktestError(

@@ -1,7 +1,7 @@
 """Objectives of a search: metrics of returns, higher is better, computed for many variants at once.
 
-The formulas are those of `workbench.metrics`, which takes one series at a time; a test checks that both
-agree.
+The formulas, and the rule of what counts as no volatility, are those of `workbench.metrics`, which takes
+one series at a time; a test checks that both agree.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from workbench.arguments import named
 from workbench.errors import BacktestError
+from workbench.metrics.observations import only_rounding
 
 __all__ = ["OBJECTIVES", "check_objective", "objective_of", "objectives_of", "sharpes_of"]
 
@@ -33,15 +35,14 @@ def sharpes_of(returns: Floats) -> Floats:
     """
     if returns.shape[1] < 2:
         return np.full(len(returns), np.nan)
-    # Equal returns have no deviation, even if rounding makes it nonzero.
-    still = returns.max(axis=1) == returns.min(axis=1)
-    deviation = np.where(still, np.nan, returns.std(axis=1, ddof=1))
-    return np.asarray(returns.mean(axis=1) / deviation)
+    mean, spread = returns.mean(axis=1), returns.std(axis=1, ddof=1)
+    return np.asarray(mean / np.where(only_rounding(spread, mean), np.nan, spread))
 
 
 def _sortinos(returns: Floats, year: float) -> Floats:
-    below = np.mean(np.minimum(returns, 0.0) ** 2, axis=1)
-    return np.asarray(returns.mean(axis=1) / np.sqrt(np.where(below > 0.0, below, np.nan)) * np.sqrt(year))
+    downside = np.sqrt(np.mean(np.minimum(returns, 0.0) ** 2, axis=1))
+    known = np.where(only_rounding(downside), np.nan, downside)
+    return np.asarray(returns.mean(axis=1) / known * np.sqrt(year))
 
 
 def _total_returns(returns: Floats, _: float) -> Floats:
@@ -63,7 +64,7 @@ def _max_drawdowns(returns: Floats, _: float) -> Floats:
 
 def _calmars(returns: Floats, year: float) -> Floats:
     depths = np.abs(_max_drawdowns(returns, year))
-    return np.asarray(_cagrs(returns, year) / np.where(depths > 0.0, depths, np.nan))
+    return np.asarray(_cagrs(returns, year) / np.where(only_rounding(depths), np.nan, depths))
 
 
 OBJECTIVES: dict[str, Callable[[Floats, float], Floats]] = {
@@ -82,9 +83,9 @@ Metrics of trades (such as the win rate) are missing: a search keeps returns onl
 
 def check_objective(name: str) -> None:
     """Raise `BacktestError` if `name` is not an objective."""
-    if name not in OBJECTIVES:
+    if not isinstance(name, str) or name not in OBJECTIVES:
         raise BacktestError(
-            f"objective: {name!r} cannot be computed from returns alone; "
+            f"objective: {named(name)} cannot be computed from returns alone; "
             f"choose one of {', '.join(OBJECTIVES)}."
         )
 

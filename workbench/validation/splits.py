@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from workbench.arguments import as_flag, as_whole, named
 from workbench.errors import BacktestError
 
 __all__ = ["Split", "Splits", "combinatorial_purged", "purged_kfold", "walk_forward"]
@@ -155,9 +156,10 @@ def walk_forward(
         Too few bars for one split, or invalid sizes.
     """
     n = _count(bars)
-    stride = test if step is None else step
-    _check_sizes("walk_forward", least=1, train=train, test=test)
-    _check_sizes("walk_forward", least=0, gap=gap)
+    train, test = (_size("walk_forward", name, size) for name, size in (("train", train), ("test", test)))
+    gap = _size("walk_forward", "gap", gap, least=0)
+    stride = test if step is None else _size("walk_forward", "step", step)
+    anchored, shorten_last = as_flag(anchored, "anchored"), as_flag(shorten_last, "shorten_last")
     if stride < test:
         raise BacktestError(
             f"walk_forward: step={step} is less than test={test}, so bars would be tested twice; "
@@ -209,7 +211,7 @@ def purged_kfold(bars: Bars, n_splits: int = 5, *, purge: int = 0, embargo: int 
     BacktestError
         Too few bars, or no bars are left to train on.
     """
-    _check_sizes("purged_kfold", least=2, n_splits=n_splits)
+    n_splits = _size("purged_kfold", "n_splits", n_splits, least=2)
     return _grouped("purged_kfold", bars, n_splits, 1, purge, embargo)
 
 
@@ -243,8 +245,8 @@ def combinatorial_purged(
     BacktestError
         Too few bars, too many combinations, or no bars are left to train on.
     """
-    _check_sizes("combinatorial_purged", least=3, n_groups=n_groups)
-    _check_sizes("combinatorial_purged", least=1, n_test_groups=n_test_groups)
+    n_groups = _size("combinatorial_purged", "n_groups", n_groups, least=3)
+    n_test_groups = _size("combinatorial_purged", "n_test_groups", n_test_groups)
     if n_test_groups >= n_groups:
         raise BacktestError(
             f"combinatorial_purged: n_test_groups={n_test_groups} of n_groups={n_groups} leaves no group "
@@ -261,7 +263,9 @@ def combinatorial_purged(
 
 def _grouped(scheme: str, bars: Bars, n_groups: int, n_test: int, purge: int, embargo: int) -> Splits:
     n = _count(bars)
-    _check_sizes(scheme, least=0, purge=purge, embargo=embargo)
+    purge, embargo = (
+        _size(scheme, name, size, least=0) for name, size in (("purge", purge), ("embargo", embargo))
+    )
     if n < n_groups:
         raise BacktestError(f"{scheme}: {n} bars cannot be split into {n_groups} groups; load more bars.")
     size, rest = divmod(n, n_groups)
@@ -299,10 +303,19 @@ def _count(bars: Bars) -> int:
                 "timestamps, or their number."
             )
         return bars.index.get_level_values("timestamp").nunique()
-    return bars if isinstance(bars, int) else bars.nunique()
+    if isinstance(bars, pd.DatetimeIndex):
+        return bars.nunique()
+    if isinstance(bars, bool) or not isinstance(bars, int | np.integer):
+        raise BacktestError(
+            f"bars: {named(bars)} is neither bars nor how many; pass tidy bars, their timestamps, or a whole "
+            "number."
+        )
+    return int(bars)
 
 
-def _check_sizes(scheme: str, *, least: int, **sizes: int) -> None:
-    for name, size in sizes.items():
-        if size < least:
-            raise BacktestError(f"{scheme}: {name}={size} is too small; use {least} or more.")
+def _size(scheme: str, name: str, size: int, *, least: int = 1) -> int:
+    """A number of bars or groups as an int; `BacktestError` if it is not one, or too small."""
+    number = as_whole(size, f"{scheme}: {name}", f"give a number of bars or groups, {least} or more")
+    if number < least:
+        raise BacktestError(f"{scheme}: {name}={number} is too small; use {least} or more.")
+    return number

@@ -202,8 +202,8 @@ def test_a_parameter_is_never_part_of_the_statement(reader: Workbench, attack: s
 @pytest.mark.parametrize(
     ("statement", "parameters", "said"),
     [
-        ("SELECT :symbol", {}, "names the parameter :symbol, which has no value"),
-        ("SELECT 1", {"symbol": 1}, "names no parameter :symbol"),
+        ("SELECT :symbol", {}, "uses the parameter :symbol, which has no value"),
+        ("SELECT 1", {"symbol": 1}, "a value is given for :symbol, which"),
         ("SELECT :x", {"x": object()}, ":x is of type object"),
         ("SELECT :x", {"x": pd.DataFrame({"a": [1]})}, ":x is of type DataFrame"),
         ("SELECT :x", {"x": [1, "a"]}, r"mixed types \(int, str\)"),
@@ -242,7 +242,11 @@ def test_a_parameter_that_cannot_be_is_named(
             "data_ingestion.markt_data",
         ),
         ("SELECT * FRM x", 'syntax error at or near "FRM"', "FRM"),
-        ("SELECT fast(1)", "function fast(integer) does not exist; there is none of that name", "fast"),
+        (
+            "SELECT fast(1)",
+            "function fast(integer) does not exist; there is no function of that name",
+            "fast",
+        ),
         ("SELECT 'abc", 'unterminated quoted string at or near "\'abc"', "'abc"),
     ],
 )
@@ -339,7 +343,7 @@ def test_a_statement_that_ends_the_read_only_transaction_gains_nothing(reader: W
     """Were it ever let through: the role itself may not write, whatever the transaction is."""
     with pytest.raises(QueryError, match="several statements"):
         reader.sql("SELECT 1; COMMIT; INSERT INTO logging.system_logs (service) VALUES ('x')")
-    engine = reader._pool("readonly").engine
+    engine = reader.session.pool("readonly").engine
     with pytest.raises(Exception, match="permission denied"), engine.begin() as connection:
         connection.exec_driver_sql("INSERT INTO logging.system_logs (service) VALUES ('x')")
 
@@ -450,7 +454,9 @@ def test_more_bytes_than_allowed_are_refused_and_as_many_as_allowed_are_not(
     allowed = 10 * octets
     few = f"SELECT {value} AS x FROM generate_series(1, :rows) AS n"
     assert reader.sql(few, rows=9, max_bytes=allowed).shape == (9, 1)
-    with pytest.raises(QueryError, match=rf"gives more than {allowed:,} bytes: .*max_bytes={2 * allowed:_}"):
+    with pytest.raises(
+        QueryError, match=rf"returns more than {allowed:,} bytes: .*max_bytes={2 * allowed:_}"
+    ):
         reader.sql(few, rows=12, max_bytes=allowed)
     with pytest.raises(QueryError, match=r"a row of the statement has .* \(a quarter of max_bytes"):
         reader.sql(few, rows=1, max_bytes=4 * octets - 4)
@@ -474,7 +480,7 @@ def test_a_row_that_is_too_large_does_not_reach_the_client(reader: Workbench, ow
 
 def test_many_rows_that_are_too_large_together_do_not_reach_the_client(reader: Workbench) -> None:
     before = _memory()
-    with pytest.raises(QueryError, match="gives more than 20,000,000 bytes"):
+    with pytest.raises(QueryError, match="returns more than 20,000,000 bytes"):
         reader.sql(
             "SELECT n, repeat('x', 1000000) AS x FROM generate_series(1, 5000) AS n", max_bytes=20_000_000
         )

@@ -73,7 +73,7 @@ def test_doctor_warns_when_one_more_process_could_exceed_what_the_server_allows(
     assert finding.level == "warn"
     assert finding.what == (
         f"PostgreSQL allows {ALLOWED} connections; with 1 process of workbench connected and one more, each "
-        f"with up to {most}, it could come to {2 * most}"
+        f"with up to {most}, there could be {2 * most}"
     )
     for advice in ("ALTER SYSTEM SET max_connections = ", "WORKBENCH_POOL_OVERFLOW=0", "Close notebooks"):
         assert advice in finding.advice

@@ -119,7 +119,7 @@ def test_transactions_that_take_two_tables_in_opposite_order_do_not_hang(
         other = threads.submit(take, another_wb, ingestion_status, market_data)
         outcomes = sorted([one.result(60), other.result(60)])
     assert outcomes[0] == "done"
-    assert outcomes[1].startswith("writing two tables: another writer was in the way (deadlock detected")
+    assert outcomes[1].startswith("writing two tables: it conflicted with another writer (deadlock detected")
 
 
 def test_a_server_process_killed_in_the_middle_of_a_write_leaves_nothing_of_it(

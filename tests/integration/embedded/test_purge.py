@@ -113,7 +113,7 @@ def test_what_is_no_home_is_left_alone(settings: Settings, folder: Path) -> None
     home.mkdir(parents=True)
     (home / "thesis.txt").write_text("years of work")
     stack = Stack(settings)
-    with pytest.raises(ServerError, match=r"has no secrets\.json, and so is no home"):
+    with pytest.raises(ServerError, match=r"has no secrets\.json, so it is not a home"):
         stack.purge()
     (home / "secrets.json").write_text(json.dumps({"token": "of another program"}))
     with pytest.raises(ServerError, match="was not written by workbench"):
@@ -124,7 +124,7 @@ def test_what_is_no_home_is_left_alone(settings: Settings, folder: Path) -> None
         stack.purge()
     link = folder / "link"
     link.symlink_to(home)
-    with pytest.raises(ServerError, match=r"link is a link to .*, and only a home itself is removed"):
+    with pytest.raises(ServerError, match=r"link is a link to .*, and a home is not removed through a link"):
         Stack(Settings(home=link)).purge()
     assert (home / "thesis.txt").read_text() == "years of work"
     assert (home / "secrets.json").exists()

@@ -108,7 +108,7 @@ def test_options_stand_before_the_statement(run: Run) -> None:
     with pytest.raises(QueryError, match="more than 5 rows"):
         run(f"%%sql --max-rows 5\nSELECT * FROM {BARS}")
     assert len(run(f"%sql --max-rows=6 --timeout 5 SELECT * FROM {BARS}")) == 6
-    with pytest.raises(QueryError, match="gives more than 300 bytes"):
+    with pytest.raises(QueryError, match="returns more than 300 bytes"):
         run(f"%%sql --max-bytes 300\nSELECT timestamp, open, close FROM {BARS}, generate_series(1, 10)")
     run(f"%%sql --timeout 5.5 bars\nSELECT * FROM {BARS} -- --timeout 0")
     with pytest.raises(QueryError, match="--timeout soon: expected a number"):
@@ -174,7 +174,7 @@ def test_without_a_workbench_in_the_notebook_it_makes_one(
     assert "wb" not in shell.user_ns
     run("from workbench import Settings, Workbench\nmine = Workbench(Settings.load())")
     assert len(run(f"%sql SELECT * FROM {BARS}")) == 6
-    assert "readonly" in shell.user_ns["mine"]._pools
+    assert "readonly" in shell.user_ns["mine"].session._pools
     run("mine.close()")
 
 

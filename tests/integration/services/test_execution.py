@@ -115,8 +115,8 @@ def test_an_order_that_is_new_needs_all_its_columns_and_its_row_is_named(executi
     change = pd.DataFrame({"order_id": ["o-2", "o-9", "o-8"], "status": "cancelled"})
     with pytest.raises(
         ColumnMismatch,
-        match=r"execution.orders needs the column 'account_id' for new rows, and 2 rows are not there yet, "
-        r"first row 1 \(order_id=o-9\); the frame has: order_id, status",
+        match=r"execution.orders needs the column 'account_id' for new rows, and 2 rows are not in the "
+        r"table yet, first row 1 \(order_id=o-9\); the frame has: order_id, status",
     ) as caught:
         execution.write_orders(change)
     assert (caught.value.table, caught.value.column, caught.value.rows) == (

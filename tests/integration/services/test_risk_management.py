@@ -85,7 +85,9 @@ def test_a_limit_of_few_words_has_sensible_defaults_and_is_changed_by_fewer(risk
     change = pd.DataFrame({"limit_id": ["var", "drawdown"], "status": "inactive"})
     assert risk.write_risk_limits(change) == Written(0, 2, 0)
     assert risk.load_risk_limits("var")["threshold"].tolist() == [0.05]
-    with pytest.raises(ColumnMismatch, match=r"'metric' for new rows, and 1 row is not there yet, first"):
+    with pytest.raises(
+        ColumnMismatch, match=r"'metric' for new rows, and 1 row is not in the table yet, first"
+    ):
         risk.write_risk_limits(change.assign(limit_id=["new", "var"]))
 
 

@@ -89,7 +89,7 @@ def problems(prefect: PrefectApi, later: datetime) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", ["hourly", "interval", "weekly-rule"])
 def test_an_active_schedule_without_a_planned_run_is_a_problem(problems: dict[str, str], name: str) -> None:
-    assert problems[name] == "its schedule is active, but Prefect has planned no run of it"
+    assert problems[name] == "its schedule is active, but Prefect has not planned a run of it"
 
 
 @pytest.mark.parametrize("name", ["ended-rule", "far", "inactive", "by-hand"])
@@ -101,11 +101,11 @@ def test_a_pool_that_no_worker_asks_for_work_is_a_problem(
     prefect: PrefectApi, problems: dict[str, str], later: datetime
 ) -> None:
     found = schedules_in(prefect, POOL, now=later)
-    assert found.problems[0] == "no worker has ever asked Prefect for the work of the pool workbench"
+    assert found.problems[0] == "no worker has ever polled the work pool workbench"
     assert len(found.problems) == 4
     prefect.ask(f"/work_pools/{POOL}/get_scheduled_flow_runs", {})
     wait_for(lambda: not schedules_in(prefect, POOL).worker_problem, "the poll is noted")
-    assert "no worker has asked Prefect for work for" in schedules_in(prefect, POOL, now=later).problems[0]
+    assert "no worker has polled Prefect for" in schedules_in(prefect, POOL, now=later).problems[0]
 
 
 def test_a_run_whose_moment_has_passed_is_late(

@@ -128,16 +128,16 @@ def test_a_short_entry_or_a_stop_may_stand_for_the_exit() -> None:
 def test_saving_hands_the_result_to_the_workbench() -> None:
     saved: list[Any] = []
 
-    class Shelf:
-        def save_backtest(
+    class Saver:
+        def save(
             self, result: BacktestResult, *, strategy_id: str | None = None, **options: Any
         ) -> dict[str, int]:
             saved.append((result, strategy_id, options))
             return {"strategies": 1}
 
     result = backtest(PRICES, above_mean)
-    assert result.save(Shelf()) == {"strategies": 1}
-    result.save(Shelf(), "mean-1", status="active")
+    assert result.save(Saver()) == {"strategies": 1}
+    result.save(Saver(), "mean-1", status="active")
     assert saved == [(result, None, {}), (result, "mean-1", {"status": "active"})]
 
 
@@ -152,5 +152,5 @@ def test_the_fingerprint_of_bars_is_of_all_that_they_hold() -> None:
     assert known == of(nanoseconds.set_index(["symbol", "timestamp"]))
     assert known != of(PRICES.rename({"X": "Y"}, level="symbol"))
     assert known != of(PRICES.assign(volume=1.0))
-    for column in ("open", "high", "low", "close"):
-        assert known != of(PRICES.assign(**{column: PRICES[column] + 0.01}))
+    for column, change in (("open", 0.01), ("high", 0.01), ("low", -0.01), ("close", 0.01)):
+        assert known != of(PRICES.assign(**{column: PRICES[column] + change}))

@@ -295,8 +295,12 @@ def test_missing_closes_are_passed_over() -> None:
             {},
             r"\(and 1 more\) has a value",
         ),
-        (actions(("ACME", "2003-02-19", "spinoff", 1.0)), {}, "is none of split, dividend"),
-        (actions(dividend("2003-02-19", 0.1), dividend("2003-02-19", 0.2)), {}, "more than once: give their"),
+        (actions(("ACME", "2003-02-19", "spinoff", 1.0)), {}, "is not one of split, dividend"),
+        (
+            actions(dividend("2003-02-19", 0.1), dividend("2003-02-19", 0.2)),
+            {},
+            "given more than once: give the",
+        ),
         (actions(("ACME", "NaT", "split", 2.0)), {}, "has no ex date"),
         (actions().drop(columns="value"), {}, "these have no value"),
         (YAHOO_ACTIONS, {"method": "yaho"}, 'no adjustment method "yaho"; choose one of yahoo, crsp, splits'),
@@ -305,8 +309,8 @@ def test_missing_closes_are_passed_over() -> None:
             {"as_of": "2003-06-01"},
             "more than ten days after the last close",
         ),
-        (YAHOO_ACTIONS, {"closes": YAHOO_CLOSES.iloc[3:]}, "has no close before it, but other bars"),
-        (YAHOO_ACTIONS, {"closes": YAHOO_CLOSES.rename(columns={"close": "c"})}, "have no column close"),
+        (YAHOO_ACTIONS, {"closes": YAHOO_CLOSES.iloc[3:]}, "has bars before it, but no close"),
+        (YAHOO_ACTIONS, {"closes": YAHOO_CLOSES.rename(columns={"close": "c"})}, "needs the column close"),
     ],
 )
 def test_what_makes_no_sense_is_refused(given: pd.DataFrame, told: dict[str, Any], message: str) -> None:

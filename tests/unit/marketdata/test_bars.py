@@ -40,7 +40,7 @@ def test_frames_that_are_not_tidy_bars_are_refused_with_advice() -> None:
         panel(bars, "vwap")
     with pytest.raises(QueryError, match=r"bars\.set_index\(\['symbol', 'timestamp'\]\)"):
         panel(bars.reset_index())
-    with pytest.raises(QueryError, match=r"these by \(timestamp, symbol\)"):
+    with pytest.raises(QueryError, match=r"these \(timestamp, symbol\)"):
         panel(bars.swaplevel())
     with pytest.raises(QueryError, match=r"the bar of A at 2024-01-01 .* more than once"):
         panel(pd.concat([bars, bars]))

@@ -61,10 +61,10 @@ def test_weekends_are_left_out_unless_there_are_bars_on_them(bars: pd.DataFrame)
 
 def test_what_cannot_be_drawn_is_said(bars: pd.DataFrame) -> None:
     with pytest.raises(
-        QueryError, match=r"one symbol, these bars hold 2 \(FB, AAPL\); say which, e\.g\. symbol='FB'"
+        QueryError, match=r"one symbol, these bars hold 2 \(FB, AAPL\); choose one, e\.g\. symbol='FB'"
     ):
         price_chart(bars)
-    with pytest.raises(QueryError, match="hold no TSLA; they hold FB, AAPL"):
+    with pytest.raises(QueryError, match="no bars of TSLA; there are bars of FB, AAPL"):
         price_chart(bars, symbol="TSLA")
     with pytest.raises(QueryError, match="the frame is empty"):
         price_chart(bars.iloc[:0])

@@ -127,7 +127,7 @@ def test_what_is_no_bars_is_refused() -> None:
         coverage(pd.DataFrame({"symbol": ["A"], "timestamp": JULY[:1]}))
     with pytest.raises(QueryError, match="without a time zone"):
         coverage(pd.DatetimeIndex(["2024-07-01"]))
-    with pytest.raises(QueryError, match="not of a list"):
+    with pytest.raises(QueryError, match="not a list"):
         coverage(["2024-07-01"])  # type: ignore[arg-type]
     with pytest.raises(QueryError, match="no exchange calendar"):
         coverage(JULY, "XNYZ")
@@ -171,7 +171,7 @@ def test_the_picture_of_many_symbols_stays_of_a_size_that_a_browser_can_show() -
     assert html.count("<svg") == 30
     # Squeezed where a page is narrow, never cut off: the newest bars are at its end.
     assert html.count("viewBox") == 30
-    assert "the 30 of 120 that lack most" in html
+    assert "the 30 of 120 with most missing" in html
     assert len(html) < 1_500_000
 
 

@@ -193,7 +193,7 @@ def test_minutes_of_new_york_lie_in_its_session(shared_data: Path) -> None:
     [
         (
             "daily/closes-20-symbols-1989-2018.csv",
-            "none of open, high, low, close and volume, as in a wide table",
+            "there is no open, high, low, close or volume, as in a wide table",
         ),
         (
             "minute/SP500_NOV2019_IDay.csv",

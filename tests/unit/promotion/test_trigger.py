@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from workbench.errors import ParametersRefused
-from workbench.promotion.deploy import trigger
+from workbench.promotion.trigger import trigger
 from workbench.settings import Settings
 
 

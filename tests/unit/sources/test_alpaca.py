@@ -138,7 +138,7 @@ def test_who_never_answers_well_is_unreachable(alpaca: VendorServer, slept: list
         ),
         (Answer(document("alpaca/recent_sip"), status=403), SourceError, "403: subscription does not permit"),
         (Answer({"message": "invalid symbol: A=B"}, status=400), SourceError, "400: invalid symbol"),
-        (Answer({"rows": []}), SourceError, "something other than it documents"),
+        (Answer({"rows": []}), SourceError, "is not as documented"),
     ],
 )
 def test_a_refusal_is_told_at_once_in_the_vendors_words(

@@ -120,11 +120,7 @@ def test_a_column_without_one_date_is_refused(tmp_path: Path) -> None:
 def test_naive_times_are_rows_that_say_which_option_is_missing(tmp_path: Path) -> None:
     rows = fetch_dates(tmp_path, "2017-01-03 09:30", "2017-01-03 09:31")
     assert rows["rule"].tolist() == ["naive_timestamp"] * 2
-    assert (
-        rows["reason"]
-        .tolist()[0]
-        .endswith("has no time zone; say which it is in, e.g. --timezone America/New_York")
-    )
+    assert rows["reason"].tolist()[0].endswith("has no time zone; give it, e.g. --timezone America/New_York")
     assert rows["timestamp"].isna().all()
 
 
@@ -215,7 +211,7 @@ def test_columns_are_told_by_name_by_number_or_joined(tmp_path: Path) -> None:
     ):
         fetch(odd)
     with pytest.raises(
-        FileRefused, match=r"no column for close among those found \(Date, .*--column close=NAME"
+        FileRefused, match=r"no column for close among the columns \(Date, .*--column close=NAME"
     ):
         fetch(odd, columns={"timestamp": "Date+Time"})
     told = {"timestamp": "Date+Time", "close": "price"}
@@ -327,7 +323,7 @@ def test_a_file_with_a_symbol_column_gives_each_symbol_its_rows_and_loses_none(t
 def test_a_file_without_a_symbol_column_is_of_one_symbol(tmp_path: Path) -> None:
     source = FileSource(write(tmp_path, f"{HEAD}2017-01-03,{NUMBERS}\n"))
     for symbols in ([], ["A", "B"]):
-        with pytest.raises(SourceError, match="ask for exactly one"):
+        with pytest.raises(SourceError, match="give exactly one"):
             source.fetch(symbols)
 
 

@@ -162,7 +162,7 @@ def test_nobody_there_is_unreachable(slept: list[float]) -> None:
 
 def test_who_asks_for_an_hour_of_rest_is_not_waited_for(polygon: VendorServer, slept: list[float]) -> None:
     polygon.answer(BARS, Answer(status=429, headers={"Retry-After": "3600"}))
-    with pytest.raises(SourceUnreachable, match="wants 3,600 s of rest"):
+    with pytest.raises(SourceUnreachable, match="asks to wait 3,600 s"):
         _fetch(_source(polygon, slept))
     assert slept == []
 

@@ -85,7 +85,7 @@ def test_an_unknown_symbol_is_refused_before_anything_is_yielded() -> None:
 
 def test_a_range_that_holds_nothing_and_a_naive_bound_are_refused() -> None:
     moment = pd.Timestamp("2012-01-01", tz="UTC")
-    with pytest.raises(EmptyRange, match="start must lie before end"):
+    with pytest.raises(EmptyRange, match="start must be before end"):
         SampleSource().fetch(["AAPL"], moment, moment)
     with pytest.raises(SourceError, match="no time zone"):
         SampleSource().fetch(["AAPL"], pd.Timestamp("2012-01-01"))

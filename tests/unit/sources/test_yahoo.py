@@ -113,7 +113,7 @@ def test_a_month_of_minutes_is_asked_for_a_week_at_a_time(
     spans = [int(asked.query["period2"]) - int(asked.query["period1"]) for asked in _for_bars(vendors)]
     assert len(spans) == 5
     assert max(spans) <= 7 * 86_400
-    with pytest.raises(SourceError, match="yahoo keeps bars of 1min for 29 days: ask from"):
+    with pytest.raises(SourceError, match="yahoo keeps bars of 1min for 29 days: start at"):
         list(YahooSource(url=vendors.url, interval="1min", **options).fetch(["AAPL"], START))
 
 

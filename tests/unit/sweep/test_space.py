@@ -322,3 +322,15 @@ class TestBayesian:
     def test_is_quiet(self, capfd: pytest.CaptureFixture[str]) -> None:
         climb(Bayesian(12), make())
         assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("value", ["5", None, True, 2.5, math.nan, pd.NA, [5], np.array([5, 6])])
+def test_draws_that_cannot_be_counted(value: Any) -> None:
+    @strategy
+    def rule(bars: pd.DataFrame, n: Annotated[int, between(2, 9)] = 3) -> Signals:
+        raise AssertionError("not called")
+
+    for wanted in (Random(value), Random(5, seed=value)):
+        with pytest.raises(SweepError, match=r"^Random\(n=.*whole numbers\.$"):
+            wanted.resolve(rule)
+    assert Random(np.int64(5), seed=np.int64(2)).resolve(rule).size == 5  # type: ignore[arg-type]

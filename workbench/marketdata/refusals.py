@@ -1,4 +1,4 @@
-"""What makes a bar unfit to be stored: one function a rule, in one literal table."""
+"""The rules by which a bar is refused: one function per rule, listed in `RULES`."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["DECIMALS", "LIMITS", "RULES", "RowsUnderCheck", "Rule", "shown"]
 
 PRICES = ("open", "high", "low", "close")
 DECIMALS = 8
-"""How many decimals a stored price or volume holds."""
+"""Decimals of a stored price or volume."""
 LIMITS: Mapping[str, float] = {**dict.fromkeys(PRICES, 1e12), "volume": 1e16}
-"""What the numbers must stay below to be stored."""
+"""Column to the limit that its values must be below."""
 EARLIEST = pd.Timestamp("1700-01-01", tz="UTC")
-# A daily bar is stamped 00:00 UTC of a date that may have begun, east of Greenwich, before UTC's did.
+# A daily bar is stamped 00:00 UTC of its date, which begins earlier east of Greenwich than in UTC.
 GRACE = pd.Timedelta(days=1)
 
 Mask = npt.NDArray[np.bool_]
@@ -29,14 +29,14 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class RowsUnderCheck:
-    """The rows, which of them broke no rule so far, and what time it is.
+    """The rows, which of them have broken no rule so far, and the current time.
 
     Attributes
     ----------
     frame : DataFrame
         Indexed from 0, with row, timestamp, open, high, low, close, volume, rule, reason.
     standing : ndarray of bool
-        True where no earlier rule was broken.
+        True for rows that have broken no earlier rule.
     now : Timestamp
         UTC.
     """
@@ -46,17 +46,17 @@ class RowsUnderCheck:
     now: pd.Timestamp
 
     def values(self, column: str) -> npt.NDArray[np.float64]:
-        """A column's numbers."""
+        """A column as float64."""
         return self.frame[column].to_numpy(dtype=np.float64)
 
     @functools.cached_property
     def readable(self) -> Mask:
-        """Where the source itself found nothing wrong."""
+        """The rows that the source could read."""
         return ~self.frame["rule"].astype(bool).to_numpy()
 
 
 Rule = Callable[[RowsUnderCheck], Iterator[tuple[int, str]]]
-"""Gives the positions (from 0) of the rows that break it, each with a reason; a row may come again."""
+"""Yields the positions (from 0) of the rows that break the rule, each with a reason; a row may come twice."""
 
 
 def _where(mask: Mask) -> list[int]:
@@ -65,7 +65,7 @@ def _where(mask: Mask) -> list[int]:
 
 
 def shown(value: float) -> str:
-    """A number as people write it, where that is not absurdly long."""
+    """A number as text, without an exponent unless that would be very long."""
     plain = value == 0 or 1e-15 <= abs(value) < 1e16
     text = f"{Decimal(repr(float(value))):f}" if plain else repr(float(value))
     return text.removesuffix(".0")
@@ -78,7 +78,7 @@ def _unreadable(rows: RowsUnderCheck) -> Iterator[tuple[int, str]]:
 
 
 def _missing_timestamp(rows: RowsUnderCheck) -> Iterator[tuple[int, str]]:
-    # Where the source could not read something, it has said so already.
+    # Rows that the source could not read are reported by `_unreadable`.
     for position in _where(rows.frame["timestamp"].isna().to_numpy() & rows.readable):
         yield position, "the bar has no timestamp"
 
@@ -136,8 +136,8 @@ def _too_many_decimals(rows: RowsUnderCheck) -> Iterator[tuple[int, str]]:
     for column in BAR_COLUMNS:
         values = rows.values(column)
         with np.errstate(over="ignore", invalid="ignore"):
-            # Where this holds, a number of 8 decimals is the closest to the value: that is what it means.
-            # Where it fails, rounding in the product may be the cause: only the shortest text can tell.
+            # True: the value is the float closest to a number of 8 decimals, so it can be stored. False may
+            # come from rounding in the product; then the decimals of the shortest text are counted.
             exact = np.rint(values * scale) / scale == values
         for position in _where(np.isfinite(values) & ~exact):
             value = float(values[position])
@@ -167,7 +167,7 @@ def _future(rows: RowsUnderCheck) -> Iterator[tuple[int, str]]:
 
 
 def _duplicate_bar(rows: RowsUnderCheck) -> Iterator[tuple[int, str]]:
-    # Among bars that are good so far: a broken bar does not keep a good one of the same time out.
+    # Only among bars that are good so far: a bad bar must not make a good one of the same time a duplicate.
     positions = np.flatnonzero(rows.standing)
     times = pd.DatetimeIndex(rows.frame["timestamp"]).asi8[positions]
     _, where_first, groups = np.unique(times, return_index=True, return_inverse=True)
@@ -187,7 +187,7 @@ def _duplicate_bar(rows: RowsUnderCheck) -> Iterator[tuple[int, str]]:
 
 
 RULES: Mapping[str, Rule] = {
-    # A row that its source could not read goes by the rule that the source named, such as not_a_number.
+    # A row that the source could not read is logged under the rule that the source named, e.g. not_a_number.
     "unreadable": _unreadable,
     "missing_timestamp": _missing_timestamp,
     "not_finite": _not_finite,
@@ -200,7 +200,7 @@ RULES: Mapping[str, Rule] = {
     "timestamp_too_fine": _timestamp_too_fine,
     "implausible_past": _implausible_past,
     "future": _future,
-    # Last, for it looks only at bars that are good otherwise.
+    # Last, because it compares only bars that break no other rule.
     "duplicate_bar": _duplicate_bar,
 }
-"""Every rule, in the order in which they are applied; a row goes by the first that it breaks."""
+"""Every rule, in the order of application; a row is logged under the first one that it breaks."""

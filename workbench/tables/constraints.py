@@ -1,7 +1,7 @@
-"""What the tables' CHECK constraints demand, in words and on frames; the constraints are in `sql/`.
+"""The tables' CHECK constraints as error texts and as checks of frames; the constraints are in `sql/`.
 
-Frames are checked before anything is written, so that a refusal can name the rows; the database checks
-again, whoever writes.
+Frames are checked before anything is written, so that an error can name the rows; the database always
+checks again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["RULES", "Rule", "rules_of"]
 
 Holds = Callable[["pd.DataFrame"], "pd.Series[bool]"]
-"""Whether each row keeps the rule; a comparison with a missing value counts as kept, as in SQL."""
+"""Whether each row satisfies the rule; a comparison with a missing value counts as satisfied, as in SQL."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class Rule:
     table : str
         The table's full name.
     columns : tuple of str
-        What the rule looks at; the first one is named when it is broken.
+        The columns that the rule reads; an error names the first one.
     sentence : str
-        What it demands, for people.
+        The rule as text for an error.
     holds : callable
-        The same, on a frame that has those columns.
+        The rule as a check of a frame that has those columns.
     """
 
     table: str
@@ -93,14 +93,14 @@ def _listed(words: Sequence[str], joined_by: str) -> str:
 
 
 def _numbers(values: pd.Series[Any]) -> pd.Series[float]:
-    """As float64; whatever is missing, in whichever dtype, is NaN, which breaks no rule."""
+    """As float64; a missing value of any dtype becomes NaN, which breaks no rule."""
     import pandas as pd
 
     return pd.to_numeric(values, errors="coerce").astype("float64")
 
 
 def _moments(values: pd.Series[Any]) -> pd.Series[Any]:
-    """As UTC timestamps; whatever is missing, also a whole column, is NaT, which breaks no rule."""
+    """As UTC timestamps; a missing value, or a whole column of them, becomes NaT, which breaks no rule."""
     import pandas as pd
 
     return pd.to_datetime(values, utc=True)
@@ -108,7 +108,7 @@ def _moments(values: pd.Series[Any]) -> pd.Series[Any]:
 
 def _prices_in_order(frame: pd.DataFrame) -> pd.Series[bool]:
     prices = frame[["low", "open", "close", "high"]].astype("float64")
-    # Written so that a missing price breaks nothing: whether it may be missing is another question.
+    # A missing price satisfies all of these; NOT NULL is checked elsewhere.
     outside = (prices["open"] < prices["low"]) | (prices["open"] > prices["high"])
     outside |= (prices["close"] < prices["low"]) | (prices["close"] > prices["high"])
     return ~(outside | (prices["low"] <= 0) | (prices["high"] < prices["low"]))
@@ -138,8 +138,8 @@ RULES = {
     "market_data_source_check": Rule(
         "data_ingestion.market_data",
         ("data_source",),
-        "data_source must be polygon, yahoo, yahoo_adjusted, alpaca or file, or one of them with more behind "
-        "an underscore, in lower case, such as polygon_1min",
+        "data_source must be polygon, yahoo, yahoo_adjusted, alpaca or file, or one of them followed by "
+        "an underscore and more in lower case, such as polygon_1min",
         lambda frame: (
             frame["data_source"].isna()
             | frame["data_source"]
@@ -267,7 +267,7 @@ RULES = {
         "notification.notification_logs", "status", "sent", "failed", "suppressed"
     ),
 }
-"""Constraint name to rule; a test proves that every CHECK of the database stands here."""
+"""Constraint name to rule; a test checks that every CHECK of the database is listed."""
 
 
 def rules_of(table: str) -> list[Rule]:

@@ -1,7 +1,4 @@
-"""Research results to the database: backtests, sweeps and validations, each with its report and its honesty.
-
-What the engine found comes in as objects, and goes out as rows of two services. Nothing is computed here.
-"""
+"""Results of research as rows of two services: backtests, sweeps and validations, with their reports."""
 
 from __future__ import annotations
 
@@ -26,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "as_json",
+    "chosen_id",
     "counted_under",
     "honesty_of",
     "save_backtest",
@@ -35,7 +33,7 @@ __all__ = [
 ]
 
 _KEPT_VARIANTS = 50
-"""So many of a sweep's best variants are stored; all of them stay in the sweep's own files."""
+"""How many of a sweep's best variants are stored; its own files keep all of them."""
 
 
 def honesty_of(
@@ -53,7 +51,7 @@ def honesty_of(
     count : TrialCount
         Of the same strategy; what `result` came from is among its trials.
     pbo, spa : float, optional
-        What other tests said; they join the sentence.
+        Results of `probability_of_overfitting` and `reality_check`; they join the sentence.
     """
     from workbench.overfitting import judge
 
@@ -77,12 +75,12 @@ def counted_under(result: BacktestResult | ValidationResult) -> str:
 
 
 def chosen_id(strategy_id: str | None, default: Callable[[], str]) -> str:
-    """What a result is stored under: what was said, or else the default, which is asked for only then.
+    """The id to store a result under: the one that was given, or else the default, computed only then.
 
     Raises
     ------
     BacktestError
-        What was said is empty: an id that was lost on the way would silently store under another name.
+        The given one is empty: to take the default then would store under another name than was meant.
     """
     if strategy_id is None:
         return default()
@@ -94,7 +92,7 @@ def chosen_id(strategy_id: str | None, default: Callable[[], str]) -> str:
 
 
 def strategy_id_of(result: BacktestResult) -> str:
-    """What a backtest is stored under where nobody says: its strategy's name and its symbols."""
+    """The default id of a backtest: its strategy's name and its symbols."""
     if result.strategy is None:
         raise BacktestError(
             "this backtest is of signals that have no name; say under which one it is stored: strategy_id=…"

@@ -1,0 +1,173 @@
+"""`Deployments`: the facet behind `wb.deployments`: notebooks that run by schedule."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from workbench.display.face import Face
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from workbench.promotion.records import Deployment, FlowRun
+    from workbench.session import Session
+
+__all__ = ["Deployments"]
+
+
+class Deployments(Face):
+    """Notebooks as scheduled Prefect jobs. Each method starts Prefect and a worker where none run.
+
+    Parameters
+    ----------
+    session : Session
+        Whose Prefect they are deployed to.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def promote(
+        self,
+        notebook: str | os.PathLike[str],
+        *,
+        name: str,
+        cron: str,
+        timezone: str,
+        parameters: Mapping[str, Any] | None = None,
+        timeout_seconds: float | None = None,
+        force: bool = False,
+        progress: Callable[[str], None] | None = None,
+    ) -> Deployment:
+        """Turn a notebook into a scheduled Prefect job; starts Prefect and a worker where none run.
+
+        What runs is the notebook as it is now, whatever is edited later; the same name again replaces what
+        was promoted under it.
+
+        Parameters
+        ----------
+        notebook : str or path
+            A path, or a name below `notebooks/`, with or without `.ipynb`.
+        name : str
+            The deployment's: letters, digits, dots, dashes and underscores.
+        cron : str
+            Five fields: "30 17 * * mon-fri".
+        timezone : str
+            The IANA name of the time zone that the fields are read in: "America/New_York".
+        parameters : mapping, optional
+            Values for every run, checked strictly against the "parameters" cell.
+        timeout_seconds : float, optional
+            A run is killed after that long. Default: no limit.
+        force : bool
+            Promote what is not fit to run by schedule, too: a notebook without a "parameters" cell, one that
+            promotes or triggers, values that its strategy would refuse. Its description in Prefect tells it.
+        progress : callable, optional
+            Told in words what is being started, and waited for.
+
+        Returns
+        -------
+        Deployment
+            What `wb.deployments.trigger` takes.
+
+        Raises
+        ------
+        NotebookError, ParametersRefused
+            The notebook or its parameters are not as they must be; nothing was deployed.
+        PromotionRefused
+            A name, schedule or time zone that cannot be used, or Prefect refuses.
+
+        Examples
+        --------
+        >>> wb.promote("strategies/sma_cross.ipynb", name="sma-cross", cron="30 17 * * mon-fri",
+        ...            timezone="America/New_York", parameters={"fast": 20, "slow": 50})
+        """
+        from workbench.promotion.deploy import promote
+
+        return promote(
+            self._session.settings,
+            self._session.prefect(progress),
+            notebook,
+            name=name,
+            cron=cron,
+            timezone=timezone,
+            parameters=parameters,
+            timeout_seconds=timeout_seconds,
+            progress=progress,
+            force=force,
+        )
+
+    def trigger(
+        self,
+        deployment: Deployment | str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        timeout_seconds: float = 600,
+        progress: Callable[[FlowRun], None] | None = None,
+    ) -> FlowRun:
+        """Have a worker run a deployment now, and wait until it has ended.
+
+        Parameters
+        ----------
+        deployment : Deployment or str
+            What `wb.promote` returned, or its name.
+        parameters : mapping, optional
+            Values for this run, in place of the deployment's.
+        timeout_seconds : float
+            How long to wait for its end, in seconds; the run itself goes on.
+        progress : callable, optional
+            Called with the `FlowRun` again and again until it has ended.
+
+        Returns
+        -------
+        FlowRun
+            How it ended: its `state` and Prefect's `message`.
+
+        Raises
+        ------
+        NotDeployed
+            There is no such deployment.
+        ParametersRefused
+            It has no such parameters, or the notebook's strategies would refuse their values.
+        ServerError
+            The run has not ended in time.
+
+        Examples
+        --------
+        >>> wb.deployments.trigger("sma-cross")
+        """
+        from workbench.promotion.trigger import trigger, wait
+
+        prefect = self._session.prefect()
+        run = trigger(self._session.settings, prefect, deployment, parameters)
+        return wait(prefect, run, timeout_seconds=timeout_seconds, progress=progress)
+
+    def list(self) -> pd.DataFrame:
+        """Every deployment in this home's work pool, with its next run.
+
+        Returns
+        -------
+        DataFrame
+            By name: `name`, `schedules` (the active ones, as in "30 17 * * mon-fri (America/New_York)"),
+            `next_run` (UTC; NaT where none is planned), `late` (runs that wait although their slot has
+            passed) and `problem` (why it does not run as scheduled; empty where it does).
+
+        Examples
+        --------
+        >>> wb.deployments.list()
+        """
+        import pandas as pd
+
+        from workbench.stack.schedules import schedules_in
+
+        found = schedules_in(self._session.prefect(), self._session.settings.work_pool).deployments
+        return pd.DataFrame(
+            {
+                "name": pd.Series([one.name for one in found], dtype="str"),
+                "schedules": pd.Series(["; ".join(one.schedules) for one in found], dtype="str"),
+                "next_run": pd.Series([one.next_run for one in found], dtype="datetime64[us, UTC]"),
+                "late": pd.Series([one.late for one in found], dtype="int64"),
+                "problem": pd.Series([one.problem for one in found], dtype="str"),
+            }
+        )

@@ -1,0 +1,34 @@
+"""Whether a notebook may run by schedule, and with these values: refused, or promoted by force."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from workbench.errors import ParametersRefused, PromotionRefused
+from workbench.promotion.readiness import reservations
+from workbench.promotion.refusals import refused_by_strategies
+from workbench.runs.notebook import Notebook
+
+__all__ = ["refused_values", "unfit"]
+
+
+def unfit(document: Notebook, name: str, force: bool) -> list[str]:
+    """Why the notebook should not run by schedule; an error, unless that is overruled."""
+    reasons = reservations(document)
+    if reasons and not force:
+        raise PromotionRefused(
+            f"{name} is not promoted: {'; '.join(reasons)}. "
+            "Promote it all the same with --force (force=True)."
+        )
+    return reasons
+
+
+def refused_values(document: Notebook, name: str, values: Mapping[str, Any], force: bool) -> list[str]:
+    """What the notebook's strategies would refuse of the values; an error, unless that is overruled."""
+    refusals = refused_by_strategies(document, values)
+    if refusals and not force:
+        raise ParametersRefused(
+            f"{name} cannot run with these parameters: {'; '.join(refusals)}.", known=tuple(values)
+        )
+    return refusals

@@ -1,0 +1,44 @@
+"""The schema of a deployment's parameters, from which Prefect draws the form of a run and refuses values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from workbench.promotion.parameters import NotebookParameters
+
+__all__ = ["flow_schema"]
+
+
+def flow_schema(declared: NotebookParameters, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of the flow's parameters, with the notebook's own inside, so that forms show them."""
+    return {
+        "title": "Parameters",
+        "type": "object",
+        "required": ["notebook", "sha256"],
+        "additionalProperties": False,
+        "properties": {
+            "parameters": declared.json_schema() | {"title": "parameters", "position": 0},
+            "notebook": {
+                "title": "notebook",
+                "type": "string",
+                "enum": [values["notebook"]],
+                "description": "The notebook that was promoted.",
+                "position": 1,
+            },
+            "sha256": {
+                "title": "sha256",
+                "type": "string",
+                "enum": [values["sha256"]],
+                "description": "The content that was promoted; promote again to change it.",
+                "position": 2,
+            },
+            "timeout_seconds": {
+                "title": "timeout_seconds",
+                "anyOf": [{"type": "number"}, {"type": "null"}],
+                "default": None,
+                "description": "A run that takes longer is killed.",
+                "position": 3,
+            },
+        },
+    }

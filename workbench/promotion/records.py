@@ -1,0 +1,97 @@
+"""`Deployment` and `FlowRun`: what Prefect holds of a promoted notebook and of one run of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from workbench.display.card import card_html
+from workbench.stack.schedules import in_zone
+
+__all__ = ["FLOW_NAME", "Deployment", "FlowRun", "flow_run_of"]
+
+FLOW_NAME = "run-notebook"
+"""The flow that every promoted notebook's deployment runs."""
+
+_FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+
+
+@dataclass(frozen=True, repr=False)
+class Deployment:
+    """A notebook that runs by schedule.
+
+    Attributes
+    ----------
+    name : str
+        The deployment's name; Prefect shows it as `run-notebook/<name>`.
+    deployment_id : str
+        Prefect's id.
+    notebook, sha256 : str
+        Which notebook, and the hash of the content that was promoted.
+    schedule, timezone : str
+        Five cron fields, read in that IANA time zone.
+    parameters : dict
+        What every run gets.
+    next_run : datetime or None
+        When it runs next, UTC; None where Prefect had planned no run within twenty seconds.
+    """
+
+    name: str
+    deployment_id: str
+    notebook: str
+    sha256: str
+    schedule: str
+    timezone: str
+    parameters: dict[str, Any]
+    next_run: datetime | None
+
+    def __repr__(self) -> str:
+        local = self.next_run.astimezone(ZoneInfo(self.timezone)) if self.next_run else None
+        following = f"next {local:%Y-%m-%d %H:%M}" if local else "no run is planned"
+        return f"<Deployment {self.name}: {self.notebook}, {self.schedule} ({self.timezone}), {following}>"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("notebook", f"{self.notebook} as promoted, content {self.sha256[:12]}"),
+            ("schedule", f"{self.schedule} ({self.timezone})"),
+            ("next run", in_zone(self.next_run, self.timezone) if self.next_run else "none is planned"),
+            ("parameters", ", ".join(f"{name}={value!r}" for name, value in self.parameters.items())),
+        ]
+        return card_html(f"Deployment {self.name}", rows)
+
+
+@dataclass(frozen=True, repr=False)
+class FlowRun:
+    """One run of a deployment, as Prefect sees it."""
+
+    flow_run_id: str
+    name: str
+    state: str
+    message: str
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it has ended."""
+        return self.state in _FINAL
+
+    def __repr__(self) -> str:
+        said = f": {self.message}" if self.message else ""
+        return f"<FlowRun {self.name}, {self.state.lower()}{said}>"
+
+    def _repr_html_(self) -> str:
+        rows = [("state", self.state.lower()), ("message", self.message), ("flow run", self.flow_run_id)]
+        return card_html(f"FlowRun {self.name}", [row for row in rows if row[1]])
+
+
+def flow_run_of(facts: Mapping[str, Any]) -> FlowRun:
+    """A flow run, from what Prefect's API answers about it."""
+    state = facts.get("state") or {}
+    return FlowRun(
+        flow_run_id=str(facts["id"]),
+        name=str(facts["name"]),
+        state=str(facts.get("state_type") or "SCHEDULED"),
+        message=str(state.get("message") or ""),
+    )

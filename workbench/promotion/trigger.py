@@ -1,0 +1,102 @@
+"""Runs of a deployment on demand: ask for one, and wait until it has ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from workbench.errors import NotDeployed, NotebookError, ParametersRefused, ServerError
+from workbench.promotion.fitness import refused_values
+from workbench.promotion.records import FLOW_NAME, Deployment, FlowRun, flow_run_of
+from workbench.promotion.store import NotebookStore
+from workbench.settings import Settings
+from workbench.spelling import did_you_mean, near_names
+from workbench.stack.prefect_api import PrefectApi, PrefectRefused
+
+__all__ = ["trigger", "wait"]
+
+
+def trigger(
+    settings: Settings,
+    prefect: PrefectApi,
+    deployment: Deployment | str,
+    parameters: Mapping[str, Any] | None = None,
+) -> FlowRun:
+    """Ask for one run of a deployment now; a worker picks it up.
+
+    `parameters` are notebook parameters that differ from the deployment's. They are checked as `promote`
+    checks them where the promoted notebook is in this home's store, and by Prefect anywhere.
+
+    Raises
+    ------
+    ParametersRefused
+        Unknown or wrong parameters, or some that the notebook's strategies would refuse; nothing runs.
+    NotDeployed
+        There is no such deployment.
+    """
+    name = deployment.name if isinstance(deployment, Deployment) else deployment
+    found = _by_name(prefect, name)
+    body: dict[str, Any] = {"parameters": {}}
+    if parameters:
+        promoted = dict(found["parameters"]["parameters"])
+        unknown = sorted(set(parameters) - set(promoted))
+        if unknown:
+            near = dict.fromkeys(known for one in unknown for known in near_names(one, promoted))
+            raise ParametersRefused(
+                f"{name} has no parameter {', '.join(unknown)}{did_you_mean(list(near))}; "
+                f"it has: {', '.join(sorted(promoted))}",
+                names=unknown,
+                known=sorted(promoted),
+            )
+        values = promoted | dict(parameters)
+        try:
+            file = NotebookStore(settings.store_folder).open(str(found["parameters"]["sha256"]))
+        except NotebookError:
+            pass  # promoted by another home of the same server: the run itself checks what Prefect does not
+        else:
+            values = file.parameters.validate(values)
+            refused_values(file.document, file.path.name, values, force=False)
+        body["parameters"] = {"parameters": values}
+    try:
+        return flow_run_of(prefect.ask(f"/deployments/{found['id']}/create_flow_run", body))
+    except PrefectRefused as error:
+        raise ParametersRefused(f"Prefect refuses to run {name}: {error.reason}") from error
+
+
+def wait(
+    prefect: PrefectApi,
+    run: FlowRun,
+    *,
+    timeout_seconds: float,
+    progress: Callable[[FlowRun], None] | None = None,
+) -> FlowRun:
+    """Wait until a flow run has ended, and return it as it ended.
+
+    Raises
+    ------
+    ServerError
+        It has not ended in time.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        run = flow_run_of(prefect.ask(f"/flow_runs/{run.flow_run_id}"))
+        if progress is not None:
+            progress(run)
+        if run.is_final:
+            return run
+        if time.monotonic() > deadline:
+            raise ServerError(
+                f"flow run {run.name} is still {run.state.lower()} after {timeout_seconds:.0f} s; "
+                "does the worker run? See: workbench status"
+            )
+        time.sleep(0.5)
+
+
+def _by_name(prefect: PrefectApi, name: str) -> Any:
+    try:
+        return prefect.ask(f"/deployments/name/{FLOW_NAME}/{name}")
+    except PrefectRefused as error:
+        if error.status == 404:
+            raise NotDeployed(f"nothing is deployed as {name}; wb.deployments.list() says what is") from error
+        raise
