@@ -14,11 +14,12 @@ from pydantic import SecretStr
 
 from tests.servers import Postgres, ServerPark, server_park
 from tests.session import pytest_configure, pytest_unconfigure
+from tests.stocks import aapl, stocks
 from workbench import Workbench
 from workbench.db.roles import role_url
 from workbench.settings import Settings
 
-__all__ = ["pytest_configure", "pytest_unconfigure"]
+__all__ = ["aapl", "pytest_configure", "pytest_unconfigure", "stocks"]
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -8,12 +8,18 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
+import pandas as pd
 import pytest
 from numba.core.dispatcher import Dispatcher
 
 from workbench.db import wire
 from workbench.fills import loop
+from workbench.fills.execution import Execution
+from workbench.fills.layout import lay_out
+from workbench.fills.sizing import Percent
 from workbench.paths import PROJECT_ROOT
+from workbench.signals.inputs import read_bars
 
 SQUARE = """
 from workbench.compiled import compiled
@@ -37,6 +43,25 @@ def test_compiled_functions_call_only_those_of_their_own_file(module: ModuleType
             called = function.__globals__.get(name)
             if isinstance(called, Dispatcher):
                 assert called.py_func.__code__.co_filename == module.__file__, (function, name)
+
+
+def test_one_compiled_loop_serves_backtests_and_sweeps() -> None:
+    """Each kind of arguments is another compilation, of many seconds."""
+    loop.compile_all()
+    for walk in (loop._walk_signals, loop._walk_weights):
+        kinds = {str(kind) for signature in walk.signatures for kind in signature}
+        assert not [kind for kind in kinds if kind.startswith("Literal")]
+
+
+def test_fractions_of_any_frame_are_laid_out_in_rows_for_it() -> None:
+    times = pd.date_range("2020-01-01", periods=3, tz="UTC")
+    index = pd.MultiIndex.from_product([["A", "B"], times], names=["symbol", "timestamp"])
+    market = read_bars(pd.DataFrame({"open": 1.0, "close": 1.0}, index=index))
+    share = pd.DataFrame(np.full((3, 2), 0.5, order="F"), index=times, columns=["A", "B"])
+    for fill in ("next_open", "next_close"):
+        layout = lay_out(market, Execution(size=Percent(share), fill=fill), None)
+        assert layout.fractions.shape == (3, 2)
+        assert layout.fractions.flags.c_contiguous
 
 
 def test_where_neither_code_nor_user_has_room_it_is_kept_in_the_home(tmp_path: Path) -> None:

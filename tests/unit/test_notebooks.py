@@ -5,13 +5,14 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-import nbformat
 import pytest
 
 CLONE = Path(__file__).resolve().parents[2]
 
 
 def test_committed_notebooks_hold_no_outputs() -> None:
+    import nbformat  # Takes a second, for its schema of JSON.
+
     # What git holds, not the file: whoever works in a notebook has outputs in it.
     listed = subprocess.run(
         ["git", "-C", str(CLONE), "ls-files", "notebooks/*.ipynb"],

@@ -79,6 +79,8 @@ _BY_SIGNAL, _BY_STOP_LOSS, _BY_TRAILING_STOP, _BY_TARGET, _BY_REBALANCE, _BY_RUI
 _ENTER_LONG, _EXIT_LONG, _ENTER_SHORT, _EXIT_SHORT = 1, 2, 4, 8
 # In `due`, above the decision: the position was entered in this row.
 _FRESH = 16
+# The only variant of a backtest. For a plain 0 Numba would compile the loop once more, for that number alone.
+_FIRST = np.int64(0)
 
 
 def _compiled(function: Any) -> Any:
@@ -1103,8 +1105,8 @@ def log_weights(
     bars, symbols = close.shape
     stats, traded, state = np.zeros(_STATS), np.zeros(bars), np.empty((_STATE, symbols))
     _walk_weights(
-        0, open_, close, present, dividends, weights, rules, state, balances[1], balances[2], traded, stats,
-        ruined, balances[0], positions, lines,
+        _FIRST, open_, close, present, dividends, weights, rules, state, balances[1], balances[2], traded,
+        stats, ruined, balances[0], positions, lines,
     )  # fmt: skip
     return int(stats[_LINES])
 

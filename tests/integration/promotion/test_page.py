@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from bokeh_sampledata import stocks as sample
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from tests.acceptance.browser import open_page
@@ -22,11 +21,9 @@ LONG = (
 
 
 @pytest.fixture(scope="module")
-def run_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run_page(aapl: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A backtest's card and picture, below parameters and what is known of the run."""
-    raw = pd.DataFrame(sample.AAPL)
-    times = pd.to_datetime(raw["date"], utc=True).rename("timestamp")
-    bars = pd.concat({"AAPL": raw[["open", "close"]].set_axis(times)}, names=["symbol"])
+    bars = aapl[["open", "close"]]
     close = bars["close"].unstack("symbol")
     above = close.rolling(20).mean() > close.rolling(50).mean()
     result = backtest(bars, above, ~above, name="Moving-average crossover, 20/50")

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from bokeh_sampledata import stocks as sample
 from playwright.sync_api import Page
 
 from tests.acceptance.browser import open_page
@@ -21,21 +20,14 @@ WIDE, PHONE = 1_400, 420
 
 
 @pytest.fixture(scope="module")
-def sheet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sheet(stocks: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a backtest of real bars."""
-    bars = pd.concat({symbol: _bars(symbol) for symbol in ("AAPL", "IBM")}, names=["symbol"])
+    bars = stocks.loc[["AAPL", "IBM"], ["open", "close"]]
     close = bars["close"].unstack("symbol")
     above = close.rolling(20).mean() > close.rolling(100).mean()
     result = backtest(bars, above, ~above, short_entries=~above, short_exits=above, name="SMA 20/100")
     page = result.report(bars=bars, honesty=judge(result.returns, trials=100))
     return page.save(tmp_path_factory.mktemp("report") / "tearsheet.html")
-
-
-def _bars(symbol: str) -> pd.DataFrame:
-    """Adjusted daily bars from 2000-03-01 to 2013-03-01."""
-    raw = pd.DataFrame(getattr(sample, symbol))
-    prices = raw[["open", "close"]].mul(raw["adj_close"] / raw["close"], axis=0)
-    return prices.set_axis(pd.to_datetime(raw["date"], utc=True).rename("timestamp"))
 
 
 @contextmanager

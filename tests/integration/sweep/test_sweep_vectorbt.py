@@ -64,18 +64,9 @@ def crossing(
 
 
 @pytest.fixture(scope="module")
-def bars() -> pd.DataFrame:
-    """AAPL, IBM and MSFT, daily from 2000-03-01 to 2013-03-01, which ship with `bokeh_sampledata`."""
-    from bokeh_sampledata import stocks as sample
-
-    frames = {
-        symbol: pd.DataFrame(getattr(sample, symbol))
-        .assign(timestamp=lambda raw: pd.to_datetime(raw["date"], utc=True))
-        .set_index("timestamp")[["open", "high", "low", "close"]]
-        .astype("float64")
-        for symbol in ("AAPL", "IBM", "MSFT")
-    }
-    return pd.concat(frames, names=["symbol"])
+def bars(stocks: pd.DataFrame) -> pd.DataFrame:
+    """AAPL, IBM and MSFT, daily from 2000-03-01 to 2013-03-01."""
+    return stocks.loc[["AAPL", "IBM", "MSFT"], ["open", "high", "low", "close"]]
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
-from scipy import stats
+import scipy
 
 from workbench.errors import BacktestError
 from workbench.overfitting import probability_of_overfitting
@@ -36,7 +36,7 @@ def written_out(returns: Matrix, n_splits: int) -> tuple[Matrix, Matrix, Matrix]
         sample = sharpe(np.concatenate([blocks[block] for block in chosen]))
         rest = sharpe(np.concatenate([blocks[block] for block in range(n_splits) if block not in chosen]))
         best = int(np.argmax(sample))
-        omega = stats.rankdata(rest)[best] / (returns.shape[1] + 1)
+        omega = scipy.stats.rankdata(rest)[best] / (returns.shape[1] + 1)
         logits.append(math.log(omega / (1.0 - omega)))
         inside.append(sample[best])
         outside.append(rest[best])
@@ -60,7 +60,7 @@ def test_every_halving_is_that_of_cscv_written_out(
     assert found.probability_of_loss == (outside < 0.0).mean()
     assert found.n_bars == bars // n_splits * n_splits
     if len(logits) > 2:
-        line = stats.linregress(inside, outside)
+        line = scipy.stats.linregress(inside, outside)
         assert found.slope == pytest.approx(line.slope, rel=1e-6)
         assert found.intercept == pytest.approx(line.intercept, rel=1e-6, abs=1e-9)
         assert found.r_squared == pytest.approx(line.rvalue**2, rel=1e-6, abs=1e-9)

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
-from arch.bootstrap import SPA
 
 from workbench.errors import BacktestError
 from workbench.overfitting import reality_check
@@ -40,6 +39,8 @@ def test_p_values_are_those_of_arch_on_losses() -> None:
 
     It does not divide by a standard error, so for Hansen's it is given returns that were.
     """
+    from arch.bootstrap import SPA  # Loads statsmodels and more.
+
     returns, benchmark = noise(1) * np.linspace(0.5, 2.0, 25), noise(2, variants=1)[:, 0]
     returns[:, 3] -= 0.02  # So much worse that the consistent p-value leaves it out.
     returns[:, 8] += 0.001

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+import scipy
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
 from tests.unit.metrics.published import BACON, BACON_BENCHMARK
 from workbench import metrics
@@ -70,7 +70,7 @@ def test_the_convention_is_that_of_2012_and_not_that_of_2025() -> None:
     By hand: 0.4557 · √23 / √(1 + 2.448 · 0.4557 + 9.164 / 4 · 0.4557²) = 2.1854 / 1.6100 = 1.3574.
     """
     found = probabilistic_sharpe(0.036 / 0.079, 24, -2.448, 10.164)
-    assert found == pytest.approx(float(stats.norm.cdf(1.3574)), abs=1e-4)
+    assert found == pytest.approx(float(scipy.stats.norm.cdf(1.3574)), abs=1e-4)
     assert found < 0.92
 
 
@@ -88,7 +88,7 @@ def test_luck_reaches_what_the_notices_of_the_ams_say() -> None:
 def test_luck_is_close_to_the_exact_mean_of_the_largest_of_so_many_normals(trials: int) -> None:
     """The exact one by quadrature of N x φ(x) Φ(x)^(N-1)."""
     grid = np.linspace(-10.0, 10.0, 200_001)
-    density = trials * stats.norm.pdf(grid) * stats.norm.cdf(grid) ** (trials - 1)
+    density = trials * scipy.stats.norm.pdf(grid) * scipy.stats.norm.cdf(grid) ** (trials - 1)
     exact = float(np.trapezoid(grid * density, grid))
     assert expected_maximum_sharpe(trials, 4.0, sharpe_mean=1.0) == pytest.approx(1 + 2 * exact, rel=0.015)
 
@@ -98,7 +98,10 @@ def test_figures_of_bacons_returns_are_those_of_another_library() -> None:
 
     def judged(returns: pd.Series[float], benchmark: float) -> tuple[float, float, float, float]:
         ratio = metrics.sharpe(returns, periods_per_year=1)
-        skewness, kurtosis = stats.skew(returns, bias=False), stats.kurtosis(returns, bias=False) + 3.0
+        skewness, kurtosis = (
+            scipy.stats.skew(returns, bias=False),
+            scipy.stats.kurtosis(returns, bias=False) + 3.0,
+        )
         return ratio, float(skewness), float(kurtosis), benchmark
 
     for returns, benchmark, expected in (
@@ -168,7 +171,7 @@ def test_a_record_of_the_minimum_length_has_just_the_confidence(
     kurtosis = skewness**2 + 1.0 + excess
     bars = minimum_track_record_length(sharpe, skewness, kurtosis, confidence=confidence)
     variance = 1.0 - skewness * sharpe + (kurtosis - 1.0) / 4.0 * sharpe**2
-    assert stats.norm.cdf(sharpe * math.sqrt((bars - 1) / variance)) == pytest.approx(confidence)
+    assert scipy.stats.norm.cdf(sharpe * math.sqrt((bars - 1) / variance)) == pytest.approx(confidence)
     assert probabilistic_sharpe(sharpe, math.ceil(bars) + 1, skewness, kurtosis) >= confidence - 1e-9
 
 

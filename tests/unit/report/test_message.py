@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 
-import matplotlib.image
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -28,6 +27,8 @@ Pixels = npt.NDArray[np.int64]
 
 
 def _pixels(png: bytes) -> Pixels:
+    import matplotlib.image  # A second, which is the figure's alone.
+
     image = matplotlib.image.imread(io.BytesIO(png), format="png")
     return np.asarray(np.rint(np.asarray(image)[..., :3] * 255), dtype=np.int64)
 

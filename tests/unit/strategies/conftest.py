@@ -7,10 +7,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.unit.conftest import stocks
-
-__all__ = ["quotes", "stocks"]
-
 
 @pytest.fixture(scope="session")
 def quotes(shared_data: Path) -> pd.DataFrame:

@@ -393,6 +393,13 @@ found.frame.to_pickle(sys.argv[2] + "/" + sys.argv[3] + ".pkl")
 """
 
 
+@strategy
+def plain_momentum(bars: pd.DataFrame, n: int = 5) -> Signals:
+    """The rule of the scripts."""
+    close = bars["close"].unstack("symbol")
+    return Signals(close > close.shift(n), close < close.shift(n))
+
+
 def run_script(tmp_path: Path, script: str, *arguments: str) -> subprocess.Popen[str]:
     (tmp_path / "script.py").write_text(script)
     return subprocess.Popen(
@@ -410,11 +417,8 @@ def test_a_killed_sweep_goes_on_where_it_was(two_years: pd.DataFrame, tmp_path: 
     assert finished
     resumed = run_script(tmp_path, KILLED, bars, folder, "resume")
     assert int(resumed.communicate(timeout=120)[0]) == 20
-    whole = run_script(tmp_path, KILLED, bars, str(tmp_path / "other"), "whole")
-    whole.communicate(timeout=120)
-    pd.testing.assert_frame_equal(
-        pd.read_pickle(f"{folder}/resume.pkl"), pd.read_pickle(tmp_path / "other" / "whole.pkl")
-    )
+    whole = quick(plain_momentum, two_years.loc[["IBM"]], {"n": range(2, 42)})
+    pd.testing.assert_frame_equal(pd.read_pickle(f"{folder}/resume.pkl"), whole.frame)
 
 
 def test_two_processes_at_once_do_no_harm(two_years: pd.DataFrame, tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
-"""Real prices for the backtest's tests: the adjusted daily bars that ship with `bokeh_sampledata`."""
+"""Fixtures of real prices: the adjusted daily bars that ship with `bokeh_sampledata`."""
 
 from __future__ import annotations
 
 import pandas as pd
 import pytest
+
+__all__ = ["aapl", "stocks"]
 
 
 @pytest.fixture(scope="session")
