@@ -52,7 +52,7 @@ def test_splits_searches_and_objectives_that_are_none(value: Any) -> None:
     assert "needs a strategy" in refused(strategy=value)
 
 
-@pytest.mark.parametrize("name", ["fees", "cash", "whole_units", "fill", "size"])
+@pytest.mark.parametrize("name", ["fees", "cash", "whole_units", "fill", "size", "leverage"])
 def test_rules_are_refused_as_a_backtest_refuses_them(name: str) -> None:
     assert refused(**{name: "5%"}).startswith(f"{name}: ")
 
