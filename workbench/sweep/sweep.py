@@ -101,7 +101,7 @@ def sweep(
         The metric to rank variants by. Default: the search's objective, else the Sharpe ratio.
     **rules
         Execution rules, as in `backtest`: fees, fixed_fees, slippage, cash, cash_sharing, fill, size,
-        stop_loss, take_profit, trailing_stop, whole_units, periods_per_year.
+        stop_loss, take_profit, trailing_stop, whole_units, leverage, periods_per_year.
 
     Returns
     -------
