@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,10 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from workbench.arguments import as_positive, as_whole
 from workbench.errors import BacktestError
 from workbench.signals.inputs import moment, utc_index
 
 __all__ = ["Fixed", "Percent", "Size", "VolatilityTarget", "default_size", "largest_fraction"]
+
+_LONGEST = 1_000_000
+"""The longest window of returns; minutes of ten years are fewer."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -45,14 +48,8 @@ class Percent:
         if isinstance(given, pd.DataFrame | pd.Series):
             object.__setattr__(self, "fraction", _checked(given))
             return
-        if isinstance(given, bool) or not isinstance(given, int | float | np.number):
-            raise BacktestError(
-                f"Percent of a {type(given).__name__}: give a number (0.5 is 50 %), or a frame "
-                "(timestamp × symbol) of one for each bar."
-            )
-        if not (math.isfinite(given) and given > 0.0):
-            raise BacktestError(f"Percent({given}): give a fraction above 0 (0.5 is 50 %).")
-        object.__setattr__(self, "fraction", float(given))
+        advice = "give a fraction of equity such as 0.5, or a frame (timestamp × symbol) of one for each bar"
+        object.__setattr__(self, "fraction", as_positive(given, "Percent", advice))
 
     @cached_property
     def largest(self) -> float:
@@ -129,14 +126,20 @@ class Fixed:
     Attributes
     ----------
     units : float
-        Above 0; shares, contracts or coins.
+        Above 0; shares, contracts or coins. A number of any type (int, NumPy's, Decimal), kept as a float.
+
+    Raises
+    ------
+    BacktestError
+        Not a finite number above 0.
     """
 
     units: float
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.units) and self.units > 0.0):
-            raise BacktestError(f"Fixed({self.units}): give a number of units above 0.")
+        object.__setattr__(
+            self, "units", as_positive(self.units, "Fixed(units)", "give a number such as 100")
+        )
 
 
 @dataclass(frozen=True)
@@ -153,9 +156,16 @@ class VolatilityTarget:
     annual : float
         Volatility that is aimed at, as a fraction a year (0.10 is 10 %).
     window : int
-        How many returns the volatility is measured on; 2 or more.
+        How many returns the volatility is measured on; 2 to 1,000,000.
     max_fraction : float
         The most that is put in: above 0, at most 1, or as much as `leverage` allows.
+
+    Numbers of any type (int, NumPy's, Decimal) are kept as a float, the window as an int.
+
+    Raises
+    ------
+    BacktestError
+        A volatility or a fraction that is not a finite number above 0, or a window out of its range.
     """
 
     annual: float = 0.10
@@ -163,16 +173,15 @@ class VolatilityTarget:
     max_fraction: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.annual) and self.annual > 0.0):
-            raise BacktestError(f"VolatilityTarget(annual={self.annual}): give a fraction a year above 0.")
-        if self.window < 2:
-            raise BacktestError(
-                f"VolatilityTarget(window={self.window}): volatility needs 2 returns or more."
-            )
-        if not (math.isfinite(self.max_fraction) and self.max_fraction > 0.0):
-            raise BacktestError(
-                f"VolatilityTarget(max_fraction={self.max_fraction}): give a fraction above 0."
-            )
+        name, advice = "VolatilityTarget(annual)", "give a fraction a year such as 0.10"
+        object.__setattr__(self, "annual", as_positive(self.annual, name, advice))
+        name, advice = "VolatilityTarget(window)", "give a number of returns such as 20"
+        window = as_whole(self.window, name, advice)
+        if not 2 <= window <= _LONGEST:
+            raise BacktestError(f"{name}: {window:,} is not from 2 to {_LONGEST:,}; {advice}.")
+        object.__setattr__(self, "window", window)
+        name, advice = "VolatilityTarget(max_fraction)", "give a fraction of equity such as 1.0"
+        object.__setattr__(self, "max_fraction", as_positive(self.max_fraction, name, advice))
 
 
 Size = Percent | Fixed | VolatilityTarget

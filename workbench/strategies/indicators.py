@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from workbench.errors import StrategyError
+from workbench.metrics.observations import ROUNDING, only_rounding
 
 __all__ = [
     "atr",
@@ -28,6 +29,7 @@ __all__ = [
     "previous",
     "rsi",
     "sma",
+    "stands_still",
     "volatility",
     "zscore",
 ]
@@ -129,12 +131,14 @@ def rsi(prices: Prices, n: int) -> Prices:
     Returns
     -------
     Series or DataFrame of float64
-        0 to 100, shaped as `prices`; NaN up to the symbol's n-th bar, and until the price first changes.
+        0 to 100, shaped as `prices`; NaN up to the symbol's n-th bar, and until the price first changes by
+        more than rounding (see `stands_still`).
     """
     _check(n, 1)
 
     def of_symbol(values: Values) -> Values:
         change = np.diff(values)
+        change[np.abs(change) <= ROUNDING * np.maximum(np.abs(values[1:]), np.abs(values[:-1]))] = 0.0
         gains = _smoothed(np.maximum(change, 0.0), n, 1.0 / n)
         moves = gains + _smoothed(np.maximum(-change, 0.0), n, 1.0 / n)
         known = np.divide(100.0 * gains, moves, out=np.full_like(moves, np.nan), where=moves > 0.0)
@@ -177,10 +181,39 @@ def deviation(prices: Prices, n: int, *, ddof: int = 0) -> Prices:
     Returns
     -------
     Series or DataFrame of float64
-        Shaped as `prices`; NaN before the symbol's n-th bar.
+        Shaped as `prices`; NaN before the symbol's n-th bar, exactly 0 where the price `stands_still`.
     """
     _check(n, 2)
-    return _by_symbol(prices, lambda values: pd.Series(values).rolling(n).std(ddof=ddof).to_numpy())
+    return _by_symbol(prices, lambda values: _deviation(values, n, ddof, unit=0.0))
+
+
+def stands_still(prices: Prices, n: int) -> Prices:
+    """1 where the last `n` prices differ by no more than rounding: ``max - min <= 1e-12 * max(abs)``.
+
+    An adjusted price is a product, and rounded to 1.1e-16 of itself: one that stands still differs by some
+    2e-16 of its level. The range is compared, and not the deviation: a sliding deviation keeps a residue of
+    earlier moves, a range does not, and no deviation is larger.
+
+    Parameters
+    ----------
+    prices : Series or DataFrame of float64
+        NaN where there is no bar.
+    n : int
+        Bars, 1 or more.
+
+    Returns
+    -------
+    Series or DataFrame of float64
+        1 or 0, shaped as `prices`; NaN before the symbol's n-th bar.
+    """
+    _check(n, 1)
+
+    def of_symbol(values: Values) -> Values:
+        still = _still(values, n, unit=0.0).astype(np.float64)
+        still[: n - 1] = np.nan
+        return still
+
+    return _by_symbol(prices, of_symbol)
 
 
 def zscore(prices: Prices, n: int, *, ddof: int = 0) -> Prices:
@@ -189,7 +222,7 @@ def zscore(prices: Prices, n: int, *, ddof: int = 0) -> Prices:
     Returns
     -------
     Series or DataFrame of float64
-        Shaped as `prices`; NaN before the symbol's n-th bar, and where the price was constant.
+        Shaped as `prices`; NaN before the symbol's n-th bar, and where the price `stands_still`.
     """
     spread = deviation(prices, n, ddof=ddof)
     return (prices - sma(prices, n)) / spread.where(spread > 0.0)
@@ -224,9 +257,11 @@ def volatility(prices: Prices, n: int) -> Prices:
     Returns
     -------
     Series or DataFrame of float64
-        Shaped as `prices`; NaN up to the symbol's n-th bar.
+        Shaped as `prices`; NaN up to the symbol's n-th bar, exactly 0 where the returns differ by no more
+        than rounding: ``max - min <= 1e-12 * (1 + max(abs))``.
     """
-    return deviation(past_return(prices, 1), n, ddof=1)
+    _check(n, 2)
+    return _by_symbol(past_return(prices, 1), lambda returns: _deviation(returns, n, ddof=1, unit=1.0))
 
 
 def ewm_volatility(prices: Prices, center: float, n: int) -> Prices:
@@ -247,12 +282,15 @@ def ewm_volatility(prices: Prices, center: float, n: int) -> Prices:
     Returns
     -------
     Series or DataFrame of float64
-        A fraction per bar, shaped as `prices`; NaN up to the symbol's n-th bar.
+        A fraction per bar, shaped as `prices`; NaN up to the symbol's n-th bar, exactly 0 up to
+        ``1e-12 * (1 + abs(mean))``, which rounding alone leaves.
     """
     _check(n, 2)
 
     def of_symbol(values: Values) -> Values:
-        return pd.Series(values).ewm(com=center, min_periods=n).std(bias=True).to_numpy()
+        weighted = pd.Series(values).ewm(com=center, min_periods=n)
+        spread = weighted.std(bias=True)
+        return spread.mask(only_rounding(spread, weighted.mean()), 0.0).to_numpy()
 
     return _by_symbol(past_return(prices, 1), of_symbol)
 
@@ -270,6 +308,22 @@ def _by_symbol(prices: Prices, rule: Callable[[Values], Values]) -> Prices:
     if isinstance(prices, pd.DataFrame):
         return pd.DataFrame(shaped, index=prices.index, columns=prices.columns)
     return pd.Series(shaped, index=prices.index, name=prices.name)
+
+
+def _deviation(values: Values, n: int, ddof: int, *, unit: float) -> Values:
+    """Standard deviation of the last `n` values, exactly 0 where they are `_still`."""
+    spread = pd.Series(values).rolling(n).std(ddof=ddof)
+    return spread.mask(_still(values, n, unit=unit), 0.0).to_numpy()
+
+
+def _still(values: Values, n: int, *, unit: float) -> npt.NDArray[np.bool_]:
+    """Whether the last `n` values differ by rounding alone, that of ``unit + value``; False before the n-th.
+
+    `unit` is 0 for prices and 1 for returns, which are changes of 1 + r.
+    """
+    rolling = pd.Series(values).rolling(n)
+    high, low = rolling.max().to_numpy(), rolling.min().to_numpy()
+    return np.asarray(high - low <= ROUNDING * (unit + np.maximum(np.abs(high), np.abs(low))))
 
 
 def _smoothed(values: Values, n: int, weight: float) -> Values:

@@ -12,6 +12,7 @@ from workbench.errors import StrategyError
 from workbench.signals.parameter import between
 from workbench.signals.signals import Weights
 from workbench.signals.strategy import strategy
+from workbench.strategies.indicators import stands_still
 from workbench.strategies.prices import closes
 
 __all__ = ["pairs_zscore"]
@@ -86,7 +87,10 @@ def _score(
     one: pd.Series[float], other: pd.Series[float], window: int, hedge: Literal["distance", "regression"]
 ) -> pd.Series[float]:
     """Distance of the spread ``one - ratio * other`` from its mean, in standard deviations (ddof=1)."""
+    still = stands_still(one, window) * stands_still(other, window) == 1.0
     if hedge == "regression":
+        # Of a price that stands still nothing is left over, and on one nothing can be regressed.
+        still = stands_still(one, window) + stands_still(other, window) >= 1.0
         one, other = one.map(math.log), other.map(math.log)
         ratio = one.rolling(window).cov(other) / other.rolling(window).var()
     else:
@@ -99,7 +103,7 @@ def _score(
         - 2.0 * ratio * one.rolling(window).cov(other)
     )
     # If both move exactly together, the spread is only rounding error, and there is nothing to trade.
-    known = variance > 1e-12 * one.rolling(window).var()
+    known = (variance > 1e-12 * one.rolling(window).var()) & ~still
     return (one - ratio * other - level) / variance.where(known) ** 0.5
 
 

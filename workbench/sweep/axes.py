@@ -147,6 +147,9 @@ def make_axis(parameter: Parameter, given: Any, strategy: str) -> Axis:
     """
     if isinstance(given, Range):
         return _span(parameter, given, strategy)
+    # An array without dimensions says that it can be iterated, and cannot.
+    if isinstance(given, np.ndarray) and not given.ndim:
+        given = given[()]
     several = isinstance(given, Iterable) and not isinstance(given, str | bytes | Mapping)
     values = [parameter.check(value, strategy) for value in (given if several else [given])]
     if not values:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from workbench.arguments import as_flag
 from workbench.errors import SweepError
 from workbench.signals.strategy import Strategy
 from workbench.sweep.allowed import allowed_variants
+from workbench.sweep.arguments import as_count, as_metric
 from workbench.sweep.axes import Axis, Listed
 from workbench.sweep.space import RandomSpace, searched_axes
 
@@ -20,6 +22,8 @@ __all__ = ["Bayesian", "BayesianSearch"]
 
 _PATIENCE = 40
 """After this many proposals that `where` rejects or that were tried, the next variant is drawn at random."""
+_LAST_SEED = 2**32 - 1
+"""The largest seed of Optuna's sampler."""
 _RANDOM_BLOCKS = 8
 """After this many blocks of random draws without a new variant, the search ends."""
 
@@ -70,14 +74,20 @@ class Bayesian:
         StrategyError
             A name is not a parameter, a value is not allowed for its parameter, or nothing is searched.
         SweepError
-            `n` or `batch` is not positive, or `seed` is negative.
+            `n` or `batch` is not a whole number of 1 or more, `seed` not one from 0 to 2**32 - 1, `objective`
+            no metric of a sweep, or `over` not a mapping.
+        BacktestError
+            `maximise` is neither True nor False.
         """
-        if self.n < 1 or self.batch < 1 or self.seed < 0:
-            raise SweepError(
-                f"Bayesian(n={self.n}, seed={self.seed}, batch={self.batch}): n and batch must be at "
-                "least 1, and seed at least 0."
-            )
-        return BayesianSearch(self, strategy)
+        checked = replace(
+            self,
+            n=as_count(self.n, "Bayesian(n)"),
+            seed=as_count(self.seed, "Bayesian(seed)", least=0, most=_LAST_SEED),
+            batch=as_count(self.batch, "Bayesian(batch)"),
+            objective=as_metric(self.objective),
+            maximise=as_flag(self.maximise, "Bayesian(maximise)"),
+        )
+        return BayesianSearch(checked, strategy)
 
 
 class BayesianSearch:

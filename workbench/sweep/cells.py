@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from workbench.arguments import named
 from workbench.errors import SweepError
 from workbench.fills.execution import Execution
 from workbench.fills.layout import Layout, lay_out
@@ -17,6 +18,10 @@ from workbench.fills.outside import read_dividends
 from workbench.signals.inputs import BarArrays, read_bars
 
 __all__ = ["CellBars", "Periods", "SymbolPeriod", "dividends_of", "make_cells", "prepare_bars"]
+
+_NO_PERIODS = (
+    "is no (start, end); give a list of them, or a mapping, as in {'crisis': ('2008-01-01', '2009-06-30')}."
+)
 
 Periods = Sequence[tuple[Any, Any]] | Mapping[str, tuple[Any, Any]]
 
@@ -95,8 +100,8 @@ def make_cells(market: BarArrays, symbols: str, periods: Periods | None) -> list
     SweepError
         `symbols` is something else, or a period holds no bar.
     """
-    if symbols not in ("each", "together"):
-        raise SweepError(f"symbols: {symbols!r} is neither 'each' nor 'together'.")
+    if not isinstance(symbols, str) or symbols not in ("each", "together"):
+        raise SweepError(f"symbols: {named(symbols)} is neither 'each' nor 'together'.")
     names = list(market.symbols) if symbols == "each" and len(market.symbols) > 1 else [None]
     spans = [(None, slice(0, len(market.timestamps)))] if periods is None else _spans(market, periods)
     cells = []
@@ -154,9 +159,8 @@ def dividends_of(dividends: pd.Series[float] | None, symbols: Sequence[str]) -> 
 
 def _spans(market: BarArrays, periods: Periods) -> list[tuple[str, slice]]:
     """The rows of each period, by its name."""
-    named = list(periods.items()) if isinstance(periods, Mapping) else [(None, span) for span in periods]
     spans = []
-    for name, (start, end) in named:
+    for name, (start, end) in _named_spans(periods):
         try:
             rows = market.timestamps.slice_indexer(_bound(start), _bound(end))
         except (TypeError, ValueError, KeyError) as error:
@@ -177,9 +181,29 @@ def _spans(market: BarArrays, periods: Periods) -> list[tuple[str, slice]]:
     return spans
 
 
+def _named_spans(periods: Any) -> list[tuple[str | None, tuple[Any, Any]]]:
+    """Each period's name (None in a list) and its two ends."""
+    if isinstance(periods, str | bytes) or not isinstance(periods, Mapping | Sequence):
+        raise SweepError(f"periods: {named(periods)} {_NO_PERIODS}")
+    found: list[Any] = (
+        list(periods.items()) if isinstance(periods, Mapping) else [(None, span) for span in periods]
+    )
+    for name, span in found:
+        if name is not None and not isinstance(name, str):
+            raise SweepError(f"periods: the name {named(name)} is not text; write {str(name)!r}.")
+        if isinstance(span, str | bytes) or not isinstance(span, Sequence) or len(span) != 2:
+            raise SweepError(f"periods: {named(span)} {_NO_PERIODS}")
+    return found
+
+
 def _bound(moment: Any) -> Any:
     # A date given as text means the whole day; pandas does that for text only.
-    return moment if moment is None or isinstance(moment, str) else pd.Timestamp(moment)
+    if moment is None or isinstance(moment, str):
+        return moment
+    found = pd.Timestamp(moment)
+    if pd.isna(found):
+        raise ValueError("None is the first or the last bar")
+    return found
 
 
 def _part(market: BarArrays, first: int, columns: npt.NDArray[np.int64]) -> BarArrays:

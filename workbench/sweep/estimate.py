@@ -9,7 +9,6 @@ from typing import Literal
 
 import numpy as np
 
-from workbench.errors import SweepError
 from workbench.sweep.chunk import Plan, Task, Variants, compute, trade_signals
 from workbench.sweep.executors.opening import available_cpus
 from workbench.sweep.store import METRICS
@@ -126,15 +125,7 @@ def estimate(
         Workers of the cluster, if there is one.
     chunk : int, optional
         As given by the user.
-
-    Raises
-    ------
-    SweepError
-        `workers` or `chunk` is below 1.
     """
-    for name, value in (("workers", workers), ("chunk", chunk)):
-        if value is not None and value < 1:
-            raise SweepError(f"{name}={value}: use 1 or more, or leave it out.")
     bars, symbols = plan.bars_of(0).market.close.shape
     place, count = _place(plan, rows * each, workers, cluster_workers)
     chunk = chunk or _chunk(min(rows, plan.size), each, count, cells=bars * symbols)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from workbench.arguments import named
 from workbench.backtest.trials import trial_key
 from workbench.errors import StrategyError, SweepError
 from workbench.fills.execution import Execution
@@ -16,6 +17,7 @@ from workbench.fills.fractions import read_fractions
 from workbench.fills.outside import read_dividends
 from workbench.signals.inputs import BarArrays, bars_sha256, read_bars
 from workbench.signals.strategy import Strategy
+from workbench.sweep.arguments import as_metric
 from workbench.sweep.bayesian import Bayesian
 from workbench.sweep.cells import Periods, make_cells
 from workbench.sweep.chunk import Plan
@@ -105,15 +107,11 @@ def make_job(
             raise StrategyError(
                 f"{strategy.name}: a sweep's rows already have a column {name!r}; rename that parameter."
             )
-    search = grid if isinstance(grid, Grid | Random | Bayesian) else Grid(dict(grid or {}))
+    search = _search(grid)
     if seed is not None and not isinstance(search, Grid):
         search = replace(search, seed=seed)
-    wanted = objective or (search.objective if isinstance(search, Bayesian) else "sharpe_ratio")
-    for name in (wanted, search.objective if isinstance(search, Bayesian) else wanted):
-        if name not in METRICS:
-            raise SweepError(
-                f"objective: {name!r} is not a metric of a sweep; choose one of {', '.join(METRICS)}."
-            )
+    own = as_metric(search.objective) if isinstance(search, Bayesian) else "sharpe_ratio"
+    wanted = own if objective is None else as_metric(objective)
     market = read_bars(bars)
     if dividends is not None:
         read_dividends(dividends, market)
@@ -142,6 +140,19 @@ def make_job(
         "cells": [[cell.symbol, cell.period, str(cell.start), str(cell.end)] for cell in plan.cells],
     }
     return Job(plan, search, market, facts, trial_key(**facts, version=VERSION), wanted, space.names)
+
+
+def _search(grid: Any) -> Grid | Random | Bayesian:
+    if isinstance(grid, Grid | Random | Bayesian):
+        return grid
+    if grid is None:
+        return Grid({})
+    if not isinstance(grid, Mapping):
+        raise SweepError(
+            f"grid: {named(grid)} is no search; give the values to try by parameter, as in "
+            "{'fast': range(5, 50)}, or Grid, Random or Bayesian."
+        )
+    return Grid(dict(grid))
 
 
 def _sha256(values: pd.Series[Any] | pd.DataFrame) -> str:

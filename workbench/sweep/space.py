@@ -13,11 +13,11 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from workbench.arguments import named
 from workbench.errors import StrategyError, SweepError
 from workbench.signals.parameter import Parameter
 from workbench.signals.strategy import Strategy
 from workbench.sweep.allowed import Chosen, allowed_variants, choose
+from workbench.sweep.arguments import as_count, as_values
 from workbench.sweep.axes import Axis, constant, make_axes, range_of
 
 __all__ = ["Grid", "GridSpace", "Random", "RandomSpace", "Space", "searched_axes"]
@@ -77,9 +77,9 @@ class Grid:
         StrategyError
             A name is not a parameter, a value is not allowed for its parameter, or `where` allows nothing.
         SweepError
-            There are too many combinations to number, or to check with `where`.
+            The values are no mapping, or there are too many combinations to number, or to check with `where`.
         """
-        axes = make_axes(strategy, self.values)
+        axes = make_axes(strategy, as_values(self.values, "grid"))
         for axis in axes:
             if axis.count is None:
                 raise StrategyError(
@@ -202,22 +202,17 @@ class Random:
             A name is not a parameter, a value is not allowed for its parameter, there is nothing to search,
             or `where` allows nothing.
         SweepError
-            `n` is not positive, or `seed` is negative.
+            `n` is not a whole number of 1 or more, `seed` not one of 0 or more, or `over` not a mapping.
         """
-        if not (_is_whole(self.n) and _is_whole(self.seed)):
-            raise SweepError(f"Random(n={named(self.n)}, seed={named(self.seed)}): give whole numbers.")
-        if self.n < 1 or self.seed < 0:
-            raise SweepError(
-                f"Random(n={self.n}, seed={self.seed}): n must be at least 1, and seed at least 0."
-            )
+        n, seed = as_count(self.n, "Random(n)"), as_count(self.seed, "Random(seed)", least=0)
         axes = searched_axes(strategy, self.over)
         parameters = dict(strategy.parameters)
         counts = [axis.count for axis in axes]
         total = None if None in counts else math.prod(count or 1 for count in counts)
-        if total is not None and self.n >= total:
+        if total is not None and n >= total:
             full = Grid({axis.name: axis.at(np.arange(axis.count or 1)) for axis in axes}).resolve(strategy)
             return GridSpace("random", axes, parameters, full.chosen)
-        space = RandomSpace(self.n, self.seed, axes, parameters)
+        space = RandomSpace(n, seed, axes, parameters)
         if strategy.where is None and total is None:
             return space
         draws = _new_and_allowed(space, strategy, total)
@@ -226,7 +221,7 @@ class Random:
                 f"{strategy.name}: its `where` allowed none of {_BARREN * _DRAWN:,} combinations drawn at "
                 "random; search a range in which it allows some."
             )
-        return RandomSpace(len(draws), self.seed, axes, parameters, draws)
+        return RandomSpace(len(draws), seed, axes, parameters, draws)
 
 
 @dataclass(frozen=True, eq=False)
@@ -302,11 +297,13 @@ def searched_axes(strategy: Strategy, over: Mapping[str, Any] | None) -> tuple[A
     ------
     StrategyError
         There is nothing to search.
+    SweepError
+        `over` is no mapping.
     """
     if over is None:
         ranges = {name: range_of(parameter) for name, parameter in strategy.parameters.items()}
         over = {name: values for name, values in ranges.items() if values is not None}
-    if not over:
+    if not as_values(over, "over"):
         raise StrategyError(
             f"{strategy.name} has no parameter with a range; pass over={{name: between(low, high)}} "
             "or give its parameters ranges, as in Annotated[int, between(2, 200)]."
@@ -344,7 +341,3 @@ def _new_and_allowed(space: RandomSpace, strategy: Strategy, total: int | None) 
         barren = 0 if len(fine) else barren + 1
         block += 1
     return np.concatenate(kept)[: space.size].astype(np.int64)
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)

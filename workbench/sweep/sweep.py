@@ -12,12 +12,14 @@ from typing import Any, Unpack
 
 import pandas as pd
 
+from workbench.arguments import as_flag
 from workbench.errors import StrategyError
 from workbench.fills.execution import Rules, execution_of
 from workbench.home.temporary import TemporaryFolder
 from workbench.signals.strategy import Strategy
 from workbench.sweep.adaptive import search_adaptively
 from workbench.sweep.agreement import require_agreement, sample_variants
+from workbench.sweep.arguments import as_count, as_folder
 from workbench.sweep.bayesian import Bayesian
 from workbench.sweep.cells import Periods
 from workbench.sweep.chunk import Task, compute, decide, values_of
@@ -30,6 +32,9 @@ from workbench.sweep.store import Part, PartStore, PartWriter, gaps
 from workbench.sweep.totals import count_sweep, total_up
 
 __all__ = ["SweepInterrupted", "estimate_sweep", "sweep"]
+
+_MOST_WORKERS = 10_000
+"""More parallel tasks than any machine has processors for."""
 
 
 class SweepInterrupted(KeyboardInterrupt):
@@ -96,7 +101,7 @@ def sweep(
         The metric to rank variants by. Default: the search's objective, else the Sharpe ratio.
     **rules
         Execution rules, as in `backtest`: fees, fixed_fees, slippage, cash, cash_sharing, fill, size,
-        stop_loss, take_profit, trailing_stop, whole_units, periods_per_year.
+        stop_loss, take_profit, trailing_stop, whole_units, leverage, periods_per_year.
 
     Returns
     -------
@@ -105,12 +110,12 @@ def sweep(
     Raises
     ------
     BacktestError
-        Bars, dividends or rules cannot be used.
+        Bars, dividends or rules cannot be used, or `progress` is neither True nor False.
     StrategyError
         The grid does not fit the strategy, its batch form gives other signals, or it raised for every
         variant. Where it raises for some variants only, their rows hold the error.
     SweepError
-        The search or the periods cannot be used, or the store is full.
+        The search, the periods or another argument cannot be used, or the store is full.
     SweepInterrupted
         It was interrupted (a KeyboardInterrupt); finished rows stay in `store`.
 
@@ -120,16 +125,20 @@ def sweep(
     >>> found.best(10)                                                                     # doctest: +SKIP
     """
     started = time.perf_counter()
+    workers, chunk = _workers_and_chunk(workers, chunk)
+    seed = None if seed is None else as_count(seed, "seed", least=0)
+    show = as_flag(progress, "progress")
+    below = None if store is None else as_folder(store)
     job = make_job(
         strategy, bars, grid, symbols=symbols, periods=periods, dividends=dividends, seed=seed,
         objective=objective, execution=execution_of(rules),
     )  # fmt: skip
-    temporary = TemporaryFolder("sweep") if store is None else None
-    folder = temporary.path if temporary else Path(store or "") / _name(job)
+    temporary = TemporaryFolder("sweep") if below is None else None
+    folder = temporary.path if temporary else (below or Path()) / _name(job)
     try:
         parts = PartStore(folder)
         parts.describe(job.facts)
-        made = _run(job, parts, workers, cluster, chunk, seed or 0, show=progress)
+        made = _run(job, parts, workers, cluster, chunk, seed or 0, show=show)
         totals = total_up(parts, job.plan.execution.periods_per_year)
         if totals.failed == totals.rows:
             _raise_first(job)
@@ -165,6 +174,7 @@ def estimate_sweep(
     -------
     Estimate
     """
+    workers, chunk = _workers_and_chunk(workers, chunk)
     job = make_job(
         strategy, bars, grid, symbols=symbols, periods=periods, dividends=dividends, seed=None,
         objective=None, execution=execution_of(rules),
@@ -172,6 +182,13 @@ def estimate_sweep(
     with contextlib.ExitStack() as stack:
         remote = None if cluster is None else stack.enter_context(open_executor(workers, cluster))
         return _measure(job, job.rows, workers, remote, chunk, 0)
+
+
+def _workers_and_chunk(workers: object, chunk: object) -> tuple[int | None, int | None]:
+    return (
+        None if workers is None else as_count(workers, "workers", most=_MOST_WORKERS),
+        None if chunk is None else as_count(chunk, "chunk"),
+    )
 
 
 def _run(

@@ -82,8 +82,8 @@ def validate(
     Raises
     ------
     BacktestError
-        The splits were made for other bars, the rules are invalid, or the objective is undefined for every
-        variant on the training bars of a split.
+        The splits were made for other bars, the rules are invalid, `search` returns no `Searched`, or the
+        objective is undefined for every variant on the training bars of a split.
     StrategyError
         The grid does not fit the strategy, or the strategy raised it for every variant.
 
@@ -172,6 +172,11 @@ def _search_before_tests(
     for number, split in enumerate(splits):
         job = job_on(spans.cut(split.train[0]))
         searched = search(job)
+        if not isinstance(searched, Searched):
+            raise BacktestError(
+                f"search: it returned {named(searched)} for split {number}; let it return "
+                "Searched(parameters, objective, sharpes)."
+            )
         _record("walk_forward", job, searched)
         found.append(_chosen(job, searched, number))
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench import metrics as figures
+from workbench.arguments import as_matrix, as_number, named
 from workbench.backtest.engine import backtest
+from workbench.errors import BacktestError
 from workbench.sweep.agreement import require_agreement, sample_variants
 from workbench.sweep.chunk import Plan, Task, curves_of, values_of
 from workbench.sweep.estimate import estimate, seconds_per_variant
@@ -41,11 +43,36 @@ class Searched:
         The best variant's objective; NaN if there is none.
     sharpes : ndarray of float64, shape (n_variants,)
         Sharpe ratios per bar, not annualised; NaN where undefined.
+
+    Raises
+    ------
+    BacktestError
+        The parameters are no mapping, the objective is no number, or the ratios are no array with one number
+        for each variant.
     """
 
     parameters: dict[str, Any]
     objective: float
     sharpes: Floats
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.parameters, Mapping) or not all(
+            isinstance(name, str) for name in self.parameters
+        ):
+            raise BacktestError(
+                f"Searched(parameters): {named(self.parameters)} is no mapping of names; give the best "
+                "variant's parameters by name, and {} where there is none."
+            )
+        advice = "give the best variant's objective, NaN where there is none"
+        object.__setattr__(self, "objective", as_number(self.objective, "Searched(objective)", advice))
+        sharpes = as_matrix(self.sharpes, "Searched(sharpes)")
+        if sharpes.ndim != 1 or not len(sharpes):
+            raise BacktestError(
+                f"Searched(sharpes): the shape is {sharpes.shape}; give one Sharpe ratio for each variant, "
+                "NaN where there is none."
+            )
+        object.__setattr__(self, "parameters", dict(self.parameters))
+        object.__setattr__(self, "sharpes", sharpes)
 
 
 Search = Callable[[Job], Searched]

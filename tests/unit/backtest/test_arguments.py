@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, cast
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workbench.backtest import Signals, Weights, backtest, between, strategy
+from workbench.backtest import Fixed, Percent, Signals, VolatilityTarget, Weights, backtest, between, strategy
 from workbench.errors import BacktestError, StrategyError
 
 NAN = math.nan
@@ -70,7 +70,7 @@ NO_NUMBERS = {
     "bytes": b"5",
     "object": object(),
 }
-NUMBERS = ("fees", "fixed_fees", "slippage", "cash", "stop_loss", "take_profit", "trailing_stop")
+NUMBERS = ("fees", "fixed_fees", "slippage", "cash", "leverage", "stop_loss", "take_profit", "trailing_stop")
 
 
 @pytest.mark.parametrize("name", [*NUMBERS, "periods_per_year"])
@@ -87,7 +87,7 @@ def test_numbers_that_are_none(name: str, value: Any) -> None:
     assert refused(**{name: value}).startswith(f"{name}: ")
 
 
-@pytest.mark.parametrize("name", ["fees", "fixed_fees", "slippage", "cash", "periods_per_year"])
+@pytest.mark.parametrize("name", ["fees", "fixed_fees", "slippage", "cash", "leverage", "periods_per_year"])
 def test_none_stands_for_no_number_where_there_is_a_default(name: str) -> None:
     assert refused(**{name: None}).startswith(f"{name}: None is not a number")
 
@@ -128,6 +128,53 @@ def test_fills_that_there_are_not(value: Any) -> None:
 @pytest.mark.parametrize("value", ["all", 0.5, True, [0.5], WEIGHTS, np.array([0.5])])
 def test_sizes_that_are_none(value: Any) -> None:
     assert refused(size=value).startswith("size: ")
+
+
+SIZES: dict[str, Callable[[Any], Any]] = {
+    "Percent": Percent,
+    "Fixed(units)": Fixed,
+    "VolatilityTarget(annual)": VolatilityTarget,
+    "VolatilityTarget(window)": lambda value: VolatilityTarget(window=value),
+    "VolatilityTarget(max_fraction)": lambda value: VolatilityTarget(max_fraction=value),
+}
+NOT_ABOVE_0 = {
+    "0": 0,
+    "-1": -1,
+    "NaN": NAN,
+    "inf": math.inf,
+    "-inf": -math.inf,
+    "Decimal NaN": Decimal("NaN"),
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize("kind", [*NO_NUMBERS, *NOT_ABOVE_0, "None"])
+def test_numbers_that_a_size_cannot_have(kind: str, name: str) -> None:
+    value = {**NO_NUMBERS, **NOT_ABOVE_0, "None": None}[kind]
+    if name == "Percent" and isinstance(value, pd.Series | pd.DataFrame):
+        value = value.to_numpy()
+    with pytest.raises(BacktestError) as caught:
+        SIZES[name](value)
+    assert str(caught.value).startswith(f"{name}: ")
+    assert "; give a " in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [1, 1.0, 2.5, 1_000_001, 1e300])
+def test_windows_that_no_volatility_is_measured_on(value: float) -> None:
+    with pytest.raises(
+        BacktestError, match=r"^VolatilityTarget\(window\): .* is not (from 2 to 1,000,000|a whole)"
+    ):
+        VolatilityTarget(window=value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [Decimal(2), Fraction(2), np.float32(2.0), np.int64(2), np.uint8(2), 2])
+@pytest.mark.parametrize("name", SIZES)
+def test_numbers_of_any_type_are_the_same_size(name: str, value: Any) -> None:
+    made = SIZES[name](value)
+    assert repr(made) == repr(SIZES[name](2.0)), "it is known by the same key"
+    kinds = {type(number) for key, number in vars(made).items() if key != "window"}
+    assert kinds == {float}
+    assert type(getattr(made, "window", 20)) is int
 
 
 def test_names_and_parameters() -> None:

@@ -103,11 +103,11 @@ def test_what_is_no_fraction_is_refused_with_its_place() -> None:
     assert "A is object; give fractions as float64" in refused(frame[["A"]].astype(object))
     assert "A is bool" in refused(frame[["A"]] > 0)
     assert "a tidy Series needs a unique index" in refused(frame.stack(future_stack=True))
-    assert "Percent of a ndarray: give a number" in refused(frame.to_numpy())
-    assert "Percent of a str" in refused("half")
-    assert "Percent of a bool" in refused(True)
-    assert refused(-1.5) == "Percent(-1.5): give a fraction above 0 (0.5 is 50 %)."
-    assert refused(NAN).startswith("Percent(nan)")
+    assert "Percent: an array is not a number; give a fraction" in refused(frame.to_numpy())
+    assert "Percent: 'half' is not a number" in refused("half")
+    assert "Percent: True is not a number" in refused(True)
+    assert refused(-1.5).startswith("Percent: -1.5 is not above 0; give a fraction of equity such as 0.5")
+    assert refused(NAN).startswith("Percent: nan is not a finite number")
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
-__all__ = ["bars_of", "rows_where"]
+__all__ = ["bars_of", "rounded", "rows_where"]
 
 
 def bars_of(
@@ -23,6 +24,14 @@ def bars_of(
     ]
     columns = ["symbol", "timestamp", "open", "high", "low", "close", "volume"]
     return pd.DataFrame(rows, columns=columns).set_index(["symbol", "timestamp"])
+
+
+def rounded(level: float, n: int, seed: int = 3) -> list[float]:
+    """`n` prices that stand still but for the last bit, as adjusted ones do."""
+    bits = np.random.default_rng(seed).integers(-1, 2, n)
+    prices: list[float] = (level * (1.0 + np.finfo(np.float64).eps * bits)).tolist()
+    assert len(set(prices)) > 1
+    return prices
 
 
 def rows_where(flags: pd.Series[bool] | pd.DataFrame | None, symbol: str = "A") -> list[int]:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.unit.strategies.handmade import rounded
 from workbench.errors import StrategyError
 from workbench.strategies.indicators import (
     atr,
@@ -21,6 +22,7 @@ from workbench.strategies.indicators import (
     previous,
     rsi,
     sma,
+    stands_still,
     volatility,
     zscore,
 )
@@ -147,6 +149,44 @@ def test_an_index_is_undefined_while_the_price_has_never_moved() -> None:
     prices = pd.Series([5.0] * 6 + [4.0, 5.0])
     assert rsi(prices, 3).isna().tolist() == [True] * 6 + [False] * 2
     assert zscore(prices, 3).isna().tolist() == [True] * 6 + [False] * 2
+
+
+@pytest.mark.parametrize("level", [1e-9, 0.7, 123.45, 1e12])
+def test_rounding_of_the_price_is_no_move(level: float) -> None:
+    prices = pd.Series(rounded(level, 60))
+    assert (deviation(prices, 5).iloc[4:] == 0.0).all()
+    assert (volatility(prices, 5).iloc[5:] == 0.0).all()
+    assert (ewm_volatility(prices, 10.0, 5).iloc[5:] == 0.0).all()
+    assert zscore(prices, 5).isna().all()
+    assert rsi(prices, 5).isna().all()
+    assert stands_still(prices, 5).tolist() == pytest.approx([math.nan] * 4 + [1.0] * 56, nan_ok=True)
+
+
+def test_steady_growth_has_no_volatility() -> None:
+    prices = pd.Series(100.0 * 1.001 ** np.arange(300))
+    assert volatility(prices, 21).iloc[21:].eq(0.0).all()
+    assert ewm_volatility(prices, 60.0, 60).iloc[60:].eq(0.0).all()
+    # It does move: 0.1 % is far above any rounding.
+    assert (deviation(prices, 5).iloc[4:] > 0.01).all()
+    assert (rsi(prices, 5).iloc[5:] > 99.9).all()
+
+
+def test_an_earlier_move_leaves_nothing_when_it_has_left_the_window() -> None:
+    """A sliding deviation keeps some of it: 1e-5 of the price, 1e-7 of the returns."""
+    prices = pd.concat([pd.Series([100.0, 5_000.0, 90.0]), pd.Series(rounded(100.0, 400))], ignore_index=True)
+    assert prices.rolling(20).std().iloc[23:].max() > 1e-6
+    assert prices.pct_change().rolling(5).std().iloc[9:].max() > 1e-8
+    assert (deviation(prices, 20).iloc[23:] == 0.0).all()
+    assert zscore(prices, 20).iloc[23:].isna().all()
+    assert (volatility(prices, 5).iloc[9:] == 0.0).all()
+
+
+def test_the_least_tick_is_a_move() -> None:
+    prices = pd.Series([100.0, 100.0, 100.0 + 1e-8, 100.0, 100.0])
+    assert (deviation(prices, 3).iloc[2:] > 0.0).all()
+    assert zscore(prices, 3).iloc[2:].notna().all()
+    assert rsi(prices, 2).iloc[2:].notna().all()
+    assert stands_still(prices, 3).iloc[2:].eq(0.0).all()
 
 
 @pytest.mark.parametrize("n", [3, 10])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.strategies.handmade import bars_of, rows_where
+from tests.unit.strategies.handmade import bars_of, rounded, rows_where
 from workbench.errors import StrategyError
 from workbench.signals.signals import Signals
 from workbench.strategies import bollinger_reversal, rsi_reversal
@@ -44,6 +44,16 @@ def test_beyond_the_bands_is_traded_back_to_the_middle() -> None:
     assert rows_where(made.exits) == [5, 6, 7, 8]
     assert rows_where(made.short_entries) == [8]
     assert rows_where(made.short_exits) == [4, 9]
+
+
+def test_rounding_of_a_price_that_stands_still_is_not_traded() -> None:
+    bars = bars_of({"A": rounded(123.45, 60)})
+    banded = bollinger_reversal(bars, window=5, width=1.0)
+    assert isinstance(banded, Signals)
+    assert not any(rows_where(flags) for flags in (banded.entries, banded.exits, banded.short_entries))
+    indexed = rsi_reversal(bars, window=2, oversold=50.0, trend=7, leave=3)
+    assert isinstance(indexed, Signals)
+    assert rows_where(indexed.entries) == []
 
 
 def test_bands_can_be_bought_only() -> None:

@@ -10,11 +10,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.unit.strategies.handmade import bars_of
+from tests.unit.strategies.handmade import bars_of, rounded
 from workbench.backtest import backtest
 from workbench.errors import StrategyError
 from workbench.signals.signals import Signals, Weights
-from workbench.strategies import cross_sectional_momentum, pairs_zscore, volatility_target
+from workbench.strategies import (
+    cross_sectional_momentum,
+    pairs_zscore,
+    time_series_momentum,
+    volatility_target,
+)
 from workbench.strategies.prices import month_starts
 
 NAN = math.nan
@@ -170,6 +175,25 @@ def test_a_pair_that_moves_as_one_is_not_traded() -> None:
     same = bars_of({"A": one, "B": [price / 3 for price in one]})
     for hedge in ("distance", "regression"):
         assert frame(pairs_zscore(same, window=20, hedge=hedge)).isna().all(axis=None)
+
+
+def test_rounding_of_prices_that_stand_still_is_not_traded() -> None:
+    one, other = prices_of_a_pair()
+    for level in (0.7, 100.0, 1e6):
+        still = bars_of({"A": rounded(level, 300), "B": rounded(50.0, 300, seed=4)})
+        assert frame(pairs_zscore(still, window=20, entry=1.0)).isna().all(axis=None)
+        for pair in ({"A": one, "B": rounded(level, 300)}, {"A": rounded(level, 300), "B": other}):
+            regressed = pairs_zscore(bars_of(pair), window=20, entry=1.0, hedge="regression")
+            assert frame(regressed).isna().all(axis=None)
+            assert frame(pairs_zscore(bars_of(pair), window=20, entry=1.0)).notna().any(axis=None)
+
+
+def test_rounding_of_a_price_that_stands_still_is_no_volatility() -> None:
+    bars = bars_of({"A": rounded(100.0, 40), "B": [100.0, 101.0] * 20})
+    assert on_the_first(frame(volatility_target(bars, annual=1.0, window=5))) == [0.0, 1.0]
+    held = frame(time_series_momentum(bars, lookback=5, center=5, annual=1.0))
+    assert on_the_first(held)[0] == 0.0
+    assert on_the_first(held)[1] != 0.0
 
 
 def test_a_pair_is_of_two_symbols() -> None:

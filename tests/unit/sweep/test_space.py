@@ -245,7 +245,7 @@ class TestRandom:
 
     @pytest.mark.parametrize("wanted", [Random(0), Random(5, seed=-1), Bayesian(0), Bayesian(5, batch=0)])
     def test_and_bayesian_refuse_numbers_that_are_none(self, wanted: Any) -> None:
-        with pytest.raises(SweepError, match="at least"):
+        with pytest.raises(SweepError, match=r"is below [01]; give a whole number of"):
             wanted.resolve(make())
 
 
@@ -331,6 +331,8 @@ def test_draws_that_cannot_be_counted(value: Any) -> None:
         raise AssertionError("not called")
 
     for wanted in (Random(value), Random(5, seed=value)):
-        with pytest.raises(SweepError, match=r"^Random\(n=.*whole numbers\.$"):
+        with pytest.raises(
+            SweepError, match=r"^Random\((n|seed)\): .*; give a whole number of [01] or more\.$"
+        ):
             wanted.resolve(rule)
     assert Random(np.int64(5), seed=np.int64(2)).resolve(rule).size == 5  # type: ignore[arg-type]

@@ -549,8 +549,8 @@ def test_a_bar_and_the_estimate_are_shown_unless_nobody_wants_them(
         ({"periods": []}, "there is none"),
         ({"periods": [("2005", "2005"), ("2005", "2005")]}, "the same name"),
         ({"objective": "luck"}, "'luck' is not a metric"),
-        ({"workers": 0}, "workers=0: use 1 or more"),
-        ({"chunk": 0}, "chunk=0: use 1 or more"),
+        ({"workers": 0}, "workers: 0 is below 1; give a whole number of 1 or more"),
+        ({"chunk": 0}, "chunk: 0 is below 1"),
     ],
 )
 def test_what_cannot_be_swept_is_told(

@@ -14,7 +14,9 @@ from workbench.backtest import Signals, strategy
 from workbench.errors import BacktestError
 from workbench.sweep import sweep
 from workbench.validation import combinatorial_purged, purged_kfold, validate, walk_forward
+from workbench.validation.search import Searched
 
+NAN = math.nan
 DAYS = pd.date_range("2020-01-01", periods=40, tz="UTC", name="timestamp")
 PRICES = 100.0 + np.sin(np.arange(40.0))
 BARS = pd.DataFrame(
@@ -52,7 +54,39 @@ def test_splits_searches_and_objectives_that_are_none(value: Any) -> None:
     assert "needs a strategy" in refused(strategy=value)
 
 
-@pytest.mark.parametrize("name", ["fees", "cash", "whole_units", "fill", "size"])
+@pytest.mark.parametrize("value", [*NONE_OF_THEM, {"n": 3}, {}, ({"n": 3}, 1.0, np.ones(2)), int])
+def test_a_search_that_returns_no_result(value: Any) -> None:
+    message = refused(search=lambda job: value)
+    assert message.startswith("search: it returned ")
+    assert message.endswith(" for split 0; let it return Searched(parameters, objective, sharpes).")
+
+
+@pytest.mark.parametrize("value", [None, True, "n", 5, pd.NA, [3], np.array([3]), {5: 3}])
+def test_what_a_search_cannot_have_found(value: Any) -> None:
+    right: dict[str, Any] = {"parameters": {"n": 3}, "objective": 1.0, "sharpes": np.array([0.1, NAN])}
+    for name in right:
+        if (name, type(value)) in {("objective", int), ("sharpes", np.ndarray)}:
+            continue
+        with pytest.raises(BacktestError, match=rf"^Searched\({name}\): .*; (give|convert)"):
+            Searched(**{**right, name: value})
+    made = Searched(right["parameters"], np.float32(1.0), np.array([1, 2]))  # type: ignore[arg-type]
+    assert type(made.objective) is float
+    assert made.sharpes.dtype == np.float64
+
+
+@pytest.mark.parametrize("sharpes", [np.array(0.1), np.ones((2, 2)), np.ones(0), np.array(["a"])])
+def test_ratios_that_are_not_one_for_each_variant(sharpes: Any) -> None:
+    with pytest.raises(BacktestError, match=r"^Searched\(sharpes\): "):
+        Searched({"n": 3}, 1.0, sharpes)
+
+
+def test_parameters_that_the_strategy_does_not_have() -> None:
+    for parameters in ({"m": 3}, {"n": "3"}):
+        message = refused(search=lambda job, found=parameters: Searched(found, 1.0, np.array([0.1])))
+        assert message.startswith("rising")
+
+
+@pytest.mark.parametrize("name", ["fees", "cash", "whole_units", "fill", "size", "leverage"])
 def test_rules_are_refused_as_a_backtest_refuses_them(name: str) -> None:
     assert refused(**{name: "5%"}).startswith(f"{name}: ")
 

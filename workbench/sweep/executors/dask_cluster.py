@@ -8,6 +8,7 @@ from itertools import count, islice
 from pathlib import Path
 from typing import Any, ClassVar
 
+from workbench.arguments import named
 from workbench.errors import SweepError
 from workbench.home.temporary import TemporaryFolder
 from workbench.sweep.executors.executor import PER_WORKER, Executor, Payload, Result, Task
@@ -235,6 +236,11 @@ def _is_there(future: Any) -> bool:
 def _connect(cluster: Any) -> Any:
     from distributed import Client
 
+    if not isinstance(cluster, str) and not hasattr(cluster, "scheduler_address"):
+        raise SweepError(
+            f"cluster: {named(cluster)} is no Dask cluster; give a scheduler's address, as in "
+            "'tcp://127.0.0.1:8786', a Client, or a cluster such as a LocalCluster."
+        )
     try:
         return Client(cluster, timeout=_SCHEDULER_SECONDS, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
