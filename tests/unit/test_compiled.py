@@ -53,15 +53,18 @@ def test_one_compiled_loop_serves_backtests_and_sweeps() -> None:
         assert not [kind for kind in kinds if kind.startswith("Literal")]
 
 
-def test_fractions_of_any_frame_are_laid_out_in_rows_for_it() -> None:
+@pytest.mark.parametrize("shared", [False, True])
+def test_whatever_the_frames_the_loop_reads_arrays_of_one_kind(shared: bool) -> None:
     times = pd.date_range("2020-01-01", periods=3, tz="UTC")
     index = pd.MultiIndex.from_product([["A", "B"], times], names=["symbol", "timestamp"])
     market = read_bars(pd.DataFrame({"open": 1.0, "close": 1.0}, index=index))
     share = pd.DataFrame(np.full((3, 2), 0.5, order="F"), index=times, columns=["A", "B"])
-    for fill in ("next_open", "next_close"):
-        layout = lay_out(market, Execution(size=Percent(share), fill=fill), None)
-        assert layout.fractions.shape == (3, 2)
-        assert layout.fractions.flags.c_contiguous
+    layout = lay_out(market, Execution(size=Percent(share), cash_sharing=shared), np.ones((3, 2)))
+    for name in ("open", "high", "low", "close", "present", "dividends", "fractions"):
+        values = getattr(layout, name)
+        assert values.shape == ((1, 3, 2) if shared else (2, 3, 1)), name
+        assert values.flags.c_contiguous, name
+        assert not values.flags.writeable, name
 
 
 def test_where_neither_code_nor_user_has_room_it_is_kept_in_the_home(tmp_path: Path) -> None:

@@ -600,11 +600,11 @@ def _weights_scale(
     """
     scale = 1.0
     for step in range(_STEPS):
-        gross = costs = slope = 0.0
+        gross = costs = slope = others = 0.0
         for column in range(len(held)):
             units = held[column]
             if not present[row, column] or np.isnan(due[column]):
-                gross += abs(units * (price_of[row, column] if present[row, column] else known[column]))
+                others += abs(units * (price_of[row, column] if present[row, column] else known[column]))
                 continue
             price = price_of[row, column]
             full = due[column] * equity / price
@@ -620,12 +620,14 @@ def _weights_scale(
             each = abs(paid - price) + fees * paid
             costs += each * abs(amount)
             slope += leverage * each * (full if buying else -full)
-        excess = gross + leverage * costs - leverage * equity
+        room = leverage * equity - others
+        excess = gross + leverage * costs - room
         # Cut ones fit to the last digits, lest what is cut to what is held be an order.
         if excess <= (_DUST if step == 0 else 1e-14) * leverage * equity:
             break
-        # Where less does not cost less, nothing fits.
-        scale = max(scale - excess / slope, 0.0) if slope > 0.0 else 0.0
+        # Where less does not cost less, nothing fits, and none of it into what rounding leaves.
+        fits = slope > 0.0 and room > _ROUNDING * equity
+        scale = max(scale - excess / slope, 0.0) if fits else 0.0
         if scale == 0.0:
             break
     return scale

@@ -276,6 +276,9 @@ def _cut(prepared: CellBars, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The traded part of an array of shape (n_variants, n_bars, n_symbols), as the compiled loops need it."""
     if not prepared.is_whole:
         values = values[:, prepared.first :][:, :, prepared.columns]
+        if values.dtype == np.bool_ and not prepared.traded.present.all():
+            # Before a symbol's first bar in the period it has no signals.
+            values &= prepared.traded.started
     return values
 
 

@@ -309,6 +309,14 @@ def fill_weights(exchange: Exchange, account: Account, bar: int, weights: list[l
             else:
                 cut = middle
         cut = low
+        others = sum(
+            abs(position.units) * exchange.price(symbol, bar, at)
+            for symbol, position in account.held.items()
+            if symbol not in due
+        )
+        # Less than a billionth of the equity is what rounding leaves.
+        if exchange.rules["leverage"] * equity - others < 1e-9 * equity:
+            cut = 0.0
     orders = orders_of(exchange, account, bar, at, due, equity, cut)
     for symbol, units in sorted(orders.items(), key=lambda order: order[1] > 0):
         held = account.held[symbol].units if symbol in account.held else 0.0
