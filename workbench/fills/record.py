@@ -144,7 +144,8 @@ class BacktestRecord:
     @cached_property
     def turnover(self) -> pd.Series[float]:
         """The value of each bar's fills by its equity at the close, 0 or more; NaN without equity."""
-        bars = self.equity.index.get_indexer(pd.DatetimeIndex(self.orders["time"]))
+        index, times = pd.DatetimeIndex(self.equity.index), pd.DatetimeIndex(self.orders["time"])
+        bars = np.searchsorted(index.asi8, times.as_unit(index.unit).asi8)
         value = self.orders["size"].to_numpy() * self.orders["price"].to_numpy()
         traded = np.bincount(bars, weights=value, minlength=len(self.equity)).astype(np.float64)
         return self._share(pd.Series(traded, index=self.equity.index)).rename("turnover")

@@ -31,10 +31,12 @@ def drawdown(returns: pd.Series[float]) -> pd.Series[float]:
         Fractions in [-1, 0], same index; below -1 only where more was lost than there was.
     """
     observed(returns)
+    values = returns.to_numpy(dtype=np.float64, na_value=np.nan)
     # Growth that passes what a float holds has no peak to fall from: NaN.
     with np.errstate(over="ignore", invalid="ignore"):
-        wealth = (1.0 + returns.astype(np.float64).fillna(0.0)).cumprod()
-        return (wealth / wealth.cummax().clip(lower=1.0) - 1.0).rename("drawdown")
+        wealth = np.cumprod(1.0 + np.where(np.isnan(values), 0.0, values))
+        below = wealth / np.maximum(np.maximum.accumulate(wealth), 1.0) - 1.0
+    return pd.Series(below, index=returns.index, name="drawdown")
 
 
 def max_drawdown(returns: pd.Series[float]) -> float:

@@ -150,7 +150,8 @@ def _standardised_moment(returns: pd.Series[float], order: int) -> float:
         return math.nan
     centred = values - values.mean()
     centred /= np.abs(centred).max()  # Powers of small returns would leave the range of floats.
-    return float(np.mean(centred**order) / np.mean(centred**2) ** (order / 2))
+    square = centred * centred
+    return float(np.mean(square * (centred if order == 3 else square)) / np.mean(square) ** (order / 2))
 
 
 def _checked(level: float) -> float:
