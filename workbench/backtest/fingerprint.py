@@ -45,17 +45,26 @@ class Fingerprint:
         self._digest = hashlib.sha256("\0".join((type(decided).__name__, *market.symbols)).encode())
         self._digest.update(market.timestamps.as_unit("ns").asi8.data)
         self._thread = None
+        self._failure: BaseException | None = None
         if sum(array.nbytes for array in arrays) < _WORTH_A_THREAD:
             self._update(arrays)
         else:
-            self._thread = threading.Thread(target=self._update, args=(arrays,), daemon=True)
+            self._thread = threading.Thread(target=self._try_update, args=(arrays,), daemon=True)
             self._thread.start()
 
     def hexdigest(self) -> str:
-        """64 hex digits; waits for what is still computed."""
+        """64 hex digits; waits for what is still computed, and raises what went wrong with it."""
         if self._thread is not None:
             self._thread.join()
+        if self._failure is not None:
+            raise self._failure
         return self._digest.hexdigest()
+
+    def _try_update(self, arrays: Iterable[npt.NDArray[Any]]) -> None:
+        try:
+            self._update(arrays)
+        except BaseException as failure:  # noqa: BLE001 - raised where the digest is asked for
+            self._failure = failure
 
     def _update(self, arrays: Iterable[npt.NDArray[Any]]) -> None:
         for array in arrays:
