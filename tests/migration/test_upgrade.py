@@ -71,7 +71,7 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(
     assert database_settings.trading_database.startswith("test_")
     with postgres.connect(database_settings.trading_database) as connection:
         connection.execute("UPDATE workbench_meta.schema_version SET version_num = '9999'")
-    with pytest.raises(MigrationError, match=r"9999.*does not know.*upgrade workbench"):
+    with pytest.raises(MigrationError, match=r"9999.*does not have.*upgrade workbench"):
         migrate.upgrade(database_settings, database_url)
     assert migrate.current(database_settings, database_url) == "9999"
     assert "9999" in migrate.check(database_settings, database_url)[0]
