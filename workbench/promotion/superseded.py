@@ -8,7 +8,9 @@ after it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from workbench.stack.prefect_api import PrefectApi, PrefectRefused
 
@@ -19,8 +21,10 @@ _MESSAGE = "The deployment was promoted again before this run began."
 _PAGE = 200
 
 
-def withdraw_superseded(prefect: PrefectApi, deployment_id: str, schedule_id: str) -> int:
-    """Cancel the deployment's planned runs that come from another schedule than `schedule_id`.
+def withdraw_superseded(
+    prefect: PrefectApi, deployment_id: str, schedule_id: str, parameters: Mapping[str, Any]
+) -> int:
+    """Cancel the deployment's planned runs that are of another schedule, or have other parameters.
 
     Runs that have begun go on, and so do runs that were asked for by hand, and runs whose slot has passed.
 
@@ -30,7 +34,10 @@ def withdraw_superseded(prefect: PrefectApi, deployment_id: str, schedule_id: st
     deployment_id : str
         Prefect's id.
     schedule_id : str
-        Prefect's id of the deployment's one schedule: each promotion makes a new one.
+        Prefect's id of the deployment's one schedule. Newer versions keep the id of a schedule that is
+        promoted again as it was.
+    parameters : mapping
+        The deployment's parameters as Prefect returned them, notebook and hash included.
 
     Returns
     -------
@@ -49,7 +56,8 @@ def withdraw_superseded(prefect: PrefectApi, deployment_id: str, schedule_id: st
     withdrawn = 0
     for run in prefect.ask("/flow_runs/filter", wanted):
         made_by = run.get("created_by") or {}
-        if not run["auto_scheduled"] or made_by.get("id") == schedule_id:
+        current = made_by.get("id") == schedule_id and run["parameters"] == parameters
+        if not run["auto_scheduled"] or current:
             continue
         # Not deleted: the process that a worker has started for it ends quietly when its run is cancelled.
         state = {"type": "CANCELLED", "name": "Cancelled", "message": _MESSAGE}
