@@ -17,14 +17,13 @@ from workbench.stack.prefect_api import PrefectApi, PrefectRefused
 __all__ = ["withdraw_superseded"]
 
 _NOT_BEGUN = ["SCHEDULED", "PENDING"]
-_MESSAGE = "The deployment was promoted again before this run began."
 _PAGE = 200
 
 
 def withdraw_superseded(
     prefect: PrefectApi, deployment_id: str, schedule_id: str, parameters: Mapping[str, Any]
 ) -> int:
-    """Cancel the deployment's planned runs that are of another schedule, or have other parameters.
+    """Delete the deployment's planned runs that are of another schedule, or have other parameters.
 
     Runs that have begun go on, and so do runs that were asked for by hand, and runs whose slot has passed.
 
@@ -59,10 +58,10 @@ def withdraw_superseded(
         current = made_by.get("id") == schedule_id and run["parameters"] == parameters
         if not run["auto_scheduled"] or current:
             continue
-        # Not deleted: the process that a worker has started for it ends quietly when its run is cancelled.
-        state = {"type": "CANCELLED", "name": "Cancelled", "message": _MESSAGE}
+        # Not cancelled: the process that a worker has started for it begins a cancelled run all the same,
+        # with newer versions. Of one that is gone it says so in the worker's log, and ends.
         try:
-            prefect.ask(f"/flow_runs/{run['id']}/set_state", {"state": state, "force": True})
+            prefect.ask(f"/flow_runs/{run['id']}", method="DELETE")
         except PrefectRefused as error:
             if error.status != 404:  # 404: Prefect has deleted it meanwhile
                 raise
