@@ -393,6 +393,9 @@ def test_prefects_own_command_as_documented_prints_no_warning(
     assert "run-notebook/sma-cross" in done.stdout
 
 
+@pytest.mark.xfail(
+    not OLD_PAGES, strict=True, reason="a newer Prefect's process begins a run that was cancelled before it"
+)
 def test_a_run_that_a_worker_took_up_before_promoting_again_is_withdrawn(site: Site, notebook: Path) -> None:
     def runs(deployment_id: str, *states: str) -> list[dict[str, Any]]:
         wanted = {
@@ -423,11 +426,11 @@ def test_a_run_that_a_worker_took_up_before_promoting_again_is_withdrawn(site: S
             completed = wait_for(
                 lambda: runs(deployment_id, "COMPLETED"), "the later version has run", seconds=150
             )
-            left = runs(deployment_id, "SCHEDULED", "PENDING", "RUNNING", "CRASHED", "FAILED")
+            (earlier,) = runs(deployment_id, "CANCELLED")
         finally:
             remove(deployment_id)
-    assert {run["parameters"]["parameters"]["strategy"] for run in completed + left} == {"later"}
-    assert taken_up["id"] not in {run["id"] for run in completed + left}
-    with site.workbench() as wb:
-        # Its process has had a minute to write, had it gone on.
-        assert "earlier" not in set(wb.strategy_engine.load_strategies()["strategy_id"])
+    assert earlier["id"] == taken_up["id"]
+    assert {run["parameters"]["parameters"]["strategy"] for run in completed} == {"later"}
+    log = " ".join(log_of(site, taken_up["id"], until="cancelled")).lower()
+    assert "crash" not in log
+    assert "naming earlier" not in log

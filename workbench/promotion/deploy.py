@@ -117,10 +117,10 @@ def promote(
         raise PromotionRefused(f"Prefect refuses the deployment {name}: {_first_reason(error)}") from error
     deployment_id = str(created["id"])
     schedule_id = _keep_one_schedule(prefect, deployment_id, cron, timezone)
-    withdraw_superseded(prefect, deployment_id, schedule_id, created["parameters"])
+    withdraw_superseded(prefect, deployment_id, schedule_id)
     next_run = await_plan(prefect, deployment_id, slot, progress or _quiet)
     # Once more: the scheduler may have been in the middle of its pass.
-    withdraw_superseded(prefect, deployment_id, schedule_id, created["parameters"])
+    withdraw_superseded(prefect, deployment_id, schedule_id)
     return Deployment(
         name=name,
         deployment_id=deployment_id,

@@ -8,22 +8,19 @@ after it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from workbench.stack.prefect_api import PrefectApi, PrefectRefused
 
 __all__ = ["withdraw_superseded"]
 
 _NOT_BEGUN = ["SCHEDULED", "PENDING"]
+_MESSAGE = "The deployment was promoted again before this run began."
 _PAGE = 200
 
 
-def withdraw_superseded(
-    prefect: PrefectApi, deployment_id: str, schedule_id: str, parameters: Mapping[str, Any]
-) -> int:
-    """Delete the deployment's planned runs that are of another schedule, or have other parameters.
+def withdraw_superseded(prefect: PrefectApi, deployment_id: str, schedule_id: str) -> int:
+    """Cancel the deployment's planned runs that come from another schedule than `schedule_id`.
 
     Runs that have begun go on, and so do runs that were asked for by hand, and runs whose slot has passed.
 
@@ -33,10 +30,7 @@ def withdraw_superseded(
     deployment_id : str
         Prefect's id.
     schedule_id : str
-        Prefect's id of the deployment's one schedule. Newer versions keep the id of a schedule that is
-        promoted again as it was.
-    parameters : mapping
-        The deployment's parameters as Prefect returned them, notebook and hash included.
+        Prefect's id of the deployment's one schedule: each promotion makes a new one.
 
     Returns
     -------
@@ -55,13 +49,13 @@ def withdraw_superseded(
     withdrawn = 0
     for run in prefect.ask("/flow_runs/filter", wanted):
         made_by = run.get("created_by") or {}
-        current = made_by.get("id") == schedule_id and run["parameters"] == parameters
-        if not run["auto_scheduled"] or current:
+        if not run["auto_scheduled"] or made_by.get("id") == schedule_id:
             continue
-        # Not cancelled: the process that a worker has started for it begins a cancelled run all the same,
-        # with newer versions. Of one that is gone it says so in the worker's log, and ends.
+        # Not deleted: a worker of 3.4.14 ends where the run that it has taken up is gone. There the process that
+        # it has started ends quietly when its run is cancelled; that of a newer Prefect begins all the same.
+        state = {"type": "CANCELLED", "name": "Cancelled", "message": _MESSAGE}
         try:
-            prefect.ask(f"/flow_runs/{run['id']}", method="DELETE")
+            prefect.ask(f"/flow_runs/{run['id']}/set_state", {"state": state, "force": True})
         except PrefectRefused as error:
             if error.status != 404:  # 404: Prefect has deleted it meanwhile
                 raise
