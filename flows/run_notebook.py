@@ -8,12 +8,14 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
-from prefect.states import Completed
+from prefect.states import Cancelled, Completed
 
 from workbench import Workbench
 from workbench.errors import NotebookFailed, RunError, RunFenced
@@ -44,6 +46,8 @@ def run_notebook(
     """
     logger = get_run_logger()
     origin = _origin()
+    if origin.scheduled_for is not None and origin.flow_run_id is not None and _withdrawn(origin.flow_run_id):
+        return Cancelled(message="The deployment was promoted again before this run began.")
     with Workbench() as wb:
         try:
             result = wb.run(
@@ -84,6 +88,13 @@ def _origin() -> Origin:
         scheduled_for=flow_run.expected_start_time if flow_run.auto_scheduled else None,
         flow_run_id=str(flow_run.id),
     )
+
+
+def _withdrawn(flow_run_id: str) -> bool:
+    """Whether the run was cancelled before it began: newer Prefects begin it all the same."""
+    with get_client(sync_client=True) as client:
+        states = client.read_flow_run_states(UUID(flow_run_id))
+    return any(state.is_cancelled() for state in states)
 
 
 def _log_prints(output: Path | None) -> None:

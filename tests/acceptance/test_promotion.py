@@ -393,9 +393,6 @@ def test_prefects_own_command_as_documented_prints_no_warning(
     assert "run-notebook/sma-cross" in done.stdout
 
 
-@pytest.mark.xfail(
-    not OLD_PAGES, strict=True, reason="a newer Prefect's process begins a run that was cancelled before it"
-)
 def test_a_run_that_a_worker_took_up_before_promoting_again_is_withdrawn(site: Site, notebook: Path) -> None:
     def runs(deployment_id: str, *states: str) -> list[dict[str, Any]]:
         wanted = {

@@ -52,7 +52,8 @@ def withdraw_superseded(prefect: PrefectApi, deployment_id: str, schedule_id: st
         if not run["auto_scheduled"] or made_by.get("id") == schedule_id:
             continue
         # Not deleted: a worker of 3.4.14 ends where the run that it has taken up is gone. There the process
-        # that it has started ends quietly when its run is cancelled; a newer Prefect's begins all the same.
+        # that it has started ends quietly when its run is cancelled; a newer Prefect's begins all the same,
+        # and the flow ends it (`flows/run_notebook.py`).
         state = {"type": "CANCELLED", "name": "Cancelled", "message": _MESSAGE}
         try:
             prefect.ask(f"/flow_runs/{run['id']}/set_state", {"state": state, "force": True})
