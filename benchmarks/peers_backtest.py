@@ -20,16 +20,19 @@ _CASH, _UNITS, _FEES = 100_000.0, 50, 0.001
 
 @contextlib.contextmanager
 def workbench(task: Task) -> Iterator[Timed]:
-    """`backtest` of signals, and `metrics`, which are computed when they are asked for."""
+    """`backtest` of signals, with its orders and trades, and `metrics`, computed when they are asked for."""
     from workbench.backtest import Fixed, Signals, backtest
 
     bars = read_prices(task["prices"])
     above, below = _signals(bars["close"].droplevel("symbol"))
     said = Signals(above, below)
 
-    def run() -> dict[str, Any]:
+    def run() -> Any:
         result = backtest(bars, said, fees=_FEES, cash=_CASH, size=Fixed(_UNITS))
         assert result.metrics
+        return result
+
+    def tell(result: Any) -> dict[str, Any]:
         trades = result.trades[result.trades["status"] == "closed"]
         places = result.equity.index
         return {
@@ -39,7 +42,7 @@ def workbench(task: Task) -> Iterator[Timed]:
             "pnl": trades["pnl"].tolist(),
         }
 
-    yield Timed(run)
+    yield Timed(run, tell=tell)
 
 
 @contextlib.contextmanager
@@ -66,11 +69,13 @@ def backtesting_py(task: Task) -> Iterator[Timed]:
 
     test = Backtest(bars, Cross, cash=_CASH, commission=_FEES)
 
-    def run() -> dict[str, Any]:
+    def run() -> Any:
         with warnings.catch_warnings():
             # That a position is open at the end, which is so for all.
             warnings.simplefilter("ignore")
-            found = test.run()
+            return test.run()
+
+    def tell(found: Any) -> dict[str, Any]:
         trades = found["_trades"].sort_values("EntryBar", kind="stable")
         return {
             "equity": float(found["_equity_curve"]["Equity"].iloc[-1]),
@@ -79,7 +84,7 @@ def backtesting_py(task: Task) -> Iterator[Timed]:
             "pnl": trades["PnL"].tolist(),
         }
 
-    yield Timed(run)
+    yield Timed(run, tell=tell)
 
 
 def _signals(close: pd.Series[float]) -> tuple[pd.Series[bool], pd.Series[bool]]:

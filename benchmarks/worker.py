@@ -51,7 +51,7 @@ class _Worker:
         return {
             "seconds": seconds,
             "cpu_seconds": cpu_seconds,
-            "result": _plain(self._last),
+            "result": _plain(timed.tell(self._last)),
             "process": _memory("VmHWM"),
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -50,7 +51,9 @@ def pending_signals(layout: Layout, made: Simulation, decided: Decisions | Targe
             strength = 1.0
         if side:
             found.append((column, row, "buy" if side > 0 else "sell", strength))
-    columns, decided_rows, sides, strengths = zip(*found, strict=True) if found else ((), (), (), ())
+    if not found:
+        return _nothing(market.timestamps.unit).copy()
+    columns, decided_rows, sides, strengths = zip(*found, strict=True)
     return _frame(
         [market.symbols[column] for column in columns],
         market.timestamps[np.array(decided_rows, dtype=np.int64)],
@@ -74,7 +77,12 @@ def _newest(decided: Decisions | Targets, first_rows: npt.NDArray[np.int64]) -> 
 
 def nothing_pending() -> pd.DataFrame:
     """The same where nothing waits for a bar."""
-    return _frame([], pd.DatetimeIndex([], tz="UTC"), [], [])
+    return _nothing("us").copy()
+
+
+@functools.lru_cache(maxsize=4)
+def _nothing(unit: str) -> pd.DataFrame:
+    return _frame([], pd.DatetimeIndex([], dtype=f"datetime64[{unit}, UTC]"), [], [])
 
 
 def _frame(

@@ -8,11 +8,13 @@ from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from workbench import metrics as figures
 from workbench.fills.daily import by_date
 from workbench.fills.execution import Execution, Rules
+from workbench.metrics.observations import Observed, observed, paired
 
 __all__ = ["BacktestRecord"]
 
@@ -119,12 +121,12 @@ class BacktestRecord:
         engines whose returns begin with the second bar have n - 1, and a CAGR and a Calmar ratio that are a
         little further from 0.
         """
-        return _changes(self.equity, self.initial_cash).rename("returns")
+        return _changes(self.equity, self.initial_cash, "returns")
 
     @cached_property
     def benchmark_returns(self) -> pd.Series[float]:
         """Simple return of the benchmark in each bar: float64, shape (n_bars,)."""
-        return _changes(self.benchmark, self.initial_cash).rename("benchmark_returns")
+        return _changes(self.benchmark, self.initial_cash, "benchmark_returns")
 
     @cached_property
     def drawdown(self) -> pd.Series[float]:
@@ -134,21 +136,22 @@ class BacktestRecord:
     @cached_property
     def exposure(self) -> pd.Series[float]:
         """Gross exposure: the positions' value by equity at each close, 0 or more; NaN without equity."""
-        return self._share(self.gross).rename("exposure")
+        return self._share(np.asarray(self.gross.to_numpy(), dtype=np.float64), "exposure")
 
     @cached_property
     def net_exposure(self) -> pd.Series[float]:
         """Net exposure: long less short positions by equity at each close; NaN without equity."""
-        return self._share(self.equity - self.cash).rename("net_exposure")
+        return self._share(
+            np.asarray(self.equity.to_numpy() - self.cash.to_numpy(), dtype=np.float64), "net_exposure"
+        )
 
     @cached_property
     def turnover(self) -> pd.Series[float]:
         """The value of each bar's fills by its equity at the close, 0 or more; NaN without equity."""
-        index, times = pd.DatetimeIndex(self.equity.index), pd.DatetimeIndex(self.orders["time"])
-        bars = np.searchsorted(index.asi8, times.as_unit(index.unit).asi8)
+        bars = pd.DatetimeIndex(self.equity.index).searchsorted(self.orders["time"].array)
         value = self.orders["size"].to_numpy() * self.orders["price"].to_numpy()
         traded = np.bincount(bars, weights=value, minlength=len(self.equity)).astype(np.float64)
-        return self._share(pd.Series(traded, index=self.equity.index)).rename("turnover")
+        return self._share(traded, "turnover")
 
     @cached_property
     def metrics(self) -> dict[str, float]:
@@ -200,22 +203,28 @@ class BacktestRecord:
         """
         return by_date(self.returns, self.trades, periods_per_year=self.periods_per_year)
 
-    def _share(self, values: pd.Series[float]) -> pd.Series[float]:
-        return values / self.equity.where(self.equity > 0.0)
+    def _share(self, values: npt.NDArray[np.float64], name: str) -> pd.Series[float]:
+        equity = self.equity.to_numpy()
+        shares = np.divide(values, equity, out=np.full(len(equity), np.nan), where=equity > 0.0)
+        return pd.Series(shares, index=self.equity.index, name=name)
 
 
-def _changes(values: pd.Series[float], start: float) -> pd.Series[float]:
+def _changes(values: pd.Series[float], start: float, name: str) -> pd.Series[float]:
     after = values.to_numpy()
     before = np.concatenate(([start], after[:-1]))
     # Where nothing was left, nothing is earned or lost any more.
     whole = np.where(before > 0.0, before, np.inf)
-    return pd.Series(np.where(before > 0.0, after / whole - 1.0, 0.0), index=values.index)
+    return pd.Series(np.where(before > 0.0, after / whole - 1.0, 0.0), index=values.index, name=name)
 
 
 def _all_figures(result: BacktestRecord) -> dict[str, float]:
     """The figures that `BacktestRecord.metrics` names; NaN where undefined."""
-    returns, rival, year = result.returns, result.benchmark_returns, result.periods_per_year
-    closed = result.trades.loc[result.trades["status"] == "closed", "pnl"]
+    year = result.periods_per_year
+    returns = Observed(observed(result.returns))
+    own, rival = map(Observed, paired(result.returns, result.benchmark_returns))
+    trades = result.trades
+    ended = trades["exit_time"].notna().to_numpy()
+    closed = Observed(observed(trades["pnl"], "pnl")[ended])
     return {
         "total_return": figures.total_return(returns),
         "benchmark_return": float(result.benchmark.iloc[-1] / result.initial_cash - 1.0),
@@ -233,13 +242,13 @@ def _all_figures(result: BacktestRecord) -> dict[str, float]:
         "tail_ratio": figures.tail_ratio(returns),
         "skewness": figures.skewness(returns),
         "kurtosis": figures.kurtosis(returns),
-        "alpha": figures.alpha(returns, rival, periods_per_year=year),
-        "beta": figures.beta(returns, rival),
-        "information_ratio": figures.information_ratio(returns, rival, periods_per_year=year),
-        "up_capture": figures.up_capture(returns, rival),
-        "down_capture": figures.down_capture(returns, rival),
-        "total_trades": float(len(closed)),
-        "open_trades": float(len(result.trades) - len(closed)),
+        "alpha": figures.alpha(own, rival, periods_per_year=year),
+        "beta": figures.beta(own, rival),
+        "information_ratio": figures.information_ratio(own, rival, periods_per_year=year),
+        "up_capture": figures.up_capture(own, rival),
+        "down_capture": figures.down_capture(own, rival),
+        "total_trades": float(ended.sum()),
+        "open_trades": float(len(trades) - ended.sum()),
         "win_rate": figures.win_rate(closed),
         "profit_factor": figures.profit_factor(closed),
         "expectancy": figures.expectancy(closed),
@@ -255,6 +264,8 @@ def _all_figures(result: BacktestRecord) -> dict[str, float]:
 def _slippage_paid(result: BacktestRecord) -> float:
     """By how much the fills together were worse than their prices without slippage, in currency."""
     orders, slippage = result.orders, result.slippage
+    if slippage == 0.0:
+        return 0.0
     side = np.where(orders["side"] == "buy", 1.0, -1.0)
     value = orders["size"].to_numpy() * orders["price"].to_numpy()
     return float((value * slippage / (1.0 + side * slippage)).sum())

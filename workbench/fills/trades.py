@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
 from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -63,26 +64,30 @@ def round_trips(lines: Lines, market: BarArrays, last_close: Floats) -> pd.DataF
     # An open trade is valued at its symbol's last close, before the costs of closing it.
     left = np.where(closed, 0.0, np.abs(lines.units[last]) * last_close[lines.column[last]])
     pnl = side * (sold + left - bought) - fees + dividends
-    order = np.lexsort((lines.column[first], lines.row[first]))
-    times = market.timestamps
-    frame = pd.DataFrame(
+    by_entry = np.lexsort((lines.column[first], lines.row[first]))
+    entry_price = mean_price(adding, first, bought)
+    exit_price = np.where(closed, mean_price(leaving, last, sold), np.nan)
+    first, last, closed, side = first[by_entry], last[by_entry], closed[by_entry], side[by_entry]
+    return pd.DataFrame(
         {
             "symbol": text(market.symbols, lines.column[first]),
             "direction": text(_DIRECTIONS, (side < 0.0).astype(np.int64)),
-            "entry_time": times[lines.row[first]],
-            "exit_time": times[lines.row[last]].where(closed),
-            "entry_price": mean_price(adding, first, bought),
-            "exit_price": np.where(closed, mean_price(leaving, last, sold), np.nan),
-            "size": size,
-            "pnl": pnl,
-            "return": pnl / np.where(bought > 0.0, bought, 1.0),
-            "fees": fees,
-            "dividends": dividends,
+            "entry_time": market.timestamps[lines.row[first]],
+            "exit_time": market.timestamps.take(
+                np.where(closed, lines.row[last], -1), allow_fill=True, fill_value=cast(Any, pd.NaT)
+            ),
+            "entry_price": entry_price[by_entry],
+            "exit_price": exit_price[by_entry],
+            "size": size[by_entry],
+            "pnl": pnl[by_entry],
+            "return": (pnl / np.where(bought > 0.0, bought, 1.0))[by_entry],
+            "fees": fees[by_entry],
+            "dividends": dividends[by_entry],
             "status": text(_STATES, closed.astype(np.int64)),
             "exit_reason": text(_EXITS, np.where(closed, lines.reason[last] + 1, 0)),
-        }
+        },
+        copy=False,
     )
-    return frame.take(order).reset_index(drop=True)
 
 
 def sums(places: npt.NDArray[np.int64], values: Floats, count: int) -> Floats:
@@ -95,9 +100,14 @@ def _sums(values: Floats, first: npt.NDArray[np.int64]) -> Floats:
     return np.add.reduceat(values, first) if len(first) else np.zeros(0)
 
 
-def text(names: Sequence[str], places: npt.NDArray[np.int64]) -> ExtensionArray:
+def text(names: tuple[str, ...], places: npt.NDArray[np.int64]) -> ExtensionArray:
     """Text by its place in a list of names, as a column."""
-    return pd.array(list(names), dtype="str").take(places)
+    return _as_column(names).take(places)
+
+
+@functools.lru_cache(maxsize=32)
+def _as_column(names: tuple[str, ...]) -> ExtensionArray:
+    return pd.array(list(names), dtype="str")
 
 
 _DIRECTIONS = ("long", "short")

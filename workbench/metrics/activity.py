@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 
-import pandas as pd
-
-from workbench.metrics.observations import observed
+from workbench.metrics.observations import Values, observed
 
 __all__ = ["exposure", "turnover"]
 
 
-def exposure(invested: pd.Series[float]) -> float:
+def exposure(invested: Values) -> float:
     """The share of equity that was invested, on average over the bars.
 
     Parameters
@@ -29,7 +27,7 @@ def exposure(invested: pd.Series[float]) -> float:
     return float(shares.mean()) if shares.size else math.nan
 
 
-def turnover(traded: pd.Series[float]) -> float:
+def turnover(traded: Values) -> float:
     """The share of equity that was traded in a bar, on average over the bars, buys and sells both counted.
 
     A bar in which everything was sold and something else bought for it has a turnover of 2. Times the

@@ -5,9 +5,17 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from workbench.metrics.observations import DAYS_PER_YEAR, ROUNDING, observed, only_rounding, year_of
+from workbench.metrics.observations import (
+    DAYS_PER_YEAR,
+    ROUNDING,
+    Values,
+    observed,
+    only_rounding,
+    year_of,
+)
 from workbench.metrics.returns import cagr
 
 __all__ = ["calmar", "drawdown", "max_drawdown", "max_drawdown_length"]
@@ -32,14 +40,11 @@ def drawdown(returns: pd.Series[float]) -> pd.Series[float]:
     """
     observed(returns)
     values = returns.to_numpy(dtype=np.float64, na_value=np.nan)
-    # Growth that passes what a float holds has no peak to fall from: NaN.
-    with np.errstate(over="ignore", invalid="ignore"):
-        wealth = np.cumprod(1.0 + np.where(np.isnan(values), 0.0, values))
-        below = wealth / np.maximum(np.maximum.accumulate(wealth), 1.0) - 1.0
+    below = _below_peak(np.where(np.isnan(values), 0.0, values))
     return pd.Series(below, index=returns.index, name="drawdown")
 
 
-def max_drawdown(returns: pd.Series[float]) -> float:
+def max_drawdown(returns: Values) -> float:
     """The deepest `drawdown`, the starting capital included: ``min(drawdown)``.
 
     Where the fall begins in the first period, vectorbt's `returns.max_drawdown()` says less.
@@ -54,10 +59,11 @@ def max_drawdown(returns: pd.Series[float]) -> float:
     float
         A fraction in [-1, 0]; 0 where wealth never fell; NaN without a return.
     """
-    return float(drawdown(returns).min()) if observed(returns).size else math.nan
+    values = observed(returns)
+    return float(np.fmin.reduce(_below_peak(values))) if values.size else math.nan
 
 
-def max_drawdown_length(returns: pd.Series[float]) -> float:
+def max_drawdown_length(returns: Values) -> float:
     """The longest time below a peak: periods from the peak to the one that recovered it, or to the end.
 
     The peak is the last period at the highest wealth, or the starting capital before the first. The
@@ -86,7 +92,7 @@ def max_drawdown_length(returns: pd.Series[float]) -> float:
     return float(max(longest, wealth.size - 1 - int(at_peak[-1])))
 
 
-def calmar(returns: pd.Series[float], *, periods_per_year: float = DAYS_PER_YEAR) -> float:
+def calmar(returns: Values, *, periods_per_year: float = DAYS_PER_YEAR) -> float:
     """Growth a year by the deepest fall: ``cagr / abs(max_drawdown)``, over the whole span.
 
     T. W. Young, "Calmar Ratio: A Smoother Tool", Futures, October 1991 (there over 36 months).
@@ -108,3 +114,10 @@ def calmar(returns: pd.Series[float], *, periods_per_year: float = DAYS_PER_YEAR
     if math.isnan(depth) or only_rounding(depth):
         return math.nan
     return cagr(returns, periods_per_year=year) / depth
+
+
+def _below_peak(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    # Growth that passes what a float holds has no peak to fall from: NaN.
+    with np.errstate(over="ignore", invalid="ignore"):
+        wealth = np.cumprod(1.0 + values)
+        return np.asarray(wealth / np.maximum(np.maximum.accumulate(wealth), 1.0) - 1.0)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,8 @@ from workbench.errors import BacktestError
 __all__ = [
     "DAYS_PER_YEAR",
     "ROUNDING",
+    "Observed",
+    "Values",
     "compounded",
     "deviation",
     "observed",
@@ -33,7 +36,24 @@ _LARGEST = 1e100
 """No return and no profit is larger; squares of it can still be added up."""
 
 
-def observed(values: pd.Series[float], name: str = "returns") -> npt.NDArray[np.float64]:
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """What `observed` or `paired` returned, for several figures of the same values: checked once.
+
+    Attributes
+    ----------
+    values : ndarray of float64, shape (n_observed,)
+        Without NaN.
+    """
+
+    values: npt.NDArray[np.float64]
+
+
+Values: TypeAlias = "pd.Series[float] | Observed"
+"""What a figure is computed of: a Series, which is checked, or values that were."""
+
+
+def observed(values: Values, name: str = "returns") -> npt.NDArray[np.float64]:
     """The values without the NaN ones, in their order: float64, shape (n_observed,).
 
     Raises
@@ -41,14 +61,17 @@ def observed(values: pd.Series[float], name: str = "returns") -> npt.NDArray[np.
     BacktestError
         They are no Series of real numbers, or one is infinite or beyond 1e100.
     """
+    if isinstance(values, Observed):
+        return values.values
     array = _floats(values, name)
-    return np.asarray(array[~np.isnan(array)], dtype=np.float64)
+    missing = np.isnan(array)
+    return np.asarray(array[~missing], dtype=np.float64) if missing.any() else array
 
 
-def paired(
-    returns: pd.Series[float], benchmark: pd.Series[float]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def paired(returns: Values, benchmark: Values) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Both returns of each period that both have, matched by index label: float64, shape (n_pairs,) each.
+
+    Of two `Observed`, which have no labels, the first value belongs to the first, and so on.
 
     Raises
     ------
@@ -56,6 +79,10 @@ def paired(
         One is no Series of real numbers or holds an infinite one, a label stands in one of them twice, or
         one has timestamps and the other none, or none with a time zone.
     """
+    if isinstance(returns, Observed) or isinstance(benchmark, Observed):
+        assert isinstance(returns, Observed)
+        assert isinstance(benchmark, Observed)
+        return returns.values, benchmark.values
     own, other = _floats(returns, "returns"), _floats(benchmark, "benchmark")
     if not returns.index.equals(benchmark.index):
         _check_labels(returns.index, benchmark.index)
@@ -119,7 +146,10 @@ def year_of(periods_per_year: float) -> float:
 
 
 def _floats(values: pd.Series[float], name: str) -> npt.NDArray[np.float64]:
-    array = as_series(values, name).to_numpy(dtype=np.float64, na_value=np.nan)
+    if isinstance(values, pd.Series) and values.dtype == np.float64:
+        array = np.asarray(values.to_numpy(), dtype=np.float64)
+    else:
+        array = np.asarray(as_series(values, name).to_numpy(np.float64, na_value=np.nan), dtype=np.float64)
     wrong = np.abs(array) > _LARGEST
     if wrong.any():
         row = int(np.argmax(wrong))
@@ -127,7 +157,7 @@ def _floats(values: pd.Series[float], name: str) -> npt.NDArray[np.float64]:
             f"{name}: the value at {values.index[row]} is {array[row]}; look for a price of 0, or set it to "
             "NaN, which counts as not observed."
         )
-    return np.asarray(array, dtype=np.float64)
+    return array
 
 
 def _check_labels(own: pd.Index, other: pd.Index) -> None:

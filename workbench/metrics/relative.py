@@ -11,12 +11,12 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from workbench.arguments import as_finite
 from workbench.metrics.observations import (
     DAYS_PER_YEAR,
     ROUNDING,
+    Values,
     compounded,
     deviation,
     only_rounding,
@@ -27,7 +27,7 @@ from workbench.metrics.observations import (
 __all__ = ["alpha", "beta", "down_capture", "information_ratio", "up_capture"]
 
 
-def beta(returns: pd.Series[float], benchmark: pd.Series[float]) -> float:
+def beta(returns: Values, benchmark: Values) -> float:
     """Sensitivity to the benchmark: the slope of the least-squares line, ``cov(r, b) / var(b)``.
 
     W. F. Sharpe, "Capital Asset Prices", Journal of Finance 19(3), 1964. A constant risk-free rate would
@@ -49,8 +49,8 @@ def beta(returns: pd.Series[float], benchmark: pd.Series[float]) -> float:
 
 
 def alpha(
-    returns: pd.Series[float],
-    benchmark: pd.Series[float],
+    returns: Values,
+    benchmark: Values,
     *,
     risk_free: float = 0.0,
     periods_per_year: float = DAYS_PER_YEAR,
@@ -85,7 +85,7 @@ def alpha(
 
 
 def information_ratio(
-    returns: pd.Series[float], benchmark: pd.Series[float], *, periods_per_year: float = DAYS_PER_YEAR
+    returns: Values, benchmark: Values, *, periods_per_year: float = DAYS_PER_YEAR
 ) -> float:
     """Annualised information ratio: mean active return by its volatility, the tracking error.
 
@@ -115,7 +115,7 @@ def information_ratio(
     return float(active.mean()) / spread * math.sqrt(year)
 
 
-def up_capture(returns: pd.Series[float], benchmark: pd.Series[float]) -> float:
+def up_capture(returns: Values, benchmark: Values) -> float:
     """How much of the benchmark's rise was earned: mean growth in the periods in which it rose, by its own.
 
     Geometric means per period, ``(prod(1 + r) ** (1 / n) - 1) / (prod(1 + b) ** (1 / n) - 1)`` over the
@@ -137,7 +137,7 @@ def up_capture(returns: pd.Series[float], benchmark: pd.Series[float]) -> float:
     return _capture(own, market, market > ROUNDING)
 
 
-def down_capture(returns: pd.Series[float], benchmark: pd.Series[float]) -> float:
+def down_capture(returns: Values, benchmark: Values) -> float:
     """How much of the benchmark's fall was lost, too: as `up_capture`, over the periods in which it fell.
 
     Parameters

@@ -10,6 +10,7 @@ import pandas as pd
 from workbench.arguments import as_finite
 from workbench.metrics.observations import (
     DAYS_PER_YEAR,
+    Values,
     compounded,
     deviation,
     observed,
@@ -31,7 +32,7 @@ __all__ = [
 _PER_PERIOD = "give a return per period as a fraction, such as 0.0001"
 
 
-def total_return(returns: pd.Series[float]) -> float:
+def total_return(returns: Values) -> float:
     """Compounded return over the whole span: ``prod(1 + r) - 1``.
 
     Parameters
@@ -50,7 +51,7 @@ def total_return(returns: pd.Series[float]) -> float:
         return float(np.prod(1.0 + values) - 1.0) if values.size else math.nan
 
 
-def cagr(returns: pd.Series[float], *, periods_per_year: float = DAYS_PER_YEAR) -> float:
+def cagr(returns: Values, *, periods_per_year: float = DAYS_PER_YEAR) -> float:
     """Compound annual growth rate: ``(1 + total_return) ** (periods_per_year / n) - 1``.
 
     Parameters
@@ -70,7 +71,7 @@ def cagr(returns: pd.Series[float], *, periods_per_year: float = DAYS_PER_YEAR) 
     return compounded(observed(returns), year_of(periods_per_year))
 
 
-def volatility(returns: pd.Series[float], *, periods_per_year: float = DAYS_PER_YEAR) -> float:
+def volatility(returns: Values, *, periods_per_year: float = DAYS_PER_YEAR) -> float:
     """Annualised standard deviation: ``std(r, ddof=1) * sqrt(periods_per_year)``.
 
     Parameters
@@ -89,9 +90,7 @@ def volatility(returns: pd.Series[float], *, periods_per_year: float = DAYS_PER_
     return deviation(observed(returns)) * math.sqrt(year_of(periods_per_year))
 
 
-def sharpe(
-    returns: pd.Series[float], *, risk_free: float = 0.0, periods_per_year: float = DAYS_PER_YEAR
-) -> float:
+def sharpe(returns: Values, *, risk_free: float = 0.0, periods_per_year: float = DAYS_PER_YEAR) -> float:
     """Annualised Sharpe ratio: ``mean(r - risk_free) / std(r, ddof=1) * sqrt(periods_per_year)``.
 
     W. F. Sharpe, "The Sharpe Ratio", Journal of Portfolio Management 21(1), 1994, eqs. 4 to 6 (the
@@ -144,9 +143,7 @@ def expanding_sharpe(
     return mean / spread.mask(only_rounding(spread, mean)) * math.sqrt(year)
 
 
-def sortino(
-    returns: pd.Series[float], *, target: float = 0.0, periods_per_year: float = DAYS_PER_YEAR
-) -> float:
+def sortino(returns: Values, *, target: float = 0.0, periods_per_year: float = DAYS_PER_YEAR) -> float:
     """Annualised Sortino ratio: mean excess over the target, by the downside deviation.
 
     The downside deviation is ``sqrt(mean(min(r - target, 0) ** 2))`` over *all* periods, not only the
@@ -178,7 +175,7 @@ def sortino(
     return float(np.mean(excess)) / downside * math.sqrt(year)
 
 
-def omega(returns: pd.Series[float], *, target: float = 0.0) -> float:
+def omega(returns: Values, *, target: float = 0.0) -> float:
     """Omega ratio: what was gained above the target, by what was lost below it.
 
     ``sum(max(r - target, 0)) / sum(max(target - r, 0))``: C. Keating and W. F. Shadwick, "A Universal
@@ -208,7 +205,7 @@ def omega(returns: pd.Series[float], *, target: float = 0.0) -> float:
     return float(excess[excess > 0.0].sum()) / lost
 
 
-def stability(returns: pd.Series[float]) -> float:
+def stability(returns: Values) -> float:
     """How steadily wealth grew: R² of the straight line through the cumulative log returns.
 
     ``corr(t, cumsum(log(1 + r))) ** 2`` for t = 0, 1, …: Quantopian's `stability_of_timeseries`, after

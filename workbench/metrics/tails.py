@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import pandas as pd
 
 from workbench.arguments import as_number
 from workbench.errors import BacktestError
-from workbench.metrics.observations import deviation, observed, only_rounding
+from workbench.metrics.observations import Values, deviation, observed, only_rounding
 
 __all__ = ["conditional_value_at_risk", "kurtosis", "skewness", "tail_ratio", "value_at_risk"]
 
@@ -17,7 +16,7 @@ _ROUNDING = 1e-9
 """(n - 1) · level this little below a whole number is that number: 0.29 · 100 is 28.999999999999996."""
 
 
-def value_at_risk(returns: pd.Series[float], *, level: float = 0.05) -> float:
+def value_at_risk(returns: Values, *, level: float = 0.05) -> float:
     """Historical value at risk: the return that the worst `level` of the periods did not exceed.
 
     The `level` quantile of the returns themselves, no distribution assumed, linearly interpolated between
@@ -46,7 +45,7 @@ def value_at_risk(returns: pd.Series[float], *, level: float = 0.05) -> float:
     return float(np.quantile(values, level)) if values.size else math.nan
 
 
-def conditional_value_at_risk(returns: pd.Series[float], *, level: float = 0.05) -> float:
+def conditional_value_at_risk(returns: Values, *, level: float = 0.05) -> float:
     """Historical expected shortfall: the mean return of the worst periods, those up to `value_at_risk`.
 
     The mean of the ``floor((n - 1) * level) + 1`` lowest returns, which are those that do not exceed
@@ -79,7 +78,7 @@ def conditional_value_at_risk(returns: pd.Series[float], *, level: float = 0.05)
     return float(np.partition(values, last)[: last + 1].mean())
 
 
-def tail_ratio(returns: pd.Series[float]) -> float:
+def tail_ratio(returns: Values) -> float:
     """The size of the best twentieth by that of the worst: ``abs(quantile(0.95)) / abs(quantile(0.05))``.
 
     Quantopian's figure (pyfolio, empyrical), quantiles as in `value_at_risk`. Only sizes are compared:
@@ -103,7 +102,7 @@ def tail_ratio(returns: pd.Series[float]) -> float:
     return math.nan if only_rounding(worst) else float(best / worst)
 
 
-def skewness(returns: pd.Series[float]) -> float:
+def skewness(returns: Values) -> float:
     """Skewness as a population moment: ``m3 / m2 ** 1.5``, with ``mk = mean((r - mean(r)) ** k)``.
 
     The biased estimator (g1; scipy's `skew(bias=True)`), which the probabilistic Sharpe ratio takes;
@@ -123,7 +122,7 @@ def skewness(returns: pd.Series[float]) -> float:
     return _standardised_moment(returns, 3)
 
 
-def kurtosis(returns: pd.Series[float]) -> float:
+def kurtosis(returns: Values) -> float:
     """Pearson's kurtosis as a population moment: ``m4 / m2 ** 2``; 3 for the normal distribution.
 
     The biased estimator and not the excess (scipy's `kurtosis(fisher=False, bias=True)`), which the
@@ -144,7 +143,7 @@ def kurtosis(returns: pd.Series[float]) -> float:
     return _standardised_moment(returns, 4)
 
 
-def _standardised_moment(returns: pd.Series[float], order: int) -> float:
+def _standardised_moment(returns: Values, order: int) -> float:
     values = observed(returns)
     if values.size < 2 or deviation(values) == 0.0:
         return math.nan

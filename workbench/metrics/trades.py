@@ -8,11 +8,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import pandas as pd
 
 from workbench.arguments import as_whole
 from workbench.errors import BacktestError
-from workbench.metrics.observations import ROUNDING, observed
+from workbench.metrics.observations import ROUNDING, Values, observed
 
 __all__ = ["expectancy", "profit_factor", "sqn", "win_rate"]
 
@@ -21,7 +20,7 @@ _LARGEST_AMOUNT = 1_000.0
 """How many times its profit a trade's value and costs may be, for what rounding leaves in the profit."""
 
 
-def win_rate(pnl: pd.Series[float]) -> float:
+def win_rate(pnl: Values) -> float:
     """The share of closed trades that made money after costs, also called hit rate.
 
     Parameters
@@ -38,7 +37,7 @@ def win_rate(pnl: pd.Series[float]) -> float:
     return float((profits > 0.0).mean()) if profits.size else math.nan
 
 
-def profit_factor(pnl: pd.Series[float]) -> float:
+def profit_factor(pnl: Values) -> float:
     """What the winners made, by what the losers lost: ``sum(pnl > 0) / -sum(pnl < 0)``.
 
     vectorbt gives infinity where no trade lost: that would rank a single lucky trade above every system,
@@ -59,7 +58,7 @@ def profit_factor(pnl: pd.Series[float]) -> float:
     return float(profits[profits > 0.0].sum()) / lost if lost > 0.0 else math.nan
 
 
-def expectancy(pnl: pd.Series[float]) -> float:
+def expectancy(pnl: Values) -> float:
     """Mean profit of a trade: ``win rate * mean win - loss rate * mean loss``, which is the plain mean.
 
     V. K. Tharp, "Trade Your Way to Financial Freedom", 1998, there of R multiples.
@@ -78,7 +77,7 @@ def expectancy(pnl: pd.Series[float]) -> float:
     return float(profits.mean()) if profits.size else math.nan
 
 
-def sqn(pnl: pd.Series[float], *, most_trades: int | None = 100) -> float:
+def sqn(pnl: Values, *, most_trades: int | None = 100) -> float:
     """Van Tharp's system quality number: ``sqrt(min(n, most_trades)) * mean(pnl) / std(pnl, ddof=1)``.
 
     V. K. Tharp, "The Definitive Guide to Position Sizing", 2008: of more than 100 trades the root of 100

@@ -92,7 +92,9 @@ def read_bars(bars: pd.DataFrame) -> BarArrays:
         any bar.
     """
     index = _checked_index(bars)
-    given = {column: _numbers(bars[column], column) for column in _COLUMNS if column in bars.columns}
+    # Each column would take a copy of the index along, which costs more than looking at a thousand numbers.
+    columns = bars.set_axis(pd.RangeIndex(len(bars)), axis=0)
+    given = {column: _numbers(columns[column], column) for column in _COLUMNS if column in bars.columns}
     every_time = utc_index(index.levels[1], "bars")
     whole = _whole_panel(index, every_time, given)
     if whole is not None:
@@ -101,7 +103,7 @@ def read_bars(bars: pd.DataFrame) -> BarArrays:
     if min(symbol_codes.min(), time_codes.min()) < 0:
         raise BacktestError("bars: a row has no symbol or no timestamp; drop it.")
     labels = index.levels[0].to_numpy(dtype=object).astype(str)
-    columns, symbols = _ranks(symbol_codes, labels)
+    places, symbols = _ranks(symbol_codes, labels)
     rows, times = _ranks(time_codes, every_time.asi8)
     timestamps = pd.DatetimeIndex(every_time[times], name="timestamp")
     names = tuple(str(label) for label in labels[symbols])
@@ -110,15 +112,15 @@ def read_bars(bars: pd.DataFrame) -> BarArrays:
             f"bars: two symbols are {next(name for name in names if names.count(name) > 1)!r}, as a number "
             "and as text; give each symbol one label, a str."
         )
-    cells = rows * len(symbols) + columns
+    cells = rows * len(symbols) + places
     if np.bincount(cells).max() > 1:
         row = int(np.flatnonzero(index.duplicated())[0])
         raise BacktestError(
-            f"bars: {names[columns[row]]} has two rows at {timestamps[rows[row]]}; drop one, as in "
+            f"bars: {names[places[row]]} has two rows at {timestamps[rows[row]]}; drop one, as in "
             "bars[~bars.index.duplicated()], or load a single data source."
         )
     for column in [column for column in given if column != "volume"]:
-        _check_prices(column, given[column], lambda row: f"{names[columns[row]]} at {timestamps[rows[row]]}")
+        _check_prices(column, given[column], lambda row: f"{names[places[row]]} at {timestamps[rows[row]]}")
 
     shape = (len(timestamps), len(symbols))
     laid_out = {column: np.full(shape, np.nan) for column in given}
@@ -156,7 +158,7 @@ def _whole_panel(
         return None
     if np.isnan(given["open"]).any() or np.isnan(given["close"]).any():
         return None
-    timestamps = pd.DatetimeIndex(times, name="timestamp")
+    timestamps = times.rename("timestamp")
     for column in [column for column in given if column != "volume"]:
         _check_prices(
             column, given[column], lambda row: f"{names[row // shape[1]]} at {timestamps[row % shape[1]]}"
@@ -252,6 +254,9 @@ def read_signals(
                 f"{role}: one Series cannot say which of {len(bars.symbols)} symbols it means; "
                 "pass a frame with a column for each symbol."
             )
+        if signals.dtype == np.bool_ and bars.timestamps.equals(signals.index):
+            flags = signals.to_numpy().reshape(-1, 1)
+            return flags if bars.present.all() else flags & bars.started
         wide = signals.to_frame(bars.symbols[0])
     else:
         wide = signals
@@ -280,7 +285,7 @@ def utc_index(index: pd.Index, role: str) -> pd.DatetimeIndex:
         raise BacktestError(f"{role}: the timestamps have no time zone; {_LOCALISE}.")
     if index.hasnans:
         raise BacktestError(f"{role}: a timestamp is missing (NaT); drop its row.")
-    return index.tz_convert("UTC")
+    return index if str(index.tz) == "UTC" else index.tz_convert("UTC")
 
 
 def moment(time: pd.Timestamp) -> str:

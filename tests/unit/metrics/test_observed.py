@@ -1,0 +1,58 @@
+"""Values that were looked at once give every figure that the Series itself gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from workbench import metrics as figures
+from workbench.metrics.observations import Observed, observed, paired
+
+OF_ONE = [
+    "calmar",
+    "cagr",
+    "conditional_value_at_risk",
+    "expectancy",
+    "exposure",
+    "kurtosis",
+    "max_drawdown",
+    "max_drawdown_length",
+    "omega",
+    "profit_factor",
+    "sharpe",
+    "skewness",
+    "sortino",
+    "sqn",
+    "stability",
+    "tail_ratio",
+    "total_return",
+    "turnover",
+    "value_at_risk",
+    "volatility",
+    "win_rate",
+]
+OF_TWO = ["alpha", "beta", "down_capture", "information_ratio", "up_capture"]
+
+
+@pytest.fixture(scope="module")
+def returns() -> pd.Series[float]:
+    drawn = np.random.default_rng(3).normal(0.0005, 0.01, 500)
+    drawn[[0, 7, 499]] = np.nan
+    return pd.Series(drawn)
+
+
+@pytest.mark.parametrize("name", OF_ONE)
+def test_a_figure_of_values_is_the_figure_of_their_series(name: str, returns: pd.Series[float]) -> None:
+    figure: Any = getattr(figures, name)
+    for given in (returns, returns.iloc[:1], returns.iloc[:0]):
+        np.testing.assert_equal(figure(Observed(observed(given))), figure(given))
+
+
+@pytest.mark.parametrize("name", OF_TWO)
+def test_so_is_one_of_two_whose_periods_were_matched(name: str, returns: pd.Series[float]) -> None:
+    figure: Any = getattr(figures, name)
+    rival = (returns.shift(3) + 0.001).iloc[::-1]
+    np.testing.assert_equal(figure(*map(Observed, paired(returns, rival))), figure(returns, rival))
