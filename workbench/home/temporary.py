@@ -103,10 +103,11 @@ def sweep_folders(above: Path, prefix: str = "") -> list[Path]:
         Prefix of their names. Without one, `above` is a home's `tmp`.
     """
     try:
-        there = sorted(above.iterdir())
+        # The system's folder may hold thousands of others'.
+        names = sorted(one.name for one in above.iterdir() if one.name.startswith(prefix))
     except OSError:
         return []
-    return [one for one in there if one.name.startswith(prefix) and _sweep(one, foreign=bool(prefix))]
+    return [one for name in names if _sweep(one := above / name, foreign=bool(prefix))]
 
 
 def sweep_home(home: Path) -> list[Path]:

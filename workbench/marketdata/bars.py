@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import cast
+
+import numpy as np
 import pandas as pd
 
 from workbench.errors import QueryError
 
-__all__ = ["BAR_COLUMNS", "panel", "validate_bars", "validate_index"]
+__all__ = ["BAR_COLUMNS", "panel", "validate_bars", "validate_index", "whole_shape"]
 
 BAR_COLUMNS = ("open", "high", "low", "close", "volume")
 """The columns of a bar, float64: prices in the quote currency, volume in units traded."""
@@ -60,7 +63,30 @@ def panel(bars: pd.DataFrame, field: str = "close") -> pd.DataFrame:
     validate_index(bars)
     if field not in bars.columns:
         raise QueryError(f'these bars have no column "{field}"; they have {_listed(bars)}')
-    return bars[field].unstack("symbol").sort_index().sort_index(axis=1)
+    column, index = bars[field], cast(pd.MultiIndex, bars.index)
+    shape = whole_shape(index)
+    if shape is None or not isinstance(column.dtype, np.dtype):
+        return column.unstack("symbol").sort_index().sort_index(axis=1)
+    symbols, timestamps = index.levels
+    return pd.DataFrame(column.to_numpy().reshape(shape).T, index=timestamps, columns=symbols)
+
+
+def whole_shape(index: pd.MultiIndex) -> tuple[int, int] | None:
+    """How many symbols and timestamps, where each symbol has a bar at each timestamp; else None.
+
+    Both ascending, one symbol after the other: that is how whole series are loaded, and then a column needs
+    only be looked at in another shape.
+    """
+    symbols, timestamps = index.levels
+    shape = (len(symbols), len(timestamps))
+    if len(index) != shape[0] * shape[1] or not len(index):
+        return None
+    if not (symbols.is_monotonic_increasing and timestamps.is_monotonic_increasing):
+        return None
+    by_symbol, by_time = (np.asarray(codes).reshape(shape) for codes in index.codes)
+    if not (by_symbol == np.arange(shape[0])[:, np.newaxis]).all():
+        return None
+    return shape if (by_time == np.arange(shape[1])).all() else None
 
 
 def validate_index(bars: pd.DataFrame) -> None:
@@ -81,13 +107,14 @@ def validate_index(bars: pd.DataFrame) -> None:
         )
         shown = ", ".join(str(name) for name in names)
         raise QueryError(f"bars are indexed (symbol, timestamp), these ({shown}); {advice}")
-    kind = bars.index.get_level_values("timestamp").dtype
+    index = cast(pd.MultiIndex, bars.index)
+    kind = index.levels[1].dtype
     if not isinstance(kind, pd.DatetimeTZDtype):
         raise QueryError(
             f"the bars' timestamps are {kind}, without a time zone; localise them, e.g. "
             "with .dt.tz_localize('UTC') before they become the index"
         )
-    if not bars.index.is_unique:
+    if whole_shape(index) is None and not bars.index.is_unique:
         symbol, timestamp = bars.index[bars.index.duplicated()][0]
         raise QueryError(
             f"the bar of {symbol} at {timestamp} is there more than once; load one data source at a time, "

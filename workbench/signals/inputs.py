@@ -14,6 +14,7 @@ import pandas as pd
 
 from workbench.arguments import named, real_numbers
 from workbench.errors import BacktestError
+from workbench.marketdata.bars import whole_shape
 
 __all__ = [
     "LEAST_PRICE",
@@ -141,19 +142,11 @@ def read_bars(bars: pd.DataFrame) -> BarArrays:
 def _whole_panel(
     index: pd.MultiIndex, times: pd.DatetimeIndex, given: Mapping[str, npt.NDArray[np.float64]]
 ) -> BarArrays | None:
-    """The arrays where every symbol has every bar, one symbol after the other, both in order; else None.
-
-    That is how whole series are loaded, and then the columns need only be looked at in another shape.
-    """
-    symbols, (symbol_codes, time_codes) = index.levels[0], index.codes
-    shape = (len(symbols), len(times))
-    if len(index) != shape[0] * shape[1] or not times.is_monotonic_increasing:
+    """The arrays where `whole_shape` tells that every symbol has every bar; else None."""
+    shape = whole_shape(index)
+    if shape is None:
         return None
-    if not (np.asarray(symbol_codes).reshape(shape) == np.arange(shape[0])[:, np.newaxis]).all():
-        return None
-    if not (np.asarray(time_codes).reshape(shape) == np.arange(shape[1])).all():
-        return None
-    names = tuple(str(symbol) for symbol in symbols)
+    names = tuple(str(symbol) for symbol in index.levels[0])
     if any(one >= other for one, other in itertools.pairwise(names)):
         return None
     if np.isnan(given["open"]).any() or np.isnan(given["close"]).any():

@@ -38,9 +38,9 @@ def traded(bars: pd.DataFrame, field: str) -> pd.DataFrame:
     missing = [name for name in ("open", "close", field) if name not in bars.columns]
     if missing:
         return panel(bars, missing[0])  # raises: no such column
-    present = bars["open"].notna() & bars["close"].notna()
-    prices = bars[field].astype(np.float64).where(present)
-    return panel(prices.to_frame(field), field)
+    prices = bars[field].astype(np.float64)
+    present = bars["open"].notna().to_numpy() & bars["close"].notna().to_numpy()
+    return panel((prices if present.all() else prices.where(present)).to_frame(field), field)
 
 
 def closes(bars: pd.DataFrame) -> pd.DataFrame:

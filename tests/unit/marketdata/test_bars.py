@@ -51,3 +51,24 @@ def test_frames_that_are_not_tidy_bars_are_refused_with_advice() -> None:
     with pytest.raises(QueryError, match=r"column open holds .*, not numbers"):
         validate_bars(bars.astype({"open": "str"}))
     validate_bars(bars.assign(vwap=1.0))
+
+
+WHOLE = [(symbol, day) for symbol in "ABC" for day in range(3)]
+
+
+@pytest.mark.parametrize("kind", ["float64", "float32", "int64", "Float64", "str", "object"])
+@pytest.mark.parametrize(
+    "rows", [slice(None), slice(0, 3), slice(1, None), slice(None, None, -1), [0, 3, 1, 4], [2, 5], [4]]
+)
+def test_a_panel_is_what_unstacking_gives_whatever_rows_there_are(kind: str, rows: slice | list[int]) -> None:
+    bars = tidy(*WHOLE).astype({"close": kind}).iloc[rows]
+    expected = bars["close"].unstack("symbol").sort_index().sort_index(axis=1)
+    pd.testing.assert_frame_equal(panel(bars), expected, check_freq=False)
+
+
+def test_whoever_writes_into_a_panel_does_not_change_the_bars() -> None:
+    bars = tidy(*WHOLE)
+    wide = panel(bars)
+    wide.iloc[0, 0] = -1.0
+    wide["B"] += 1.0
+    pd.testing.assert_frame_equal(bars, tidy(*WHOLE))

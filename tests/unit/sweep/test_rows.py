@@ -19,6 +19,9 @@ from workbench.sweep.store import METRICS
 NOISE = 1e-11
 N_BARS = 80
 
+# What is drawn may well be said in every gap.
+pytestmark = pytest.mark.filterwarnings("ignore::workbench.errors.SignalsInGapsWarning")
+
 
 def market(seed: int, n_symbols: int) -> pd.DataFrame:
     """Random walks; some symbols begin late, some end early, some have gaps; the first has all bars."""
