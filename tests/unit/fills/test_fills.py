@@ -105,7 +105,7 @@ COST = st.integers(0, 500).map(lambda points: points / 10_000)
 BAR = st.tuples(PRICE, PRICE, st.booleans(), st.booleans())
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(st.lists(BAR, min_size=1, max_size=40), COST, COST)
 def test_any_prices_fill_as_the_reference_loop_does(
     drawn: list[tuple[float, float, bool, bool]], fees: float, slippage: float
@@ -118,7 +118,7 @@ def test_any_prices_fill_as_the_reference_loop_does(
     np.testing.assert_allclose(result.equity, result.cash + held, rtol=1e-12)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(st.lists(BAR, min_size=2, max_size=30), st.data())
 def test_the_future_does_not_change_the_past(
     drawn: list[tuple[float, float, bool, bool]], data: st.DataObject

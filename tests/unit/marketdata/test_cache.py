@@ -239,7 +239,7 @@ def test_a_damaged_assembly_is_none_and_is_removed(tmp_path: Path, spoil: str) -
     assert not path.exists()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.lists(st.integers(-(10**6), 10**6), min_size=1, max_size=30, unique=True), max_size=6))
 def test_series_with_any_moments_are_assembled_as_pandas_would(drawn: list[list[int]]) -> None:
     """Against `pd.concat` and a sort."""
