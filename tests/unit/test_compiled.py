@@ -1,11 +1,7 @@
-"""What Numba compiled is kept where it can be, and is never older than its source."""
+"""What Numba compiled is never older than its source, and is compiled once for all callers."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -18,17 +14,7 @@ from workbench.fills import loop
 from workbench.fills.execution import Execution
 from workbench.fills.layout import lay_out
 from workbench.fills.sizing import Percent
-from workbench.paths import PROJECT_ROOT
 from workbench.signals.inputs import read_bars
-
-SQUARE = """
-from workbench.compiled import compiled
-
-def square(x):
-    return x * x
-
-square = compiled(square)
-"""
 
 
 @pytest.mark.parametrize("module", [loop, wire])
@@ -65,32 +51,3 @@ def test_whatever_the_frames_the_loop_reads_arrays_of_one_kind(shared: bool) -> 
         assert values.shape == ((1, 3, 2) if shared else (2, 3, 1)), name
         assert values.flags.c_contiguous, name
         assert not values.flags.writeable, name
-
-
-def test_where_neither_code_nor_user_has_room_it_is_kept_in_the_home(tmp_path: Path) -> None:
-    code, home = tmp_path / "code", tmp_path / "home"
-    code.mkdir()
-    (code / "squares.py").write_text(SQUARE)
-    # A file stands where each of the folders would have to be made.
-    (code / "__pycache__").write_text("")
-    (tmp_path / "cache").write_text("")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")}
-    done = subprocess.run(
-        [sys.executable, "-c", "import squares; print(squares.square(3))"],
-        cwd=tmp_path,
-        env={
-            **environment,
-            "XDG_CACHE_HOME": str(tmp_path / "cache"),
-            "WORKBENCH_HOME": str(home),
-            "PYTHONPATH": f"{code}:{PROJECT_ROOT}",
-            "PYTHONDONTWRITEBYTECODE": "1",
-        },
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.stdout == "9\n", done.stderr
-    kept = [path.name for path in (home / "cache" / "numba").rglob("*.nbi")]
-    assert kept
-    assert all(name.startswith("squares.square") for name in kept)

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from workbench.backtest import backtest
 from workbench.moved import MOVED
-from workbench.paths import PROJECT_ROOT
 
 
 @pytest.mark.parametrize("name", sorted(MOVED))
@@ -38,23 +32,6 @@ def test_what_notebooks_of_version_0_4_import() -> None:
         exec(line, names)
         assert all(names.values()), line
     assert callable(backtest)
-
-
-def test_a_folder_that_an_update_left_behind_does_not_hide_it(tmp_path: Path) -> None:
-    """Git deletes a module and leaves its folder, where Python has put something: an empty package."""
-    package = tmp_path / "workbench"
-    shutil.copytree(PROJECT_ROOT / "workbench", package, ignore=shutil.ignore_patterns("__pycache__"))
-    (package / "backtest" / "validation" / "__pycache__").mkdir(parents=True)
-    script = "from workbench.backtest.validation import walk_forward; print(walk_forward.__module__)"
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout.strip() == "workbench.validation.splits", done.stderr
 
 
 def test_a_name_that_there_never_was_is_refused() -> None:

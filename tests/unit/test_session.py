@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +29,6 @@ EARLIER = {
 @pytest.fixture
 def wb(tmp_path: Path) -> Workbench:
     return Workbench(Settings(home=tmp_path))
-
-
-def test_the_facets_load_no_face() -> None:
-    program = (
-        "import sys; from workbench import Settings; from workbench.session import Session;"
-        "from workbench.research import Research; from workbench.promotion.deployments import Deployments;"
-        "session = Session(Settings.load()); Research(session), Deployments(session);"
-        "print('workbench.workbench' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
 
 
 def test_making_a_session_opens_nothing(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Long and short positions and weights against vectorbt's own portfolio, where its rules are ours."""
+"""Positions, signals and weights against vectorbt's own portfolio, where its rules are ours."""
 
 from __future__ import annotations
 
@@ -32,8 +32,16 @@ shared = run(
     size=weights.shift(1), size_type="targetpercent", init_cash=100_000, cash_sharing=True, group_by=True,
     call_seq="auto", **costs,
 )
+flags = fast > slow
+long = vbt.Portfolio.from_signals(
+    close, flags.shift(1, fill_value=False), (~flags).shift(1, fill_value=False), price=open_, size=1.0,
+    size_type="percent", direction="longonly", init_cash=100_000 / 3, freq="1D", engine="rust", **costs,
+)
 pd.to_pickle(
     {
+        "long": long.value().sum(axis=1),
+        "long orders": pd.DataFrame(long.orders.values),
+        "long trades": pd.DataFrame(long.trades.values),
         "units": units.value().sum(axis=1),
         "whole": whole.value().sum(axis=1),
         "shared": shared.value(),
@@ -73,6 +81,20 @@ def long_and_short(bars: pd.DataFrame) -> Signals:
     close = bars["close"].unstack("symbol")
     fast, slow = close.rolling(20).mean(), close.rolling(100).mean()
     return Signals(fast > slow, fast < slow, fast < slow, fast > slow)
+
+
+def test_long_signals_with_all_cash_are_vectorbts(bars: pd.DataFrame, theirs: Any) -> None:
+    """`vectorbt.Portfolio.from_signals` on the same signals, shifted by hand."""
+    close = bars["close"].unstack("symbol")
+    above = close.rolling(20).mean() > close.rolling(100).mean()
+    result = backtest(bars, above, ~above, fees=0.001, slippage=0.0005)
+    np.testing.assert_allclose(result.equity, theirs["long"], rtol=1e-12)
+    orders = result.orders.sort_values(["symbol", "time"])
+    for column in ("size", "price", "fees"):
+        np.testing.assert_allclose(orders[column], theirs["long orders"][column], rtol=1e-12)
+    trades = result.trades.sort_values(["symbol", "entry_time"])
+    for column in ("pnl", "return"):
+        np.testing.assert_allclose(trades[column], theirs["long trades"][column], rtol=1e-9)
 
 
 def test_long_and_short_positions_of_so_many_units_are_vectorbts(bars: pd.DataFrame, theirs: Any) -> None:

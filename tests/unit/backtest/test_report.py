@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -82,20 +80,3 @@ def test_card_picture_page_and_short_form_word_a_figure_alike(last: float, gain:
     first = result.report().html.split('id="statistics"')[0]
     assert f">{gain}<" in first
     assert "100% won, +1 open" in first
-
-
-def test_importing_loads_no_engine_and_backtesting_only_numba() -> None:
-    """Vectorbt and plotly take seconds; a scheduled run that draws nothing shall not wait for them."""
-    script = (
-        "import sys, pandas as pd\n"
-        "from workbench.backtest import backtest\n"
-        "index = pd.MultiIndex.from_product([['X'], pd.date_range('2020', periods=3, tz='UTC')],"
-        " names=['symbol', 'timestamp'])\n"
-        "heavy = {'vectorbt', 'plotly', 'prefect', 'sqlalchemy'}\n"
-        "print(sorted((heavy | {'numba', 'scipy'}) & set(sys.modules)))\n"
-        "bars = pd.DataFrame({'open': 1.0, 'close': 1.0}, index=index)\n"
-        "backtest(bars, bars['close'] > 0, bars['close'] < 0).metrics\n"
-        "print(sorted(heavy & set(sys.modules)))\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
-    assert done.stdout.split() == ["[]", "[]"]

@@ -70,7 +70,7 @@ numbers = st.decimals(min_value=0, max_value=90_000_000, places=8, allow_nan=Fal
 whole_numbers = st.integers(min_value=0, max_value=2**53 - 1).map(Decimal)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(numbers | whole_numbers, min_size=5, max_size=5))
 def test_a_number_is_decoded_to_its_nearest_float(drawn: list[Decimal]) -> None:
     """The nearest float64 is what Python's own `float` of the decimal text gives."""
@@ -86,7 +86,7 @@ def test_a_number_is_decoded_to_its_nearest_float(drawn: list[Decimal]) -> None:
     assert target.values[:, 0].tolist() == [float(number) for number in drawn]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(numbers | whole_numbers, min_size=5, max_size=5), st.integers(-(10**15), 10**16))
 def test_a_row_is_encoded_as_the_server_would(drawn: list[Decimal], moment: int) -> None:
     values = np.array([[float(number)] for number in drawn])

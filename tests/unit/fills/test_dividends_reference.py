@@ -28,7 +28,7 @@ from workbench.backtest import backtest
 
 
 @pytest.mark.filterwarnings("ignore::workbench.errors.SignalsInGapsWarning")
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(market(st.tuples(FLAG, FLAG, FLAG, FLAG, DIVIDEND)), COSTS, STOPS, SIZES, st.booleans(), st.booleans())
 def test_any_signals_with_dividends_are_filled_as_the_plain_loop_fills_them(
     drawn: tuple[list[list[reference.Bar]], list[list[Any]]],

@@ -139,7 +139,7 @@ def assert_books_balance(result: BacktestResult) -> None:
     assert math.isclose(result.trades["dividends"].sum(), result.dividends.sum(), rel_tol=1e-9, abs_tol=1e-6)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(market(st.tuples(FLAG, FLAG, FLAG, FLAG)), COSTS, STOPS, SIZES, st.booleans())
 def test_any_signals_are_filled_as_the_plain_loop_fills_them(
     drawn: tuple[list[list[reference.Bar]], list[list[Any]]],
@@ -162,7 +162,7 @@ def test_any_signals_are_filled_as_the_plain_loop_fills_them(
     assert_books_balance(result)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=40)
 @given(market(DIVIDEND), COSTS)
 def test_buying_and_holding_is_what_the_plain_loop_makes_of_it(
     drawn: tuple[list[list[reference.Bar]], list[list[Any]]], costs: dict[str, Any]
@@ -190,7 +190,7 @@ def test_buying_and_holding_is_what_the_plain_loop_makes_of_it(
 SHARE = st.one_of(st.just(math.nan), st.sampled_from([0.0, 1e-6, 0.1, 0.35, 0.999, 1.0]))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(market(st.tuples(FLAG, FLAG, FLAG, FLAG, SHARE)), COSTS, STOPS, st.booleans(), st.data())
 def test_any_fractions_by_bar_and_symbol_are_filled_as_the_plain_loop_fills_them(
     drawn: tuple[list[list[reference.Bar]], list[list[Any]]],
@@ -221,7 +221,7 @@ def test_any_fractions_by_bar_and_symbol_are_filled_as_the_plain_loop_fills_them
 WEIGHT = st.one_of(st.just(math.nan), st.integers(-10, 12).map(lambda tenths: tenths / 10))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(market(st.tuples(WEIGHT, DIVIDEND)), COSTS)
 def test_any_weights_are_filled_as_the_plain_loop_fills_them(
     drawn: tuple[list[list[reference.Bar]], list[list[Any]]], costs: dict[str, Any]
@@ -238,7 +238,7 @@ def test_any_weights_are_filled_as_the_plain_loop_fills_them(
     assert_books_balance(result)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(market(st.tuples(FLAG, FLAG, FLAG, FLAG)), COSTS, STOPS, st.data())
 def test_the_future_does_not_change_the_past(
     drawn: tuple[list[list[reference.Bar]], list[list[Any]]],

@@ -130,7 +130,7 @@ def rules(draw: st.DrawFn) -> dict[str, Any]:
     take_profit=STOPS,
     trailing_stop=STOPS,
 )
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 def test_signals_give_what_backtest_gives(
     seed: int,
     n_symbols: int,
@@ -180,7 +180,7 @@ def test_signals_give_what_backtest_gives(
     pays=st.booleans(),
     common=rules(),
 )
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 def test_weights_give_what_backtest_gives(
     seed: int,
     n_symbols: int,
@@ -215,7 +215,7 @@ def test_weights_give_what_backtest_gives(
     fraction=st.sampled_from([1.0, 0.3]),
     whole_units=st.booleans(),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_the_fastest_loop_gives_what_the_general_one_gives(
     seed: int,
     n_bars: int,

@@ -22,7 +22,7 @@ def bars(**symbols: pd.Index[pd.Timestamp]) -> pd.MultiIndex:
 
 
 # July 2024 without 4 July: 1, 2, 3, 5, 8, 9, 10, 11, 12, 15 and twelve more.
-JULY = sessions("XNYS", "2024-07-01", "2024-07-31")
+JULY = pd.bdate_range("2024-07-01", "2024-07-31", tz="UTC").delete(3)
 
 
 @pytest.fixture

@@ -169,7 +169,7 @@ bars = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(bars, max_size=12))
 def test_every_row_is_either_good_or_refused_whatever_it_holds(drawn: list[dict[str, Any]]) -> None:
     rows = pd.DataFrame(drawn, columns=["timestamp", "rule", *USUAL]).astype(dict.fromkeys(USUAL, "float64"))
@@ -197,7 +197,7 @@ values = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(values, min_size=1, max_size=9))
 def test_the_fast_decimal_check_agrees_with_the_shortest_text(drawn: list[float]) -> None:
     # Independent: the digits that Python itself prints.

@@ -101,7 +101,7 @@ def test_stamps_say_the_start_or_the_end_of_what_a_bar_holds() -> None:
     pd.testing.assert_frame_equal(resample(shifted, "5min", stamped="end"), made)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     cut=st.integers(0, 800),
     every=st.sampled_from(["3min", "5min", "1h", "session", "1D", "W-FRI"]),

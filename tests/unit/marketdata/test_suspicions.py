@@ -98,7 +98,7 @@ def test_what_is_noted_is_stored_too_and_says_where_it_stood() -> None:
     assert "the closes before and after: beyond 10 usual moves; about 100 times as much" in reason
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     at=st.integers(1, 198),
     size=st.floats(0.2, 3.0),
@@ -256,7 +256,7 @@ def key_of(checked: CheckedBars) -> set[tuple[str, int]]:
     return set(zip(checked.noted["rule"].tolist(), checked.noted["row"].tolist(), strict=True))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     cut=st.integers(CONTEXT_BARS, 198),
     places=st.lists(st.integers(1, 198), max_size=4, unique=True),

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jsonschema  # type: ignore[import-untyped]
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +17,14 @@ from workbench.promotion.annotations import type_of_annotation
 from workbench.promotion.parameters import NotebookParameters
 
 MakeNotebook = Callable[..., Path]
+
+
+def judge(schema: dict[str, Any]) -> Any:
+    """Judged by the `jsonschema` package, which Prefect judges by; its import takes more than a second."""
+    import jsonschema  # type: ignore[import-untyped]
+
+    return jsonschema.Draft202012Validator(schema)
+
 
 CELL = """\
 # What to trade, and how.
@@ -110,13 +117,12 @@ def test_a_range_is_read_from_the_words_that_strategies_use(ranges: NotebookPara
 def test_a_value_out_of_its_range_is_refused_by_python_the_command_line_and_the_schema(
     ranges: NotebookParameters, name: str, value: object, complaint: str
 ) -> None:
-    """The schema's judge is the `jsonschema` package, which is Prefect's."""
     with pytest.raises(ParametersRefused, match=complaint):
         ranges.validate({name: value})
     with pytest.raises(ParametersRefused, match=f"{name} (item . |key 'y' )?(must|is)"):
         ranges.parse([f"{name}={json.dumps(value)}" if value is not None else f"{name}=none"])
     if value == value:  # NaN is no JSON
-        assert not jsonschema.Draft202012Validator(ranges.json_schema()).is_valid({name: value})
+        assert not judge(ranges.json_schema()).is_valid({name: value})
 
 
 def test_the_schema_says_the_range_to_forms_and_to_people(ranges: NotebookParameters) -> None:
@@ -143,7 +149,7 @@ def test_both_ends_of_a_range_are_allowed(ranges: NotebookParameters) -> None:
     ]
     for values in ends:
         assert ranges.validate(values) == values
-        assert jsonschema.Draft202012Validator(ranges.json_schema()).is_valid(values)
+        assert judge(ranges.json_schema()).is_valid(values)
 
 
 def test_reading_the_cell_runs_nothing_of_it(make_notebook: MakeNotebook, tmp_path: Path) -> None:
@@ -345,10 +351,8 @@ def test_a_command_lines_text_that_is_no_value_is_refused(
 
 
 def test_the_schema_is_json_schema_and_draws_the_same_line(parameters: NotebookParameters) -> None:
-    """Judged by the `jsonschema` package, which Prefect judges by."""
     schema = parameters.json_schema()
-    validator = jsonschema.Draft202012Validator
-    validator.check_schema(schema)
+    judge(schema).check_schema(schema)
     assert schema["required"] == ["account"]
     assert schema["properties"]["fast"] == {
         "title": "fast",
@@ -357,7 +361,7 @@ def test_the_schema_is_json_schema_and_draws_the_same_line(parameters: NotebookP
         "default": 20,
         "description": "bars of the fast average",
     }
-    assert validator(schema).is_valid(parameters.complete({"account": "x"}))
+    assert judge(schema).is_valid(parameters.complete({"account": "x"}))
     for wrong in (
         {"fsat": 1},
         {"fast": "1"},
@@ -366,7 +370,7 @@ def test_the_schema_is_json_schema_and_draws_the_same_line(parameters: NotebookP
         {"side": "up"},
         {"start": 1},
     ):
-        assert not validator(schema).is_valid({"account": "x", **wrong}), wrong
+        assert not judge(schema).is_valid({"account": "x", **wrong}), wrong
         with pytest.raises(ParametersRefused):
             parameters.validate(wrong)
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import subprocess
-import sys
 
 import numpy as np
 import numpy.typing as npt
@@ -56,28 +53,3 @@ def test_nothing_is_cut_at_the_edges(result: BacktestResult) -> None:
 @pytest.mark.parametrize("title", ["$x^2$ and $", "策略 🚀", "", "a_b^c{d}\\frac"])
 def test_any_title_can_be_drawn(result: BacktestResult, title: str) -> None:
     assert message_png(result, title=title, verdict="50 % of $10 is $5.").startswith(b"\x89PNG")
-
-
-def test_it_needs_no_display_no_font_and_no_home() -> None:
-    script = (
-        "import numpy as np, pandas as pd\n"
-        "from workbench.backtest import backtest\n"
-        "index = pd.MultiIndex.from_product([['X'], pd.date_range('2020', periods=50, tz='UTC')],"
-        " names=['symbol', 'timestamp'])\n"
-        "bars = pd.DataFrame({'open': np.arange(1.0, 51.0), 'close': np.arange(1.0, 51.0)}, index=index)\n"
-        "png = backtest(bars, bars['close'] > 0, bars['close'] < 0).report().png()\n"
-        "import sys\n"
-        "assert png.startswith(b'\\x89PNG')\n"
-        "print('matplotlib.pyplot' in sys.modules)\n"
-    )
-    environment = {
-        name: value for name, value in os.environ.items() if name not in {"DISPLAY", "HOME", "MPLBACKEND"}
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env=environment | {"MPLBACKEND": "TkAgg", "HOME": "/nonexistent"},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert done.stdout.strip() == "False", "pyplot would choose a backend for the whole process"

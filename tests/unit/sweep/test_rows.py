@@ -16,6 +16,9 @@ from workbench.fills.sizing import Fixed, Percent, VolatilityTarget
 from workbench.sweep import sweep
 from workbench.sweep.store import METRICS
 
+# Closes are carried over gaps, so what is drawn may well be said in all rows of one.
+pytestmark = pytest.mark.filterwarnings("ignore::workbench.errors.SignalsInGapsWarning")
+
 NOISE = 1e-11
 N_BARS = 80
 
@@ -112,7 +115,7 @@ def within(said: pd.DataFrame | None, index: pd.DatetimeIndex, symbols: list[str
     return None if said is None else said.reindex(index=index, columns=symbols).dropna(how="all")
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 2**32 - 1), n_symbols=st.integers(1, 3), signals=st.booleans())
 def test_rows_are_plain_backtests(data: st.DataObject, seed: int, n_symbols: int, signals: bool) -> None:
     bars, rules = market(seed, n_symbols), rules_of(data.draw, signals=signals)
@@ -136,7 +139,7 @@ def test_rows_are_plain_backtests(data: st.DataObject, seed: int, n_symbols: int
         assert_is(row, expected)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 2**32 - 1), n_symbols=st.integers(1, 3), signals=st.booleans())
 def test_rows_of_a_period_are_backtests_of_signals_made_on_all_bars_before_its_end(
     data: st.DataObject, seed: int, n_symbols: int, signals: bool

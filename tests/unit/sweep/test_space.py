@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.errors import StrategyError, SweepError
@@ -216,6 +216,7 @@ class TestRandom:
         assert rows(one) == rows(Random(50, seed=1).resolve(make())) == rows(more)[:50]
         assert rows(one) != rows(other)
 
+    @settings(max_examples=40)
     @given(seed=st.integers(0, 10_000), n=st.integers(1, 200))
     def test_gives_no_variant_twice_and_none_that_where_refuses(self, seed: int, n: int) -> None:
         over = {"fast": range(2, 16), "slow": range(5, 20)}
@@ -275,32 +276,32 @@ class TestBayesian:
         assert max(map(hill, guided)) > -0.01
 
     def test_gives_the_same_for_the_same_seed_and_batch(self) -> None:
-        one = climb(Bayesian(48, seed=5, batch=8), make())
-        assert one == climb(Bayesian(48, seed=5, batch=8), make())
-        assert one != climb(Bayesian(48, seed=6, batch=8), make())
+        one = climb(Bayesian(24, seed=5, batch=8), make())
+        assert one == climb(Bayesian(24, seed=5, batch=8), make())
+        assert one != climb(Bayesian(24, seed=6, batch=8), make())
 
     def test_asks_allowed_new_and_complete_variants(self) -> None:
         made = make(lambda fast, slow, **_: fast < slow and fast % 2 == 0)
-        tried = climb(Bayesian(60, seed=1), made)
-        assert len(tried) == 60
-        assert len({tuple(variant.values()) for variant in tried}) == 60
+        tried = climb(Bayesian(30, seed=1), made)
+        assert len(tried) == 30
+        assert len({tuple(variant.values()) for variant in tried}) == 30
         for variant in tried:
             assert made.check(variant) == variant
             assert list(variant) == list(made.parameters)
 
     def test_ends_when_every_combination_was_tried(self) -> None:
         over = {
-            "fast": [10, 20, 30],
+            "fast": [10, 20],
             "kind": ["simple", "exponential"],
             "threshold": between(0.1, 0.3, step=0.1),
         }
         tried = climb(Bayesian(500, over=over), make())
         found = sorted((v["fast"], v["kind"], v["threshold"]) for v in tried)
-        assert found == sorted(itertools.product([10, 20, 30], ["simple", "exponential"], [0.1, 0.2, 0.3]))
+        assert found == sorted(itertools.product([10, 20], ["simple", "exponential"], [0.1, 0.2, 0.3]))
 
     def test_looks_for_the_least_where_less_is_better(self) -> None:
         over = {"fast": between(2, 200)}
-        search = Bayesian(60, over=over, maximise=False, batch=4).resolve(make())
+        search = Bayesian(30, over=over, maximise=False, batch=5).resolve(make())
         tried = []
         while batch := search.ask(search.batch):
             search.tell(batch, [float(variant["fast"]) for variant in batch])
