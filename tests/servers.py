@@ -38,8 +38,8 @@ __all__ = ["DEBIAN_POSTGRES", "BarePostgres", "Postgres", "RedisServer", "Server
 
 DEBIAN_POSTGRES = Path("/usr/lib/postgresql/15/bin")
 TEMPLATE = "workbench_template"
-# Tests survive the end of PostgreSQL, but need not survive the end of the machine. A clone is a checkpoint, after
-# which pages would be logged as a whole.
+# Tests survive the end of PostgreSQL, but need not survive the end of the machine. Each clone is a
+# checkpoint, and after one pages would be logged as a whole.
 _SETTINGS = {"fsync": "off", "full_page_writes": "off"}
 # What people choose: it must come through every URL.
 _PASSWORD = "p@ss w/o:rd%"
