@@ -32,21 +32,21 @@ _PATIENCE = 5.0
 
 
 @contextmanager
-def session_folder(kind: str) -> Iterator[Path]:
+def session_folder(kind: str, above: Path | None = None) -> Iterator[Path]:
     """A temporary folder that `tempfile` uses while the block runs, here and in whatever is started.
 
     Parameters
     ----------
     kind : str
         In a word, as "tests": killed sessions of the same kind are swept first.
+    above : Path, optional
+        Where the folder is made. Default: the system's temporary folder.
     """
     before = os.environ.get("TMPDIR")
-    for left in Path(tempfile.gettempdir()).glob(f"{PREFIX}{kind}-*"):
-        lock, facts = left / LOCK, left.lstat()
-        # Those of other accounts are theirs, and no link is followed.
-        ours = stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.geteuid()
-        if ours and lock.is_file() and not is_held(lock):
-            end_session(left)
+    _sweep(kind, Path(tempfile.gettempdir()))
+    if above is not None:
+        _sweep(kind, above)
+        tempfile.tempdir = str(above)
     folder = TemporaryFolder(kind)
     # As /tmp itself: the account that runs PostgreSQL has to be able to enter.
     folder.path.chmod(0o1777)
@@ -80,6 +80,16 @@ def end_session(folder: Path) -> None:
             if record is not None and record.home.is_relative_to(folder):
                 let_go(away)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep(kind: str, above: Path) -> None:
+    """End what killed sessions of that kind left in a folder."""
+    for left in above.glob(f"{PREFIX}{kind}-*"):
+        lock, facts = left / LOCK, left.lstat()
+        # Those of other accounts are theirs, and no link is followed.
+        ours = stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.geteuid()
+        if ours and lock.is_file() and not is_held(lock):
+            end_session(left)
 
 
 def _processes(folder: Path) -> Iterator[psutil.Process]:

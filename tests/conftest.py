@@ -63,7 +63,6 @@ def database_settings(postgres: Postgres, servers: ServerPark, tmp_path: Path) -
         redis_url=SecretStr(servers.valkey()),
     )
     postgres.drop(name)
-    postgres.drop(f"{name}_prefect")
 
 
 @pytest.fixture

@@ -38,6 +38,9 @@ __all__ = ["DEBIAN_POSTGRES", "BarePostgres", "Postgres", "RedisServer", "Server
 
 DEBIAN_POSTGRES = Path("/usr/lib/postgresql/15/bin")
 TEMPLATE = "workbench_template"
+# Tests survive the end of PostgreSQL, but need not survive the end of the machine. Each clone is a
+# checkpoint, and after one pages would be logged as a whole.
+_SETTINGS = {"fsync": "off", "full_page_writes": "off"}
 # What people choose: it must come through every URL.
 _PASSWORD = "p@ss w/o:rd%"
 
@@ -59,6 +62,7 @@ class Postgres:
     def __init__(self, url: str) -> None:
         self.url = url
         self._template_made = False
+        self._kept: psycopg.Connection[tuple[Any, ...]] | None = None
 
     def url_of(self, database: str) -> str:
         """The administrator's URL for one database."""
@@ -77,17 +81,38 @@ class Postgres:
             upgrade(settings, self.url)
             self._template_made = True
         name = f"test_{next(self._numbers)}"
-        with self.connect() as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        # Copied as files: quicker than through the log, and with the caches that first connections read.
+        self._administrator().execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy")
         return name
 
     def drop(self, database: str) -> None:
-        """Drop a database, whoever is still connected; waits for a server that recovers from a crash."""
-        wait_for(self._answers, "PostgreSQL answers again")
-        with self.connect() as connection:
-            connection.execute(
-                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database))
+        """Drop a database and its Prefect's, whoever is still connected, also after a crash of the server."""
+        names = (database, f"{database}_prefect")
+        there = self._administrator().execute(
+            "SELECT datname FROM pg_database WHERE datname = ANY(%s)", [list(names)]
+        )
+        for (name,) in there.fetchall():
+            self._administrator().execute(
+                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
             )
+
+    def close(self) -> None:
+        """Close the connection that clones and drops."""
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
+
+    def _administrator(self) -> psycopg.Connection[tuple[Any, ...]]:
+        """A connection that is kept, opened anew after a crash or a new start of the server."""
+        try:
+            if self._kept is not None:
+                self._kept.execute("SELECT 1")
+        except psycopg.OperationalError:
+            self.close()
+        if self._kept is None:
+            wait_for(self._answers, "PostgreSQL answers again")
+            self._kept = self.connect()
+        return self._kept
 
     def _answers(self) -> bool:
         try:
@@ -141,8 +166,8 @@ class BarePostgres(Postgres):
             options = {
                 "listen_addresses": "127.0.0.1",
                 "unix_socket_directories": "",
-                "fsync": "off",
                 "max_connections": str(max_connections),
+                **_SETTINGS,
             }
             command = [str(self._programs / "postgres"), "-D", str(self._data), "-p", str(port)]
             with self.log.open("ab") as output:
@@ -185,6 +210,7 @@ class BarePostgres(Postgres):
 
     def stop(self) -> None:
         """A fast shutdown."""
+        self.close()
         if self._process is not None:
             self._process.send_signal(signal.SIGINT)
             self._process.wait(60)
@@ -298,9 +324,12 @@ class ServerPark:
         server = EmbeddedPostgres(Settings(home=home))
         self._stops.append(server.stop)
         running = Postgres(server.ensure())
+        self._stops.append(running.close)
         with running.connect() as connection:
-            # Tests survive the end of PostgreSQL, but need not survive the end of the machine.
-            connection.execute("ALTER SYSTEM SET fsync = off")
+            for name, value in _SETTINGS.items():
+                connection.execute(
+                    sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value))
+                )
             connection.execute("SELECT pg_reload_conf()")
         return running
 
