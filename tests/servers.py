@@ -34,7 +34,15 @@ from workbench.embedded.accounts import clean_environment, own, run_as, server_a
 from workbench.embedded.binaries import find_postgres
 from workbench.settings import Settings
 
-__all__ = ["DEBIAN_POSTGRES", "BarePostgres", "Postgres", "RedisServer", "ServerPark", "free_port", "wait_for"]
+__all__ = [
+    "DEBIAN_POSTGRES",
+    "BarePostgres",
+    "Postgres",
+    "RedisServer",
+    "ServerPark",
+    "free_port",
+    "wait_for",
+]
 
 DEBIAN_POSTGRES = Path("/usr/lib/postgresql/15/bin")
 TEMPLATE = "workbench_template"
