@@ -34,7 +34,15 @@ from workbench.embedded.accounts import clean_environment, own, run_as, server_a
 from workbench.embedded.binaries import find_postgres
 from workbench.settings import Settings
 
-__all__ = ["DEBIAN_POSTGRES", "BarePostgres", "Postgres", "RedisServer", "ServerPark", "wait_for"]
+__all__ = [
+    "DEBIAN_POSTGRES",
+    "BarePostgres",
+    "Postgres",
+    "RedisServer",
+    "ServerPark",
+    "free_port",
+    "wait_for",
+]
 
 DEBIAN_POSTGRES = Path("/usr/lib/postgresql/15/bin")
 TEMPLATE = "workbench_template"
@@ -162,7 +170,7 @@ class BarePostgres(Postgres):
     def start(self, *, max_connections: int = 200, port: int | None = None) -> None:
         """Start, on that port where one is given, and wait until it takes connections."""
         for _ in range(5):
-            port = port or _free_port()
+            port = port or free_port()
             options = {
                 "listen_addresses": "127.0.0.1",
                 "unix_socket_directories": "",
@@ -225,7 +233,7 @@ class RedisServer:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"redis://:secret@127.0.0.1:{self.port}/0"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -365,7 +373,8 @@ def _programs(name: str) -> Path:
     return DEBIAN_POSTGRES
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback interface that nothing listens on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

@@ -13,13 +13,15 @@ from collections.abc import Iterator
 import psutil
 
 from tests.acceptance.conftest import Site
+from tests.servers import free_port
 
 __all__ = ["open_kernel", "running_lab"]
 
 
 @contextlib.contextmanager
-def running_lab(site: Site, port: int) -> Iterator[str]:
-    """`workbench lab` on that port; the address that it prints, with its token."""
+def running_lab(site: Site) -> Iterator[str]:
+    """`workbench lab` on a free port; the address that it prints, with its token."""
+    port = free_port()
     log = site.folder / "lab.log"
     with log.open("w") as output:
         process = subprocess.Popen(
@@ -37,7 +39,7 @@ def running_lab(site: Site, port: int) -> Iterator[str]:
             lines = [line.strip() for line in log.read_text().splitlines() if "?token=" in line]
             address = next((line[line.index("http") :] for line in lines if "127.0.0.1" in line), "")
             time.sleep(0.2)
-        assert address, log.read_text()
+        assert address.startswith(f"http://127.0.0.1:{port}/"), log.read_text()
         yield address
     finally:
         labs = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []

@@ -81,7 +81,7 @@ def test_a_run_of_a_deployment(demo_site: Site, canaries: dict[str, str], notebo
 
 
 def test_a_kernel_in_jupyterlab(demo_site: Site, canaries: dict[str, str]) -> None:
-    with running_lab(demo_site, 8941) as address:
+    with running_lab(demo_site) as address:
         open_kernel(address)
         working = Stack(demo_site.settings).labs()
         assert len(working) == 2
