@@ -18,7 +18,7 @@ from workbench.fills import loop
 from workbench.fills.execution import Execution
 from workbench.fills.layout import lay_out
 from workbench.fills.sizing import Percent
-from workbench.paths import PROJECT_ROOT
+from workbench.paths import PACKAGE
 from workbench.signals.inputs import read_bars
 
 SQUARE = """
@@ -82,7 +82,7 @@ def test_where_neither_code_nor_user_has_room_it_is_kept_in_the_home(tmp_path: P
             **environment,
             "XDG_CACHE_HOME": str(tmp_path / "cache"),
             "WORKBENCH_HOME": str(home),
-            "PYTHONPATH": f"{code}:{PROJECT_ROOT}",
+            "PYTHONPATH": f"{code}:{PACKAGE.parent}",
             "PYTHONDONTWRITEBYTECODE": "1",
         },
         capture_output=True,

@@ -13,7 +13,7 @@ import pytest
 
 from workbench.backtest import backtest
 from workbench.moved import MOVED
-from workbench.paths import PROJECT_ROOT
+from workbench.paths import PACKAGE
 
 
 @pytest.mark.parametrize("name", sorted(MOVED))
@@ -43,7 +43,7 @@ def test_what_notebooks_of_version_0_4_import() -> None:
 def test_a_folder_that_an_update_left_behind_does_not_hide_it(tmp_path: Path) -> None:
     """Git deletes a module and leaves its folder, where Python has put something: an empty package."""
     package = tmp_path / "workbench"
-    shutil.copytree(PROJECT_ROOT / "workbench", package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PACKAGE.parent / "workbench", package, ignore=shutil.ignore_patterns("__pycache__"))
     (package / "backtest" / "validation" / "__pycache__").mkdir(parents=True)
     script = "from workbench.backtest.validation import walk_forward; print(walk_forward.__module__)"
     done = subprocess.run(
