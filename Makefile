@@ -13,7 +13,7 @@ PYTHON  ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	echo $$python && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab up down bench lint format lock audit clean
+.PHONY: help demo test lab up down bench lint format lock audit dist clean
 
 help: ## What there is to type
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -78,6 +78,11 @@ audit: .venv-audit/.ready ## Known weaknesses of what the locks hold (asks api.o
 	@.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check --prefer-binary -r requirements/audit.txt
 	@touch $@
 
+dist: $(READY) ## The sdist and the wheel in dist/, with the tested sets as constraints
+	@rm -rf dist
+	@$(BIN)/python -m hatchling build -d dist
+	@for lock in prefect-3.4.14 prefect-latest; do cp requirements/$$lock.txt dist/constraints-$$lock.txt; done
+
 clean: ## Remove the environments and caches (data in .workbench/ stays)
 	@rm -rf .venv .venv-prefect-* .venv-bench-* .venv-audit .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
@@ -89,6 +94,8 @@ $(READY): $(LOCK) pyproject.toml
 	@echo "Installing the tested set into $(VENV) (a few minutes the first time)" >&2
 	@# Everything stands in the lock; pip, left to look for more, takes `name[extra]` for something without a hash.
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --prefer-binary --no-deps --require-hashes -r $(LOCK)
+	@# Up to version 0.4 this was installed under the name `workbench`.
+	@$(BIN)/python -m pip uninstall --quiet --yes workbench 2>/dev/null || true
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@# The compiled loops are made now, or the first large load and the first sweep would wait for them.
 	@$(BIN)/python -c "from workbench.db import wire; wire.compile_all()"

@@ -19,7 +19,8 @@ from rich.panel import Panel
 from rich.table import Table
 
 from workbench.errors import DemoFailed
-from workbench.paths import PROJECT_ROOT
+from workbench.paths import shipped
+from workbench.project import the_project
 from workbench.promotion.once import add_run_at, await_started, remove_schedule
 from workbench.promotion.records import Deployment, FlowRun
 from workbench.promotion.trigger import wait
@@ -73,6 +74,7 @@ class Demo:
 
     def __init__(self, settings: Settings, *, keep: bool) -> None:
         self._settings = settings
+        self._project = the_project()
         self._keep = keep
         self._stack = Stack(settings)
         self._next_run: datetime | None = None
@@ -127,11 +129,11 @@ class Demo:
         before = set(wb.runs.list(latest=1000, notebook=NOTEBOOK)["run_id"])
         with _step("Backtest", f"{NOTEBOOK} ran headless inside a Prefect flow"):
             environment = process_environment(self._settings, prefect_environment(self._settings, endpoints))
-            flow = str(PROJECT_ROOT / "flows" / "run_notebook.py")
+            flow = str(shipped("flows") / "run_notebook.py")
             try:
                 done = subprocess.run(
                     [sys.executable, flow, NOTEBOOK, "--parameters", '{"symbols": ["AAPL"]}'],
-                    cwd=PROJECT_ROOT,
+                    cwd=self._project,
                     env=environment,
                     capture_output=True,
                     text=True,

@@ -5,6 +5,8 @@ facts as fields. `str(error)` is meant for people; the fields are meant for prog
 
     WorkbenchError
     ├── SettingsError (ValueError)        the environment or a setting is unusable
+    │   └── ProjectMissing                a command needs a project, and there is none here
+    ├── ProjectRefused                    a project cannot be made there
     ├── ServerError                       a server cannot be started, reached or stopped
     │   ├── ServerUnreachable             PostgreSQL, Redis or Prefect does not answer
     │   └── PrefectRefused                Prefect answers, but refuses what it was asked for
@@ -77,6 +79,8 @@ __all__ = [
     "ParametersRefused",
     "PermissionRefused",
     "PrefectRefused",
+    "ProjectMissing",
+    "ProjectRefused",
     "PromotionRefused",
     "QueryError",
     "RunError",
@@ -113,6 +117,14 @@ class WorkbenchError(Exception):
 
 class SettingsError(WorkbenchError, ValueError):
     """A setting is unusable."""
+
+
+class ProjectMissing(SettingsError):
+    """There is no project here."""
+
+
+class ProjectRefused(WorkbenchError):
+    """A project cannot be made there; nothing was written."""
 
 
 class ServerError(WorkbenchError):

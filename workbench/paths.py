@@ -1,13 +1,24 @@
-"""Where the clone that this package runs from lies, and what is read from beside the package."""
+"""Where this package lies, and where what it ships beside its code lies: migrations, flows, notebooks."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["NOTEBOOKS", "PROJECT_ROOT"]
+__all__ = ["PACKAGE", "shipped"]
 
-PROJECT_ROOT = Path(__file__).resolve().parent.parent
-"""The clone: `notebooks/`, `flows/` and `sql/` lie beside the package."""
+PACKAGE = Path(__file__).resolve().parent
+"""The folder `workbench/`: in a clone, or in site-packages."""
 
-NOTEBOOKS = PROJECT_ROOT / "notebooks"
-"""Where people work; a notebook below it goes by its path from there."""
+
+def shipped(name: str) -> Path:
+    """The path of something that is shipped with the package: from a wheel its data, in a clone the clone's.
+
+    Nobody works in these files: what people work in is the project's (`workbench.project`).
+
+    Parameters
+    ----------
+    name : str
+        "sql", "flows", "notebooks" or "template".
+    """
+    data = PACKAGE / "shipped"
+    return (data if data.is_dir() else PACKAGE.parent) / name

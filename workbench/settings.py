@@ -13,7 +13,7 @@ from pydantic import ByteSize, Field, SecretStr, ValidationError, field_validato
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from workbench.errors import SettingsError
-from workbench.paths import PROJECT_ROOT
+from workbench.project import the_project
 from workbench.secrets_file import SecretsFileSource
 
 __all__ = ["Settings"]
@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     ----------
     home : Path
         The folder of the embedded servers, the secrets, the promoted notebooks and the outputs of runs.
-        Default: `.workbench/` in the clone.
+        Default: `.workbench/` in the project (`workbench.project`).
     database_url : SecretStr or None
         `postgresql://user:password@host:port[/database]` of your own PostgreSQL (15 or newer), with a
         login that may create databases and roles; the password may also be in `PGPASSWORD`.
@@ -79,6 +79,8 @@ class Settings(BaseSettings):
     ------
     SettingsError
         From `Settings.load()`, naming the variable that is wrong.
+    ProjectMissing
+        Without a home, outside of a project.
     """
 
     model_config = SettingsConfigDict(
@@ -91,7 +93,7 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    home: Path = PROJECT_ROOT / ".workbench"
+    home: Path = Field(default_factory=lambda: the_project() / ".workbench")
     database_url: SecretStr | None = None
     redis_url: SecretStr | None = None
     prefect_api_url: str | None = Field(default=None, validation_alias="PREFECT_API_URL")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from workbench.paths import PROJECT_ROOT
+from workbench.paths import PACKAGE
 
 SQUARE = """
 from workbench.compiled import compiled
@@ -34,7 +34,7 @@ def test_where_neither_code_nor_user_has_room_it_is_kept_in_the_home(tmp_path: P
             **environment,
             "XDG_CACHE_HOME": str(tmp_path / "cache"),
             "WORKBENCH_HOME": str(home),
-            "PYTHONPATH": f"{code}:{PROJECT_ROOT}",
+            "PYTHONPATH": f"{code}:{PACKAGE.parent}",
             "PYTHONDONTWRITEBYTECODE": "1",
         },
         capture_output=True,

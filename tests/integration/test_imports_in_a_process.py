@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from workbench.paths import PROJECT_ROOT
+from workbench.paths import PACKAGE
 
 
 def test_importing_the_workbench_loads_no_engine() -> None:
@@ -73,7 +73,7 @@ def test_finding_the_programs_imports_neither_wheel() -> None:
 def test_a_folder_that_an_update_left_behind_does_not_hide_it(tmp_path: Path) -> None:
     """Git deletes a module and leaves its folder, where Python has put something: an empty package."""
     package = tmp_path / "workbench"
-    shutil.copytree(PROJECT_ROOT / "workbench", package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PACKAGE.parent / "workbench", package, ignore=shutil.ignore_patterns("__pycache__"))
     (package / "backtest" / "validation" / "__pycache__").mkdir(parents=True)
     script = "from workbench.backtest.validation import walk_forward; print(walk_forward.__module__)"
     done = subprocess.run(

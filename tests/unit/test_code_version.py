@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from workbench.runs import code
+from workbench.version import __version__
 
 
 @pytest.fixture
@@ -19,8 +20,8 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     who = ("-c", "user.name=a", "-c", "user.email=a@localhost")
     for words in (("init", "-q"), ("add", "."), (*who, "commit", "-qm", "first")):
         subprocess.run(["git", "-C", str(tmp_path), *words], check=True)
-    monkeypatch.setattr(code, "PROJECT_ROOT", tmp_path)
-    code.code_version.cache_clear()
+    (tmp_path / "workbench.toml").touch()
+    monkeypatch.setenv("WORKBENCH_PROJECT", str(tmp_path))
     return tmp_path
 
 
@@ -31,6 +32,13 @@ def test_a_notebook_that_was_run_in_jupyterlab_is_no_change_of_the_code(clone: P
     version = code.code_version()
     assert "+g" in version
     assert not version.endswith(".dirty")
+
+
+def test_without_git_it_is_the_version_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "workbench.toml").touch()
+    monkeypatch.setenv("WORKBENCH_PROJECT", str(tmp_path))
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert code.code_version() == __version__
 
 
 def test_code_that_was_changed_is_told(clone: Path) -> None:

@@ -77,6 +77,7 @@ def test_each_required_word_that_is_missing_is_named(say: Say, names: tuple[str,
 
 def test_there_are_commands_with_required_words() -> None:
     assert {str(parameter.id).rpartition(" ")[0] for parameter in REQUIRED} == {
+        "init",
         "ingest",
         "run",
         "promote",
@@ -104,7 +105,7 @@ def test_help_tells_every_option_and_no_default_that_is_none(say: Say, names: tu
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["runz"], "workbench has no command runz (did you mean run or runs?); it has: demo, lab, up"),
+        (["runz"], "workbench has no command runz (did you mean run or runs?); it has: init, demo, lab, up"),
         (["runs"], "workbench runs needs one of its commands: list, show;"),
         (["runs", "shw"], "workbench runs has no command shw (did you mean show?)"),
         (["run", "x", "--jsn"], "workbench run has no option --jsn (did you mean --json?)"),

@@ -14,7 +14,7 @@ import pytest
 from workbench import demo, errors
 from workbench.cli import main
 from workbench.errors import FrameRefused, WorkbenchError
-from workbench.paths import PROJECT_ROOT
+from workbench.paths import PACKAGE
 from workbench.stack import prefect_api
 
 RAISED = [getattr(errors, name) for name in errors.__all__]
@@ -47,9 +47,9 @@ def _drawn() -> dict[str, tuple[str | None, str | None]]:
 def _defined() -> set[tuple[str, str]]:
     """Every exception class that the package's files define, by file and name."""
     classes = [
-        (path.relative_to(PROJECT_ROOT).as_posix(), node)
+        (path.relative_to(PACKAGE.parent).as_posix(), node)
         for package in ("workbench", "flows")
-        for path in sorted((PROJECT_ROOT / package).rglob("*.py"))
+        for path in sorted((PACKAGE.parent / package).rglob("*.py"))
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.ClassDef)
     ]

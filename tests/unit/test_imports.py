@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from workbench.paths import PROJECT_ROOT
+from workbench.paths import PACKAGE
 
 # One import for a notebook: names of sweeps are offered where backtests are, and loaded when asked for.
 FACES = {
@@ -16,8 +16,8 @@ FACES = {
 def modules() -> dict[str, Path]:
     found = {}
     for package in ("workbench", "flows"):
-        for path in (PROJECT_ROOT / package).rglob("*.py"):
-            name = ".".join(path.relative_to(PROJECT_ROOT).with_suffix("").parts)
+        for path in (PACKAGE.parent / package).rglob("*.py"):
+            name = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
             found[name.removesuffix(".__init__")] = path
     return found
 

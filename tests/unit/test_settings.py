@@ -9,13 +9,13 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from workbench.errors import SettingsError
-from workbench.paths import PROJECT_ROOT
+from workbench.paths import PACKAGE
 from workbench.settings import Settings
 
 
 def test_without_variables_everything_is_embedded_and_below_the_clone() -> None:
     settings = Settings.load()
-    assert settings.home == PROJECT_ROOT / ".workbench"
+    assert settings.home == PACKAGE.parent / ".workbench"
     assert settings.database_url is None
     assert settings.redis_url is None
     assert settings.prefect_api_url is None

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from workbench.cli import ingestion, notebooks, servers
+from workbench.cli import ingestion, notebooks, projects, servers
 from workbench.cli.events import events
 from workbench.cli.runs import runs
 from workbench.cli.usage import UsageError, command_of, said_wrongly
@@ -42,6 +42,7 @@ def options(
         raise typer.Exit
 
 
+app.command("init", rich_help_panel="Start here")(projects.init)
 app.command("demo", rich_help_panel="Start here")(notebooks.demo)
 app.command("lab", rich_help_panel="Start here")(notebooks.lab)
 app.command("up", rich_help_panel="Servers")(servers.up)
@@ -72,7 +73,10 @@ def main() -> None:
         fail(str(error))
         sys.exit(1)
     except OSError as error:
-        home = Settings.load().home
+        try:
+            home = Settings.load().home
+        except WorkbenchError:
+            raise error from None
         if error.filename is None or not Path(os.fsdecode(error.filename)).is_relative_to(home):
             raise
         fail(

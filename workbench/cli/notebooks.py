@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from workbench.errors import NotebookFailed, ServerError
-from workbench.paths import PROJECT_ROOT
+from workbench.paths import PACKAGE
+from workbench.project import project_environment, the_project
 from workbench.secrets_file import hand_over
 from workbench.settings import Settings
 from workbench.terminal import as_json, fail, note, step, steps, warn
@@ -159,7 +160,7 @@ def lab(
     from workbench.stack import Stack
     from workbench.stack.environment import settings_environment
 
-    settings = Settings.load()
+    settings, project = Settings.load(), the_project()
     stack = Stack(settings)
     was_up = stack.is_up()
     with steps("Starting the servers") as tell:
@@ -169,7 +170,7 @@ def lab(
         sys.executable,
         "-m",
         "jupyterlab",
-        f"--ServerApp.root_dir={PROJECT_ROOT / 'notebooks'}",
+        f"--ServerApp.root_dir={project / 'notebooks'}",
         "--ServerApp.ip=127.0.0.1",
         f"--ServerApp.port={port}",
         "--LabApp.default_url=/lab/tree/00_start_here.ipynb",
@@ -179,13 +180,13 @@ def lab(
         *([] if browser else ["--no-browser"]),
     ]
     # Defaults, which a user's own settings override: else JupyterLab asks each new user about news.
-    config = str(PROJECT_ROOT / "workbench" / "jupyter" / "config")
+    config = str(PACKAGE / "jupyter" / "config")
     secrets = settings.home / "run" / f"lab-{os.getpid()}.secrets.json"
     if not stack.labs():
         # Those of labs that were killed, which could not remove their own.
         for left in secrets.parent.glob("lab-*.secrets.json"):
             left.unlink(missing_ok=True)
-    given = hand_over({**os.environ, **settings_environment(settings)}, secrets)
+    given = hand_over({**os.environ, **project_environment(), **settings_environment(settings)}, secrets)
     environment = given | {
         "PLOTLY_RENDERER": "plotly_mimetype",
         "JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, [config, os.environ.get("JUPYTER_CONFIG_PATH")])),

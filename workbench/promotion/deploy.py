@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbench.errors import PromotionRefused
-from workbench.paths import PROJECT_ROOT
+from workbench.paths import shipped
+from workbench.project import VARIABLE, find_project
 from workbench.promotion.fitness import refused_values, unfit
 from workbench.promotion.flow_schema import flow_schema
 from workbench.promotion.notebook_file import open_notebook
@@ -27,7 +28,6 @@ from workbench.stack.prefect_api import PrefectApi, PrefectRefused
 
 __all__ = ["promote"]
 
-_ENTRYPOINT = "flows/run_notebook.py:run_notebook"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -101,9 +101,7 @@ def promote(
         "flow_id": flow["id"],
         "description": f"`{file.shown}` (content {stored.sha256[:12]}), promoted by workbench."
         + "".join(f"\n\nForced, although {reason}." for reason in overruled),
-        "entrypoint": _ENTRYPOINT,
-        "path": str(PROJECT_ROOT),
-        "pull_steps": [{"prefect.deployments.steps.set_working_directory": {"directory": str(PROJECT_ROOT)}}],
+        **_where(settings),
         "work_pool_name": settings.work_pool,
         "tags": ["workbench", file.path.stem],
         "parameters": flow_parameters,
@@ -131,6 +129,19 @@ def promote(
         parameters=flow_parameters["parameters"],
         next_run=next_run,
     )
+
+
+def _where(settings: Settings) -> dict[str, Any]:
+    """The flow's file, which is shipped, and where it works: in the project."""
+    root = find_project()
+    folder = str(root or settings.home)
+    return {
+        "entrypoint": f"{shipped('flows') / 'run_notebook.py'}:run_notebook",
+        "path": folder,
+        "pull_steps": [{"prefect.deployments.steps.set_working_directory": {"directory": folder}}],
+        # A worker serves a home, which projects may share.
+        "job_variables": {} if root is None else {"env": {VARIABLE: str(root)}},
+    }
 
 
 def _quiet(step: str) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from workbench.paths import PROJECT_ROOT
+from workbench.paths import PACKAGE
+from workbench.project import find_project
 
 __all__ = ["failing_line"]
 
@@ -38,6 +39,6 @@ def failing_line(traceback: str, number: int | None) -> str:
 
 
 def _short(file: str) -> str:
-    """A file as people know it: from the package on, or from the clone."""
+    """A file as people know it: from the package on, or from the project."""
     inside = file.rpartition("/site-packages/")[2]
-    return inside.removeprefix(f"{PROJECT_ROOT}/")
+    return inside.removeprefix(f"{find_project() or PACKAGE.parent}/").removeprefix(f"{PACKAGE.parent}/")

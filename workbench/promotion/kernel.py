@@ -28,7 +28,7 @@ from nbclient.exceptions import CellExecutionComplete
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
-from workbench.paths import PROJECT_ROOT
+from workbench.paths import PACKAGE
 from workbench.promotion.keeper import END_ALL
 from workbench.promotion.outputs import (
     CUT,
@@ -49,11 +49,14 @@ import sys
 if sys.path[0] == "":
     del sys.path[0]
 root, parent, mark, text_limit, total_limit, *arguments = sys.argv[1:]
-sys.path.append(root)  # found also where a clone is not installed
+added = root not in sys.path
+if added:
+    sys.path.append(root)  # found also where a clone is not installed
 from workbench.promotion.keeper import become_kernel
 become_kernel(int(parent), mark)
 from workbench.promotion.kernel_process import start_kernel
-sys.path.remove(root)
+if added:
+    sys.path.remove(root)
 start_kernel(arguments, text_limit=int(text_limit), total_limit=int(total_limit))
 """
 # The environment variable by which what a run started is known; its value is another one for each run.
@@ -74,7 +77,7 @@ class _ThisPython(KernelSpecManager):  # type: ignore[misc]
 
     def __init__(self, mark: str, text_limit: int, total_limit: int) -> None:
         super().__init__(log=unheard())
-        self._before = [str(PROJECT_ROOT), str(os.getpid()), mark, str(text_limit), str(total_limit)]
+        self._before = [str(PACKAGE.parent), str(os.getpid()), mark, str(text_limit), str(total_limit)]
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:  # noqa: ARG002
         return KernelSpec(

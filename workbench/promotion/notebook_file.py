@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from workbench.errors import NotebookError
-from workbench.paths import NOTEBOOKS, PROJECT_ROOT
+from workbench.project import find_project
 from workbench.promotion.parameters import NotebookParameters
 from workbench.runs.code import shown_name
 from workbench.runs.notebook import Notebook, content_sha256, read_notebook
@@ -76,11 +76,17 @@ def find_notebook(notebook: str | os.PathLike[str]) -> Path:
     """
     given = Path(notebook).expanduser()
     names = [given] if given.suffix == ".ipynb" else [given, given.with_name(f"{given.name}.ipynb")]
+    root = find_project()
+    folders = [Path.cwd(), *([] if root is None else [root, root / "notebooks"])]
     for name in names:
-        for folder in (Path.cwd(), PROJECT_ROOT, NOTEBOOKS):
+        for folder in folders:
             if (folder / name).is_file():
                 return Path(os.path.abspath(folder / name))
-    raise NotebookError(f"there is no notebook {notebook}, neither here nor below {NOTEBOOKS}")
+    if root is None:
+        raise NotebookError(
+            f"there is no notebook {notebook} in {folders[0]}, and no project; workbench init makes one"
+        )
+    raise NotebookError(f"there is no notebook {notebook}, neither here nor below {folders[-1]}")
 
 
 def open_notebook(notebook: str | os.PathLike[str]) -> NotebookFile:

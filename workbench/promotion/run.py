@@ -12,7 +12,7 @@ from typing import Any
 
 from workbench.display.card import card_html
 from workbench.errors import NotebookError, NotebookFailed, WorkbenchError
-from workbench.paths import NOTEBOOKS
+from workbench.project import find_project, project_environment
 from workbench.promotion.execute import Progress, execute_notebook, output_paths
 from workbench.promotion.notebook_file import open_notebook
 from workbench.promotion.store import NotebookStore
@@ -112,7 +112,7 @@ def run_notebook(
         name, folder = file.shown, file.path.parent
     else:
         file, name = NotebookStore(settings.store_folder).open(sha256), os.fspath(notebook)
-        folder = (NOTEBOOKS / name).parent if (NOTEBOOKS / name).parent.is_dir() else NOTEBOOKS
+        folder = _folder_of(name, settings)
     values = file.parameters.complete(file.parameters.validate(dict(parameters or {})))
     run_id = runs.start(
         notebook=name,
@@ -130,7 +130,7 @@ def run_notebook(
             file,
             values,
             output_folder,
-            environment={**(environment or {}), RUN_ID_VARIABLE: str(run_id)},
+            environment={**project_environment(), **(environment or {}), RUN_ID_VARIABLE: str(run_id)},
             cwd=folder,
             timeout_seconds=timeout_seconds,
             progress=progress,
@@ -142,6 +142,13 @@ def run_notebook(
         raise
     runs.finish(run_id, "completed", output_path=str(executed.output), html_path=str(executed.html))
     return NotebookRunResult(str(run_id), name, executed.output, executed.html, executed.seconds)
+
+
+def _folder_of(name: str, settings: Settings) -> Path:
+    """Where a stored notebook works: in the folder it was promoted from, if that is still there."""
+    root = find_project() or settings.home
+    wanted = [(root / "notebooks" / name).parent, root / "notebooks", root]
+    return next((folder for folder in wanted if folder.is_dir()), settings.home)
 
 
 def _about(runs: RunStore, run_id: uuid.UUID) -> list[tuple[str, str]]:

@@ -150,7 +150,7 @@ class AlpacaSource(NetworkSource):
             except ImportError as error:
                 raise SourceError(
                     "alpaca's bars come through the package alpaca-py, which is not installed: "
-                    "pip install 'workbench[sources]'"
+                    "pip install 'quant-workbench[sources]'"
                 ) from error
             kinds = {
                 "StockHistoricalDataClient": historical.StockHistoricalDataClient,

@@ -130,7 +130,7 @@ class PolygonSource(NetworkSource):
             except ImportError as error:
                 raise SourceError(
                     "polygon's bars come through the package massive, which is not installed: "
-                    "pip install 'workbench[sources]'"
+                    "pip install 'quant-workbench[sources]'"
                 ) from error
             options = {"base": self._url.rstrip("/")} if self._url else {}
             # Its own retries ignore the rate limit and do not report waits, so they are replaced by ours.

@@ -71,7 +71,7 @@ def _package() -> Any:
     except ImportError as error:
         raise SourceError(
             "the sample's prices are in the package bokeh_sampledata, which is not installed: "
-            "pip install 'workbench[sources]'"
+            "pip install 'quant-workbench[sources]'"
         ) from error
     return stocks
 

@@ -157,7 +157,7 @@ class YahooSource(NetworkSource):
         except ImportError as error:
             raise SourceError(
                 "yahoo's bars come through the package yfinance, which is not installed: "
-                "pip install 'workbench[sources]'"
+                "pip install 'quant-workbench[sources]'"
             ) from error
         if self._session is None:
             keep_caches_in(self._cache)

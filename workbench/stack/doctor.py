@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import os
 import shutil
 import sys
@@ -26,6 +27,7 @@ from workbench.stack.schedules import in_zone
 from workbench.stack.servers import Servers
 from workbench.stack.services import Services
 from workbench.stack.status import postgres_version, schedules_of, status_of, unkept_promotions
+from workbench.version import DISTRIBUTION
 
 if TYPE_CHECKING:
     from workbench.db.budget import ConnectionBudget
@@ -43,6 +45,7 @@ def findings_of(settings: Settings) -> list[Finding]:
     home = Path(os.path.realpath(settings.home))
     checks: list[Callable[[], Iterator[Finding]]] = [
         _python,
+        _names,
         lambda: _home(home),
         lambda: _wheels(settings),
         lambda: _account(settings, home),
@@ -66,6 +69,20 @@ def _python() -> Iterator[Finding]:
         yield Finding("ok", f"Python {version}")
     else:
         yield Finding("fail", f"Python {version}", "workbench needs Python 3.11 to 3.13.")
+
+
+def _names() -> Iterator[Finding]:
+    """Another distribution that installs a package `workbench`: the files of one lie over the other's."""
+    installed = importlib.metadata.packages_distributions().get("workbench", [])
+    others = sorted({name for name in installed if name != DISTRIBUTION})
+    if others:
+        several = " and ".join(others)
+        yield Finding(
+            "fail",
+            f"{several} installs a package workbench into this environment, too, over this one's files",
+            f"pip uninstall {' '.join(others)} {DISTRIBUTION}, then pip install {DISTRIBUTION} again; "
+            "the other needs an environment of its own",
+        )
 
 
 def _home(home: Path) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from workbench.embedded.process import MARK
-from workbench.paths import PROJECT_ROOT
+from workbench.project import project_environment
 from workbench.secrets_file import SECRET_VARIABLES
 from workbench.settings import Settings
 from workbench.stack.model import Endpoints
@@ -108,15 +108,14 @@ def prefect_server_environment(
 
 
 def process_environment(settings: Settings, extra: Mapping[str, str]) -> dict[str, str]:
-    """Our environment without any `PREFECT_*` or `WORKBENCH_*`, the settings, and `extra`."""
+    """Our environment without any `PREFECT_*` or `WORKBENCH_*`, the project, the settings, and `extra`."""
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "WORKBENCH_"))
     }
-    # The processes start in another folder, from which a clone that is not installed must be importable too.
-    path = [str(PROJECT_ROOT), *filter(None, kept.get("PYTHONPATH", "").split(os.pathsep))]
     return {
         **kept,
-        "PYTHONPATH": os.pathsep.join(dict.fromkeys(path)),
+        # The processes start in another folder.
+        **project_environment(),
         "PYTHONUNBUFFERED": "1",
         MARK: str(Path(os.path.realpath(settings.home))),
         **settings_environment(settings),

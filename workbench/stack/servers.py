@@ -13,7 +13,7 @@ from workbench.errors import ServerError, ServerUnreachable
 from workbench.home.files import replace_file
 from workbench.home.locks import exclusive
 from workbench.home.secrets import Secret, Secrets
-from workbench.paths import PROJECT_ROOT
+from workbench.paths import shipped
 from workbench.settings import Settings
 from workbench.stack.model import Progress
 
@@ -158,7 +158,7 @@ class Servers:
         facts = hmac.new(key.encode(), f"{database_url}\n{self._settings.trading_database}".encode(), sha256)
         for role in all_roles():
             facts.update(role_password(self._settings, database_url, role).encode())
-        for path in sorted((PROJECT_ROOT / "sql").rglob("*.sql")):
+        for path in sorted(shipped("sql").rglob("*.sql")):
             facts.update(path.name.encode() + path.read_bytes())
         return facts.hexdigest()
 

