@@ -6,6 +6,7 @@ LOCK    := requirements/prefect-$(PREFECT).hashes.txt
 VENV    := $(if $(filter 3.4.14,$(PREFECT)),.venv,.venv-prefect-$(PREFECT))
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
+DOCS    := $(VENV)/docs/.ready
 # The first Python from 3.11 to 3.13 that there is; PYTHON=… chooses another.
 PYTHON  ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	command -v $$python >/dev/null 2>&1 && \
@@ -13,7 +14,7 @@ PYTHON  ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	echo $$python && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab up down bench lint format lock audit dist clean
+.PHONY: help demo test lab up down bench docs lint format lock audit dist clean
 
 help: ## What there is to type
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -21,7 +22,7 @@ help: ## What there is to type
 demo: $(READY) ## The whole loop on real prices, in a few minutes
 	@$(BIN)/workbench demo $(ARGS)
 
-test: $(READY) ## Lint, types, import contracts and every test
+test: $(READY) $(DOCS) ## Lint, types, import contracts and every test
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh tests/run.sh $(ARGS)
 
 lab: $(READY) ## JupyterLab at notebooks/00_start_here.ipynb
@@ -53,6 +54,17 @@ $(ARCTICDB)/.ready: requirements/bench-arcticdb.txt
 		-r requirements/bench-arcticdb.txt || echo "ArcticDB cannot be installed here" >&2
 	@touch $@
 
+docs: $(READY) $(DOCS) ## The documentation as a site, site/index.html
+	@PYTHONPATH="$(CURDIR)/$(VENV)/docs:$(CURDIR)" $(BIN)/python -m docs.site $(ARGS)
+
+# Sphinx lies in a folder of its own, and the environment stays what its lock says.
+$(DOCS): requirements/docs.txt $(READY)
+	@echo "Installing Sphinx into $(VENV)/docs" >&2
+	@rm -rf $(VENV)/docs
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --prefer-binary \
+		--target $(VENV)/docs -r requirements/docs.txt
+	@touch $@
+
 lint: $(READY) ## Lint, format check, types and import contracts
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh tests/run.sh lint
 
@@ -66,7 +78,7 @@ lock: ## Resolve every lock anew (needs uv)
 		uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-annotate --generate-hashes \
 			--custom-compile-command "make lock" pyproject.toml requirements/$$lock.in \
 			-c requirements/$$lock.txt -o requirements/$$lock.hashes.txt; done
-	@for lock in bench bench-arcticdb audit; do \
+	@for lock in bench bench-arcticdb audit docs; do \
 		uv pip compile --quiet --universal --python-version 3.11 --no-annotate --upgrade \
 			--custom-compile-command "make lock" requirements/$$lock.in -o requirements/$$lock.txt; done
 
@@ -83,8 +95,8 @@ dist: $(READY) ## The sdist and the wheel in dist/, with the tested sets as cons
 	@$(BIN)/python -m hatchling build -d dist
 	@for lock in prefect-3.4.14 prefect-latest; do cp requirements/$$lock.txt dist/constraints-$$lock.txt; done
 
-clean: ## Remove the environments and caches (data in .workbench/ stays)
-	@rm -rf .venv .venv-prefect-* .venv-bench-* .venv-audit .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+clean: ## Remove the environments, the site, dist/ and caches (data in .workbench/ stays)
+	@rm -rf site dist .venv .venv-prefect-* .venv-bench-* .venv-audit .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # Made anew when the lock changes; the marker is written last, so that a broken install is done again.
 $(READY): $(LOCK) pyproject.toml
