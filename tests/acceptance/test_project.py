@@ -27,7 +27,7 @@ def project() -> Iterator[Site]:
 
 
 def test_kernels_of_the_lab_work_in_its_notebooks_and_import_its_packages(project: Site) -> None:
-    with running_lab(project, 8947) as address:
+    with running_lab(project) as address:
         open_kernel(address)
         ours = [one for one in psutil.process_iter() if is_of(one, project)]
         kernels = [one for one in ours if "ipykernel_launcher" in one.cmdline()]
