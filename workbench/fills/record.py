@@ -224,7 +224,7 @@ def _all_figures(result: BacktestRecord) -> dict[str, float]:
     own, rival = map(Observed, paired(result.returns, result.benchmark_returns))
     trades = result.trades
     ended = trades["exit_time"].notna().to_numpy()
-    closed = Observed(observed(trades["pnl"], "pnl")[ended])
+    closed = Observed(observed(trades["pnl"][ended], "pnl"))
     return {
         "total_return": figures.total_return(returns),
         "benchmark_return": float(result.benchmark.iloc[-1] / result.initial_cash - 1.0),

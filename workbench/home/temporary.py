@@ -104,10 +104,10 @@ def sweep_folders(above: Path, prefix: str = "") -> list[Path]:
     """
     try:
         # The system's folder may hold thousands of others'.
-        names = sorted(one.name for one in above.iterdir() if one.name.startswith(prefix))
+        there = sorted(one for one in above.iterdir() if one.name.startswith(prefix))
     except OSError:
         return []
-    return [one for name in names if _sweep(one := above / name, foreign=bool(prefix))]
+    return [one for one in there if _sweep(one, foreign=bool(prefix))]
 
 
 def sweep_home(home: Path) -> list[Path]:

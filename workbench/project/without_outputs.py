@@ -39,11 +39,12 @@ def main() -> int:
     )
     for name in filter(None, listed.split(b"\0")):
         path = name.decode(errors="surrogateescape")
-        staged = _git("show", f":{path}").decode()
         try:
+            staged = _git("show", f":{path}").decode()
             stripped = without_outputs(staged)
         except ValueError as error:
-            print(f"{path}: {error}; git commit --no-verify commits it as it is", file=sys.stderr)  # noqa: T201
+            why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error
+            print(f"{path}: {why}; git commit --no-verify commits it as it is", file=sys.stderr)  # noqa: T201
             return 1
         if stripped != staged:
             blob = _git("hash-object", "-w", "--stdin", content=stripped.encode()).decode().strip()

@@ -219,11 +219,14 @@ def test_a_repository_that_is_there_is_used_and_its_hook_is_kept(tmp_path: Path)
     assert hook.read_text() == "#!/bin/sh\n"
 
 
-def test_a_file_that_is_no_notebook_ends_the_commit(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "why"), [(b"no json", "it is no notebook"), (b'{"cells": "\xff"}', "it is not UTF-8")]
+)
+def test_a_file_that_is_no_notebook_ends_the_commit(tmp_path: Path, content: bytes, why: str) -> None:
     root = create_project(tmp_path / "mine", git=True)
-    (root / "broken.ipynb").write_text("no json")
+    (root / "broken.ipynb").write_bytes(content)
     git(root, "add", ".")
-    with pytest.raises(AssertionError, match=r"broken\.ipynb: it is no notebook"):
+    with pytest.raises(AssertionError, match=rf"broken\.ipynb: {why}; git commit --no-verify"):
         git(root, "commit", "-qm", "first")
 
 
