@@ -45,7 +45,7 @@ def test_over_a_gap_it_is_the_fraction_of_the_symbols_own_last_bar() -> None:
 
 
 def test_an_entry_that_waits_keeps_its_own_days_fraction_whatever_exit_is_said_later() -> None:
-    """A is entered on a day without a bar; that B covers a day later is nothing to it, nor is A's own cover."""
+    """A is entered on a day without a bar; covering a short position that it has not changes nothing."""
     prices: dict[str, list[float]] = {"A": [10, NAN, NAN, 10, 10], "B": [10, 10, 10, 10, 10]}
     index = days(5)
     wide = pd.DataFrame(False, index=index, columns=["A", "B"])
