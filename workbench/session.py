@@ -122,7 +122,13 @@ class Session:
         # A folder for each database, so that copies of one do not evict each other's bars.
         folder = self.settings.home / "cache" / "bars" / self.settings.trading_database
         cache = BarCache(folder, self.settings.cache_size)
-        return DataIngestionService(self.pool("data_ingestion"), self.run, cache)
+        return DataIngestionService(
+            self.pool("data_ingestion"),
+            self.run,
+            cache,
+            source=self.settings.data_source,
+            calendar=self.settings.calendar,
+        )
 
     @cached_property
     def strategy_engine(self) -> StrategyEngineService:

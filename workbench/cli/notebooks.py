@@ -111,8 +111,11 @@ def promote(
     name: Annotated[str, typer.Option(help="The deployment's name.")],
     cron: Annotated[str, typer.Option(help='Five fields, as "30 17 * * mon-fri".')],
     timezone: Annotated[
-        str, typer.Option(help="The time zone the schedule is read in, as America/New_York.")
-    ],
+        str | None,
+        typer.Option(
+            help="The time zone the schedule is read in, as America/New_York; default: the project's."
+        ),
+    ] = None,
     parameter: Parameters = None,
     timeout: Annotated[float | None, typer.Option(min=1, help="Seconds after which a run is killed.")] = None,
     force: Annotated[
@@ -186,7 +189,9 @@ def lab(
         # Those of labs that were killed, which could not remove their own.
         for left in secrets.parent.glob("lab-*.secrets.json"):
             left.unlink(missing_ok=True)
-    given = hand_over({**os.environ, **project_environment(), **settings_environment(settings)}, secrets)
+    # Kernels read the project's file themselves, as it is when they start.
+    handed = {**os.environ, **project_environment(), **settings_environment(settings, whole=False)}
+    given = hand_over(handed, secrets)
     environment = given | {
         "PLOTLY_RENDERER": "plotly_mimetype",
         "JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, [config, os.environ.get("JUPYTER_CONFIG_PATH")])),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from workbench.display.face import Face
+from workbench.errors import PromotionRefused
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +36,7 @@ class Deployments(Face):
         *,
         name: str,
         cron: str,
-        timezone: str,
+        timezone: str | None = None,
         parameters: Mapping[str, Any] | None = None,
         timeout_seconds: float | None = None,
         force: bool = False,
@@ -54,8 +55,9 @@ class Deployments(Face):
             The deployment's: letters, digits, dots, dashes and underscores.
         cron : str
             Five fields: "30 17 * * mon-fri".
-        timezone : str
-            The IANA name of the time zone that the fields are read in: "America/New_York".
+        timezone : str, optional
+            The IANA name of the time zone that the fields are read in: "America/New_York". Default: the
+            setting `timezone`; without one it must be given.
         parameters : mapping, optional
             Values for every run, checked strictly against the "parameters" cell.
         timeout_seconds : float, optional
@@ -85,13 +87,19 @@ class Deployments(Face):
         """
         from workbench.promotion.deploy import promote
 
+        zone = self._session.settings.timezone if timezone is None else timezone
+        if zone is None:
+            raise PromotionRefused(
+                "a schedule needs its time zone: give one, timezone='America/New_York', or set it for the "
+                "project, [defaults] timezone in workbench.toml"
+            )
         return promote(
             self._session.settings,
             self._session.prefect(progress),
             notebook,
             name=name,
             cron=cron,
-            timezone=timezone,
+            timezone=zone,
             parameters=parameters,
             timeout_seconds=timeout_seconds,
             progress=progress,
