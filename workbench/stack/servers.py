@@ -9,9 +9,10 @@ from pathlib import Path
 
 from workbench.db.roles import all_roles, role_password
 from workbench.embedded import EmbeddedPostgres, EmbeddedValkey
-from workbench.errors import ServerError, ServerUnreachable
+from workbench.errors import ServerError, ServerUnreachable, SettingsError
 from workbench.home.files import replace_file
 from workbench.home.locks import exclusive
+from workbench.home.names import keep_names, renamed
 from workbench.home.secrets import Secret, Secrets
 from workbench.paths import shipped
 from workbench.settings import Settings
@@ -35,7 +36,7 @@ class Servers:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._home = Path(os.path.realpath(settings.home))
-        self._stamp = self._home / "run" / "setup.stamp"
+        self._stamp = self._home / "run" / "databases.stamp"
         self.postgres = None if settings.database_url else EmbeddedPostgres(settings)
         self.valkey = None if settings.redis_url else EmbeddedValkey(settings)
 
@@ -61,14 +62,23 @@ class Servers:
         return database_url, self.valkey.url(valkey.port) if self.valkey and valkey else self._own_redis()
 
     def set_up(self, database_url: str, progress: Progress) -> None:
-        """Create missing databases, roles and tables; one process at a time."""
+        """Create missing databases, roles and tables; one process at a time.
+
+        Raises
+        ------
+        SettingsError
+            The project has another name than this home's databases, or a database is another project's.
+        """
         from workbench.db.bootstrap import create_databases
         from workbench.db.migrate import upgrade
 
         lock = self._home / "run" / "setup.lock"
         with exclusive(lock, patience=_SETUP_PATIENCE, doing="preparing the databases"):
             progress("Preparing the databases")
+            self._refuse_another_name()
             create_databases(self._settings, database_url)
+            if self._settings.has_shared_names:
+                keep_names(self._home, self._settings.names)
             upgrade(self._settings, database_url)
             stamp = self._what_is_set_up(database_url, Secrets(self._home).get(_STAMP))
             replace_file(self._stamp, stamp + "\n", mode=0o600)
@@ -78,6 +88,8 @@ class Servers:
 
         A database that was dropped since is not detected; `set_up` creates it again.
         """
+        if self._settings.has_shared_names and renamed(self._home):
+            return False  # `set_up` says why
         key = Secrets(self._home).peek(_STAMP)
         try:
             stamp = self._stamp.read_text(encoding="ascii").strip()
@@ -152,6 +164,17 @@ class Servers:
             raise ServerUnreachable(f"Valkey does not answer: {error}") from error
         finally:
             client.close()
+
+    def _refuse_another_name(self) -> None:
+        name = renamed(self._home) if self._settings.has_shared_names else None
+        if name is None:
+            return
+        names = self._settings.names
+        raise SettingsError(
+            f"the project is called {name!r} now, and its home {self._home} has worked as {names.project!r}, "
+            f"with the database {names.database}; put the name back in workbench.toml, or, to begin with "
+            f"databases of the new name, remove {self._home / 'run' / 'names.json'}"
+        )
 
     def _what_is_set_up(self, database_url: str, key: str) -> str:
         # An HMAC: a plain hash of the URL would help to guess its password.
