@@ -94,11 +94,12 @@ def test_a_schedule_has_the_file_s_time_zone_and_its_runs_read_the_file_as_it_is
     promoted = fund.ask("promote", "tells", "--name", "tells", "--cron", "0 6 1 1 *")
     assert promoted["timezone"] == "Europe/Berlin"
     (fund.folder / "workbench.toml").write_text(FILE.format(source="polygon"))
-    urls = {
-        "database_url": SecretStr(fund.variables["FUND_DATABASE_URL"]),
-        "redis_url": SecretStr(fund.variables["FUND_REDIS_URL"]),
-    }
-    with Workbench(Settings(home=fund.home, **urls)) as wb:
+    settings = Settings(
+        home=fund.home,
+        database_url=SecretStr(fund.variables["FUND_DATABASE_URL"]),
+        redis_url=SecretStr(fund.variables["FUND_REDIS_URL"]),
+    )
+    with Workbench(settings) as wb:
         assert wb.deployments.trigger("tells").state == "COMPLETED"
     said = outputs(fund)[-1]
     assert "default: polygon" in said

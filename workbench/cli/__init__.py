@@ -13,6 +13,7 @@ from workbench.cli import ingestion, notebooks, projects, servers
 from workbench.cli.events import events
 from workbench.cli.runs import runs
 from workbench.cli.settings import config
+from workbench.cli.upgrade import restore, upgrade
 from workbench.cli.usage import UsageError, command_of, said_wrongly
 from workbench.errors import WorkbenchError
 from workbench.settings import Settings
@@ -51,6 +52,8 @@ app.command("down", rich_help_panel="Servers")(servers.down)
 app.command("clean", rich_help_panel="Servers")(servers.clean)
 app.command("status", rich_help_panel="Servers")(servers.status)
 app.command("doctor", rich_help_panel="Servers")(servers.doctor)
+app.command("upgrade", rich_help_panel="Servers")(upgrade)
+servers.db.command("restore")(restore)
 app.add_typer(servers.db, name="db", rich_help_panel="Servers")
 app.command("ingest", rich_help_panel="Work")(ingestion.ingest)
 app.command("run", rich_help_panel="Work")(notebooks.run)
