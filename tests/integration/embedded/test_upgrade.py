@@ -111,6 +111,22 @@ def test_an_update_backs_up_and_migrates_and_the_backup_restored_is_the_database
     assert counts(outdated) == (0, None, 2)
 
 
+def test_a_backup_is_restored_into_another_home_as_well(outdated: Settings) -> None:
+    """Its passwords are others, and it has never been started."""
+    before = counts(outdated)
+    done = Stack(outdated).upgrade()
+    assert done.backup is not None
+    other = Settings(home=outdated.home.parent / "another")
+    try:
+        assert restore(other, done.backup, quiet) == (OLD, None)
+        assert counts(other) == before
+        with Workbench(other) as wb:
+            wb.strategy_engine.write_strategies(pd.DataFrame({"strategy_id": ["b"], "name": ["B"]}))
+            assert len(wb.data_ingestion.load_market_data("AAPL")) == 400
+    finally:
+        Stack(other).down()
+
+
 def test_where_the_backup_fails_nothing_is_migrated(outdated: Settings) -> None:
     (outdated.home / "backups").write_text("in the way")
     with pytest.raises(ServerError, match=r"cannot be backed up .*nothing was changed"):
