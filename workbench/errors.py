@@ -9,6 +9,7 @@ facts as fields. `str(error)` is meant for people; the fields are meant for prog
     ├── ProjectRefused                    a project cannot be made there
     ├── ServerError                       a server cannot be started, reached or stopped
     │   ├── ServerUnreachable             PostgreSQL, Redis or Prefect does not answer
+    │   ├── NewerHome                     a newer version of workbench has set up this home
     │   └── PrefectRefused                Prefect answers, but refuses what it was asked for
     ├── DatabaseError                     PostgreSQL refused a statement
     │   ├── PermissionRefused             a role may not do that
@@ -72,6 +73,7 @@ __all__ = [
     "MigrationError",
     "MissingReference",
     "NaiveTimestamp",
+    "NewerHome",
     "NoBarsWarning",
     "NotDeployed",
     "NotebookError",
@@ -133,6 +135,10 @@ class ServerError(WorkbenchError):
 
 class ServerUnreachable(ServerError):
     """A server does not answer."""
+
+
+class NewerHome(ServerError):
+    """A newer version of workbench has set up this home."""
 
 
 class PrefectRefused(ServerError):

@@ -120,7 +120,7 @@ def sweep_home(home: Path, runs: Path | None = None) -> list[Path]:
         The folder of the outputs of runs, if it is not the home's own.
     """
     swept = sweep_folders(home / "tmp")
-    for folder in (home, home / "run", home / "store", home / "prefect"):
+    for folder in (home, home / "run", home / "store", home / "prefect", home / "backups"):
         swept += _sweep_parts(folder)
     for above in (runs or home / "runs", home / "sweeps", home / "cache" / "bars"):
         for below, _, _ in os.walk(above):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +14,6 @@ from pydantic import (
     ModelWrapValidatorHandler,
     SecretStr,
     ValidationError,
-    field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -23,12 +21,20 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from workbench.display.card import card_html
 from workbench.home.names import EVENTS, TRADING_DATABASE, WORK_POOL, Names, names_of
 from workbench.project.file import project_file
-from workbench.secrets_file import EMBEDDED, SecretsFileSource
-from workbench.settings.checks import known_zone, said_plainly, usable_folder
+from workbench.secrets_file import SecretsFileSource
+from workbench.settings.complaints import said_plainly
+from workbench.settings.kinds import (
+    Currency,
+    DatabaseUrl,
+    Folder,
+    PrefectUrl,
+    RedisUrl,
+    VendorUrl,
+    Zone,
+)
 from workbench.settings.origins import ORIGINS, Kind, Origin, OriginsSource
 from workbench.settings.sources import EnvironmentSource, HomeSource, ProjectSource
 from workbench.settings.table import table_of
-from workbench.settings.urls import postgres_url, prefect_url, redis_url, vendor_url
 
 __all__ = ["Settings"]
 
@@ -114,19 +120,19 @@ class Settings(BaseSettings):
     )
 
     # In the project, by `HomeSource`: without one the error is to be ours, not pydantic's.
-    home: Path = Path(".workbench")
-    outputs: Path | None = None
-    database_url: SecretStr | None = None
-    redis_url: SecretStr | None = None
-    prefect_api_url: str | None = Field(default=None, validation_alias="PREFECT_API_URL")
+    home: Folder = Path(".workbench")
+    outputs: Folder | None = None
+    database_url: DatabaseUrl = None
+    redis_url: RedisUrl = None
+    prefect_api_url: PrefectUrl = Field(default=None, validation_alias="PREFECT_API_URL")
     prefect_api_auth_string: SecretStr | None = Field(
         default=None, validation_alias="PREFECT_API_AUTH_STRING"
     )
     source: Literal["sample", "file", "yahoo", "polygon", "alpaca"] = "sample"
     data_source: str | None = None
     calendar: str | None = None
-    timezone: str | None = None
-    currency: str | None = None
+    timezone: Zone | None = None
+    currency: Currency | None = None
     postgres_user: str | None = None
     work_pool: str = Field(default_factory=lambda values: _work_pool(values))
     pool_size: int = Field(default=10, ge=1)
@@ -138,9 +144,9 @@ class Settings(BaseSettings):
     polygon_per_minute: int = Field(default=5, ge=0)
     alpaca_per_minute: int = Field(default=200, ge=0)
     frames: Literal["short", "plain"] = "short"
-    yahoo_url: str | None = None
-    polygon_url: str | None = None
-    alpaca_url: str | None = None
+    yahoo_url: VendorUrl = None
+    polygon_url: VendorUrl = None
+    alpaca_url: VendorUrl = None
 
     def __dir__(self) -> Iterable[str]:
         """Tab completion: the settings, without pydantic's attributes."""
@@ -216,49 +222,6 @@ class Settings(BaseSettings):
     def _repr_html_(self) -> str:
         rows = [(one.name, f"{one.value} ({one.origin})") for one in table_of(self, self.origins)]
         return card_html("Settings", rows, note="workbench config shows the same, with keys and variables.")
-
-    @field_validator("home", "outputs", mode="after")
-    @classmethod
-    def _folder(cls, value: Path | None) -> Path | None:
-        return None if value is None else usable_folder(value)
-
-    @field_validator("timezone", mode="after")
-    @classmethod
-    def _zone(cls, value: str | None) -> str | None:
-        return None if value is None else known_zone(value)
-
-    @field_validator("currency", mode="after")
-    @classmethod
-    def _currency(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"[A-Z]{3,5}", value):
-            raise ValueError(f"expected a currency's code, such as USD or EUR (got {value!r})")
-        return value
-
-    @field_validator("database_url", "redis_url", mode="before")
-    @classmethod
-    def _embedded(cls, value: object) -> object:
-        """The word "embedded" means none of one's own, whatever the project's file says."""
-        return None if isinstance(value, str) and value.strip().lower() == EMBEDDED else value
-
-    @field_validator("prefect_api_url", mode="after")
-    @classmethod
-    def _prefect_url(cls, value: str | None) -> str | None:
-        return None if value is None else prefect_url(value)
-
-    @field_validator("yahoo_url", "polygon_url", "alpaca_url", mode="after")
-    @classmethod
-    def _vendor_url(cls, value: str | None) -> str | None:
-        return None if value is None else vendor_url(value)
-
-    @field_validator("database_url", mode="after")
-    @classmethod
-    def _postgres_url(cls, value: SecretStr | None) -> SecretStr | None:
-        return None if value is None else SecretStr(postgres_url(value.get_secret_value()))
-
-    @field_validator("redis_url", mode="after")
-    @classmethod
-    def _redis_url(cls, value: SecretStr | None) -> SecretStr | None:
-        return None if value is None else SecretStr(redis_url(value.get_secret_value()))
 
     def model_post_init(self, context: Any, /) -> None:
         """Find the names now: later, this process may work in another folder."""

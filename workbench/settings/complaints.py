@@ -1,10 +1,8 @@
-"""Checks of values, and pydantic's complaints as one sentence that names the variable or the key."""
+"""Pydantic's complaints as one sentence, which names the variable or the key of `workbench.toml`."""
 
 from __future__ import annotations
 
 import os
-import zoneinfo
-from pathlib import Path
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
@@ -12,9 +10,8 @@ from pydantic_settings import BaseSettings
 from workbench.errors import SettingsError
 from workbench.project.file import ProjectFile
 from workbench.settings.origins import variable_of
-from workbench.spelling import did_you_mean, near_names
 
-__all__ = ["known_zone", "said_plainly", "usable_folder"]
+__all__ = ["said_plainly"]
 
 # Our text for pydantic's error types, by prefix of the type.
 _EXPECTED = {
@@ -24,26 +21,6 @@ _EXPECTED = {
     "greater_than_equal": "expected {ge} or more",
     "less_than_equal": "expected {le} or less",
 }
-
-
-def usable_folder(path: Path) -> Path:
-    """The absolute path of a folder that may yet have to be made; `ValueError` where a file is in the way."""
-    folder = Path(os.path.abspath(path.expanduser()))
-    there = next(one for one in (folder, *folder.parents) if os.path.lexists(one))
-    if not there.is_dir():
-        what = "it" if there == folder else str(there)
-        raise ValueError(f"{folder} cannot be a folder, because {what} is a file; name another one")
-    return folder
-
-
-def known_zone(name: str) -> str:
-    """An IANA time zone; `ValueError` where it is none, with the most similar one."""
-    try:
-        zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        near = did_you_mean(near_names(name, zoneinfo.available_timezones()))
-        raise ValueError(f"expected a time zone such as America/New_York (got {name!r}){near}") from None
-    return name
 
 
 def said_plainly(
