@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from workbench.db.pool import ServiceConnectionPool
 from workbench.db.roles import READONLY_ROLE, RUNS_ROLE, role_of, role_url
+from workbench.runs.rehearsing import note_undone, rehearses
 
 if TYPE_CHECKING:
     from workbench.events import DataSyncEventBus
@@ -97,6 +98,7 @@ class Session:
                 lambda: role_url(self.settings, self.endpoints.database_url, role),
                 size=self.settings.pool_size,
                 overflow=self.settings.pool_overflow,
+                undone=note_undone if rehearses() else None,
             )
         return self._pools[service]
 
@@ -186,7 +188,7 @@ class Session:
         """The run that this process writes for."""
         from workbench.runs.scope import scope_of_process
 
-        return scope_of_process(self.runs)
+        return scope_of_process(self.runs, self.settings.home)
 
     @cached_property
     def events(self) -> DataSyncEventBus:

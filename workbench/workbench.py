@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -322,7 +322,7 @@ class Workbench(HeldServices, EarlierNames):
         parameters : mapping, optional
             Values by name, checked strictly against the "parameters" cell; those left out keep its defaults.
         sha256 : str, optional
-            Run the promoted notebook of that hash, whatever the file says now.
+            Run the promoted version of that hash, whatever the file says now.
         origin : Origin, optional
             Who asked, for the record. Default: a command.
         timeout_seconds : float, optional
@@ -372,6 +372,7 @@ class Workbench(HeldServices, EarlierNames):
         timezone: str | None = None,
         parameters: Mapping[str, Any] | None = None,
         timeout_seconds: float | None = None,
+        files: Sequence[str | os.PathLike[str]] = (),
         force: bool = False,
         progress: Callable[[str], None] | None = None,
     ) -> Deployment:
@@ -383,6 +384,7 @@ class Workbench(HeldServices, EarlierNames):
             timezone=timezone,
             parameters=parameters,
             timeout_seconds=timeout_seconds,
+            files=files,
             force=force,
             progress=progress,
         )

@@ -148,7 +148,12 @@ def test_what_is_not_deployed_is_said_to_be_not_found(site: Site) -> None:
 def test_a_run_that_fails_says_so_everywhere(site: Site, notebook: Path) -> None:
     with site.workbench() as wb:
         deployment = wb.promote(
-            notebook, name="failing", cron="0 6 * * *", timezone="UTC", parameters={"fails": True}
+            notebook,
+            name="failing",
+            cron="0 6 * * *",
+            timezone="UTC",
+            parameters={"fails": True},
+            force=True,
         )
         ended = wb.deployments.trigger(deployment)
         assert ended.state == "FAILED"
@@ -229,7 +234,9 @@ def test_run_and_promote_by_the_command_line(site: Site, notebook: Path) -> None
         "UTC",
         "-p",
         "fails=true",
+        "--force",
     )
+    assert "told to fail" in promoted["doubts"][0]
     assert promoted["parameters"] == {"strategy": "one", "fails": True}
     listed = site.ask("runs", "list", "--latest", "1")
     assert json.dumps(listed)
