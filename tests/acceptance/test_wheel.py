@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import nbformat
 import pytest
 
 from tests.distributions import CLONE, Environment, build, make_environment
+from tests.servers import wait_for
 from workbench.embedded.accounts import Account, run_as
 from workbench.embedded.process import marked
 from workbench.version import __version__
@@ -78,9 +80,9 @@ class Person:
             check=False,
         )
 
-    def ask(self, *words: str) -> Any:
+    def ask(self, *words: str, cwd: Path | None = None) -> Any:
         """`workbench WORDS --json`, which must succeed."""
-        done = self.type(*words, "--json")
+        done = self.type(*words, "--json", cwd=cwd)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
@@ -150,16 +152,23 @@ def test_nothing_of_the_clone_is_used(facts: Any, person: Person) -> None:
     assert [log.name for log in logs if str(CLONE) in log.read_text(errors="replace")] == []
 
 
-def test_a_rule_of_ones_own_is_imported_in_a_run(facts: Any, person: Person) -> None:
+def write_own(path: Path, source: str) -> None:
+    """A notebook with parameters and one cell."""
     parameters = nbformat.v4.new_code_cell('symbols: list[str] = ["AAPL"]')
     parameters.metadata["tags"] = ["parameters"]
-    notebook = nbformat.v4.new_notebook(cells=[parameters, nbformat.v4.new_code_cell(OWN)])
-    path = person.project / "notebooks" / "own.ipynb"
-    nbformat.write(notebook, path)
+    nbformat.write(nbformat.v4.new_notebook(cells=[parameters, nbformat.v4.new_code_cell(source)]), path)
+
+
+def text_of(output: str) -> str:
+    """What the last cell of an output notebook has printed."""
+    cell = nbformat.read(output, as_version=4).cells[-1]
+    return "".join(one.get("text", "") for one in cell.outputs)
+
+
+def test_a_rule_of_ones_own_is_imported_in_a_run(facts: Any, person: Person) -> None:
+    write_own(person.project / "notebooks" / "own.ipynb", OWN)
     run = person.ask("run", "own")
-    cell = nbformat.read(run["output"], as_version=4).cells[-1]
-    text = "".join(output.get("text", "") for output in cell.outputs)
-    printed = dict(line.split(" ", 1) for line in text.splitlines())
+    printed = dict(line.split(" ", 1) for line in text_of(run["output"]).splitlines())
     assert printed == {
         "rule": str(person.project / "strategies" / "breakout.py"),
         "package": printed["package"],
@@ -167,6 +176,38 @@ def test_a_rule_of_ones_own_is_imported_in_a_run(facts: Any, person: Person) -> 
         "project": str(person.project),
     }
     assert printed["package"].startswith(str(person.environment.folder))
+
+
+def test_two_projects_at_once_run_what_each_has_promoted(facts: Any, person: Person) -> None:
+    """Each notebook imports its own project's rule, which is edited before the schedule fires by itself."""
+    projects = {"my project": person.project, "other": person.folder / "other"}
+    assert person.type("init", "other", cwd=person.folder).returncode == 0
+    try:
+        for name, root in projects.items():
+            (root / "strategies" / "rule.py").write_text(f"SAID = {f'{name}, as promoted'!r}\n")
+            write_own(root / "notebooks" / "says.ipynb", "from strategies.rule import SAID\nprint(SAID)")
+            assert person.type("up", "--detach", cwd=root).returncode == 0
+        listed = {one["root"]: one["state"] for one in person.ask("projects", cwd=person.folder)}
+        assert [listed.get(str(root)) for root in projects.values()] == ["running", "running"]
+        for root in projects.values():
+            schedule = ("--name", "says", "--cron", "* * * * *", "--timezone", "UTC")
+            promoted = person.ask("promote", "says", *schedule, cwd=root)
+            assert "strategies/rule.py" in promoted["modules"]
+            (root / "strategies" / "rule.py").write_text("SAID = 'as edited'\n")
+        for name, root in projects.items():
+            (run, *_) = wait_for(partial(scheduled, person, root), "the schedule has fired", seconds=150)
+            shown = person.ask("runs", "show", run["run_id"], cwd=root)
+            assert f"{name}, as promoted" in text_of(shown["output_path"])
+        assert "as edited" in text_of(person.ask("run", "says")["output"])
+    finally:
+        for root in projects.values():
+            person.type("down", "--yes", cwd=root)
+
+
+def scheduled(person: Person, root: Path) -> list[Any]:
+    """The records of a project's runs that came by schedule and have ended well."""
+    runs = person.ask("runs", "list", cwd=root)
+    return [run for run in runs if run["deployment"] == "says" and run["status"] == "completed"]
 
 
 def test_outside_of_a_project_a_sentence_says_what_to_do(person: Person) -> None:
