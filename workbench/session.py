@@ -193,7 +193,8 @@ class Session:
         """Events on Redis."""
         from workbench.events import DataSyncEventBus
 
-        return DataSyncEventBus(self.pool("runs"), lambda: self.endpoints.redis_url)
+        prefix = self.settings.event_prefix
+        return DataSyncEventBus(self.pool("runs"), lambda: self.endpoints.redis_url, prefix=prefix)
 
     @cached_property
     def trials(self) -> TrialStore:

@@ -83,7 +83,7 @@ def test_a_run_finds_the_servers_without_their_passwords_in_its_environment(
     assert done.returncode == 0, done.stderr
     said = outputs(fund)[-1]
     assert "default: yahoo" in said
-    assert "database: trading_system" in said
+    assert "database: trading_fund" in said
     assert not any(variable in said for variable in fund.variables)
     assert not any(password in said for password in passwords)
 

@@ -176,7 +176,7 @@ def test_no_process_is_given_one_as_an_argument(used: Site, canaries: dict[str, 
 
 
 def test_only_files_that_their_owner_alone_reads_hold_one(used: Site, canaries: dict[str, str]) -> None:
-    stamp = used.home / "run" / "setup.stamp"
+    stamp = used.home / "run" / "databases.stamp"
     assert stamp.stat().st_mode & 0o777 == 0o600
     open_to_others = [path for path in files(used.home) if path.stat().st_mode & 0o044]
     assert len(open_to_others) > 10

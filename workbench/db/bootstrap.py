@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import psycopg
 from psycopg import sql
 
+from workbench.db.owners import mark, refuse_foreign
 from workbench.db.roles import (
     PREFECT_ROLE,
     READONLY_ROLE,
@@ -71,6 +72,8 @@ def create_databases(settings: Settings, server: str) -> None:
         The server is older than PostgreSQL 15, or refuses a statement.
     PermissionRefused
         The login may not create databases or roles.
+    SettingsError
+        A database is another project's, or the roles' passwords come from another login; nothing was changed.
     """
     with translated("preparing the databases"), _maintenance(server) as connection:
         version = connection.info.server_version // 10_000
@@ -80,11 +83,13 @@ def create_databases(settings: Settings, server: str) -> None:
             )
         try:
             connection.execute("SELECT pg_advisory_lock(%s)", (_BOOTSTRAP_LOCK,))
+            refuse_foreign(connection, settings)
             for role in all_roles():
                 _create_role(connection, role, role_password(settings, server, role))
             _set_up_reader(connection)
             _create_database(connection, settings.trading_database, owner=None)
             _create_database(connection, settings.prefect_database, owner=PREFECT_ROLE)
+            mark(connection, settings)
             if settings.database_url is None:
                 # Only on the embedded server; elsewhere these databases are up to the administrator.
                 connection.execute("REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC")

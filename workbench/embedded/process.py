@@ -18,7 +18,17 @@ from workbench.errors import ServerError
 from workbench.home.files import replace_file
 from workbench.home.folders import private_folder
 
-__all__ = ["MARK", "ManagedProcess", "is_alive", "living_in", "marked", "stop_process", "wait_until"]
+__all__ = [
+    "MARK",
+    "ManagedProcess",
+    "data_servers",
+    "is_alive",
+    "living_in",
+    "marked",
+    "sees_our_files",
+    "stop_process",
+    "wait_until",
+]
 
 MARK = "WORKBENCH_STACK"
 """The environment variable that marks the processes of a home; its value is the home's path."""
@@ -225,7 +235,14 @@ def marked(home: Path) -> Iterator[psutil.Process]:
 
 
 def living_in(folder: Path) -> Iterator[psutil.Process]:
-    """The running servers whose data are below that folder, also if it was deleted since.
+    """The running servers whose data are below that folder, also if it was deleted since."""
+    for process, data in data_servers():
+        if data.is_relative_to(folder):
+            yield process
+
+
+def data_servers() -> Iterator[tuple[psutil.Process, Path]]:
+    """The running PostgreSQL, Valkey and Redis servers of every account, each with its data folder.
 
     PostgreSQL is recognised by its command line, Valkey and Redis by their working folder. In a container the
     same path is another folder, so servers in another mount namespace are not included.
@@ -241,8 +258,8 @@ def living_in(folder: Path) -> Iterator[psutil.Process]:
                 at = process.cwd().removesuffix(" (deleted)")
             else:
                 continue
-            if at and Path(at).is_relative_to(folder) and _sees_our_files(process) and _runs(process):
-                yield process
+            if at and sees_our_files(process) and _runs(process):
+                yield process, Path(at)
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, *, every: float = 0.05) -> bool:
@@ -274,7 +291,7 @@ def _started(process: psutil.Process) -> str:
         return f"{process.create_time():.1f}"
 
 
-def _sees_our_files(process: psutil.Process) -> bool:
+def sees_our_files(process: psutil.Process) -> bool:
     """Whether the process is in our mount namespace; True if that cannot be determined."""
     try:
         return os.path.samestat(os.stat(f"/proc/{process.pid}/ns/mnt"), os.stat("/proc/self/ns/mnt"))

@@ -12,7 +12,7 @@ from workbench.db.pool import ServiceConnectionPool
 from workbench.display.face import Face
 from workbench.errors import EventError, ServerUnreachable
 from workbench.events import outbox
-from workbench.events.event import STREAM, Event, channel, check_type, refuse_undeliverable
+from workbench.events.event import PREFIX, Event, channel, check_type, refuse_undeliverable, stream
 from workbench.events.following import Following, read_entry
 from workbench.events.outbox import PutAside
 
@@ -35,11 +35,18 @@ class DataSyncEventBus(Face):
         For events that are published without a connection of the caller.
     redis_url : Callable[[], str]
         Returns the URL; called once, at the first read.
+    prefix : str
+        What the names of the stream and the channels begin with (`Settings.event_prefix`): on a Redis that
+        several databases use, `data_sync.<database>`.
     """
 
     _inside = frozenset({"close"})
 
-    def __init__(self, pool: ServiceConnectionPool, redis_url: Callable[[], str]) -> None:
+    def __init__(
+        self, pool: ServiceConnectionPool, redis_url: Callable[[], str], *, prefix: str = PREFIX
+    ) -> None:
+        self._prefix = prefix
+        self._stream = stream(prefix)
         self._pool = pool
         self._redis_url = redis_url
 
@@ -86,7 +93,7 @@ class DataSyncEventBus(Face):
 
     def recent(self, count: int = 20) -> list[Event]:
         """The newest `count` events of the stream, oldest first."""
-        entries = self._ask(lambda client: client.xrevrange(STREAM, count=count))
+        entries = self._ask(lambda client: client.xrevrange(self._stream, count=count))
         return [read_entry(*entry) for entry in reversed(entries)]
 
     def counts(self) -> dict[str, int]:
@@ -95,7 +102,7 @@ class DataSyncEventBus(Face):
         position = "-"
         while True:
             start = position
-            entries = self._ask(lambda client: client.xrange(STREAM, min=start, count=1000))  # noqa: B023
+            entries = self._ask(lambda client: client.xrange(self._stream, min=start, count=1000))  # noqa: B023
             for entry_id, fields in entries:
                 event = Event.from_json(fields["event"])
                 totals[event.type] = totals.get(event.type, 0) + 1
@@ -124,7 +131,7 @@ class DataSyncEventBus(Face):
         ServerUnreachable
             Redis does not answer at the start; later this waits for it.
         """
-        for event in Following(self._pool, self._ask, self.close, after):
+        for event in Following(self._pool, self._ask, self.close, after, self._stream):
             if event_type is None or event.type == event_type:
                 yield event
 
@@ -139,13 +146,13 @@ class DataSyncEventBus(Face):
             return outbox.put_back(connection, event_ids or None)
 
     def subscribe(self, *event_types: str) -> redis.client.PubSub:
-        """A redis-py subscription to the channels of those types, for direct use of Redis."""
+        """A redis-py subscription to this database's channels of those types, for direct use of Redis."""
         if not event_types:
             raise EventError("give at least one event type to subscribe to, such as 'market_data.written'")
         subscription: redis.client.PubSub = self._redis.pubsub(  # type: ignore[no-untyped-call]
             ignore_subscribe_messages=True
         )
-        subscription.subscribe(*(channel(event_type) for event_type in event_types))
+        subscription.subscribe(*(channel(event_type, self._prefix) for event_type in event_types))
         return subscription
 
     def close(self) -> None:

@@ -11,11 +11,12 @@ from typing import Any
 
 from workbench.display.card import card_html
 from workbench.errors import EventError
+from workbench.home.names import EVENTS
 
-__all__ = ["PUT_ASIDE", "STREAM", "Event", "channel", "check_type", "refuse_undeliverable"]
+__all__ = ["PREFIX", "PUT_ASIDE", "Event", "channel", "check_type", "refuse_undeliverable", "stream"]
 
-STREAM = "data_sync:events"
-"""The stream of all events, oldest first; channels are named after the type."""
+PREFIX = EVENTS
+"""What the names of the stream and the channels begin with, unless several databases use one Redis."""
 
 PUT_ASIDE = "event.put_aside"
 """The type of the event that reports another event that a sink refuses."""
@@ -62,17 +63,16 @@ class Event:
         note = f"{self.timestamp:%Y-%m-%d %H:%M:%S %Z}, number {self.event_id}"
         return card_html(self.type, rows, note=note)
 
-    def to_json(self) -> str:
-        """`{"type", "service", "data", "timestamp", "event_id"}`."""
-        return json.dumps(
-            {
-                "type": self.type,
-                "service": self.service,
-                "data": dict(self.data),
-                "timestamp": self.timestamp.isoformat(),
-                "event_id": self.event_id,
-            }
-        )
+    def to_json(self, database: str | None = None) -> str:
+        """`{"type", "service", "data", "timestamp", "event_id"}`, and "database" if one is given."""
+        facts = {
+            "type": self.type,
+            "service": self.service,
+            "data": dict(self.data),
+            "timestamp": self.timestamp.isoformat(),
+            "event_id": self.event_id,
+        }
+        return json.dumps(facts if database is None else {**facts, "database": database})
 
     @classmethod
     def from_json(cls, text: str | bytes, position: str | None = None) -> Event:
@@ -91,9 +91,14 @@ class Event:
             raise EventError(f"not an event of workbench: {text[:80]!r}") from error
 
 
-def channel(event_type: str) -> str:
+def stream(prefix: str = PREFIX) -> str:
+    """The name of the stream of all events, oldest first: `data_sync:events`."""
+    return f"{prefix}:events"
+
+
+def channel(event_type: str, prefix: str = PREFIX) -> str:
     """The channel of that type: `data_sync:<type>`."""
-    return f"data_sync:{event_type}"
+    return f"{prefix}:{event_type}"
 
 
 def check_type(event_type: str) -> str:

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from workbench.db.pool import ServiceConnectionPool
 from workbench.errors import EventError, ServerError
 from workbench.events import outbox
-from workbench.events.event import STREAM, Event
+from workbench.events.event import Event
 from workbench.tables.workbench import events
 
 __all__ = ["Following", "read_entry"]
@@ -57,6 +57,8 @@ class Following:
         Called after a failure: the server may have another port.
     after : str
         As for `DataSyncEventBus.follow`.
+    stream : str
+        The name of the stream.
     """
 
     def __init__(
@@ -65,7 +67,9 @@ class Following:
         ask: Callable[[Callable[[Any], Any]], Any],
         reconnect: Callable[[], None],
         after: str,
+        stream: str,
     ) -> None:
+        self._stream = stream
         self._pool = pool
         self._ask = ask
         self._reconnect = reconnect
@@ -110,7 +114,7 @@ class Following:
                 self._reconnect()
 
     def _start_at_the_end(self) -> None:
-        newest = self._ask(lambda client: client.xrevrange(STREAM, count=1))
+        newest = self._ask(lambda client: client.xrevrange(self._stream, count=1))
         if newest:
             self._entry, self._event_id = newest[0][0], read_entry(*newest[0]).event_id
         else:
@@ -122,12 +126,12 @@ class Following:
     def _entry_is_gone(self) -> bool:
         entry = self._entry
         return entry != _START and not self._ask(
-            lambda client: client.xrange(STREAM, min=entry, max=entry, count=1)
+            lambda client: client.xrange(self._stream, min=entry, max=entry, count=1)
         )
 
     def _from_stream(self) -> Iterator[Event]:
         entry = self._entry
-        batches = self._ask(lambda client: client.xread({STREAM: entry}, count=100, block=1000))
+        batches = self._ask(lambda client: client.xread({self._stream: entry}, count=100, block=1000))
         for _, entries in batches or []:
             for entry_id, fields in entries:
                 self._entry = entry_id
@@ -143,7 +147,7 @@ class Following:
     def _from_outbox(self) -> Iterator[Event]:
         """Yield the events published since the last one read, then resume after the last entry before it."""
         since, entry = self._since(), self._entry
-        before = self._ask(lambda client: client.xrevrange(STREAM, max=entry, count=1))
+        before = self._ask(lambda client: client.xrevrange(self._stream, max=entry, count=1))
         last: tuple[datetime, int] | None = None
         while True:
             query = outbox.rows().add_columns(events.c.published_at).where(since)

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from workbench.errors import ServerUnreachable
-from workbench.events.event import STREAM, Event, channel
+from workbench.events.event import PREFIX, Event, channel, stream
 from workbench.events.outbox import Row
+from workbench.home.names import WORK_POOL
 
 __all__ = ["PrefectSink", "RedisSink", "Sink"]
 
@@ -40,13 +41,27 @@ class Sink(Protocol):
 
 
 class RedisSink:
-    """Adds events to the stream and publishes them on their channels."""
+    """Adds events to the stream and publishes them on their channels.
+
+    Parameters
+    ----------
+    url : str
+    prefix : str
+        What the names of the stream and the channels begin with (`Settings.event_prefix`). With another than
+        the default, events are published on the channel `data_sync:<type>` as well, which all databases of
+        one Redis share.
+    database : str, optional
+        The name that then tells in an event's JSON which database it is of.
+    """
 
     name = "redis"
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, prefix: str = PREFIX, database: str | None = None) -> None:
         import redis
 
+        self._stream = stream(prefix)
+        self._prefixes = list(dict.fromkeys([PREFIX, prefix]))
+        self._database = database if prefix != PREFIX else None
         self._redis = redis.Redis.from_url(url, socket_timeout=10, socket_connect_timeout=5)
 
     def deliver(self, batch: Sequence[Row]) -> str | None:
@@ -54,14 +69,16 @@ class RedisSink:
         import redis
 
         try:
-            texts = [(row.type, row.event().to_json()) for row in batch]
+            texts = [(row.type, row.event().to_json(self._database)) for row in batch]
         except (ValueError, RecursionError) as error:
             return f"it cannot be read: {error}"
         try:
             pipeline = self._redis.pipeline(transaction=False)
             for event_type, text in texts:
-                pipeline.xadd(STREAM, {"event": text}, maxlen=_STREAM_LENGTH, approximate=True)
-                pipeline.publish(channel(event_type), text)
+                pipeline.xadd(self._stream, {"event": text}, maxlen=_STREAM_LENGTH, approximate=True)
+                for prefix in self._prefixes:
+                    # A channel is the whole server's, whatever the number of the database in the URL.
+                    pipeline.publish(channel(event_type, prefix), text)
             pipeline.execute()
         except redis.RedisError as error:
             raise ServerUnreachable(f"Redis does not answer: {error}") from error
@@ -79,13 +96,16 @@ class RedisSink:
 class PrefectSink:
     """Sends events to Prefect's server, where they can trigger deployments.
 
-    There the event's name is `data_sync.<type>` and its resource is `workbench.<service>`.
+    There the event's name is `data_sync.<type>` and its resource is `workbench.<service>`, with the label
+    `workbench.work_pool`, which tells the projects of one Prefect server apart.
     """
 
     name = "prefect"
 
-    def __init__(self, api_url: str, auth_string: str | None) -> None:
+    def __init__(self, api_url: str, auth_string: str | None, *, work_pool: str = WORK_POOL) -> None:
         import httpx
+
+        self._work_pool = work_pool
 
         auth = None
         if auth_string:
@@ -99,14 +119,14 @@ class PrefectSink:
     def deliver(self, batch: Sequence[Row]) -> str | None:
         """Deliver the batch in order; returns the reason if Prefect refuses it."""
         try:
-            return self._post([_as_prefect_event(row.event()) for row in batch])
+            return self._post([_as_prefect_event(row.event(), self._work_pool) for row in batch])
         except (ValueError, RecursionError) as error:
             return f"it cannot be read: {error}"
 
     def is_well(self) -> bool:
         """Whether Prefect accepts a plain event, `data_sync.relay.probe`."""
         probe = Event("relay.probe", "relay", {}, datetime.now(UTC), 0)
-        return self._post([_as_prefect_event(probe)]) is None
+        return self._post([_as_prefect_event(probe, self._work_pool)]) is None
 
     def close(self) -> None:
         """Close the connection to Prefect."""
@@ -124,12 +144,16 @@ class PrefectSink:
         return None if reply.is_success else f"it answers {reply.status_code}: {reply.text[:500]}"
 
 
-def _as_prefect_event(event: Event) -> dict[str, Any]:
+def _as_prefect_event(event: Event, work_pool: str) -> dict[str, Any]:
+    # The same event always has the same id, so that Prefect recognises a second delivery.
+    name = f"{work_pool}:{event.event_id}:{event.timestamp}"
     return {
-        # The same event always has the same id, so that Prefect recognises a second delivery.
-        "id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"workbench:{event.event_id}:{event.timestamp}")),
+        "id": str(uuid.uuid5(uuid.NAMESPACE_URL, name)),
         "occurred": event.timestamp.isoformat(),
         "event": f"data_sync.{event.type}",
-        "resource": {"prefect.resource.id": f"workbench.{event.service}"},
+        "resource": {
+            "prefect.resource.id": f"workbench.{event.service}",
+            "workbench.work_pool": work_pool,
+        },
         "payload": dict(event.data),
     }

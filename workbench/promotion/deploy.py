@@ -16,6 +16,7 @@ from workbench.paths import shipped
 from workbench.project import VARIABLE, find_project
 from workbench.promotion.fitness import refused_values, unfit
 from workbench.promotion.flow_schema import flow_schema
+from workbench.promotion.namesakes import refuse_namesake
 from workbench.promotion.notebook_file import open_notebook
 from workbench.promotion.records import FLOW_NAME, Deployment
 from workbench.promotion.run import check_timeout
@@ -72,8 +73,8 @@ def promote(
     Raises
     ------
     PromotionRefused
-        A name, schedule or time zone that cannot be used; a notebook without a "parameters" cell, or one that
-        promotes or triggers.
+        A name, schedule or time zone that cannot be used, or another project's deployment of that name; a
+        notebook without a "parameters" cell, or one that promotes or triggers.
     ParametersRefused, NotebookError
         The notebook or its parameters; nothing was deployed.
     """
@@ -94,6 +95,7 @@ def promote(
         "parameters": values,
         "timeout_seconds": timeout_seconds,
     }
+    refuse_namesake(settings, prefect, name)
     _ensure_work_pool(prefect, settings.work_pool)
     flow = prefect.ask("/flows/", {"name": FLOW_NAME})
     body = {

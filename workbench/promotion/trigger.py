@@ -8,7 +8,8 @@ from typing import Any
 
 from workbench.errors import NotDeployed, NotebookError, ParametersRefused, ServerError
 from workbench.promotion.fitness import refused_values
-from workbench.promotion.records import FLOW_NAME, Deployment, FlowRun, flow_run_of
+from workbench.promotion.namesakes import deployment_named, is_another_projects
+from workbench.promotion.records import Deployment, FlowRun, flow_run_of
 from workbench.promotion.store import NotebookStore
 from workbench.settings import Settings
 from workbench.spelling import did_you_mean, near_names
@@ -36,7 +37,7 @@ def trigger(
         There is no such deployment.
     """
     name = deployment.name if isinstance(deployment, Deployment) else deployment
-    found = _by_name(prefect, name)
+    found = _by_name(settings, prefect, name)
     body: dict[str, Any] = {"parameters": {}}
     if parameters:
         promoted = dict(found["parameters"]["parameters"])
@@ -93,10 +94,13 @@ def wait(
         time.sleep(0.5)
 
 
-def _by_name(prefect: PrefectApi, name: str) -> Any:
-    try:
-        return prefect.ask(f"/deployments/name/{FLOW_NAME}/{name}")
-    except PrefectRefused as error:
-        if error.status == 404:
-            raise NotDeployed(f"nothing is deployed as {name}; wb.deployments.list() says what is") from error
-        raise
+def _by_name(settings: Settings, prefect: PrefectApi, name: str) -> Any:
+    found = deployment_named(prefect, name)
+    if found is None:
+        raise NotDeployed(f"nothing is deployed as {name}; wb.deployments.list() says what is")
+    if is_another_projects(settings, found):
+        raise NotDeployed(
+            f"{name} is deployed by another project of this Prefect server, in {found.get('path')}; "
+            "wb.deployments.list() says what this one has deployed"
+        )
+    return found

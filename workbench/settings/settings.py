@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from workbench.display.card import card_html
+from workbench.home.names import EVENTS, TRADING_DATABASE, WORK_POOL, Names, names_of
 from workbench.project.file import project_file
 from workbench.secrets_file import SecretsFileSource
 from workbench.settings.complaints import said_plainly
@@ -37,7 +38,6 @@ from workbench.settings.table import table_of
 
 __all__ = ["Settings"]
 
-TRADING_DATABASE = "trading_system"
 PREFECT_DATABASE = "prefect"
 # A URL that names one of PostgreSQL's own databases means the server, not that database.
 _MAINTENANCE_DATABASES = {"", "postgres", "template1"}
@@ -60,8 +60,8 @@ class Settings(BaseSettings):
         The folder of the output notebooks and pages of runs. None: `runs/` in the home.
     database_url : SecretStr or None
         `postgresql://user:password@host:port[/database]` of your own PostgreSQL (15 or newer), with a
-        login that may create databases and roles; the password may also be in `PGPASSWORD`.
-        None, or "embedded": the embedded one.
+        login that may create databases and roles; the password may also be in `PGPASSWORD`. Without a
+        database in it, each project has its own (`trading_database`). None, or "embedded": the embedded one.
     redis_url : SecretStr or None
         `redis://[:password@]host:port[/db]` of a Redis 6.2 or newer, or Valkey. None, or "embedded": the
         embedded one.
@@ -83,7 +83,8 @@ class Settings(BaseSettings):
     currency : str or None
         The code, such as "EUR", that reports made by `wb` show behind amounts. None: amounts without one.
     work_pool : str
-        The Prefect work pool (type process) that deployments run in.
+        The Prefect work pool (type process) that deployments run in. Default: `workbench`; on your own
+        Prefect server one for each project, as `workbench-my-fund`.
     pool_size, pool_overflow : int
         Maximum connections that each service's pool keeps open, and how many more it opens under load.
     cache_size : int
@@ -133,7 +134,7 @@ class Settings(BaseSettings):
     timezone: Zone | None = None
     currency: Currency | None = None
     postgres_user: str | None = None
-    work_pool: str = "workbench"
+    work_pool: str = Field(default_factory=lambda values: _work_pool(values))
     pool_size: int = Field(default=10, ge=1)
     pool_overflow: int = Field(default=20, ge=0)
     cache_size: ByteSize = ByteSize(4_000_000_000)
@@ -155,7 +156,10 @@ class Settings(BaseSettings):
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """The fields in `repr`: the home, and those that differ from their defaults."""
         for name, value in super().__repr_args__():
-            if name == "home" or name is None or value != type(self).model_fields[name].default:
+            default = None if name is None else type(self).model_fields[name].default
+            if name == "work_pool" and self.prefect_api_url is None:
+                default = WORK_POOL
+            if name == "home" or name is None or value != default:
                 yield name, value
 
     @classmethod
@@ -205,7 +209,8 @@ class Settings(BaseSettings):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy, in which what is updated counts as an argument."""
         copy = super().model_copy(update=update, deep=deep)
-        copy.__dict__.pop("trading_database", None)
+        if "home" in (update or {}):
+            copy.__dict__.pop("names", None)
         copy.__dict__[ORIGINS] = {**self.origins, **dict.fromkeys(update or {}, Origin("argument"))}
         return copy
 
@@ -219,13 +224,55 @@ class Settings(BaseSettings):
         rows = [(one.name, f"{one.value} ({one.origin})") for one in table_of(self, self.origins)]
         return card_html("Settings", rows, note="workbench config shows the same, with keys and variables.")
 
+    def model_post_init(self, context: Any, /) -> None:
+        """Find the names now: later, this process may work in another folder."""
+        super().model_post_init(context)
+        if self.has_shared_names:
+            _ = self.names
+
     @cached_property
+    def names(self) -> Names:
+        """What databases, work pool and events are called on servers that several projects use."""
+        return names_of(self.home)
+
+    @property
+    def has_shared_names(self) -> bool:
+        """Whether a name comes from the project, because a server is one that several projects may use."""
+        own_redis = self.redis_url is not None and self.database_url is None
+        own_prefect = self.prefect_api_url is not None and self.work_pool != WORK_POOL
+        return (
+            self.has_project_database or own_redis or (own_prefect and self.work_pool == self.names.work_pool)
+        )
+
+    @property
+    def has_project_database(self) -> bool:
+        """Whether the database's name comes from the project: on your own server, unless the URL has one."""
+        return self.database_url is not None and not self._named_database()
+
+    @property
     def trading_database(self) -> str:
-        """The name of our database: the one in the URL, or `trading_system`."""
+        """The name of our database.
+
+        On the embedded server `trading_system`. On your own the one in the URL, else one for each project:
+        `trading_my_fund` for the project my-fund, `trading_system` for the clone and without a project.
+        """
         if self.database_url is None:
             return TRADING_DATABASE
-        name = unquote(urlsplit(self.database_url.get_secret_value()).path.lstrip("/"))
-        return TRADING_DATABASE if name in _MAINTENANCE_DATABASES else name
+        return self._named_database() or self.names.database
+
+    @property
+    def event_prefix(self) -> str:
+        """What the names of this database's stream and channels begin with.
+
+        `data_sync` on the embedded Redis, and for the database `trading_system`. On a Redis of your own,
+        which several databases may use, `data_sync.trading_my_fund`.
+        """
+        if self.redis_url is None:
+            return EVENTS
+        if self.database_url is None:
+            return self.names.events
+        database = self.trading_database
+        return EVENTS if database == TRADING_DATABASE else f"{EVENTS}.{database}"
 
     @property
     def prefect_database(self) -> str:
@@ -233,6 +280,12 @@ class Settings(BaseSettings):
         if self.trading_database == TRADING_DATABASE:
             return PREFECT_DATABASE
         return f"{self.trading_database}_{PREFECT_DATABASE}"
+
+    def _named_database(self) -> str:
+        """The database in the URL; empty if it names none, or one of PostgreSQL's own."""
+        url = self.database_url.get_secret_value() if self.database_url else ""
+        name = unquote(urlsplit(url).path.lstrip("/"))
+        return "" if name in _MAINTENANCE_DATABASES else name
 
     @property
     def runs_folder(self) -> Path:
@@ -248,3 +301,10 @@ class Settings(BaseSettings):
     def logs_folder(self) -> Path:
         """The folder of the servers' and the worker's logs."""
         return self.home / "logs"
+
+
+def _work_pool(values: dict[str, Any]) -> str:
+    """The default work pool: on a Prefect server of one's own, which projects may share, the project's."""
+    if values.get("prefect_api_url") is None or "home" not in values:
+        return WORK_POOL
+    return names_of(values["home"]).work_pool

@@ -30,9 +30,15 @@ def main() -> int:
     except WorkbenchError as error:
         logger.error("%s", error)
         return 1
-    sinks: list[Sink] = [RedisSink(endpoints.redis_url)]
+    sinks: list[Sink] = [
+        RedisSink(endpoints.redis_url, prefix=settings.event_prefix, database=settings.trading_database)
+    ]
     if endpoints.prefect_api_url is not None:
-        sinks.append(PrefectSink(endpoints.prefect_api_url, endpoints.prefect_auth_string))
+        sinks.append(
+            PrefectSink(
+                endpoints.prefect_api_url, endpoints.prefect_auth_string, work_pool=settings.work_pool
+            )
+        )
     relay = Relay(role_url(settings, endpoints.database_url, RUNS_ROLE), sinks)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: relay.stop())

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from workbench.db.roles import all_roles, role_password
 from workbench.embedded import EmbeddedPostgres, EmbeddedValkey
-from workbench.errors import ServerError, ServerUnreachable
+from workbench.errors import ServerError, ServerUnreachable, SettingsError
 from workbench.home.files import replace_file
 from workbench.home.locks import exclusive
+from workbench.home.names import keep_names, renamed
 from workbench.home.secrets import Secret, Secrets
 from workbench.paths import shipped
 from workbench.settings import Settings
@@ -46,7 +47,7 @@ class Servers:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._home = Path(os.path.realpath(settings.home))
-        self._stamp = self._home / "run" / "setup.stamp"
+        self._stamp = self._home / "run" / "databases.stamp"
         self.postgres = None if settings.database_url else EmbeddedPostgres(settings)
         self.valkey = None if settings.redis_url else EmbeddedValkey(settings)
 
@@ -75,6 +76,13 @@ class Servers:
         """Create missing databases, roles and tables; one process at a time.
 
         Before migrations of a database that is there, an embedded one is backed up.
+
+        Raises
+        ------
+        SettingsError
+            The project has another name than this home's databases, or a database is another project's.
+        ServerError
+            The backup failed; nothing was migrated.
         """
         from workbench.db.bootstrap import create_databases
         from workbench.db.migrate import outdated, upgrade
@@ -82,7 +90,10 @@ class Servers:
 
         with exclusive(setup_lock(self._home), patience=_SETUP_PATIENCE, doing="preparing the databases"):
             progress("Preparing the databases")
+            self._refuse_another_name()
             create_databases(self._settings, database_url)
+            if self._settings.has_shared_names:
+                keep_names(self._home, self._settings.names)
             backup = None
             stale = outdated(self._settings, database_url)
             if self.postgres is not None and stale is not None:
@@ -99,6 +110,8 @@ class Servers:
 
         A database that was dropped since is not detected; `set_up` creates it again.
         """
+        if self._settings.has_shared_names and renamed(self._home):
+            return False  # `set_up` says why
         key = Secrets(self._home).peek(_STAMP)
         try:
             stamp = self._stamp.read_text(encoding="ascii").strip()
@@ -173,6 +186,17 @@ class Servers:
             raise ServerUnreachable(f"Valkey does not answer: {error}") from error
         finally:
             client.close()
+
+    def _refuse_another_name(self) -> None:
+        name = renamed(self._home) if self._settings.has_shared_names else None
+        if name is None:
+            return
+        names = self._settings.names
+        raise SettingsError(
+            f"the project is called {name!r} now, and its home {self._home} has worked as {names.project!r}, "
+            f"with the database {names.database}; put the name back in workbench.toml, or, to begin with "
+            f"databases of the new name, remove {self._home / 'run' / 'names.json'}"
+        )
 
     def _what_is_set_up(self, database_url: str, key: str) -> str:
         # An HMAC: a plain hash of the URL would help to guess its password.

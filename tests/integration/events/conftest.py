@@ -51,16 +51,25 @@ def database_settings(database_settings: Settings, redis_url: str) -> Settings:
     return database_settings.model_copy(update={"redis_url": SecretStr(redis_url)})
 
 
+def redis_sink(settings: Settings, kind: type[RedisSink] = RedisSink) -> RedisSink:
+    """A sink as the stack's relay has it."""
+    assert settings.redis_url is not None
+    return kind(
+        settings.redis_url.get_secret_value(),
+        prefix=settings.event_prefix,
+        database=settings.trading_database,
+    )
+
+
 @pytest.fixture
-def make_relay(
-    wb: Workbench, database_settings: Settings, database_url: str, redis_url: str
-) -> Iterator[MakeRelay]:
+def make_relay(wb: Workbench, database_settings: Settings, database_url: str) -> Iterator[MakeRelay]:
     """`make_relay()` gives a relay to Redis, `make_relay(sink, …)` one to those sinks."""
     _ = wb.runs.list()  # the databases and roles are there from here on
     made: list[Relay] = []
 
     def make(*sinks: RedisSink | PrefectSink) -> Relay:
-        relay = Relay(role_url(database_settings, database_url, RUNS_ROLE), sinks or [RedisSink(redis_url)])
+        ours = sinks or [redis_sink(database_settings)]
+        relay = Relay(role_url(database_settings, database_url, RUNS_ROLE), ours)
         made.append(relay)
         return relay
 

@@ -137,7 +137,7 @@ def test_a_follower_that_fell_behind_what_was_trimmed_misses_nothing(
     assert next(follower).data["n"] == 0
     _tell(wb, make_relay, {"b.done": 200})
     with redis.Redis.from_url(redis_url) as client:
-        client.xtrim("data_sync:events", maxlen=3, approximate=False)
+        client.xtrim(f"{wb.settings.event_prefix}:events", maxlen=3, approximate=False)
     seen = [next(follower) for _ in range(204)]
     assert [e.data["n"] for e in seen] == [1, 2, 3, 4, *range(200)]
 

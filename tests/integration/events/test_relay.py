@@ -14,13 +14,14 @@ import redis
 
 from tests.conftest import Connection
 from tests.integration.conftest import MakeBars
-from tests.integration.events.conftest import ONES_OWN, MakeRelay, wait_until_told
+from tests.integration.events.conftest import ONES_OWN, MakeRelay, redis_sink, wait_until_told
 from tests.servers import ServerPark, wait_for
 from workbench import Workbench
 from workbench.errors import ServerUnreachable
 from workbench.events import outbox, relay
 from workbench.events.outbox import Row
 from workbench.events.relay import PrefectSink, RedisSink, Relay
+from workbench.settings import Settings
 
 RunRelay = Callable[[Relay], threading.Event]
 
@@ -49,7 +50,11 @@ def test_events_reach_the_stream_in_order_and_once(wb: Workbench, make_relay: Ma
 
 
 def test_a_listener_on_the_channel_gets_the_documented_payload(
-    wb: Workbench, make_bars: MakeBars, make_relay: MakeRelay, redis_url: str
+    wb: Workbench,
+    make_bars: MakeBars,
+    make_relay: MakeRelay,
+    database_settings: Settings,
+    redis_url: str,
 ) -> None:
     with redis.Redis.from_url(redis_url) as client, client.pubsub() as listener:
         listener.subscribe("data_sync:market_data.written")
@@ -59,11 +64,13 @@ def test_a_listener_on_the_channel_gets_the_documented_payload(
         message = wait_for(lambda: listener.get_message(timeout=1), "a message arrives")
     assert message["channel"] == b"data_sync:market_data.written"
     payload = json.loads(message["data"])
+    # Every database of a Redis publishes on this channel, and says which one it is.
+    assert payload.pop("database") == database_settings.trading_database
     assert set(payload) == {"type", "service", "data", "timestamp", "event_id"}
     assert (payload["type"], payload["service"]) == ("market_data.written", "data_ingestion")
     assert payload["data"]["symbols"] == ["AAPL"]
     assert payload["timestamp"].endswith("+00:00")
-    assert [event.to_json() for event in wb.events.recent()] == [message["data"].decode()]
+    assert [json.loads(event.to_json()) for event in wb.events.recent()] == [payload]
 
 
 def test_a_running_relay_passes_on_what_is_committed(
@@ -85,11 +92,11 @@ class DyingSink(RedisSink):
 
 
 def test_a_relay_that_dies_between_delivery_and_note_delivers_again(
-    wb: Workbench, make_relay: MakeRelay, redis_url: str, admin: Connection
+    wb: Workbench, make_relay: MakeRelay, database_settings: Settings, admin: Connection
 ) -> None:
     _publish(wb, 2)
     with pytest.raises(KeyboardInterrupt):
-        make_relay(DyingSink(redis_url)).pass_on_once()
+        make_relay(redis_sink(database_settings, DyingSink)).pass_on_once()
     assert _unpublished(admin) == 2
     assert make_relay().pass_on_once() == 2
     ids = [event.event_id for event in wb.events.recent()]
@@ -193,7 +200,10 @@ def test_prefect_is_told_in_its_own_terms(
     assert request["authorization"] == "Basic dXNlcjpwYXNzOndvcmQ="
     (event,) = request["body"]
     assert event["event"] == "data_sync.market_data.written"
-    assert event["resource"] == {"prefect.resource.id": "workbench.data_ingestion"}
+    assert event["resource"] == {
+        "prefect.resource.id": "workbench.data_ingestion",
+        "workbench.work_pool": "workbench",
+    }
     assert event["payload"]["symbols"] == ["AAPL"]
     assert event["occurred"].endswith("+00:00")
 
@@ -201,13 +211,13 @@ def test_prefect_is_told_in_its_own_terms(
 def test_a_prefect_that_refuses_is_told_again_with_the_same_id_and_holds_up_no_redis(
     wb: Workbench,
     make_relay: MakeRelay,
-    redis_url: str,
+    database_settings: Settings,
     prefect_api: tuple[str, list[dict[str, Any]], list[int]],
     run_relay: RunRelay,
 ) -> None:
     url, requests, statuses = prefect_api
     statuses.extend([503])
-    assert run_relay(make_relay(RedisSink(redis_url), PrefectSink(url, None))).wait(30)
+    assert run_relay(make_relay(redis_sink(database_settings), PrefectSink(url, None))).wait(30)
     _publish(wb, 1)
     wait_until_told(wb, 1)
     wait_for(lambda: len(requests) >= 2, "Prefect is told again")

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from workbench import metrics as figures
-from workbench.metrics.observations import Observed, observed, paired
+from workbench.errors import BacktestError
+from workbench.metrics.observations import observed, paired
 
 OF_TWO = ["alpha", "beta", "down_capture", "information_ratio", "up_capture"]
 # The others give a Series, and so take one.
@@ -27,11 +28,16 @@ def returns() -> pd.Series[float]:
 def test_a_figure_of_values_is_the_figure_of_their_series(name: str, returns: pd.Series[float]) -> None:
     figure: Any = getattr(figures, name)
     for given in (returns, returns.iloc[:1], returns.iloc[:0]):
-        np.testing.assert_equal(figure(Observed(observed(given))), figure(given))
+        np.testing.assert_equal(figure(observed(given)), figure(given))
 
 
 @pytest.mark.parametrize("name", OF_TWO)
 def test_so_is_one_of_two_whose_periods_were_matched(name: str, returns: pd.Series[float]) -> None:
     figure: Any = getattr(figures, name)
     rival = (returns.shift(3) + 0.001).iloc[::-1]
-    np.testing.assert_equal(figure(*map(Observed, paired(returns, rival))), figure(returns, rival))
+    np.testing.assert_equal(figure(*paired(returns, rival)), figure(returns, rival))
+
+
+def test_a_series_and_values_without_labels_cannot_be_matched(returns: pd.Series[float]) -> None:
+    with pytest.raises(BacktestError, match="nothing tells which periods belong together; give two Series"):
+        figures.beta(returns, observed(returns))
