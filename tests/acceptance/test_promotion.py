@@ -352,7 +352,7 @@ def test_what_is_not_fit_to_run_by_schedule_is_refused_with_advice_that_works(si
 
 
 def test_the_first_sight_of_prefects_pages_is_as_documented(site: Site) -> None:
-    """Nothing is in the way, but for one window of the older pages."""
+    """No error and no advertisement is seen, apart from one window of the older pages."""
     endpoints = Stack(site.settings).endpoints()
     noise = (
         "Oops. Something went wrong.",

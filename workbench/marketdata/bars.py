@@ -61,7 +61,7 @@ def panel(bars: pd.DataFrame, field: str = "close") -> pd.DataFrame:
     QueryError
         The frame is not indexed like this, has a bar twice, or has no such column.
     """
-    shape = _checked_shape(bars)
+    shape = validate_index(bars)
     if field not in bars.columns:
         raise QueryError(f'these bars have no column "{field}"; they have {_listed(bars)}')
     column = bars[field]
@@ -78,7 +78,7 @@ def wide(values: npt.NDArray[Any], bars: pd.DataFrame) -> pd.DataFrame:
     QueryError
         The frame is not indexed as bars are, or has a bar twice.
     """
-    shape = _checked_shape(bars)
+    shape = validate_index(bars)
     if shape is None:
         return panel(pd.DataFrame({"value": values}, index=bars.index), "value")
     return _shaped(values, cast(pd.MultiIndex, bars.index), shape)
@@ -107,19 +107,19 @@ def whole_shape(index: pd.MultiIndex) -> tuple[int, int] | None:
     return shape if (by_time == np.arange(shape[1])).all() else None
 
 
-def validate_index(bars: pd.DataFrame) -> None:
-    """Raise if a frame is not indexed as bars are, whatever its columns.
+def validate_index(bars: pd.DataFrame) -> tuple[int, int] | None:
+    """Raise if a frame is not indexed as bars are; its columns are not looked at.
+
+    Returns
+    -------
+    tuple of int or None
+        The answer of `whole_shape`.
 
     Raises
     ------
     QueryError
         The index is not (symbol, timestamp), has no time zone, or has a bar twice.
     """
-    _checked_shape(bars)
-
-
-def _checked_shape(bars: pd.DataFrame) -> tuple[int, int] | None:
-    """`validate_index`, and the `whole_shape`."""
     names = tuple(bars.index.names)
     if names != INDEX:
         columns_have_them = set(INDEX) <= set(bars.columns)

@@ -120,15 +120,21 @@ def paired(returns: Values, benchmark: Values) -> tuple[Observed, Observed]:
     ------
     BacktestError
         One is no Series of real numbers or holds an infinite one, a label stands in one of them twice, or
-        one has timestamps and the other none, or none with a time zone.
+        one has timestamps and the other none, or none with a time zone; or one is an `Observed` and the
+        other is not, or is one of another length.
     """
-    if isinstance(returns, Observed) and isinstance(benchmark, Observed):
+    if isinstance(returns, Observed):
+        if not isinstance(benchmark, Observed):
+            raise _without_labels("returns", "benchmark")
+        sizes = len(returns), len(benchmark)
+        if sizes[0] != sizes[1]:
+            raise BacktestError(
+                f"benchmark: it has {sizes[1]} values and the returns have {sizes[0]}; give both of what "
+                "`paired` returned."
+            )
         return returns, benchmark
-    if isinstance(returns, Observed) or isinstance(benchmark, Observed):
-        raise BacktestError(
-            "returns and benchmark: one is a Series and the other not, so nothing tells which periods belong "
-            "together; give two Series."
-        )
+    if isinstance(benchmark, Observed):
+        raise _without_labels("benchmark", "returns")
     own, other = _floats(returns, "returns"), _floats(benchmark, "benchmark")
     if not returns.index.equals(benchmark.index):
         _check_labels(returns.index, benchmark.index)
@@ -211,6 +217,13 @@ def _floats(values: pd.Series[float], name: str) -> npt.NDArray[np.float64]:
             "NaN, which counts as not observed."
         )
     return array
+
+
+def _without_labels(name: str, other: str) -> BacktestError:
+    return BacktestError(
+        f"{name}: an Observed has no labels to match with the {other}; give two Series, or both of what "
+        "`paired` returned."
+    )
 
 
 def _check_labels(own: pd.Index, other: pd.Index) -> None:

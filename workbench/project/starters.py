@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from workbench.errors import ProjectRefused
+from workbench.home.files import replace_file
 from workbench.paths import shipped
 
 __all__ = ["RECORD", "Starter", "compare_starters", "content_hash", "record_starters", "take_starters"]
@@ -108,7 +108,7 @@ def take_starters(notebooks: Path) -> list[Starter]:
         for one in taken:
             source, target = shipped("notebooks") / one.name, notebooks / one.name
             target.parent.mkdir(parents=True, exist_ok=True)
-            _replace(target, source.read_bytes())
+            replace_file(target, source.read_bytes())
             hashes[one.name] = content_hash(source) or ""
     except OSError as error:
         raise ProjectRefused(f"{error.filename or notebooks} cannot be written ({error.strerror})") from error
@@ -144,17 +144,6 @@ def _read(notebooks: Path) -> dict[str, str] | None:
 
 def _write(notebooks: Path, hashes: Mapping[str, str]) -> None:
     try:
-        text = json.dumps(dict(sorted(hashes.items())), indent=2) + "\n"
-        _replace(notebooks / RECORD, text.encode())
+        replace_file(notebooks / RECORD, json.dumps(dict(sorted(hashes.items())), indent=2) + "\n")
     except OSError as error:
         raise ProjectRefused(f"{notebooks / RECORD} cannot be written ({error.strerror})") from error
-
-
-def _replace(file: Path, content: bytes) -> None:
-    """Write a file whole: a reader sees the old content or the new."""
-    fresh = file.with_name(f".{file.name}.partial")
-    try:
-        fresh.write_bytes(content)
-        os.replace(fresh, file)
-    finally:
-        fresh.unlink(missing_ok=True)

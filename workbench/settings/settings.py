@@ -19,8 +19,8 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from workbench.display.card import card_html
-from workbench.home.names import EVENTS, TRADING_DATABASE, WORK_POOL, Names, names_of
 from workbench.project.file import project_file
+from workbench.project.server_names import EVENTS, TRADING_DATABASE, WORK_POOL, Names, names_of
 from workbench.secrets_file import SecretsFileSource
 from workbench.settings.complaints import said_plainly
 from workbench.settings.kinds import (

@@ -13,9 +13,9 @@ from workbench.embedded import EmbeddedPostgres, EmbeddedValkey
 from workbench.errors import ServerError, ServerUnreachable, SettingsError
 from workbench.home.files import replace_file
 from workbench.home.locks import exclusive
-from workbench.home.names import keep_names, renamed
 from workbench.home.secrets import Secret, Secrets
 from workbench.paths import shipped
+from workbench.project.server_names import keep_names, renamed
 from workbench.settings import Settings
 from workbench.stack.home_version import note_version
 from workbench.stack.model import Progress

@@ -10,7 +10,7 @@ import pytest
 
 from workbench import metrics as figures
 from workbench.errors import BacktestError
-from workbench.metrics.observations import observed, paired
+from workbench.metrics.observations import Observed, observed, paired
 
 OF_TWO = ["alpha", "beta", "down_capture", "information_ratio", "up_capture"]
 # The others give a Series, and so take one.
@@ -39,5 +39,10 @@ def test_so_is_one_of_two_whose_periods_were_matched(name: str, returns: pd.Seri
 
 
 def test_a_series_and_values_without_labels_cannot_be_matched(returns: pd.Series[float]) -> None:
-    with pytest.raises(BacktestError, match="nothing tells which periods belong together; give two Series"):
-        figures.beta(returns, observed(returns))
+    values = observed(returns)
+    with pytest.raises(BacktestError, match=r"^returns: an Observed has no labels to match with the bench"):
+        figures.beta(values, returns)
+    with pytest.raises(BacktestError, match=r"^benchmark: an Observed has no labels to match with the ret"):
+        figures.beta(returns, values)
+    with pytest.raises(BacktestError, match="benchmark: it has 3 values and the returns have 497; give both"):
+        figures.beta(values, Observed(values.values[:3]))
