@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
 from tests.acceptance.conftest import Site, end_site, make_site
 from tests.acceptance.notebooks import write_notebook
 from tests.servers import ServerPark
 from workbench import Settings, Workbench
+from workbench.paths import shipped
 from workbench.project.create import create_project
+from workbench.stack import Stack, prefect_environment
+from workbench.stack.environment import process_environment
+from workbench.stack.prefect_api import PrefectApi
 
 pytestmark = [pytest.mark.timeout(600)]
 
@@ -65,6 +70,16 @@ def passwords(fund: Site) -> list[str]:
     return [url.partition("//")[2].partition("@")[0] for url in fund.variables.values()]
 
 
+def settings_of(fund: Site) -> Settings:
+    """The settings of its processes; this one works outside of the project."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WORKBENCH_PROJECT", str(fund.folder))
+        patch.setenv("WORKBENCH_HOME", str(fund.home))
+        for name, value in fund.variables.items():
+            patch.setenv(name, value)
+        return Settings.load()
+
+
 def outputs(fund: Site) -> list[str]:
     found = sorted((fund.folder / "outputs").rglob("tells.ipynb"), key=lambda path: path.stat().st_mtime)
     return [path.read_text() for path in found]
@@ -94,17 +109,36 @@ def test_a_schedule_has_the_file_s_time_zone_and_its_runs_read_the_file_as_it_is
     promoted = fund.ask("promote", "tells", "--name", "tells", "--cron", "0 6 1 1 *")
     assert promoted["timezone"] == "Europe/Berlin"
     (fund.folder / "workbench.toml").write_text(FILE.format(source="polygon"))
-    settings = Settings(
-        home=fund.home,
-        database_url=SecretStr(fund.variables["FUND_DATABASE_URL"]),
-        redis_url=SecretStr(fund.variables["FUND_REDIS_URL"]),
-    )
-    with Workbench(settings) as wb:
+    with Workbench(settings_of(fund)) as wb:
         assert wb.deployments.trigger("tells").state == "COMPLETED"
     said = outputs(fund)[-1]
     assert "default: polygon" in said
     assert not any(variable in said for variable in fund.variables)
     assert not any(password in said for password in passwords)
+
+
+def test_the_ingest_flow_reads_the_file_s_source_and_is_named_after_it(fund: Site) -> None:
+    (fund.folder / "workbench.toml").write_text(FILE.format(source="file"))
+    bars = fund.folder / "bars.csv"
+    bars.write_text("date,open,high,low,close,volume\n2024-01-02,5,6,4,5,1\n2024-01-03,5,6,4,5,1\n")
+    settings = settings_of(fund)
+    stack = Stack(settings)
+    endpoints = stack.endpoints()
+    environment = process_environment(settings, prefect_environment(settings, endpoints))
+    flow = shipped("flows") / "ingest_market_data.py"
+    done = subprocess.run(
+        [sys.executable, str(flow), "ACME", "--path", str(bars)],
+        env=environment | {"WORKBENCH_PROJECT": str(fund.folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    with Workbench(settings) as wb:
+        assert len(wb.data_ingestion.load_market_data("ACME", source="file")) == 2
+    api = PrefectApi(str(endpoints.prefect_api_url), endpoints.prefect_auth_string)
+    wanted = {"flows": {"name": {"any_": ["ingest-market-data"]}}}
+    assert [run["name"] for run in api.ask("/flow_runs/filter", wanted)] == ["file"]
 
 
 def test_a_variable_that_is_not_set_is_named_before_anything_starts(fund: Site) -> None:

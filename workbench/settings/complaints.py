@@ -28,6 +28,9 @@ def said_plainly(
 ) -> SettingsError:
     """Pydantic's first complaint as one sentence."""
     first = error.errors()[0]
+    ours = first.get("ctx", {}).get("error")
+    if isinstance(ours, SettingsError):
+        return ours  # such as of the names that a home has kept
     field = _field(str(first["loc"][0]), settings)
     reason = str(first["msg"]).removeprefix("Value error, ")
     reason = next(

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from workbench.embedded.process import MARK
 from workbench.project import project_environment
+from workbench.project.file import named_variables
 from workbench.secrets_file import EMBEDDED
 from workbench.settings import Settings
 from workbench.settings.origins import variable_of
@@ -127,8 +128,12 @@ def process_environment(settings: Settings, extra: Mapping[str, str]) -> dict[st
 
     Settings of the project's file are left to each process to read, but for those of the stack.
     """
+    # What the file names for its servers is given as settings: kernels of other projects need not see it.
+    named = named_variables()
     kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "WORKBENCH_"))
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PREFECT_", "WORKBENCH_")) and name not in named
     }
     return {
         **kept,

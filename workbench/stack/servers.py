@@ -81,6 +81,8 @@ class Servers:
         ------
         SettingsError
             The project has another name than this home's databases, or a database is another project's.
+        ServerError
+            The backup failed; nothing was migrated.
         """
         from workbench.db.bootstrap import create_databases
         from workbench.db.migrate import outdated, upgrade

@@ -157,6 +157,17 @@ def test_a_wrong_variable_is_told_by_its_name_also_where_the_file_has_the_key(
         Settings.load()
 
 
+def test_names_that_a_home_has_kept_and_that_cannot_be_read_are_told_in_a_sentence(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write('[servers]\ndatabase = "FUND_DB"')
+    monkeypatch.setenv("FUND_DB", "postgresql://u:p@h")
+    (tmp_path / ".workbench" / "run").mkdir(parents=True)
+    (tmp_path / ".workbench" / "run" / "names.json").write_text("{")
+    with pytest.raises(SettingsError, match=r"names\.json, which says .* cannot be read"):
+        Settings.load()
+
+
 def test_the_default_source_is_one_that_there_is() -> None:
     for name in SOURCES:
         assert Settings(source=name).source == name
@@ -179,6 +190,8 @@ def test_processes_of_the_stack_keep_its_servers_and_read_the_rest_of_the_file_t
         "WORKBENCH_CALENDAR": "XLON",
         "WORKBENCH_POOL_SIZE": "3",
     }
+    assert "FUND_REDIS" not in given
+    monkeypatch.delenv("FUND_REDIS")
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     # As in a scheduled run, after somebody has changed the file.
