@@ -20,7 +20,7 @@ _CASH, _UNITS, _FEES = 100_000.0, 50, 0.001
 
 @contextlib.contextmanager
 def workbench(task: Task) -> Iterator[Timed]:
-    """`backtest` of signals, with its orders and trades, and `metrics`, computed when they are asked for."""
+    """`backtest` of signals, with all its figures, and what the other gives: the trades and the equity."""
     from workbench.backtest import Fixed, Signals, backtest
 
     bars = read_prices(task["prices"])
@@ -30,6 +30,9 @@ def workbench(task: Task) -> Iterator[Timed]:
     def run() -> Any:
         result = backtest(bars, said, fees=_FEES, cash=_CASH, size=Fixed(_UNITS))
         assert result.metrics
+        # Both are made when they are looked at.
+        assert len(result.trades)
+        assert len(result.equity)
         return result
 
     def tell(result: Any) -> dict[str, Any]:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import argparse
 
 from prefect import flow, get_run_logger
+from prefect.runtime import flow_run
 
-from workbench import Workbench
+from workbench import Settings, Workbench
 
 
-@flow(name="ingest-market-data", flow_run_name="{source}")
+def _run_name() -> str:
+    return str(flow_run.parameters.get("source") or Settings.load().source)
+
+
+@flow(name="ingest-market-data", flow_run_name=_run_name)
 def ingest_market_data(
     symbols: list[str],
-    source: str = "sample",
+    source: str | None = None,
     start: str | None = None,
     end: str | None = None,
     path: str | None = None,
@@ -24,8 +29,8 @@ def ingest_market_data(
     Parameters
     ----------
     symbols : list of str
-    source : str
-        "sample", "file", "yahoo", "polygon" or "alpaca".
+    source : str, optional
+        "sample", "file", "yahoo", "polygon" or "alpaca". Default: the setting `source`, else "sample".
     start, end : str, optional
         As in "2024-01-31", UTC. From a vendor, without `start`: from the last stored bar.
     path : str, optional
@@ -34,7 +39,7 @@ def ingest_market_data(
         The length of a vendor's bars: "1d" (default), "1h" and so on.
     calendar : str, optional
         The exchange calendar to check bars against, as "XNYS" or "24/7"; "none" for none. Default:
-        "XNYS" for vendors and the sample, none for a file.
+        the setting `calendar`, else "XNYS" for vendors and the sample, none for a file.
 
     Returns
     -------
@@ -73,7 +78,7 @@ def ingest_market_data(
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Ingest bars inside a Prefect flow, in this process.")
     parser.add_argument("symbols", nargs="+")
-    parser.add_argument("--source", default="sample")
+    parser.add_argument("--source")
     parser.add_argument("--path")
     parser.add_argument("--interval")
     parser.add_argument("--calendar")

@@ -131,7 +131,7 @@ class Postgres:
 
 
 class BarePostgres(Postgres):
-    """A PostgreSQL of its own for one test module: nothing was prepared in it, and it may be spoilt.
+    """A PostgreSQL for one test module alone: it is empty at first, and tests may break it.
 
     Parameters
     ----------
@@ -224,7 +224,7 @@ class BarePostgres(Postgres):
             self._process.wait(60)
 
     def has_ended(self) -> bool:
-        """Whether it does not run, for whatever reason."""
+        """Whether it does not run, stopped or crashed."""
         return self._process is None or self._process.poll() is not None
 
 
@@ -355,7 +355,7 @@ class ServerPark:
 
 @contextlib.contextmanager
 def server_park() -> Iterator[ServerPark]:
-    """A park whose servers stop at the end, whatever happens."""
+    """A park whose servers stop at the end, also after an error."""
     park = ServerPark()
     try:
         yield park

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from workbench.errors import WorkbenchError
     from workbench.marketdata import adjust, coverage, panel, resample
     from workbench.marketdata.chart import price_chart
+    from workbench.project.files import project_file
     from workbench.settings import Settings
     from workbench.workbench import Workbench
 
 __all__ = ["BacktestResult", "Settings", "Workbench", "WorkbenchError"]
-__all__ += ["adjust", "coverage", "panel", "price_chart", "resample"]
+__all__ += ["adjust", "coverage", "panel", "price_chart", "project_file", "resample"]
 
 _HOMES = {
     "workbench.backtest": ["BacktestResult"],
@@ -29,6 +30,7 @@ _HOMES = {
     "workbench.jupyter": ["load_ipython_extension", "unload_ipython_extension"],
     "workbench.marketdata": ["adjust", "coverage", "panel", "resample"],
     "workbench.marketdata.chart": ["price_chart"],
+    "workbench.project.files": ["project_file"],
     "workbench.settings": ["Settings"],
     "workbench.workbench": ["Workbench"],
 }

@@ -9,6 +9,7 @@ facts as fields. `str(error)` is meant for people; the fields are meant for prog
     ├── ProjectRefused                    a project cannot be made there
     ├── ServerError                       a server cannot be started, reached or stopped
     │   ├── ServerUnreachable             PostgreSQL, Redis or Prefect does not answer
+    │   ├── NewerHome                     a newer version of workbench has set up this home
     │   └── PrefectRefused                Prefect answers, but refuses what it was asked for
     ├── DatabaseError                     PostgreSQL refused a statement
     │   ├── PermissionRefused             a role may not do that
@@ -35,7 +36,9 @@ facts as fields. `str(error)` is meant for people; the fields are meant for prog
     │   └── SaveRefused (TypeError)       a result cannot be saved, or not with these options
     ├── NotebookError                     a notebook cannot be used
     │   ├── ParametersRefused (ValueError)  unknown, missing or wrongly typed notebook parameters
-    │   └── NotebookFailed                a cell raised, the kernel died, or cells never ran
+    │   ├── NotebookFailed                a cell raised, the kernel died, or cells never ran
+    │   ├── ModuleNotPromoted (ModuleNotFoundError)  a project's module that was not promoted with it
+    │   └── FileNotPromoted (FileNotFoundError)  a project's file that was not promoted with it
     ├── RunError                          a run record cannot be used
     │   └── RunFenced                     the run was declared dead: it may write nothing more
     ├── EventError                        an event cannot be published or read
@@ -66,12 +69,15 @@ __all__ = [
     "DuplicateKeys",
     "EmptyRange",
     "EventError",
+    "FileNotPromoted",
     "FileRefused",
     "FrameRefused",
     "KeyRefused",
     "MigrationError",
     "MissingReference",
+    "ModuleNotPromoted",
     "NaiveTimestamp",
+    "NewerHome",
     "NoBarsWarning",
     "NotDeployed",
     "NotebookError",
@@ -133,6 +139,10 @@ class ServerError(WorkbenchError):
 
 class ServerUnreachable(ServerError):
     """A server does not answer."""
+
+
+class NewerHome(ServerError):
+    """A newer version of workbench has set up this home."""
 
 
 class PrefectRefused(ServerError):
@@ -317,6 +327,18 @@ class NotebookFailed(NotebookError):
         self.run_id = run_id
         self.output = output
         self.html = html
+
+
+class ModuleNotPromoted(NotebookError, ModuleNotFoundError):
+    """A promoted notebook imports a module of the project that was not promoted with it. Field: `name`."""
+
+    def __init__(self, message: str | None = None, *, name: str | None = None) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+class FileNotPromoted(NotebookError, FileNotFoundError):
+    """A promoted notebook asks for a file of the project that was not promoted with it."""
 
 
 class RunError(WorkbenchError):

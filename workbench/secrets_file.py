@@ -16,8 +16,9 @@ from pydantic_settings import PydanticBaseSettingsSource
 
 from workbench.errors import SettingsError
 from workbench.home.files import replace_file
+from workbench.project.file import named_variables
 
-__all__ = ["SECRETS_FILE", "SECRET_VARIABLES", "SecretsFileSource", "hand_over"]
+__all__ = ["EMBEDDED", "SECRETS_FILE", "SECRET_VARIABLES", "SecretsFileSource", "hand_over"]
 
 SECRETS_FILE = "WORKBENCH_SECRETS_FILE"
 """The environment variable with the file's path; the file is a JSON object of variables and their values."""
@@ -31,6 +32,9 @@ SECRET_VARIABLES = {
     "WORKBENCH_ALPACA_API_SECRET": "alpaca_api_secret",
 }
 """Each variable that may hold a secret, and the field of `Settings` that is read from it."""
+
+EMBEDDED = "embedded"
+"""Instead of a URL: the embedded server, also where the project's file names another one."""
 
 # Other variables that contain a secret, for programs that a kernel does not use: flows, Prefect's server.
 _REPEAT = {
@@ -61,6 +65,8 @@ def hand_over(environment: Mapping[str, str], file: Path) -> dict[str, str]:
     ----------
     environment : mapping
         The caller's environment. If it names a secrets file itself, the secrets in that are passed on too.
+        Variables that the project's file names for its servers are left out, too: their values are passed on
+        as those of the settings.
     file : Path
         The caller removes it when the kernel has ended. It is written only if there is a secret.
 
@@ -70,12 +76,22 @@ def hand_over(environment: Mapping[str, str], file: Path) -> dict[str, str]:
         The file that the environment names cannot be read.
     """
     secret = _read(environment.get(SECRETS_FILE))
-    secret |= {name.upper(): value for name, value in environment.items() if name.upper() in SECRET_VARIABLES}
+    embedded = {name for name, value in environment.items() if value == EMBEDDED}
+    secret |= {
+        name.upper(): value
+        for name, value in environment.items()
+        if name.upper() in SECRET_VARIABLES and name not in embedded
+    }
     left_out = {*SECRET_VARIABLES, *_REPEAT, SECRETS_FILE}
     if "WORKBENCH_DATABASE_URL" in secret:
         # The password for a URL without one; `Settings` has already put it into the URL.
         left_out.add("PGPASSWORD")
-    plain = {name: value for name, value in environment.items() if name.upper() not in left_out}
+    named = named_variables()
+    plain = {
+        name: value
+        for name, value in environment.items()
+        if name in embedded or not (name.upper() in left_out or name in named)
+    }
     if secret:
         replace_file(file, json.dumps(secret, indent=2) + "\n", mode=0o600)
         plain[SECRETS_FILE] = str(file)

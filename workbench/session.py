@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from workbench.db.pool import ServiceConnectionPool
 from workbench.db.roles import READONLY_ROLE, RUNS_ROLE, role_of, role_url
+from workbench.runs.rehearsing import note_undone, rehearses
 
 if TYPE_CHECKING:
     from workbench.events import DataSyncEventBus
@@ -97,6 +98,7 @@ class Session:
                 lambda: role_url(self.settings, self.endpoints.database_url, role),
                 size=self.settings.pool_size,
                 overflow=self.settings.pool_overflow,
+                undone=note_undone if rehearses() else None,
             )
         return self._pools[service]
 
@@ -122,7 +124,13 @@ class Session:
         # A folder for each database, so that copies of one do not evict each other's bars.
         folder = self.settings.home / "cache" / "bars" / self.settings.trading_database
         cache = BarCache(folder, self.settings.cache_size)
-        return DataIngestionService(self.pool("data_ingestion"), self.run, cache)
+        return DataIngestionService(
+            self.pool("data_ingestion"),
+            self.run,
+            cache,
+            source=self.settings.data_source,
+            calendar=self.settings.calendar,
+        )
 
     @cached_property
     def strategy_engine(self) -> StrategyEngineService:
@@ -180,7 +188,7 @@ class Session:
         """The run that this process writes for."""
         from workbench.runs.scope import scope_of_process
 
-        return scope_of_process(self.runs)
+        return scope_of_process(self.runs, self.settings.home)
 
     @cached_property
     def events(self) -> DataSyncEventBus:

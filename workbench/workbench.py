@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -148,7 +148,7 @@ class Workbench(HeldServices, EarlierNames):
         self,
         symbols: Strings,
         *,
-        source: str = "sample",
+        source: str | None = None,
         start: Moment | None = None,
         end: Moment | None = None,
         path: str | os.PathLike[str] | None = None,
@@ -169,9 +169,9 @@ class Workbench(HeldServices, EarlierNames):
         Parameters
         ----------
         symbols : str or list of str
-        source : str
+        source : str, optional
             "sample" (real daily prices that come with the package bokeh_sampledata), "file", "yahoo",
-            "polygon" or "alpaca".
+            "polygon" or "alpaca". Default: the setting `source`, which is "sample" where it is not set.
         start, end : optional
             The range `[start, end)`, UTC. From a vendor, without `start`: what is missing since last time.
         path, columns, date_format, timezone : optional
@@ -186,8 +186,8 @@ class Workbench(HeldServices, EarlierNames):
             For "alpaca": "sip" or "iex". Default: the best that the plan gives.
         calendar : str, optional
             The exchange's calendar against which gaps and odd hours are noted, by its exchange_calendars
-            name: "XNYS", "24/7" for coins, "24/5" for currencies, "none" for none. Default: "XNYS" for
-            vendors and "sample", none for "file".
+            name: "XNYS", "24/7" for coins, "24/5" for currencies, "none" for none. Default: the setting
+            `calendar`, else "XNYS" for vendors and none for "file"; for "sample" always "XNYS".
         progress : callable, optional
             Called with each series when it is stored, or has failed.
         on_wait : callable, optional
@@ -212,7 +212,11 @@ class Workbench(HeldServices, EarlierNames):
             "interval": interval,
             "feed": feed,
         }
-        chosen = open_source(source, self.settings, options, on_wait=on_wait)
+        name = self.settings.source if source is None else source
+        chosen = open_source(name, self.settings, options, on_wait=on_wait)
+        if calendar is None and name != "sample":
+            # The sample is of New York, wherever the project's other bars are from.
+            calendar = self.settings.calendar
         wanted = as_list(symbols, "symbols") or []
         return ingest(self.data_ingestion, chosen, wanted, start, end, calendar=calendar, progress=progress)
 
@@ -318,7 +322,7 @@ class Workbench(HeldServices, EarlierNames):
         parameters : mapping, optional
             Values by name, checked strictly against the "parameters" cell; those left out keep its defaults.
         sha256 : str, optional
-            Run the promoted notebook of that hash, whatever the file says now.
+            Run the promoted version of that hash, whatever the file says now.
         origin : Origin, optional
             Who asked, for the record. Default: a command.
         timeout_seconds : float, optional
@@ -365,9 +369,10 @@ class Workbench(HeldServices, EarlierNames):
         *,
         name: str,
         cron: str,
-        timezone: str,
+        timezone: str | None = None,
         parameters: Mapping[str, Any] | None = None,
         timeout_seconds: float | None = None,
+        files: Sequence[str | os.PathLike[str]] = (),
         force: bool = False,
         progress: Callable[[str], None] | None = None,
     ) -> Deployment:
@@ -379,6 +384,7 @@ class Workbench(HeldServices, EarlierNames):
             timezone=timezone,
             parameters=parameters,
             timeout_seconds=timeout_seconds,
+            files=files,
             force=force,
             progress=progress,
         )

@@ -26,6 +26,7 @@ __all__ = ["Group", "Public", "groups", "members", "returned", "value_doc"]
 _GROUPS = (
     ("Backtests and sweeps", "backtest", ("workbench.backtest", "workbench.sweep")),
     ("Strategies", "strategies", ("workbench.strategies",)),
+    ("Projects", "project", ("workbench.project.files",)),
     ("Bars", "marketdata", ("workbench", "workbench.marketdata")),
     ("Figures", "metrics", ("workbench.metrics",)),
     ("Overfitting", "overfitting", ("workbench.overfitting",)),

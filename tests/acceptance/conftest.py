@@ -1,4 +1,4 @@
-"""A place to work in, as a user has it: a home of its own, the command line, and what it left behind."""
+"""A user's site: a home of its own, the command line, and the files and processes that it left."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Site:
         return {**kept, "HOME": str(self.user), "WORKBENCH_HOME": str(self.home), **self.variables}
 
     def run(self, *words: str, seconds: float = 400) -> subprocess.CompletedProcess[str]:
-        """`workbench WORDS`, whatever comes of it."""
+        """Run `workbench WORDS`; it may fail."""
         return subprocess.run(
             [sys.executable, "-m", "workbench.cli", *words],
             cwd=self.folder,

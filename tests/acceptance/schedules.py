@@ -237,7 +237,7 @@ def watch(site: Site, prefect: PrefectApi) -> Watched:
     """Schedule everything, then only watch, until all of it has had its time."""
     naming = _naming(site.folder / "naming.ipynb", "first version")
     # Promotions take some seconds each, when the machine is busy.
-    slot = (datetime.now(UTC) + timedelta(seconds=75)).replace(second=0, microsecond=0) + MINUTE
+    slot = (datetime.now(UTC) + timedelta(seconds=110)).replace(second=0, microsecond=0) + MINUTE
     watched = Watched(site, prefect, slot, once=slot + timedelta(seconds=5))
     with site.workbench() as wb:
         _promote(watched, wb, naming, "again", "* * * * *", "Europe/Berlin", strategy="old")
@@ -316,7 +316,7 @@ def _promote(
     watched: Watched, wb: Workbench, notebook: Path, name: str, cron: str, timezone: str, **values: Any
 ) -> None:
     watched.deployments[name] = wb.promote(
-        notebook, name=name, cron=cron, timezone=timezone, parameters=values
+        notebook, name=name, cron=cron, timezone=timezone, parameters=values, force="fails" in values
     )
 
 

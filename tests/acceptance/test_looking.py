@@ -42,7 +42,7 @@ def site(home: Site) -> Site:
 
 @contextlib.contextmanager
 def a_long_look(site: Site) -> Iterator[subprocess.Popen[str]]:
-    """`workbench events tail`, which has started the servers and goes on looking; ended with Ctrl-C."""
+    """A running `workbench events tail`, which has started the servers; ended with Ctrl-C."""
     # Where the tests run in the background SIGINT may be ignored, and what they start would ignore it, too.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(

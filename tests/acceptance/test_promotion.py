@@ -148,7 +148,12 @@ def test_what_is_not_deployed_is_said_to_be_not_found(site: Site) -> None:
 def test_a_run_that_fails_says_so_everywhere(site: Site, notebook: Path) -> None:
     with site.workbench() as wb:
         deployment = wb.promote(
-            notebook, name="failing", cron="0 6 * * *", timezone="UTC", parameters={"fails": True}
+            notebook,
+            name="failing",
+            cron="0 6 * * *",
+            timezone="UTC",
+            parameters={"fails": True},
+            force=True,
         )
         ended = wb.deployments.trigger(deployment)
         assert ended.state == "FAILED"
@@ -229,7 +234,9 @@ def test_run_and_promote_by_the_command_line(site: Site, notebook: Path) -> None
         "UTC",
         "-p",
         "fails=true",
+        "--force",
     )
+    assert "told to fail" in promoted["doubts"][0]
     assert promoted["parameters"] == {"strategy": "one", "fails": True}
     listed = site.ask("runs", "list", "--latest", "1")
     assert json.dumps(listed)
@@ -352,7 +359,7 @@ def test_what_is_not_fit_to_run_by_schedule_is_refused_with_advice_that_works(si
 
 
 def test_the_first_sight_of_prefects_pages_is_as_documented(site: Site) -> None:
-    """Nothing is in the way, but for one window of the older pages."""
+    """No error and no advertisement is seen, apart from one window of the older pages."""
     endpoints = Stack(site.settings).endpoints()
     noise = (
         "Oops. Something went wrong.",

@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import Connection
 from tests.servers import Postgres, ServerPark
-from workbench import Workbench
+from workbench import Settings, Workbench
 from workbench.errors import EmptyRange, FileRefused, NoBarsWarning, QueryError, SourceError, UnknownSymbol
 
 
@@ -37,6 +37,25 @@ ROWS = {
 def _ingest(wb: Workbench, path: Path) -> None:
     # Only the intraday file has times of day; the others' dates need no zone.
     wb.ingest("X", source="file", path=path, timezone="America/New_York")
+
+
+def test_the_project_s_source_and_calendar_are_those_of_an_ingestion(
+    database_settings: Settings, tmp_path: Path
+) -> None:
+    """26 December is a holiday in London and no holiday in New York."""
+    path = tmp_path / "two.csv"
+    days = ["2023-12-22", "2023-12-26", "2023-12-27", "2023-12-28"]
+    path.write_text("date,open,high,low,close,volume\n" + "".join(f"{day},5,5,5,5,1\n" for day in days))
+    settings = database_settings.model_copy(update={"source": "file", "calendar": "XLON"})
+    with Workbench(settings) as wb:
+        wb.ingest("VOD", path=path)
+        wb.ingest("SAME", path=path, calendar="none")
+        # The sample's bars are New York's, wherever the project is.
+        wb.ingest("AAPL", source="sample", start="2012-12-20", end="2012-12-31")
+        notes = wb.data_ingestion.load_data_quality_logs(severity="warning")
+    noted = notes[notes["reason"].str.contains("XLON")]
+    assert set(noted["symbol"]) == {"VOD"}
+    assert noted["timestamp"].dt.strftime("%Y-%m-%d").tolist() == ["2023-12-26"]
 
 
 @pytest.fixture(params=sorted(ROWS))

@@ -45,6 +45,17 @@ def bars() -> pd.DataFrame:
     return pd.DataFrame({"open": opened, **spread, "close": close, "volume": 1e6}, index=index)
 
 
+def test_amounts_of_a_stored_report_have_the_project_s_currency(
+    database_settings: Settings, bars: pd.DataFrame, above_mean: Strategy
+) -> None:
+    result = backtest(bars, above_mean, parameters={"window": 20}, cash=5000.0)
+    with Workbench(database_settings.model_copy(update={"currency": "EUR"})) as wb:
+        wb.save(result, strategy_id="in-euros", bars=bars)
+        (page,) = wb.analytics.load_reports("in-euros/tearsheet.html")["content"]
+    assert "5,000 EUR" in page
+    assert "Amount, EUR" in page
+
+
 def test_a_backtest_is_stored_with_every_figure_and_its_report(
     wb: Workbench, bars: pd.DataFrame, above_mean: Strategy
 ) -> None:

@@ -1,4 +1,4 @@
-"""A place with everything up, at whose doors the tests knock."""
+"""A site on which everything runs, for the tests to send requests to."""
 
 from __future__ import annotations
 

@@ -53,7 +53,8 @@ def used(site: Site) -> Site:
     )
     assert site.run("run", str(failing)).returncode == 1
     with site.workbench() as wb:
-        wb.deployments.trigger(wb.promote(failing, name="failing", cron="0 6 1 1 *", timezone="UTC"))
+        promoted = wb.promote(failing, name="failing", cron="0 6 1 1 *", timezone="UTC", force=True)
+        wb.deployments.trigger(promoted)
     return site
 
 

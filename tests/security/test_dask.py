@@ -32,7 +32,7 @@ def test_its_maker_computes_on_it(cluster: Any) -> None:
 
 
 def _stranger(kind: str) -> ssl.SSLContext:
-    """Who trusts everyone, and shows no certificate or one that somebody else has made."""
+    """A client that checks no certificate, and has none or one from another authority."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if kind == "with one of another's":
         made = Security.temporary().get_connection_args("client")["ssl_context"]

@@ -1,4 +1,4 @@
-"""The guard before Prefect: who does not show the login, or comes from another site's page, reaches nothing.
+"""The guard before Prefect: a request without the login, or from another site's page, reaches nothing.
 
 Here an app that notes what reaches it stands in Prefect's place.
 """

@@ -43,7 +43,7 @@ def run_on(processes: list[psutil.Process]) -> list[str]:
 
 
 def delete(home: Path) -> None:
-    """As a user does it: again, where a server that still ends has written a file under their hands."""
+    """Delete as a user does: again where a server that was still stopping has written a file meanwhile."""
     for _ in range(50):
         subprocess.run(["rm", "-rf", str(home)], check=False)
         if not home.exists():
@@ -77,7 +77,7 @@ def test_a_stack_whose_home_is_deleted_ends_within_seconds_and_makes_nothing_ane
 
 
 def test_what_a_deleted_home_s_folder_only_holds_counts_too(place: Site) -> None:
-    """`rm -rf home/*`: the folder stays, and nobody fills it again."""
+    """`rm -rf home/*`: the folder stays, and stays empty."""
 
     def empty(*, check: bool) -> None:
         subprocess.run(["sh", "-c", 'rm -rf "$1"/*', "sh", str(place.home)], check=check)

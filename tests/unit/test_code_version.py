@@ -41,6 +41,29 @@ def test_without_git_it_is_the_version_alone(tmp_path: Path, monkeypatch: pytest
     assert code.code_version() == __version__
 
 
-def test_code_that_was_changed_is_told(clone: Path) -> None:
+def test_a_module_that_was_used_and_is_not_as_it_was_committed_is_told(clone: Path) -> None:
+    assert not code.code_version(["module.py"]).endswith(".dirty")
     (clone / "module.py").write_text("two")
+    assert code.code_version(["module.py"]).endswith(".dirty")
+    assert not code.code_version(["other.py"]).endswith(".dirty")
+
+
+def test_a_module_that_git_does_not_know_differs_from_the_commit(clone: Path) -> None:
+    (clone / "fresh[1].py").touch()
+    (clone / ".gitignore").write_text("ignored.py\n")
+    (clone / "ignored.py").touch()
+    for used in ("fresh[1].py", "ignored.py", ".beside/near.py"):
+        assert code.code_version([used]).endswith(".dirty"), used
+
+
+def test_in_the_clone_the_package_itself_is_used(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (clone / "workbench").mkdir()
+    monkeypatch.setattr(code, "PACKAGE", clone / "workbench")
+    (clone / "workbench" / "session.py").touch()
+    subprocess.run(["git", "-C", str(clone), "add", "workbench"], check=True)
     assert code.code_version().endswith(".dirty")
+
+
+def test_a_promoted_notebook_runs_the_code_of_its_promotion(clone: Path) -> None:
+    assert code.promoted_code_version("gabc") == f"{__version__}+gabc"
+    assert code.promoted_code_version(None) == __version__

@@ -82,6 +82,7 @@ def test_there_are_commands_with_required_words() -> None:
         "run",
         "promote",
         "runs show",
+        "db restore",
     }
 
 

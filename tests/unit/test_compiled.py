@@ -19,7 +19,7 @@ from workbench.signals.inputs import read_bars
 
 @pytest.mark.parametrize("module", [loop, wire])
 def test_compiled_functions_call_only_those_of_their_own_file(module: ModuleType) -> None:
-    """Numba does not notice when one in another file has changed, and would go on with the old one."""
+    """Numba does not notice a change of a function in another file, and would run the old one."""
     compiled = {name: one for name, one in vars(module).items() if isinstance(one, Dispatcher)}
     assert len(compiled) > 3
     for one in compiled.values():

@@ -47,6 +47,7 @@ _LOADED_WHEN_USED = {
         NotificationService,
         RiskManagementService,
         RunStore,
+        Settings,
         StrategyEngineService,
         TrialStore,
     )

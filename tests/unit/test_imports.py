@@ -1,4 +1,4 @@
-"""Modules import downwards only: no two lead to each other, however late, or for types alone, they import."""
+"""Modules import downwards only: no two lead to each other, late imports and those for types included."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ def test_the_public_names_are_these_and_no_others() -> None:
         "coverage",
         "panel",
         "price_chart",
+        "project_file",
         "resample",
     ]
     for name in workbench.__all__:

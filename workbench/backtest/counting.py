@@ -35,7 +35,9 @@ def count_backtest(
         Whether there were any.
     """
     counted_under = strategy.name if strategy else result.name
-    mean, squares, count, best = sharpe_moments([figures.sharpe(result.returns, periods_per_year=1.0)])
+    mean, squares, count, best = sharpe_moments(
+        [figures.sharpe(result.observed_returns, periods_per_year=1.0)]
+    )
     if strategy is not None:
         facts = {"code": strategy.sha256, "start": result.start, "dividends": dividends}
     else:
@@ -57,7 +59,7 @@ def count_backtest(
             sharpe_m2=squares,
             sharpe_count=count,
             best_sharpe=best,
-            n_bars=len(result.returns),
+            n_bars=len(result.observed_returns),
             symbols=result.symbols,
             start=result.start,
             end=result.end,

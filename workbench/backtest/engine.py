@@ -1,7 +1,7 @@
 """`backtest()`: signals or weights on bars, filled by the compiled loop, and what became of the cash.
 
 What is decided at each close (`decisions`), bars and rules as arrays (`layout`), the loop (`simulation`,
-`loop`), and what it wrote down as orders and trades (`ledger`). Tests hold the outcome to
+`loop`), and what it wrote down as orders and trades (`books`). Tests hold the outcome to
 `vectorbt.Portfolio`.
 """
 
@@ -17,9 +17,9 @@ from workbench.backtest.counting import count_backtest
 from workbench.backtest.fingerprint import Fingerprint
 from workbench.backtest.result import BacktestResult
 from workbench.errors import BacktestError
+from workbench.fills.books import keep_books
 from workbench.fills.execution import Execution, Rules
 from workbench.fills.layout import lay_out
-from workbench.fills.ledger import keep_ledger
 from workbench.fills.outside import read_benchmark, read_dividends
 from workbench.fills.pending import pending_signals
 from workbench.fills.simulation import buy_and_hold, settle_rules, simulate
@@ -227,9 +227,8 @@ def backtest(
         known = Fingerprint(market, decided, ranges=rules.has_stops, dividends=paid)
     layout = lay_out(market, rules, paid)
     made = simulate(layout, decided)
-    ledger, index = keep_ledger(layout, made.lines), market.timestamps
     if benchmark is None:
-        rival = pd.Series(buy_and_hold(layout), index=index, name="buy and hold")
+        rival = pd.Series(buy_and_hold(layout), index=market.timestamps, name="buy and hold")
     else:
         rival = read_benchmark(benchmark, market, rules.cash)
     result = BacktestResult(
@@ -239,15 +238,9 @@ def backtest(
         fees=rules.fees,
         slippage=rules.slippage,
         periods_per_year=rules.periods_per_year,
-        equity=pd.Series(made.equity, index=index, name="equity"),
-        cash=pd.Series(made.cash, index=index, name="cash"),
-        positions=pd.DataFrame(made.units, index=index, columns=pd.Index(market.symbols, name="symbol")),
-        orders=ledger.orders,
-        trades=ledger.trades,
+        books=keep_books(layout, made.lines, made.balances),
         pending=pending_signals(layout, made, decided),
         benchmark=rival,
-        gross=pd.Series(made.gross, index=index, name="gross"),
-        dividends=pd.Series(ledger.dividends, index=index, name="dividends"),
         execution=rules,
         strategy=strategy.name if strategy else None,
         parameters=chosen,

@@ -46,11 +46,12 @@ class BacktestResult(BacktestRecord):
         honesty: Honesty | None = None,
         sweep: SweptSurface | None = None,
         title: str | None = None,
+        currency: str | None = None,
     ) -> Tearsheet:
         """The whole report: `workbench.report.tearsheet.tearsheet`."""
         from workbench.report.tearsheet import tearsheet
 
-        return tearsheet(self, bars=bars, honesty=honesty, sweep=sweep, title=title)
+        return tearsheet(self, bars=bars, honesty=honesty, sweep=sweep, title=title, currency=currency)
 
     @classmethod
     def from_vectorbt(cls, portfolio: Any, bars: pd.DataFrame, **options: Any) -> BacktestResult:

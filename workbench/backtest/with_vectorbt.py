@@ -10,9 +10,9 @@ import pandas as pd
 
 from workbench.backtest.counting import count_backtest
 from workbench.errors import BacktestError
+from workbench.fills.books import Balances, keep_books
 from workbench.fills.execution import Execution
 from workbench.fills.layout import lay_out
-from workbench.fills.ledger import keep_ledger
 from workbench.fills.lines import BUY, REASONS, SELL, Lines
 from workbench.fills.outside import read_benchmark
 from workbench.fills.pending import nothing_pending
@@ -102,13 +102,17 @@ def from_vectorbt(
         cash_sharing=shared,
         periods_per_year=float(periods_per_year),
     )
-    layout, index = lay_out(market, rules, None), market.timestamps
-    ledger = keep_ledger(layout, lines)
+    layout = lay_out(market, rules, None)
     units, spent = _balances(lines, market)
     worth = np.where(units == 0.0, 0.0, units * layout.last_closes)
-    equity = rules.cash - spent + worth.sum(axis=1)
+    balances = Balances(
+        equity=rules.cash - spent + worth.sum(axis=1),
+        cash=rules.cash - spent,
+        gross=np.abs(worth).sum(axis=1),
+        units=units,
+    )
     if benchmark is None:
-        rival = pd.Series(buy_and_hold(layout), index=index, name="buy and hold")
+        rival = pd.Series(buy_and_hold(layout), index=market.timestamps, name="buy and hold")
     else:
         rival = read_benchmark(benchmark, market, rules.cash)
     result = kind(
@@ -118,16 +122,9 @@ def from_vectorbt(
         fees=rules.fees,
         slippage=0.0,
         periods_per_year=rules.periods_per_year,
-        equity=pd.Series(equity, index=index, name="equity"),
-        cash=pd.Series(rules.cash - spent, index=index, name="cash"),
-        positions=pd.DataFrame(units, index=index, columns=pd.Index(market.symbols, name="symbol")),
-        # When an order was decided, vectorbt does not keep.
-        orders=ledger.orders.assign(signal_time=ledger.orders["time"]),
-        trades=ledger.trades,
+        books=keep_books(layout, lines, balances),
         pending=nothing_pending(),
         benchmark=rival,
-        gross=pd.Series(np.abs(worth).sum(axis=1), index=index, name="gross"),
-        dividends=pd.Series(0.0, index=index, name="dividends"),
         execution=rules,
     )
     if count_trial:

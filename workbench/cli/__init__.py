@@ -12,6 +12,8 @@ import typer
 from workbench.cli import ingestion, notebooks, projects, servers
 from workbench.cli.events import events
 from workbench.cli.runs import runs
+from workbench.cli.settings import config
+from workbench.cli.upgrade import restore, upgrade
 from workbench.cli.usage import UsageError, command_of, said_wrongly
 from workbench.errors import WorkbenchError
 from workbench.settings import Settings
@@ -51,10 +53,13 @@ app.command("clean", rich_help_panel="Servers")(servers.clean)
 app.command("status", rich_help_panel="Servers")(servers.status)
 app.command("projects", rich_help_panel="Servers")(projects.projects)
 app.command("doctor", rich_help_panel="Servers")(servers.doctor)
+app.command("upgrade", rich_help_panel="Servers")(upgrade)
+servers.db.command("restore")(restore)
 app.add_typer(servers.db, name="db", rich_help_panel="Servers")
 app.command("ingest", rich_help_panel="Work")(ingestion.ingest)
 app.command("run", rich_help_panel="Work")(notebooks.run)
 app.command("promote", rich_help_panel="Work")(notebooks.promote)
+app.command("config", rich_help_panel="Look")(config)
 app.command("quality", rich_help_panel="Look")(ingestion.quality)
 app.add_typer(runs, name="runs", rich_help_panel="Look")
 app.add_typer(events, name="events", rich_help_panel="Look")

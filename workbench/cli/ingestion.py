@@ -31,7 +31,10 @@ _SEVERITIES = {"error": "error", "warning": "warning", "all": None}
 
 def ingest(
     symbols: Annotated[list[str], typer.Argument(help="Such as AAPL MSFT.")],
-    source: Annotated[str, typer.Option(help="sample, file, yahoo, polygon or alpaca.")] = "sample",
+    source: Annotated[
+        str | None,
+        typer.Option(help="sample, file, yahoo, polygon or alpaca; default: the project's, else sample."),
+    ] = None,
     path: Annotated[Path | None, typer.Option(help="The CSV or Parquet file, for source file.")] = None,
     start: Annotated[
         str | None, typer.Option(help="First day, as 2024-01-31. From a vendor: else what is missing.")

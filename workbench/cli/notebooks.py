@@ -111,10 +111,17 @@ def promote(
     name: Annotated[str, typer.Option(help="The deployment's name.")],
     cron: Annotated[str, typer.Option(help='Five fields, as "30 17 * * mon-fri".')],
     timezone: Annotated[
-        str, typer.Option(help="The time zone the schedule is read in, as America/New_York.")
-    ],
+        str | None,
+        typer.Option(
+            help="The time zone the schedule is read in, as America/New_York; default: the project's."
+        ),
+    ] = None,
     parameter: Parameters = None,
     timeout: Annotated[float | None, typer.Option(min=1, help="Seconds after which a run is killed.")] = None,
+    file: Annotated[
+        list[str] | None,
+        typer.Option("--file", help="A file of the project to promote with it; may be repeated."),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Promote it although it is not fit to run by schedule.")
     ] = False,
@@ -124,16 +131,17 @@ def promote(
     from workbench.promotion.notebook_file import open_notebook
     from workbench.stack.schedules import in_zone
 
-    file = open_notebook(notebook)
-    values = file.parameters.parse(parameter or [])
-    with Workbench() as wb, steps(f"Promoting {file.path.name}") as tell:
+    opened = open_notebook(notebook)
+    values = opened.parameters.parse(parameter or [])
+    with Workbench() as wb, steps(f"Promoting {opened.path.name}") as tell:
         deployment = wb.promote(
-            file,
+            opened,
             name=name,
             cron=cron,
             timezone=timezone,
             parameters=values,
             timeout_seconds=timeout,
+            files=file or (),
             force=force,
             progress=tell,
         )
@@ -144,11 +152,16 @@ def promote(
         f"{deployment.notebook} is deployed as {deployment.name}: "
         f"{deployment.schedule} ({deployment.timezone})"
     )
+    for doubt in deployment.doubts:
+        warn(doubt)
     if deployment.next_run is None:
         warn("Prefect has planned no run of it yet; see: workbench status")
     else:
         step(f"next run: {in_zone(deployment.next_run, deployment.timezone)}")
-    step(f"it runs as it is now (content {deployment.sha256[:12]}); promote it again after a change")
+    kept = [*deployment.modules, *deployment.files]
+    step(f"it runs as it is now (version {deployment.sha256[:12]}); promote it again after a change")
+    if kept:
+        step(f"with it were promoted: {', '.join(kept)}")
     step("it runs only while the servers run: workbench status")
 
 
@@ -186,7 +199,9 @@ def lab(
         # Those of labs that were killed, which could not remove their own.
         for left in secrets.parent.glob("lab-*.secrets.json"):
             left.unlink(missing_ok=True)
-    given = hand_over({**os.environ, **project_environment(), **settings_environment(settings)}, secrets)
+    # Kernels read the project's file themselves, as it is when they start.
+    handed = {**os.environ, **project_environment(), **settings_environment(settings, whole=False)}
+    given = hand_over(handed, secrets)
     environment = given | {
         "PLOTLY_RENDERER": "plotly_mimetype",
         "JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, [config, os.environ.get("JUPYTER_CONFIG_PATH")])),

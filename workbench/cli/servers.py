@@ -133,7 +133,8 @@ def clean(
     from workbench.embedded.orphans import find_orphans, find_unclaimed, remove_orphan
     from workbench.home.temporary import sweep_home
 
-    swept = sweep_home(Settings.load().home.resolve())
+    settings = Settings.load()
+    swept = sweep_home(settings.home.resolve(), settings.runs_folder.resolve())
     for path in swept:
         note(str(path))
     step(f"removed {len(swept)} that killed runs left" if swept else "killed runs left nothing here")

@@ -128,6 +128,11 @@ def query(
             raise own from error
         except UnicodeEncodeError as error:
             raise QueryError(f"the statement or a parameter is not valid Unicode: {error.reason}") from error
+        except OverflowError as error:
+            raise QueryError(
+                "the result has a number beyond float64, whose largest is 1.8e308: cast it to text, e.g. "
+                "column::text"
+            ) from error
 
 
 def _check_limits(timeout: float, max_rows: int, max_bytes: int) -> None:
@@ -250,7 +255,13 @@ def _list(name: str, values: list[Any]) -> list[Any]:
     """The values as a PostgreSQL array, whose elements must be of one type."""
     kinds = {type(value) for value in values if value is not None}
     if kinds == {int, float}:
-        return [None if value is None else float(value) for value in values]
+        try:
+            return [None if value is None else float(value) for value in values]
+        except OverflowError as error:
+            raise QueryError(
+                f":{name} is a list with a number beyond float64, whose largest is 1.8e308: give whole "
+                "numbers only, or text"
+            ) from error
     if len(kinds) > 1:
         mixed = ", ".join(sorted(kind.__name__ for kind in kinds))
         raise QueryError(f":{name} is a list of mixed types ({mixed}): its values must be of one type")

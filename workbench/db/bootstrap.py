@@ -23,7 +23,14 @@ from workbench.db.translate import translated
 from workbench.errors import DatabaseError, PermissionRefused, ServerUnreachable, SettingsError
 from workbench.settings import Settings
 
-__all__ = ["OLDEST_POSTGRES", "READER_SETTINGS", "create_databases", "prefect_url"]
+__all__ = [
+    "OLDEST_POSTGRES",
+    "READER_SETTINGS",
+    "create_databases",
+    "create_scratch_database",
+    "prefect_url",
+    "put_in_place",
+]
 
 OLDEST_POSTGRES = 15
 READER_SETTINGS = {
@@ -91,6 +98,34 @@ def create_databases(settings: Settings, server: str) -> None:
                 f"the login {connection.info.user!r} may not create databases and roles; as an "
                 f"administrator run: ALTER ROLE {connection.info.user} CREATEDB CREATEROLE"
             ) from error
+
+
+def create_scratch_database(settings: Settings, server: str) -> str:
+    """Create an empty database beside the trading one, in the place of an abandoned one; return its name."""
+    name = f"{settings.trading_database}_restoring"
+    with translated("restoring a backup"), _maintenance(server) as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        _create_database(connection, name, owner=None)
+    return name
+
+
+def put_in_place(settings: Settings, server: str, fresh: str) -> None:
+    """Give a database the trading database's name; the one that had it is removed.
+
+    Raises
+    ------
+    DatabaseError
+        One of them is in use; nothing was changed.
+    """
+    name = settings.trading_database
+    replaced = f"{name}_replaced"
+    rename, drop = sql.SQL("ALTER DATABASE {} RENAME TO {}"), sql.SQL("DROP DATABASE IF EXISTS {}")
+    with translated("restoring a backup"), _maintenance(server) as connection:
+        connection.execute(drop.format(sql.Identifier(replaced)))
+        with connection.transaction():
+            connection.execute(rename.format(sql.Identifier(name), sql.Identifier(replaced)))
+            connection.execute(rename.format(sql.Identifier(fresh), sql.Identifier(name)))
+        connection.execute(drop.format(sql.Identifier(replaced)))
 
 
 @contextmanager

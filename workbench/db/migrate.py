@@ -34,7 +34,7 @@ from workbench.tables import (
 )
 from workbench.tables.types import METADATA
 
-__all__ = ["check", "current", "execute_file", "head", "upgrade"]
+__all__ = ["check", "current", "execute_file", "head", "outdated", "upgrade"]
 
 SQL_FOLDER = shipped("sql")
 SCHEMAS = tuple(
@@ -76,6 +76,19 @@ def current(settings: Settings, server: str) -> str | None:
     """The current revision of the trading database; None before the first migration."""
     with _administrator(settings, server) as connection:
         return _stamped(connection)
+
+
+def outdated(settings: Settings, server: str) -> str | None:
+    """The current revision if there are newer ones to go to; None if there are none, or no tables yet.
+
+    Raises
+    ------
+    MigrationError
+        This version does not have the database's revision.
+    """
+    stamped = current(settings, server)
+    _refuse_unknown(stamped)
+    return None if stamped in (None, head()) else stamped
 
 
 def head() -> str:

@@ -15,8 +15,8 @@ from psycopg import sql
 
 from workbench.db.roles import RUNS_ROLE
 from workbench.errors import SettingsError
-from workbench.home.names import TRADING_DATABASE
 from workbench.project.name import CLONE_NAME
+from workbench.project.server_names import TRADING_DATABASE
 from workbench.settings import Settings
 
 __all__ = ["mark", "projects_of", "refuse_foreign"]

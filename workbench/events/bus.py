@@ -146,14 +146,25 @@ class DataSyncEventBus(Face):
             return outbox.put_back(connection, event_ids or None)
 
     def subscribe(self, *event_types: str) -> redis.client.PubSub:
-        """A redis-py subscription to this database's channels of those types, for direct use of Redis."""
+        """A redis-py subscription to this database's channels of those types, for direct use of Redis.
+
+        Raises
+        ------
+        EventError
+            No type is given.
+        ServerUnreachable
+            Redis does not answer.
+        """
         if not event_types:
             raise EventError("give at least one event type to subscribe to, such as 'market_data.written'")
-        subscription: redis.client.PubSub = self._redis.pubsub(  # type: ignore[no-untyped-call]
-            ignore_subscribe_messages=True
-        )
-        subscription.subscribe(*(channel(event_type, self._prefix) for event_type in event_types))
-        return subscription
+
+        def subscribed(server: Any) -> redis.client.PubSub:
+            subscription: redis.client.PubSub = server.pubsub(ignore_subscribe_messages=True)
+            subscription.subscribe(*(channel(event_type, self._prefix) for event_type in event_types))
+            return subscription
+
+        found: redis.client.PubSub = self._ask(subscribed)
+        return found
 
     def close(self) -> None:
         """Close the connection to Redis, if there is one."""

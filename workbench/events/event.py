@@ -11,7 +11,7 @@ from typing import Any
 
 from workbench.display.card import card_html
 from workbench.errors import EventError
-from workbench.home.names import EVENTS
+from workbench.project.server_names import EVENTS
 
 __all__ = ["PREFIX", "PUT_ASIDE", "Event", "channel", "check_type", "refuse_undeliverable", "stream"]
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from workbench.errors import ServerUnreachable
 from workbench.events.event import PREFIX, Event, channel, stream
 from workbench.events.outbox import Row
-from workbench.home.names import WORK_POOL
+from workbench.project.server_names import WORK_POOL
 
 __all__ = ["PrefectSink", "RedisSink", "Sink"]
 

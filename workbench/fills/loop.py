@@ -152,10 +152,11 @@ def _said(enter: bool, leave: bool, short: bool, cover: bool) -> Any:
 
 
 @_compiled
-def _merged(due: int, said: int) -> Any:
-    """What is due where a later bar's close says something else before a bar fills it.
+def _merged(due: int, said: int, since: int, row: int) -> Any:
+    """What is due where a later bar's close says something else before a bar fills it, and who decided it.
 
-    An entry takes back the exit of its side and the other side's entry, an exit the entry of its side.
+    An entry takes back the exit of its side and the other side's entry, an exit the entry of its side. An
+    entry that stands is of its own row, with that row's size, whatever exit was said after it.
     """
     if said & _ENTER_LONG:
         due &= ~(_EXIT_LONG | _ENTER_SHORT)
@@ -165,7 +166,8 @@ def _merged(due: int, said: int) -> Any:
         due &= ~(_EXIT_SHORT | _ENTER_LONG)
     if said & _EXIT_SHORT:
         due &= ~_ENTER_SHORT
-    return due | said
+    entries = _ENTER_LONG | _ENTER_SHORT
+    return due | said, row if said & entries or not due & entries else since
 
 
 @_compiled
@@ -314,7 +316,7 @@ def _walk_signals(  # noqa: C901 - see the docstring
                     shorts and short_exits[row, column],
                 )
                 if said != 0:
-                    due[column], since[column] = _merged(due[column], said), row
+                    due[column], since[column] = _merged(due[column], said, int(since[column]), row)
             if not present[row, column]:
                 continue
             units, said = held[column], due[column]
@@ -346,6 +348,8 @@ def _walk_signals(  # noqa: C901 - see the docstring
                     exposed += abs(held[column] * known[column])
                 if exposed == 0.0 or cash + worth > 0.0:
                     break
+                # For good, also where what is held has no bar in which it could be closed.
+                dead = True
             opening = False
             for column in range(symbols):
                 if not present[row, column]:
@@ -362,7 +366,6 @@ def _walk_signals(  # noqa: C901 - see the docstring
                 elif units == 0.0:
                     continue
                 elif step == ruining:
-                    dead = True
                     price, reason = close[row, column], _BY_RUIN
                 else:
                     price, reason = stopped_at(
@@ -477,7 +480,7 @@ def _walk_signals(  # noqa: C901 - see the docstring
             if present[row, column]:
                 due[column], since[column] = said, row
             elif said != 0:
-                due[column], since[column] = _merged(due[column], said), row
+                due[column], since[column] = _merged(due[column], said, int(since[column]), row)
     ruined[first : first + symbols] = dead
 
 
@@ -730,11 +733,11 @@ def _walk_weights(  # noqa: C901 - see _walk_signals
             worth += held[column] * known[column]
             exposed += abs(held[column] * known[column])
         if exposed > 0.0 and not cash + worth > 0.0:
+            dead = True
             worth = exposed = 0.0
             for column in range(symbols):
                 units = held[column]
                 if units != 0.0 and present[row, column]:
-                    dead = True
                     paid = price_paid(close[row, column], units < 0.0, slippage)
                     fee = _fee(units, paid, fees, fixed)
                     cash += units * paid - fee

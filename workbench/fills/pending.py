@@ -47,8 +47,8 @@ def pending_signals(layout: Layout, made: Simulation, decided: Decisions | Targe
         if isinstance(decided, Targets):
             side, strength = _by_weight(layout, made, decided, row, column)
         else:
-            side = _by_signal(layout, made, decided, slice(int(first_rows[column]), row + 1), column)
-            strength = 1.0
+            rows_due = range(int(first_rows[column]), row + 1)
+            (side, row), strength = _by_signal(layout, made, decided, rows_due, column), 1.0
         if side:
             found.append((column, row, "buy" if side > 0 else "sell", strength))
     if not found:
@@ -98,25 +98,29 @@ def _frame(
     )
 
 
-def _by_signal(layout: Layout, made: Simulation, decided: Decisions, rows: slice, column: int) -> int:
-    """1 for a purchase, -1 for a sale, 0 for neither."""
-    units, (wanted, leave_long, leave_short) = float(made.units[-1, column]), _due(decided, rows, column)
+def _by_signal(
+    layout: Layout, made: Simulation, decided: Decisions, rows: range, column: int
+) -> tuple[int, int]:
+    """1 for a purchase, -1 for a sale, 0 for neither; and the row that decided it."""
+    units = float(made.balances.units[-1, column])
+    wanted, leave_long, leave_short, row = _due(decided, rows, column)
     if units > 0.0:
-        return -1 if leave_long or wanted < 0 else 0
+        return (-1 if leave_long or wanted < 0 else 0), row
     if units < 0.0:
-        return 1 if leave_short or wanted > 0 else 0
+        return (1 if leave_short or wanted > 0 else 0), row
     # NaN is not above zero either.
-    enters = not len(layout.fractions) or by_symbol(layout.fractions)[rows.stop - 1, column] > 0.0
-    return wanted if enters and not made.ruined[column] else 0
+    enters = not len(layout.fractions) or by_symbol(layout.fractions)[row, column] > 0.0
+    return (wanted if enters and not made.ruined[column] else 0), row
 
 
-def _due(decided: Decisions, rows: slice, column: int) -> tuple[int, bool, bool]:
-    """The side to enter, and the exits, after all that these rows said one after the other.
+def _due(decided: Decisions, rows: range, column: int) -> tuple[int, bool, bool, int]:
+    """The side to enter, the exits and the row that decided, after all that these rows said one by one.
 
-    An entry takes back the exit of its side and the other side's entry, an exit the entry of its side.
+    An entry takes back the exit of its side and the other side's entry, an exit the entry of its side. An
+    entry that stands is of its own row, whatever exit was said after it.
     """
-    wanted, leave_long, leave_short = 0, False, False
-    for row in range(rows.start, rows.stop):
+    wanted, leave_long, leave_short, since = 0, False, False, rows[-1]
+    for row in rows:
         enter = int(decided.enter[row, column])
         leaves_long, leaves_short = (
             bool(decided.leave_long[row, column]),
@@ -127,7 +131,9 @@ def _due(decided: Decisions, rows: slice, column: int) -> tuple[int, bool, bool]
         leave_long = leaves_long or (leave_long and enter <= 0)
         leave_short = leaves_short or (leave_short and enter >= 0)
         wanted = enter or wanted
-    return wanted, leave_long, leave_short
+        if enter or not wanted:
+            since = row
+    return wanted, leave_long, leave_short, since
 
 
 def _by_weight(
@@ -135,7 +141,7 @@ def _by_weight(
 ) -> tuple[int, float]:
     """Side and strength of the order that a weight would give at the last closes."""
     weight, close = float(decided.weights[row, column]), float(layout.last_closes[-1, column])
-    equity, held = float(made.equity[-1]), float(made.units[-1, column])
+    equity, held = float(made.balances.equity[-1]), float(made.balances.units[-1, column])
     if math.isnan(weight) or made.ruined[column] or equity <= 0.0:
         return 0, 0.0
     target = weight * equity / close

@@ -8,13 +8,13 @@ from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from workbench import metrics as figures
+from workbench.fills.books import Books
 from workbench.fills.daily import by_date
 from workbench.fills.execution import Execution, Rules
-from workbench.metrics.observations import Observed, observed, paired
+from workbench.fills.figures import all_figures, changes_of
+from workbench.metrics.observations import Observed
 
 __all__ = ["BacktestRecord"]
 
@@ -37,34 +37,13 @@ class BacktestRecord:
         Costs of a fill, as fractions of its value and of its price.
     periods_per_year : float
         Bars in a year, for annualised figures.
-    equity : Series of float64, shape (n_bars,)
-        Cash and positions at each bar's close; of a short position what buying it back would cost is taken
-        off, so that it can fall below zero.
-    cash : Series of float64, shape (n_bars,)
-        Cash at each bar's close, proceeds of short sales included.
-    positions : DataFrame of float64, shape (n_bars, n_symbols)
-        Units held at each bar's close; negative for short positions, 0 where none.
-    orders : DataFrame
-        One row a fill, by time: symbol, signal_time (the bar whose close decided it; of a stop, a target
-        and a ruin the bar itself), time (the bar that filled it), side ("buy" or "sell"), size (units),
-        price (with slippage), fees, reason ("signal", "stop_loss", "trailing_stop", "take_profit",
-        "rebalance" or "ruin"), strength (of a rebalance the weight's size, at most 1, else 1).
-    trades : DataFrame
-        One row a round trip, from nothing held to nothing held, by entry_time: symbol, direction ("long" or
-        "short"), entry_time, exit_time, entry_price, exit_price (with slippage; means by units where there
-        were several fills), size (units, all fills that added to it), pnl (after fees, with dividends),
-        return (pnl by the value entered), fees, dividends (received, or paid where negative), status
-        ("closed" or "open"), exit_reason (as in orders; "" while open). An open trade has neither exit_time
-        nor exit_price (NaT, NaN), and its pnl is what it was worth at the last close.
+    books : Books
+        What became of the accounts, as arrays: the frames below are made of them when they are looked at.
     pending : DataFrame
         Decisions of each symbol's last bar that no bar has filled yet; columns as `signals()`.
     benchmark : Series of float64, shape (n_bars,)
         What the cash would have become in the benchmark: by default by buying and holding the same symbols,
         with the same costs and fills.
-    gross : Series of float64, shape (n_bars,)
-        Value of the positions at each bar's close, short ones counted like long ones.
-    dividends : Series of float64, shape (n_bars,)
-        Dividends received in each bar, less those paid on short positions.
     execution : Execution
         The rules of filling.
     strategy : str or None
@@ -81,15 +60,9 @@ class BacktestRecord:
     fees: float
     slippage: float
     periods_per_year: float
-    equity: pd.Series[float]
-    cash: pd.Series[float]
-    positions: pd.DataFrame
-    orders: pd.DataFrame
-    trades: pd.DataFrame
+    books: Books
     pending: pd.DataFrame
     benchmark: pd.Series[float]
-    gross: pd.Series[float]
-    dividends: pd.Series[float]
     execution: Execution
     strategy: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -98,12 +71,63 @@ class BacktestRecord:
     @property
     def start(self) -> pd.Timestamp:
         """The first bar, UTC."""
-        return pd.Timestamp(self.equity.index[0])
+        return pd.Timestamp(self.books.timestamps[0])
 
     @property
     def end(self) -> pd.Timestamp:
         """The last bar, UTC."""
-        return pd.Timestamp(self.equity.index[-1])
+        return pd.Timestamp(self.books.timestamps[-1])
+
+    @cached_property
+    def equity(self) -> pd.Series[float]:
+        """Cash and positions at each bar's close: float64, shape (n_bars,).
+
+        Of a short position what buying it back would cost is taken off, so that it can fall below zero.
+        """
+        return self.books.series(self.books.balances.equity, "equity")
+
+    @cached_property
+    def cash(self) -> pd.Series[float]:
+        """Cash at each bar's close, proceeds of short sales included: float64, shape (n_bars,)."""
+        return self.books.series(self.books.balances.cash, "cash")
+
+    @cached_property
+    def gross(self) -> pd.Series[float]:
+        """Value of the positions at each bar's close, short ones counted like long ones: (n_bars,)."""
+        return self.books.series(self.books.balances.gross, "gross")
+
+    @cached_property
+    def dividends(self) -> pd.Series[float]:
+        """Dividends received in each bar, less those paid on short positions: float64, shape (n_bars,)."""
+        return self.books.series(self.books.dividends, "dividends")
+
+    @cached_property
+    def positions(self) -> pd.DataFrame:
+        """Units held at each bar's close, negative for short positions: float64, (n_bars, n_symbols)."""
+        return self.books.positions()
+
+    @cached_property
+    def orders(self) -> pd.DataFrame:
+        """One row a fill, by time.
+
+        symbol, signal_time (the bar whose close decided it; of a stop, a target and a ruin the bar itself),
+        time (the bar that filled it), side ("buy" or "sell"), size (units), price (with slippage), fees,
+        reason ("signal", "stop_loss", "trailing_stop", "take_profit", "rebalance" or "ruin"), strength (of a
+        rebalance the weight's size, at most 1, else 1).
+        """
+        return self.books.orders()
+
+    @cached_property
+    def trades(self) -> pd.DataFrame:
+        """One row a round trip, from nothing held to nothing held, by entry_time.
+
+        symbol, direction ("long" or "short"), entry_time, exit_time, entry_price, exit_price (with slippage;
+        means by units where there were several fills), size (units, all fills that added to it), pnl (after
+        fees, with dividends), return (pnl by the value entered), fees, dividends (received, or paid where
+        negative), status ("closed" or "open"), exit_reason (as in orders; "" while open). An open trade has
+        neither exit_time nor exit_price (NaT, NaN), and its pnl is what it was worth at the last close.
+        """
+        return self.books.trades()
 
     @property
     def rules(self) -> Rules:
@@ -121,37 +145,39 @@ class BacktestRecord:
         engines whose returns begin with the second bar have n - 1, and a CAGR and a Calmar ratio that are a
         little further from 0.
         """
-        return _changes(self.equity, self.initial_cash, "returns")
+        return self.books.series(self.observed_returns.values, "returns")
 
     @cached_property
     def benchmark_returns(self) -> pd.Series[float]:
         """Simple return of the benchmark in each bar: float64, shape (n_bars,)."""
-        return _changes(self.benchmark, self.initial_cash, "benchmark_returns")
+        changes = changes_of(np.asarray(self.benchmark.to_numpy()), self.initial_cash)
+        return pd.Series(changes, index=self.benchmark.index, name="benchmark_returns")
 
     @cached_property
     def drawdown(self) -> pd.Series[float]:
         """Equity below its highest so far, starting capital included: fractions in [-1, 0], (n_bars,)."""
-        return figures.drawdown(self.returns)
+        return self.books.series(self.observed_returns.below_peak, "drawdown")
 
     @cached_property
     def exposure(self) -> pd.Series[float]:
         """Gross exposure: the positions' value by equity at each close, 0 or more; NaN without equity."""
-        return self._share(np.asarray(self.gross.to_numpy(), dtype=np.float64), "exposure")
+        return self.books.series(self.books.by_equity(self.books.balances.gross), "exposure")
 
     @cached_property
     def net_exposure(self) -> pd.Series[float]:
         """Net exposure: long less short positions by equity at each close; NaN without equity."""
-        return self._share(
-            np.asarray(self.equity.to_numpy() - self.cash.to_numpy(), dtype=np.float64), "net_exposure"
-        )
+        net = self.books.balances.equity - self.books.balances.cash
+        return self.books.series(self.books.by_equity(net), "net_exposure")
 
     @cached_property
     def turnover(self) -> pd.Series[float]:
         """The value of each bar's fills by its equity at the close, 0 or more; NaN without equity."""
-        bars = pd.DatetimeIndex(self.equity.index).searchsorted(self.orders["time"].array)
-        value = self.orders["size"].to_numpy() * self.orders["price"].to_numpy()
-        traded = np.bincount(bars, weights=value, minlength=len(self.equity)).astype(np.float64)
-        return self._share(traded, "turnover")
+        return self.books.series(self.books.by_equity(self.books.traded), "turnover")
+
+    @cached_property
+    def observed_returns(self) -> Observed:
+        """The returns as the figures take them: what several figures need of them is computed once."""
+        return Observed(changes_of(self.books.balances.equity, self.initial_cash))
 
     @cached_property
     def metrics(self) -> dict[str, float]:
@@ -165,7 +191,14 @@ class BacktestRecord:
         (gross, mean over the bars), turnover (a year: bought and sold, by equity). Money: fees_paid,
         slippage_paid, final_equity.
         """
-        return _all_figures(self)
+        return all_figures(
+            self.books,
+            self.observed_returns,
+            np.asarray(self.benchmark.to_numpy()),
+            initial_cash=self.initial_cash,
+            slippage=self.slippage,
+            periods_per_year=self.periods_per_year,
+        )
 
     def signals(self, *, pending: bool = False) -> pd.DataFrame:
         """The signals that changed a position.
@@ -202,70 +235,3 @@ class BacktestRecord:
             total_trades (closed so far, int64), win_rate (so far; NaN before the first closed trade).
         """
         return by_date(self.returns, self.trades, periods_per_year=self.periods_per_year)
-
-    def _share(self, values: npt.NDArray[np.float64], name: str) -> pd.Series[float]:
-        equity = self.equity.to_numpy()
-        shares = np.divide(values, equity, out=np.full(len(equity), np.nan), where=equity > 0.0)
-        return pd.Series(shares, index=self.equity.index, name=name)
-
-
-def _changes(values: pd.Series[float], start: float, name: str) -> pd.Series[float]:
-    after = values.to_numpy()
-    before = np.concatenate(([start], after[:-1]))
-    # Where nothing was left, nothing is earned or lost any more.
-    whole = np.where(before > 0.0, before, np.inf)
-    return pd.Series(np.where(before > 0.0, after / whole - 1.0, 0.0), index=values.index, name=name)
-
-
-def _all_figures(result: BacktestRecord) -> dict[str, float]:
-    """The figures that `BacktestRecord.metrics` names; NaN where undefined."""
-    year = result.periods_per_year
-    returns = Observed(observed(result.returns))
-    own, rival = map(Observed, paired(result.returns, result.benchmark_returns))
-    trades = result.trades
-    ended = trades["exit_time"].notna().to_numpy()
-    closed = Observed(observed(trades["pnl"][ended], "pnl"))
-    return {
-        "total_return": figures.total_return(returns),
-        "benchmark_return": float(result.benchmark.iloc[-1] / result.initial_cash - 1.0),
-        "cagr": figures.cagr(returns, periods_per_year=year),
-        "volatility": figures.volatility(returns, periods_per_year=year),
-        "sharpe_ratio": figures.sharpe(returns, periods_per_year=year),
-        "sortino": figures.sortino(returns, periods_per_year=year),
-        "calmar": figures.calmar(returns, periods_per_year=year),
-        "omega": figures.omega(returns),
-        "stability": figures.stability(returns),
-        "max_drawdown": figures.max_drawdown(returns),
-        "max_drawdown_length": figures.max_drawdown_length(returns),
-        "value_at_risk": figures.value_at_risk(returns),
-        "conditional_value_at_risk": figures.conditional_value_at_risk(returns),
-        "tail_ratio": figures.tail_ratio(returns),
-        "skewness": figures.skewness(returns),
-        "kurtosis": figures.kurtosis(returns),
-        "alpha": figures.alpha(own, rival, periods_per_year=year),
-        "beta": figures.beta(own, rival),
-        "information_ratio": figures.information_ratio(own, rival, periods_per_year=year),
-        "up_capture": figures.up_capture(own, rival),
-        "down_capture": figures.down_capture(own, rival),
-        "total_trades": float(ended.sum()),
-        "open_trades": float(len(trades) - ended.sum()),
-        "win_rate": figures.win_rate(closed),
-        "profit_factor": figures.profit_factor(closed),
-        "expectancy": figures.expectancy(closed),
-        "sqn": figures.sqn(closed),
-        "exposure": figures.exposure(result.exposure),
-        "turnover": figures.turnover(result.turnover) * year,
-        "fees_paid": float(result.orders["fees"].sum()),
-        "slippage_paid": _slippage_paid(result),
-        "final_equity": float(result.equity.iloc[-1]),
-    }
-
-
-def _slippage_paid(result: BacktestRecord) -> float:
-    """By how much the fills together were worse than their prices without slippage, in currency."""
-    orders, slippage = result.orders, result.slippage
-    if slippage == 0.0:
-        return 0.0
-    side = np.where(orders["side"] == "buy", 1.0, -1.0)
-    value = orders["size"].to_numpy() * orders["price"].to_numpy()
-    return float((value * slippage / (1.0 + side * slippage)).sum())

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from workbench.errors import BacktestError
 from workbench.fills.accounts import by_account, by_symbol, frozen
+from workbench.fills.books import Balances
 from workbench.fills.execution import Execution
 from workbench.fills.layout import Layout
 from workbench.fills.lines import FIELDS, Lines, as_lines
@@ -28,21 +29,14 @@ class Simulation:
 
     Attributes
     ----------
-    cash, equity, gross : ndarray of float64, shape (n_bars,)
-        At each close: cash, cash with all positions, and the positions' value with short ones counted as
-        long; currency, of all accounts together.
-    units : ndarray of float64, shape (n_bars, n_symbols)
-        Held at each close, negative for short positions.
+    balances : Balances
     ruined : ndarray of bool, shape (n_symbols,)
         Whether the account of the symbol lost everything: it enters nothing any more.
     lines : Lines
         What happened, each account's in the order in which it happened.
     """
 
-    cash: Floats
-    equity: Floats
-    gross: Floats
-    units: Floats
+    balances: Balances
     ruined: npt.NDArray[np.bool_]
     lines: Lines
 
@@ -90,7 +84,7 @@ def simulate(layout: Layout, decided: Decisions | Targets) -> Simulation:
         written = np.empty((FIELDS, count))
         _run(layout, decided, balances, ruined, units, written)
     cash, equity, gross = balances
-    return Simulation(cash, equity, gross, by_symbol(units), ruined, as_lines(written[:, :count]))
+    return Simulation(Balances(equity, cash, gross, by_symbol(units)), ruined, as_lines(written[:, :count]))
 
 
 def _most_lines(layout: Layout, decided: Decisions | Targets) -> int:

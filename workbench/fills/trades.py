@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -12,21 +12,75 @@ import pandas as pd
 from pandas.api.extensions import ExtensionArray
 
 from workbench.fills.lines import BUY, DIVIDEND, REASONS, Lines
-from workbench.signals.inputs import BarArrays
 
-__all__ = ["round_trips", "sums", "text"]
+__all__ = ["RoundTrips", "round_trips", "sums", "text", "trades_frame"]
 
 Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 
 
-def round_trips(lines: Lines, market: BarArrays, last_close: Floats) -> pd.DataFrame:
-    """Trades, by entry time; `BacktestRecord.trades` tells what the columns hold.
+@dataclass(frozen=True, eq=False)
+class RoundTrips:
+    """Trades, by entry time and then by symbol; a field each: arrays of shape (n_trades,).
+
+    Attributes
+    ----------
+    column, entry_row, exit_row : ndarray of int64
+        The symbol, the bar of the first fill, and that of the last one; -1 while it is open.
+    closed, short : ndarray of bool
+    entry_price, exit_price, size, pnl, change, fees, dividends : ndarray of float64
+        As `BacktestRecord.trades` tells, where `change` is called return.
+    reason : ndarray of int64
+        The place of the last fill's reason in REASONS; -1 while it is open.
+    """
+
+    column: Integers
+    entry_row: Integers
+    exit_row: Integers
+    closed: npt.NDArray[np.bool_]
+    short: npt.NDArray[np.bool_]
+    entry_price: Floats
+    exit_price: Floats
+    size: Floats
+    pnl: Floats
+    change: Floats
+    fees: Floats
+    dividends: Floats
+    reason: Integers
+
+    def __len__(self) -> int:
+        return len(self.column)
+
+
+def trades_frame(trips: RoundTrips, timestamps: pd.DatetimeIndex, symbols: tuple[str, ...]) -> pd.DataFrame:
+    """Trades as a frame: `BacktestRecord.trades` tells what the columns hold."""
+    return pd.DataFrame(
+        {
+            "symbol": text(symbols, trips.column),
+            "direction": text(_DIRECTIONS, trips.short.astype(np.int64)),
+            "entry_time": timestamps[trips.entry_row],
+            "exit_time": timestamps.take(trips.exit_row, allow_fill=True, fill_value=cast(Any, pd.NaT)),
+            "entry_price": trips.entry_price,
+            "exit_price": trips.exit_price,
+            "size": trips.size,
+            "pnl": trips.pnl,
+            "return": trips.change,
+            "fees": trips.fees,
+            "dividends": trips.dividends,
+            "status": text(_STATES, trips.closed.astype(np.int64)),
+            "exit_reason": text(_EXITS, trips.reason + 1),
+        },
+        copy=False,
+    )
+
+
+def round_trips(lines: Lines, last_close: Floats) -> RoundTrips:
+    """The trades that lines make up.
 
     Parameters
     ----------
     lines : Lines
         Each symbol's in the order in which they happened.
-    market : BarArrays
     last_close : ndarray of float64, shape (n_symbols,)
         What an open trade is valued at.
     """
@@ -68,25 +122,20 @@ def round_trips(lines: Lines, market: BarArrays, last_close: Floats) -> pd.DataF
     entry_price = mean_price(adding, first, bought)
     exit_price = np.where(closed, mean_price(leaving, last, sold), np.nan)
     first, last, closed, side = first[by_entry], last[by_entry], closed[by_entry], side[by_entry]
-    return pd.DataFrame(
-        {
-            "symbol": text(market.symbols, lines.column[first]),
-            "direction": text(_DIRECTIONS, (side < 0.0).astype(np.int64)),
-            "entry_time": market.timestamps[lines.row[first]],
-            "exit_time": market.timestamps.take(
-                np.where(closed, lines.row[last], -1), allow_fill=True, fill_value=cast(Any, pd.NaT)
-            ),
-            "entry_price": entry_price[by_entry],
-            "exit_price": exit_price[by_entry],
-            "size": size[by_entry],
-            "pnl": pnl[by_entry],
-            "return": (pnl / np.where(bought > 0.0, bought, 1.0))[by_entry],
-            "fees": fees[by_entry],
-            "dividends": dividends[by_entry],
-            "status": text(_STATES, closed.astype(np.int64)),
-            "exit_reason": text(_EXITS, np.where(closed, lines.reason[last] + 1, 0)),
-        },
-        copy=False,
+    return RoundTrips(
+        column=lines.column[first],
+        entry_row=lines.row[first],
+        exit_row=np.where(closed, lines.row[last], -1),
+        closed=closed,
+        short=side < 0.0,
+        entry_price=entry_price[by_entry],
+        exit_price=exit_price[by_entry],
+        size=size[by_entry],
+        pnl=pnl[by_entry],
+        change=(pnl / np.where(bought > 0.0, bought, 1.0))[by_entry],
+        fees=fees[by_entry],
+        dividends=dividends[by_entry],
+        reason=np.where(closed, lines.reason[last], -1),
     )
 
 

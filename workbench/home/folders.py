@@ -8,7 +8,7 @@ from pathlib import Path
 __all__ = ["is_open_to_others", "make_home", "private_folder"]
 
 # The folders that we create in a home; earlier versions created them with the umask's permissions.
-_OURS = ("cache", "logs", "prefect", "run", "runs", "store", "tmp", "valkey")
+_OURS = ("backups", "cache", "logs", "prefect", "run", "runs", "store", "tmp", "valkey")
 
 
 def make_home(home: Path, *, entered: bool = False) -> None:

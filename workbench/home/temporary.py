@@ -110,12 +110,19 @@ def sweep_folders(above: Path, prefix: str = "") -> list[Path]:
     return [one for one in there if _sweep(one, foreign=bool(prefix))]
 
 
-def sweep_home(home: Path) -> list[Path]:
-    """Remove what killed processes left in a home, temporary folders and partial files; return them."""
+def sweep_home(home: Path, runs: Path | None = None) -> list[Path]:
+    """Remove what killed processes left in a home, temporary folders and partial files; return them.
+
+    Parameters
+    ----------
+    home : Path
+    runs : Path, optional
+        The folder of the outputs of runs, if it is not the home's own.
+    """
     swept = sweep_folders(home / "tmp")
-    for folder in (home, home / "run", home / "store", home / "prefect"):
+    for folder in (home, home / "run", home / "store", home / "prefect", home / "backups"):
         swept += _sweep_parts(folder)
-    for above in (home / "runs", home / "sweeps", home / "cache" / "bars"):
+    for above in (runs or home / "runs", home / "sweeps", home / "cache" / "bars"):
         for below, _, _ in os.walk(above):
             swept += _sweep_parts(Path(below))
     return swept

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from workbench.errors import QueryError
 
-__all__ = ["BAR_COLUMNS", "panel", "validate_bars", "validate_index", "whole_shape"]
+__all__ = ["BAR_COLUMNS", "panel", "validate_bars", "validate_index", "whole_shape", "wide"]
 
 BAR_COLUMNS = ("open", "high", "low", "close", "volume")
 """The columns of a bar, float64: prices in the quote currency, volume in units traded."""
@@ -60,15 +61,32 @@ def panel(bars: pd.DataFrame, field: str = "close") -> pd.DataFrame:
     QueryError
         The frame is not indexed like this, has a bar twice, or has no such column.
     """
-    validate_index(bars)
+    shape = validate_index(bars)
     if field not in bars.columns:
         raise QueryError(f'these bars have no column "{field}"; they have {_listed(bars)}')
-    column, index = bars[field], cast(pd.MultiIndex, bars.index)
-    shape = whole_shape(index)
+    column = bars[field]
     if shape is None or not isinstance(column.dtype, np.dtype):
         return column.unstack("symbol").sort_index().sort_index(axis=1)
+    return _shaped(column.to_numpy(), cast(pd.MultiIndex, bars.index), shape)
+
+
+def wide(values: npt.NDArray[Any], bars: pd.DataFrame) -> pd.DataFrame:
+    """A value of each bar as a wide frame, as `panel` makes it of a column.
+
+    Raises
+    ------
+    QueryError
+        The frame is not indexed as bars are, or has a bar twice.
+    """
+    shape = validate_index(bars)
+    if shape is None:
+        return panel(pd.DataFrame({"value": values}, index=bars.index), "value")
+    return _shaped(values, cast(pd.MultiIndex, bars.index), shape)
+
+
+def _shaped(values: npt.NDArray[Any], index: pd.MultiIndex, shape: tuple[int, int]) -> pd.DataFrame:
     symbols, timestamps = index.levels
-    return pd.DataFrame(column.to_numpy().reshape(shape).T, index=timestamps, columns=symbols)
+    return pd.DataFrame(values.reshape(shape).T, index=timestamps, columns=symbols)
 
 
 def whole_shape(index: pd.MultiIndex) -> tuple[int, int] | None:
@@ -89,8 +107,13 @@ def whole_shape(index: pd.MultiIndex) -> tuple[int, int] | None:
     return shape if (by_time == np.arange(shape[1])).all() else None
 
 
-def validate_index(bars: pd.DataFrame) -> None:
-    """Raise if a frame is not indexed as bars are, whatever its columns.
+def validate_index(bars: pd.DataFrame) -> tuple[int, int] | None:
+    """Raise if a frame is not indexed as bars are; its columns are not looked at.
+
+    Returns
+    -------
+    tuple of int or None
+        The answer of `whole_shape`.
 
     Raises
     ------
@@ -114,12 +137,14 @@ def validate_index(bars: pd.DataFrame) -> None:
             f"the bars' timestamps are {kind}, without a time zone; localise them, e.g. "
             "with .dt.tz_localize('UTC') before they become the index"
         )
-    if whole_shape(index) is None and not bars.index.is_unique:
+    shape = whole_shape(index)
+    if shape is None and not bars.index.is_unique:
         symbol, timestamp = bars.index[bars.index.duplicated()][0]
         raise QueryError(
             f"the bar of {symbol} at {timestamp} is there more than once; load one data source at a time, "
             "or drop duplicates"
         )
+    return shape
 
 
 def _listed(bars: pd.DataFrame) -> str:

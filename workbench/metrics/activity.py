@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from workbench.metrics.observations import Values, observed
 
 __all__ = ["exposure", "turnover"]
@@ -23,8 +21,7 @@ def exposure(invested: Values) -> float:
     float
         A fraction: 1 is fully invested all the time; NaN without a bar.
     """
-    shares = observed(invested, "invested")
-    return float(shares.mean()) if shares.size else math.nan
+    return observed(invested, "invested").mean
 
 
 def turnover(traded: Values) -> float:
@@ -44,5 +41,4 @@ def turnover(traded: Values) -> float:
     float
         A fraction per bar, 0 or more; NaN without a bar.
     """
-    shares = observed(traded, "traded")
-    return float(shares.mean()) if shares.size else math.nan
+    return observed(traded, "traded").mean

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from workbench.metrics.observations import (
     DAYS_PER_YEAR,
     ROUNDING,
+    Observed,
     Values,
     observed,
     only_rounding,
@@ -40,8 +40,8 @@ def drawdown(returns: pd.Series[float]) -> pd.Series[float]:
     """
     observed(returns)
     values = returns.to_numpy(dtype=np.float64, na_value=np.nan)
-    below = _below_peak(np.where(np.isnan(values), 0.0, values))
-    return pd.Series(below, index=returns.index, name="drawdown")
+    known = Observed(np.where(np.isnan(values), 0.0, values))
+    return pd.Series(known.below_peak, index=returns.index, name="drawdown")
 
 
 def max_drawdown(returns: Values) -> float:
@@ -59,8 +59,8 @@ def max_drawdown(returns: Values) -> float:
     float
         A fraction in [-1, 0]; 0 where wealth never fell; NaN without a return.
     """
-    values = observed(returns)
-    return float(np.fmin.reduce(_below_peak(values))) if values.size else math.nan
+    seen = observed(returns)
+    return float(np.fmin.reduce(seen.below_peak)) if len(seen) else math.nan
 
 
 def max_drawdown_length(returns: Values) -> float:
@@ -79,11 +79,10 @@ def max_drawdown_length(returns: Values) -> float:
     float
         Periods (bars), a whole number; 0 where wealth never fell; NaN without a return.
     """
-    values = observed(returns)
-    if not values.size:
+    seen = observed(returns)
+    if not len(seen):
         return math.nan
-    with np.errstate(over="ignore"):
-        wealth = np.concatenate([[1.0], np.cumprod(1.0 + values)])
+    wealth = np.concatenate([[1.0], seen.wealth])
     # Wealth this little below its peak has recovered: 0.7 · (1 / 0.7) need not be 1.
     at_peak = np.flatnonzero(wealth >= np.maximum.accumulate(wealth) * (1.0 - ROUNDING))
     # Neighbouring peaks are one period apart and no fall lies between; after the last one the end counts.
@@ -114,10 +113,3 @@ def calmar(returns: Values, *, periods_per_year: float = DAYS_PER_YEAR) -> float
     if math.isnan(depth) or only_rounding(depth):
         return math.nan
     return cagr(returns, periods_per_year=year) / depth
-
-
-def _below_peak(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    # Growth that passes what a float holds has no peak to fall from: NaN.
-    with np.errstate(over="ignore", invalid="ignore"):
-        wealth = np.cumprod(1.0 + values)
-        return np.asarray(wealth / np.maximum(np.maximum.accumulate(wealth), 1.0) - 1.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,6 +19,8 @@ __all__ = [
     "ROUNDING",
     "Observed",
     "Values",
+    "as_observed",
+    "as_paired",
     "compounded",
     "deviation",
     "observed",
@@ -38,7 +41,7 @@ _LARGEST = 1e100
 
 @dataclass(frozen=True, eq=False)
 class Observed:
-    """What `observed` or `paired` returned, for several figures of the same values: checked once.
+    """What `observed` or `paired` found, checked once; what several figures need of it is computed once.
 
     Attributes
     ----------
@@ -48,28 +51,68 @@ class Observed:
 
     values: npt.NDArray[np.float64]
 
+    def __len__(self) -> int:
+        return self.values.size
+
+    @cached_property
+    def mean(self) -> float:
+        """The mean; NaN of nothing."""
+        return float(self.values.sum()) / len(self) if len(self) else math.nan
+
+    @cached_property
+    def spread(self) -> float:
+        """Sample standard deviation; exactly 0 where it is `only_rounding`, NaN of fewer than two returns."""
+        return deviation(self.values)
+
+    @cached_property
+    def ascending(self) -> npt.NDArray[np.float64]:
+        """The values from the lowest to the highest."""
+        return np.sort(self.values)
+
+    @cached_property
+    def wealth(self) -> npt.NDArray[np.float64]:
+        """What 1 became after each return: ``cumprod(1 + r)``, float64, shape (n_observed,)."""
+        # Growth that passes what a float holds is infinite.
+        with np.errstate(over="ignore"):
+            return np.asarray(np.cumprod(1.0 + self.values), dtype=np.float64)
+
+    @cached_property
+    def below_peak(self) -> npt.NDArray[np.float64]:
+        """Wealth below its highest so far, the starting capital included: float64, shape (n_observed,)."""
+        # Infinite wealth has no peak to fall from: NaN.
+        with np.errstate(invalid="ignore"):
+            return self.wealth / np.maximum(np.maximum.accumulate(self.wealth), 1.0) - 1.0
+
+    @cached_property
+    def centred(self) -> npt.NDArray[np.float64]:
+        """The values less their mean, by the largest of those: powers of them stay within floats."""
+        centred = self.values - self.mean
+        return np.asarray(centred / np.abs(centred).max())
+
 
 Values: TypeAlias = "pd.Series[float] | Observed"
 """What a figure is computed of: a Series, which is checked, or values that were."""
 
 
-def observed(values: Values, name: str = "returns") -> npt.NDArray[np.float64]:
-    """The values without the NaN ones, in their order: float64, shape (n_observed,).
+def observed(values: Values, name: str = "returns") -> Observed:
+    """The values without the NaN ones, in their order.
 
     Raises
     ------
     BacktestError
         They are no Series of real numbers, or one is infinite or beyond 1e100.
     """
-    if isinstance(values, Observed):
-        return values.values
-    array = _floats(values, name)
-    missing = np.isnan(array)
-    return np.asarray(array[~missing], dtype=np.float64) if missing.any() else array
+    return values if isinstance(values, Observed) else as_observed(_floats(values, name))
 
 
-def paired(returns: Values, benchmark: Values) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Both returns of each period that both have, matched by index label: float64, shape (n_pairs,) each.
+def as_observed(values: npt.NDArray[np.float64]) -> Observed:
+    """The same of an array, in which nothing is infinite."""
+    missing = np.isnan(values)
+    return Observed(values[~missing] if missing.any() else values)
+
+
+def paired(returns: Values, benchmark: Values) -> tuple[Observed, Observed]:
+    """Both returns of each period that both have, matched by index label.
 
     Of two `Observed`, which have no labels, the first value belongs to the first, and so on.
 
@@ -77,20 +120,36 @@ def paired(returns: Values, benchmark: Values) -> tuple[npt.NDArray[np.float64],
     ------
     BacktestError
         One is no Series of real numbers or holds an infinite one, a label stands in one of them twice, or
-        one has timestamps and the other none, or none with a time zone.
+        one has timestamps and the other none, or none with a time zone; or one is an `Observed` and the
+        other is not, or is one of another length.
     """
-    if isinstance(returns, Observed) or isinstance(benchmark, Observed):
-        assert isinstance(returns, Observed)
-        assert isinstance(benchmark, Observed)
-        return returns.values, benchmark.values
+    if isinstance(returns, Observed):
+        if not isinstance(benchmark, Observed):
+            raise _without_labels("returns", "benchmark")
+        sizes = len(returns), len(benchmark)
+        if sizes[0] != sizes[1]:
+            raise BacktestError(
+                f"benchmark: it has {sizes[1]} values and the returns have {sizes[0]}; give both of what "
+                "`paired` returned."
+            )
+        return returns, benchmark
+    if isinstance(benchmark, Observed):
+        raise _without_labels("benchmark", "returns")
     own, other = _floats(returns, "returns"), _floats(benchmark, "benchmark")
     if not returns.index.equals(benchmark.index):
         _check_labels(returns.index, benchmark.index)
         common = returns.index.intersection(benchmark.index)
         own = own[returns.index.get_indexer(common)]
         other = other[benchmark.index.get_indexer(common)]
-    there = ~(np.isnan(own) | np.isnan(other))
-    return np.asarray(own[there], dtype=np.float64), np.asarray(other[there], dtype=np.float64)
+    return as_paired(own, other)
+
+
+def as_paired(own: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> tuple[Observed, Observed]:
+    """The same of two arrays, period by period, in which nothing is infinite."""
+    missing = np.isnan(own) | np.isnan(other)
+    if missing.any():
+        own, other = own[~missing], other[~missing]
+    return Observed(own), Observed(other)
 
 
 def only_rounding(spread: Any, centre: Any = 0.0) -> Any:
@@ -158,6 +217,13 @@ def _floats(values: pd.Series[float], name: str) -> npt.NDArray[np.float64]:
             "NaN, which counts as not observed."
         )
     return array
+
+
+def _without_labels(name: str, other: str) -> BacktestError:
+    return BacktestError(
+        f"{name}: an Observed has no labels to match with the {other}; give two Series, or both of what "
+        "`paired` returned."
+    )
 
 
 def _check_labels(own: pd.Index, other: pd.Index) -> None:

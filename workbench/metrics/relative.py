@@ -16,10 +16,10 @@ from workbench.arguments import as_finite
 from workbench.metrics.observations import (
     DAYS_PER_YEAR,
     ROUNDING,
+    Observed,
     Values,
     compounded,
     deviation,
-    only_rounding,
     paired,
     year_of,
 )
@@ -81,7 +81,7 @@ def alpha(
     slope = _slope(own, market)
     if math.isnan(slope):
         return math.nan
-    return float((own.mean() - free) - slope * (market.mean() - free)) * year
+    return ((own.mean - free) - slope * (market.mean - free)) * year
 
 
 def information_ratio(
@@ -108,7 +108,7 @@ def information_ratio(
     """
     year = year_of(periods_per_year)
     own, market = paired(returns, benchmark)
-    active = own - market
+    active = own.values - market.values
     spread = deviation(active)
     if math.isnan(spread) or spread == 0.0:
         return math.nan
@@ -134,7 +134,7 @@ def up_capture(returns: Values, benchmark: Values) -> float:
         A ratio: 1 is as much as the benchmark, 0.8 is 80 % of its rise; NaN where it never rose.
     """
     own, market = paired(returns, benchmark)
-    return _capture(own, market, market > ROUNDING)
+    return _capture(own, market, market.values > ROUNDING)
 
 
 def down_capture(returns: Values, benchmark: Values) -> float:
@@ -151,19 +151,17 @@ def down_capture(returns: Values, benchmark: Values) -> float:
         A ratio: 1 is as much as the benchmark, below 0 is a gain while it fell; NaN where it never fell.
     """
     own, market = paired(returns, benchmark)
-    return _capture(own, market, market < -ROUNDING)
+    return _capture(own, market, market.values < -ROUNDING)
 
 
-def _slope(own: npt.NDArray[np.float64], market: npt.NDArray[np.float64]) -> float:
-    if own.size < 2 or only_rounding(np.std(market, ddof=1), market.mean()):
+def _slope(own: Observed, market: Observed) -> float:
+    if len(own) < 2 or market.spread == 0.0:
         return math.nan
-    residual = market - market.mean()
-    return float(residual @ own) / float(residual @ residual)
+    residual = market.values - market.mean
+    return float(residual @ own.values) / float(residual @ residual)
 
 
-def _capture(
-    own: npt.NDArray[np.float64], market: npt.NDArray[np.float64], chosen: npt.NDArray[np.bool_]
-) -> float:
+def _capture(own: Observed, market: Observed, chosen: npt.NDArray[np.bool_]) -> float:
     if not chosen.any():
         return math.nan
-    return compounded(own[chosen], 1.0) / compounded(market[chosen], 1.0)
+    return compounded(own.values[chosen], 1.0) / compounded(market.values[chosen], 1.0)

@@ -45,7 +45,7 @@ def total_return(returns: Values) -> float:
     float
         A fraction; NaN without a return.
     """
-    values = observed(returns)
+    values = observed(returns).values
     # As in `compounded`: what passes a float is infinite.
     with np.errstate(over="ignore"):
         return float(np.prod(1.0 + values) - 1.0) if values.size else math.nan
@@ -68,7 +68,7 @@ def cagr(returns: Values, *, periods_per_year: float = DAYS_PER_YEAR) -> float:
     float
         A fraction a year; -1 where everything was lost; NaN without a return.
     """
-    return compounded(observed(returns), year_of(periods_per_year))
+    return compounded(observed(returns).values, year_of(periods_per_year))
 
 
 def volatility(returns: Values, *, periods_per_year: float = DAYS_PER_YEAR) -> float:
@@ -87,7 +87,7 @@ def volatility(returns: Values, *, periods_per_year: float = DAYS_PER_YEAR) -> f
         A fraction a year; exactly 0 where all returns are equal but for rounding (a deviation up to
         ``1e-12 * (1 + abs(mean))``); NaN with fewer than two returns.
     """
-    return deviation(observed(returns)) * math.sqrt(year_of(periods_per_year))
+    return observed(returns).spread * math.sqrt(year_of(periods_per_year))
 
 
 def sharpe(returns: Values, *, risk_free: float = 0.0, periods_per_year: float = DAYS_PER_YEAR) -> float:
@@ -112,11 +112,10 @@ def sharpe(returns: Values, *, risk_free: float = 0.0, periods_per_year: float =
         ``1e-12 * (1 + abs(mean))`` is rounding).
     """
     free, year = as_finite(risk_free, "risk_free", _PER_PERIOD), year_of(periods_per_year)
-    values = observed(returns)
-    spread = deviation(values)
-    if math.isnan(spread) or spread == 0.0:
+    seen = observed(returns)
+    if math.isnan(seen.spread) or seen.spread == 0.0:
         return math.nan
-    return float(np.mean(values) - free) / spread * math.sqrt(year)
+    return (seen.mean - free) / seen.spread * math.sqrt(year)
 
 
 def expanding_sharpe(
@@ -166,7 +165,7 @@ def sortino(returns: Values, *, target: float = 0.0, periods_per_year: float = D
         ``1e-12 * (1 + abs(target))`` is rounding).
     """
     goal, year = as_finite(target, "target", _PER_PERIOD), year_of(periods_per_year)
-    excess = observed(returns) - goal
+    excess = observed(returns).values - goal
     if not excess.size:
         return math.nan
     downside = math.sqrt(float(np.mean(np.minimum(excess, 0.0) ** 2)))
@@ -198,7 +197,7 @@ def omega(returns: Values, *, target: float = 0.0) -> float:
         to ``1e-12 * (1 + abs(target))`` is rounding).
     """
     goal = as_finite(target, "target", _PER_PERIOD)
-    excess = observed(returns) - goal
+    excess = observed(returns).values - goal
     lost = -float(excess[excess < 0.0].sum())
     if not excess.size or only_rounding(lost / excess.size, goal):
         return math.nan
@@ -223,7 +222,7 @@ def stability(returns: Values) -> float:
         A fraction in [0, 1]; NaN with fewer than two returns, where wealth never moved after the first
         (but for rounding, as in `volatility`), and where everything was lost (its logarithm is not a number).
     """
-    values = observed(returns)
+    values = observed(returns).values
     if values.size < 2 or values.min() <= -1.0:
         return math.nan
     wealth = np.cumsum(np.log1p(values))

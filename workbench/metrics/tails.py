@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from workbench.arguments import as_number
 from workbench.errors import BacktestError
-from workbench.metrics.observations import Values, deviation, observed, only_rounding
+from workbench.metrics.observations import Values, observed, only_rounding
 
 __all__ = ["conditional_value_at_risk", "kurtosis", "skewness", "tail_ratio", "value_at_risk"]
 
@@ -41,8 +42,8 @@ def value_at_risk(returns: Values, *, level: float = 0.05) -> float:
         When the level is not between 0 and 1.
     """
     level = _checked(level)
-    values = observed(returns)
-    return float(np.quantile(values, level)) if values.size else math.nan
+    seen = observed(returns)
+    return _quantile(seen.ascending, level) if len(seen) else math.nan
 
 
 def conditional_value_at_risk(returns: Values, *, level: float = 0.05) -> float:
@@ -71,11 +72,11 @@ def conditional_value_at_risk(returns: Values, *, level: float = 0.05) -> float:
         When the level is not between 0 and 1.
     """
     level = _checked(level)
-    values = observed(returns)
-    if not values.size:
+    seen = observed(returns)
+    if not len(seen):
         return math.nan
-    last = math.floor((values.size - 1) * level + _ROUNDING)
-    return float(np.partition(values, last)[: last + 1].mean())
+    last = math.floor((len(seen) - 1) * level + _ROUNDING)
+    return float(seen.ascending[: last + 1].mean())
 
 
 def tail_ratio(returns: Values) -> float:
@@ -95,11 +96,11 @@ def tail_ratio(returns: Values) -> float:
         A ratio, 0 or more; NaN without a return or where the lower quantile is 0 (up to 1e-12 it is
         rounding).
     """
-    values = observed(returns)
-    if not values.size:
+    seen = observed(returns)
+    if not len(seen):
         return math.nan
-    worst, best = np.abs(np.quantile(values, [0.05, 0.95]))
-    return math.nan if only_rounding(worst) else float(best / worst)
+    worst, best = abs(_quantile(seen.ascending, 0.05)), abs(_quantile(seen.ascending, 0.95))
+    return math.nan if only_rounding(worst) else best / worst
 
 
 def skewness(returns: Values) -> float:
@@ -144,13 +145,20 @@ def kurtosis(returns: Values) -> float:
 
 
 def _standardised_moment(returns: Values, order: int) -> float:
-    values = observed(returns)
-    if values.size < 2 or deviation(values) == 0.0:
+    seen = observed(returns)
+    if len(seen) < 2 or seen.spread == 0.0:
         return math.nan
-    centred = values - values.mean()
-    centred /= np.abs(centred).max()  # Powers of small returns would leave the range of floats.
-    square = centred * centred
-    return float(np.mean(square * (centred if order == 3 else square)) / np.mean(square) ** (order / 2))
+    square = seen.centred * seen.centred
+    moment = square @ (seen.centred if order == 3 else square) / len(seen)
+    return float(moment / (square.sum() / len(seen)) ** (order / 2))
+
+
+def _quantile(ascending: npt.NDArray[np.float64], level: float) -> float:
+    """`numpy.quantile` of values in ascending order, linearly interpolated."""
+    place = (len(ascending) - 1) * level
+    below = math.floor(place)
+    low, high = float(ascending[below]), float(ascending[min(below + 1, len(ascending) - 1)])
+    return low + (high - low) * (place - below)
 
 
 def _checked(level: float) -> float:

@@ -33,7 +33,7 @@ def win_rate(pnl: Values) -> float:
     float
         A fraction in [0, 1]; NaN without a trade.
     """
-    profits = observed(pnl, "pnl")
+    profits = observed(pnl, "pnl").values
     return float((profits > 0.0).mean()) if profits.size else math.nan
 
 
@@ -53,7 +53,7 @@ def profit_factor(pnl: Values) -> float:
     float
         A ratio, 0 or more; 0 where no trade won; NaN without a losing trade.
     """
-    profits = observed(pnl, "pnl")
+    profits = observed(pnl, "pnl").values
     lost = -float(profits[profits < 0.0].sum())
     return float(profits[profits > 0.0].sum()) / lost if lost > 0.0 else math.nan
 
@@ -73,7 +73,7 @@ def expectancy(pnl: Values) -> float:
     float
         In the unit of the profits; NaN without a trade.
     """
-    profits = observed(pnl, "pnl")
+    profits = observed(pnl, "pnl").values
     return float(profits.mean()) if profits.size else math.nan
 
 
@@ -107,7 +107,7 @@ def sqn(pnl: Values, *, most_trades: int | None = 100) -> float:
     limit = math.inf if most_trades is None else as_whole(most_trades, "most_trades", _COUNT)
     if limit < 1:
         raise BacktestError(f"most_trades: {limit} is below 1; {_COUNT}.")
-    profits = observed(pnl, "pnl")
+    profits = observed(pnl, "pnl").values
     if profits.size < 2:
         return math.nan
     mean, spread = float(profits.mean()), float(np.std(profits, ddof=1))

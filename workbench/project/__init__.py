@@ -2,6 +2,7 @@
 
 from workbench.project.find import (
     MARKER,
+    RUN_PATH,
     VARIABLE,
     find_project,
     notebooks_folder,
@@ -11,6 +12,7 @@ from workbench.project.find import (
 
 __all__ = [
     "MARKER",
+    "RUN_PATH",
     "VARIABLE",
     "find_project",
     "notebooks_folder",

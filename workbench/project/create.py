@@ -13,6 +13,7 @@ from pathlib import Path
 from workbench.errors import ProjectRefused
 from workbench.paths import shipped
 from workbench.project.find import MARKER
+from workbench.project.starters import record_starters
 
 __all__ = ["create_project"]
 
@@ -120,6 +121,7 @@ def _fill(folder: Path, name: str) -> None:
     for entry in shipped("template").iterdir():
         _copy(entry, folder / _name(entry))
     _copy(shipped("notebooks"), folder / "notebooks")
+    record_starters(folder / "notebooks")
     known = os.fsencode(name).decode(errors="replace")
     for file, said in (("README.md", known), (MARKER, json.dumps(known, ensure_ascii=False)[1:-1])):
         text = (folder / file).read_text(encoding="utf-8")

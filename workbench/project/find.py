@@ -8,12 +8,22 @@ from pathlib import Path
 from workbench.errors import ProjectMissing, SettingsError
 from workbench.paths import PACKAGE
 
-__all__ = ["MARKER", "VARIABLE", "find_project", "notebooks_folder", "project_environment", "the_project"]
+__all__ = [
+    "MARKER",
+    "RUN_PATH",
+    "VARIABLE",
+    "find_project",
+    "notebooks_folder",
+    "project_environment",
+    "the_project",
+]
 
 MARKER = "workbench.toml"
 """The file at a project's root."""
 VARIABLE = "WORKBENCH_PROJECT"
 """The environment variable that names the root; processes that workbench starts inherit it."""
+RUN_PATH = "WORKBENCH_RUN_PATH"
+"""The environment variable with what a run put before `PYTHONPATH`, for its own processes alone."""
 
 
 def find_project() -> Path | None:
@@ -83,10 +93,13 @@ def project_environment() -> dict[str, str]:
     """
     root, clone = find_project(), _clone()
     path = [str(folder) for folder in (clone, root) if folder is not None]
-    path += filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    # What a run of a notebook starts, as another run or the servers, has nothing of that run's modules.
+    of_a_run = os.environ.get(RUN_PATH, "").split(os.pathsep)
+    inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    path += [entry for entry in inherited if entry and entry not in of_a_run]
     return {
         **({} if root is None else {VARIABLE: str(root)}),
-        **({"PYTHONPATH": os.pathsep.join(dict.fromkeys(path))} if path else {}),
+        **({"PYTHONPATH": os.pathsep.join(dict.fromkeys(path))} if path or any(inherited) else {}),
     }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workbench.errors import PromotionRefused
@@ -16,12 +16,12 @@ from workbench.paths import shipped
 from workbench.project import VARIABLE, find_project
 from workbench.promotion.fitness import refused_values, unfit
 from workbench.promotion.flow_schema import flow_schema
+from workbench.promotion.keeping import keep
 from workbench.promotion.namesakes import refuse_namesake
 from workbench.promotion.notebook_file import open_notebook
 from workbench.promotion.records import FLOW_NAME, Deployment
 from workbench.promotion.run import check_timeout
 from workbench.promotion.slots import await_plan, first_slot
-from workbench.promotion.store import NotebookStore
 from workbench.promotion.superseded import withdraw_superseded
 from workbench.settings import Settings
 from workbench.stack.model import Progress
@@ -42,10 +42,12 @@ def promote(
     timezone: str,
     parameters: Mapping[str, Any] | None = None,
     timeout_seconds: float | None = None,
+    files: Sequence[str | os.PathLike[str]] = (),
+    environment: Mapping[str, str] | None = None,
     progress: Progress | None = None,
     force: bool = False,
 ) -> Deployment:
-    """Copy a notebook into the store and schedule it; the same name again replaces what it was.
+    """Copy a notebook and what it imports into the store and schedule it; a second time replaces the first.
 
     Parameters
     ----------
@@ -64,17 +66,23 @@ def promote(
         Values for every run, checked strictly.
     timeout_seconds : float, optional
         A run that takes longer is killed.
+    files : sequence of path
+        Files of the project to promote with it, as `gathering.named_files` takes them.
+    environment : mapping, optional
+        The settings, for the kernel of its rehearsal.
     progress : callable, optional
         Called with a few words on what is being waited for.
     force : bool
-        Promote a notebook that is not fit to run by schedule, too (`workbench.promotion.readiness`), and with
-        parameters that its strategies would refuse (`refusals`). The deployment's description says so.
+        Promote a notebook that is not fit to run by schedule, too (`workbench.promotion.readiness`), with
+        parameters that its strategies would refuse (`refusals`), and one that fails in its rehearsal. The
+        deployment's description says so.
 
     Raises
     ------
     PromotionRefused
         A name, schedule or time zone that cannot be used, or another project's deployment of that name; a
-        notebook without a "parameters" cell, or one that promotes or triggers.
+        notebook without a "parameters" cell, one that promotes or triggers, or one that fails when it is run
+        once; a file that cannot be promoted.
     ParametersRefused, NotebookError
         The notebook or its parameters; nothing was deployed.
     """
@@ -83,26 +91,38 @@ def promote(
             f"{name!r} cannot name a deployment; use letters, digits, dots, dashes and underscores"
         )
     check_timeout(timeout_seconds)
-    slot = first_slot(cron, timezone)
+    first_slot(cron, timezone)
     file = open_notebook(notebook)
     values = file.parameters.complete(file.parameters.validate(dict(parameters or {})))
     overruled = unfit(file.document, file.path.name, force)
     overruled += refused_values(file.document, file.path.name, values, force)
-    stored = NotebookStore(settings.store_folder).add(file)
+    refuse_namesake(settings, prefect, name)
+    stored, doubts = keep(
+        settings,
+        file,
+        values,
+        files=files,
+        environment=environment or {},
+        timeout_seconds=timeout_seconds,
+        progress=progress or _quiet,
+        force=force,
+    )
+    # Again, since a slot may have passed while the notebook ran.
+    slot = first_slot(cron, timezone)
     flow_parameters: dict[str, Any] = {
         "notebook": file.shown,
         "sha256": stored.sha256,
         "parameters": values,
         "timeout_seconds": timeout_seconds,
     }
-    refuse_namesake(settings, prefect, name)
     _ensure_work_pool(prefect, settings.work_pool)
     flow = prefect.ask("/flows/", {"name": FLOW_NAME})
     body = {
         "name": name,
         "flow_id": flow["id"],
-        "description": f"`{file.shown}` (content {stored.sha256[:12]}), promoted by workbench."
-        + "".join(f"\n\nForced, although {reason}." for reason in overruled),
+        "description": f"`{file.shown}` (version {stored.sha256[:12]}), promoted by workbench."
+        + "".join(f"\n\nForced, although {reason}." for reason in overruled)
+        + "".join(f"\n\n{doubt}" for doubt in doubts),
         **_where(settings),
         "work_pool_name": settings.work_pool,
         "tags": ["workbench", file.path.stem],
@@ -130,6 +150,9 @@ def promote(
         timezone=timezone,
         parameters=flow_parameters["parameters"],
         next_run=next_run,
+        modules=tuple(stored.modules),
+        files=tuple(stored.files),
+        doubts=tuple(doubts),
     )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from workbench.display.face import Face
+from workbench.errors import PromotionRefused
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,16 +36,18 @@ class Deployments(Face):
         *,
         name: str,
         cron: str,
-        timezone: str,
+        timezone: str | None = None,
         parameters: Mapping[str, Any] | None = None,
         timeout_seconds: float | None = None,
+        files: Sequence[str | os.PathLike[str]] = (),
         force: bool = False,
         progress: Callable[[str], None] | None = None,
     ) -> Deployment:
         """Turn a notebook into a scheduled Prefect job; starts Prefect and a worker where none run.
 
-        What runs is the notebook as it is now, whatever is edited later; the same name again replaces what
-        was promoted under it.
+        What runs is the notebook as it is now, with the project's modules that it imports as they are now,
+        whatever is edited later; the same name again replaces what was promoted under it. It is run once to
+        find them; what that run writes to the database is undone.
 
         Parameters
         ----------
@@ -54,15 +57,20 @@ class Deployments(Face):
             The deployment's: letters, digits, dots, dashes and underscores.
         cron : str
             Five fields: "30 17 * * mon-fri".
-        timezone : str
-            The IANA name of the time zone that the fields are read in: "America/New_York".
+        timezone : str, optional
+            The IANA name of the time zone that the fields are read in: "America/New_York". Default: the
+            setting `timezone`; without one it must be given.
         parameters : mapping, optional
             Values for every run, checked strictly against the "parameters" cell.
         timeout_seconds : float, optional
             A run is killed after that long. Default: no limit.
+        files : sequence of path
+            Files of the project to promote with it, relative to the project's root: "data/universe.csv". The
+            notebook opens `project_file("data/universe.csv")`.
         force : bool
             Promote what is not fit to run by schedule, too: a notebook without a "parameters" cell, one that
-            promotes or triggers, values that its strategy would refuse. Its description in Prefect says so.
+            promotes or triggers, values that its strategy would refuse, one that fails when it is run. Its
+            description in Prefect says so.
         progress : callable, optional
             Called with a few words on what is being started or waited for.
 
@@ -76,7 +84,7 @@ class Deployments(Face):
         NotebookError, ParametersRefused
             The notebook or its parameters are not as they must be; nothing was deployed.
         PromotionRefused
-            A name, schedule or time zone that cannot be used, or Prefect refuses.
+            A name, schedule, time zone or file that cannot be used; the notebook fails; or Prefect refuses.
 
         Examples
         --------
@@ -84,16 +92,27 @@ class Deployments(Face):
         ...            timezone="America/New_York", parameters={"fast": 20, "slow": 50})
         """
         from workbench.promotion.deploy import promote
+        from workbench.runs.rehearsing import refuse_in_rehearsal
+        from workbench.stack.environment import settings_environment
 
+        refuse_in_rehearsal("promote")
+        zone = self._session.settings.timezone if timezone is None else timezone
+        if zone is None:
+            raise PromotionRefused(
+                "a schedule needs its time zone: give one, timezone='America/New_York', or set it for the "
+                "project, [defaults] timezone in workbench.toml"
+            )
         return promote(
             self._session.settings,
             self._session.prefect(progress),
             notebook,
             name=name,
             cron=cron,
-            timezone=timezone,
+            timezone=zone,
             parameters=parameters,
             timeout_seconds=timeout_seconds,
+            files=files,
+            environment=settings_environment(self._session.settings),
             progress=progress,
             force=force,
         )
@@ -138,7 +157,9 @@ class Deployments(Face):
         >>> wb.deployments.trigger("sma-cross")
         """
         from workbench.promotion.trigger import trigger, wait
+        from workbench.runs.rehearsing import refuse_in_rehearsal
 
+        refuse_in_rehearsal("trigger")
         prefect = self._session.prefect()
         run = trigger(self._session.settings, prefect, deployment, parameters)
         return wait(prefect, run, timeout_seconds=timeout_seconds, progress=progress)

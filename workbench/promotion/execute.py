@@ -70,6 +70,7 @@ def execute_notebook(
     timeout_seconds: float | None = None,
     progress: Progress | None = None,
     about: Callable[[], Sequence[tuple[str, str]]] = tuple,
+    page: bool = True,
     home: Path | None = None,
 ) -> ExecutedNotebook:
     """Run `notebook` from a clean kernel of this Python; keep its output and an HTML page of it.
@@ -92,6 +93,8 @@ def execute_notebook(
         Called in this thread as `progress(code cells done, code cells in all, what runs now)`.
     about : callable, optional
         Called after the run for the facts that its page shows, as `write_html` takes them.
+    page : bool
+        Whether a page is made.
     home : Path, optional
         Where the run's temporary folder is made, which goes with it or, if it is killed, at the next start.
         Default: the system's temporary folder.
@@ -115,7 +118,7 @@ def execute_notebook(
         source.write_text(json.dumps(file.document), encoding="utf-8")
         file.parameters.complete(parameters)  # refuses what is missing
         given = file.parameters.validate(parameters)
-        output, page = output_paths(notebook, output_folder)
+        output, html = output_paths(notebook, output_folder)
         private_folder(output.parent)
         partial = scratch / f".{notebook.name}"
         # Here, because jupyter_client and nbclient take a third of a second to import.
@@ -136,8 +139,9 @@ def execute_notebook(
                 _keep(
                     run, partial, output, {"input_path": str(notebook), "output_path": str(output)}, failure
                 )
-                _show(output, page, failure, about)
-        return ExecutedNotebook(output, page, run.cells, time.monotonic() - started)
+                if page:
+                    _show(output, html, failure, about)
+        return ExecutedNotebook(output, html, run.cells, time.monotonic() - started)
 
 
 def _supervised(

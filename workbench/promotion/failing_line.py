@@ -15,6 +15,9 @@ _FRAME = re.compile(
     r"(?:, in (?P<function>[^\n(]+))?",
     re.MULTILINE,
 )
+# What Python, and a promoted run's import rules, do between an import and its error.
+_IMPORTING = re.compile(r"<frozen importlib|/(importlib/__init__|workbench/project/imports)\.py$")
+_STORED = re.compile(r".*/[0-9a-f]{2}/[0-9a-f]{64}/project/")
 _TRACEBACK = "Traceback (most recent call last)"
 
 
@@ -27,6 +30,8 @@ def failing_line(traceback: str, number: int | None) -> str:
     frames = list(_FRAME.finditer(traceback.rpartition(_TRACEBACK)[2]))
     if not frames:
         return ""
+    while len(frames) > 1 and _IMPORTING.search(frames[-1]["file"] or ""):
+        frames.pop()
     own = [frame for frame in frames if frame["cell"] == str(number)]
     place = f", line {own[-1]['line']}" if own else ""
     innermost = frames[-1]
@@ -39,6 +44,6 @@ def failing_line(traceback: str, number: int | None) -> str:
 
 
 def _short(file: str) -> str:
-    """A file as people know it: from the package on, or from the project."""
-    inside = file.rpartition("/site-packages/")[2]
+    """A file as people know it: from the package on, or from the project, also if it was promoted."""
+    inside = _STORED.sub("", file).rpartition("/site-packages/")[2]
     return inside.removeprefix(f"{find_project() or PACKAGE.parent}/").removeprefix(f"{PACKAGE.parent}/")

@@ -30,13 +30,17 @@ class Deployment:
     deployment_id : str
         Prefect's id.
     notebook, sha256 : str
-        Which notebook, and the hash of the content that was promoted.
+        Which notebook, and the hash of the version that was promoted: notebook, modules and files.
     schedule, timezone : str
         Five cron fields, read in that IANA time zone.
     parameters : dict
         What every run gets.
     next_run : datetime or None
         When it runs next, UTC; None where Prefect had planned no run within twenty seconds.
+    modules, files : tuple of str
+        The project's modules and files that were promoted with it, by their paths relative to its root.
+    doubts : tuple of str
+        What is doubtful about it: that it failed when it was run once, and why that was let pass.
     """
 
     name: str
@@ -47,6 +51,9 @@ class Deployment:
     timezone: str
     parameters: dict[str, Any]
     next_run: datetime | None
+    modules: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         local = self.next_run.astimezone(ZoneInfo(self.timezone)) if self.next_run else None
@@ -55,12 +62,17 @@ class Deployment:
 
     def _repr_html_(self) -> str:
         rows = [
-            ("notebook", f"{self.notebook} as promoted, content {self.sha256[:12]}"),
+            ("notebook", f"{self.notebook} as promoted, version {self.sha256[:12]}"),
+            *((name, ", ".join(kept)) for name, kept in self._kept().items() if kept),
+            *(("doubtful", doubt) for doubt in self.doubts),
             ("schedule", f"{self.schedule} ({self.timezone})"),
             ("next run", in_zone(self.next_run, self.timezone) if self.next_run else "none is planned"),
             ("parameters", ", ".join(f"{name}={value!r}" for name, value in self.parameters.items())),
         ]
         return card_html(f"Deployment {self.name}", rows)
+
+    def _kept(self) -> dict[str, tuple[str, ...]]:
+        return {"modules": self.modules, "files": self.files}
 
 
 @dataclass(frozen=True, repr=False)

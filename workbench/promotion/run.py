@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import uuid
 from collections.abc import Mapping
@@ -12,12 +13,15 @@ from typing import Any
 
 from workbench.display.card import card_html
 from workbench.errors import NotebookError, NotebookFailed, WorkbenchError
-from workbench.project import find_project, project_environment
+from workbench.home.temporary import TemporaryFolder
+from workbench.project import find_project
+from workbench.project.imports import ImportRules
+from workbench.project.modules import import_environment, import_rules, read_record
 from workbench.promotion.execute import Progress, execute_notebook, output_paths
 from workbench.promotion.notebook_file import open_notebook
 from workbench.promotion.store import NotebookStore
 from workbench.runs import RunStore
-from workbench.runs.code import code_version
+from workbench.runs.code import code_version, promoted_code_version
 from workbench.runs.record import about
 from workbench.runs.scope import RUN_ID_VARIABLE
 from workbench.settings import Settings
@@ -25,6 +29,8 @@ from workbench.settings import Settings
 __all__ = ["NotebookRunResult", "Origin", "check_timeout", "run_notebook"]
 
 _ERROR_LENGTH = 4_000
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,7 @@ def run_notebook(
     parameters : mapping, optional
         Checked strictly against the "parameters" cell before anything runs.
     sha256 : str, optional
-        Run the promoted notebook of that hash, whatever the file says now.
+        Run the promoted version of that hash, whatever the notebook, its modules and files say now.
     origin : Origin, optional
         Who asked. Default: a command.
     timeout_seconds : float, optional
@@ -107,36 +113,53 @@ def run_notebook(
     """
     origin = origin or Origin()
     check_timeout(timeout_seconds)
-    if sha256 is None:
+    version = None if sha256 is None else NotebookStore(settings.store_folder).open(sha256)
+    if version is None:
         file = open_notebook(notebook)
         name, folder = file.shown, file.path.parent
     else:
-        file, name = NotebookStore(settings.store_folder).open(sha256), os.fspath(notebook)
+        file, name = version.file, os.fspath(notebook)
         folder = _folder_of(name, settings)
+    promoted = version if version is not None and version.tree is not None else None
     values = file.parameters.complete(file.parameters.validate(dict(parameters or {})))
     run_id = runs.start(
         notebook=name,
         notebook_sha256=file.sha256,
         parameters=values,
         trigger=origin.trigger,
-        code_version=code_version(),
+        code_version=code_version() if promoted is None else promoted_code_version(promoted.commit),
+        version_sha256=None if version is None else version.sha256,
+        modules={} if promoted is None else promoted.modules,
+        files={} if promoted is None else promoted.files,
         deployment=origin.deployment,
         scheduled_for=origin.scheduled_for,
         flow_run_id=origin.flow_run_id,
     )
     output_folder = settings.runs_folder / str(run_id)
     try:
-        executed = execute_notebook(
-            file,
-            values,
-            output_folder,
-            environment={**project_environment(), **(environment or {}), RUN_ID_VARIABLE: str(run_id)},
-            cwd=folder,
-            timeout_seconds=timeout_seconds,
-            progress=progress,
-            about=lambda: _about(runs, run_id),
-            home=settings.home,
-        )
+        with TemporaryFolder("run", settings.home) as scratch:
+            if promoted is None:
+                rules = import_rules(folder, settings.home, record=scratch / "imports")
+            else:
+                rules = import_rules(folder, settings.home, tree=promoted.tree, paths=promoted.paths)
+            try:
+                executed = execute_notebook(
+                    file,
+                    values,
+                    output_folder,
+                    environment={
+                        **import_environment(rules),
+                        **(environment or {}),
+                        RUN_ID_VARIABLE: str(run_id),
+                    },
+                    cwd=folder,
+                    timeout_seconds=timeout_seconds,
+                    progress=progress,
+                    about=lambda: _about(runs, run_id, rules),
+                    home=settings.home,
+                )
+            finally:
+                _note_code(runs, run_id, rules)
     except BaseException as error:
         _record_failure(runs, run_id, error, *output_paths(file.path, output_folder))
         raise
@@ -151,8 +174,20 @@ def _folder_of(name: str, settings: Settings) -> Path:
     return next((folder for folder in wanted if folder.is_dir()), settings.home)
 
 
-def _about(runs: RunStore, run_id: uuid.UUID) -> list[tuple[str, str]]:
+def _note_code(runs: RunStore, run_id: uuid.UUID, rules: ImportRules) -> None:
+    """Record which modules and files of the working tree were used; those promoted are recorded already."""
+    if rules.record is not None:
+        used = read_record(rules)[1]
+        try:
+            version = code_version([*used.modules, *used.files])
+            runs.note_code(run_id, version, modules=used.modules, files=used.files)
+        except WorkbenchError as error:
+            logger.warning("what run %s imported was not recorded: %s", run_id, error)
+
+
+def _about(runs: RunStore, run_id: uuid.UUID, rules: ImportRules) -> list[tuple[str, str]]:
     """The record's facts; only the run's id if the database does not answer."""
+    _note_code(runs, run_id, rules)
     try:
         return about(runs.show(run_id))
     except WorkbenchError:

@@ -1,89 +1,228 @@
 """The store of promoted notebooks, by content: a schedule runs what was promoted, not what someone edits.
 
-A notebook lies at `<folder>/<first two of its hash>/<hash>/<its name>.ipynb`, without outputs, read-only.
+A version is a read-only folder, `<folder>/<first two of its hash>/<hash>/`:
+
+    <name>.ipynb       the notebook, without outputs
+    version.json       the modules and files with their hashes; the version's hash is of it
+    project/           the modules and files, by their paths below the project's root
+
+Notebooks promoted before there were modules lie there alone, under their own content's hash.
 """
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from workbench.errors import NotebookError
-from workbench.home.files import replace_file
 from workbench.home.folders import private_folder
+from workbench.home.temporary import TemporaryFolder
+from workbench.project.files_used import file_sha256
 from workbench.promotion.notebook_file import NotebookFile
+from workbench.promotion.version import Version, contents_of, hash_of
 
 __all__ = ["NotebookStore"]
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_MANIFEST = "version.json"
+_TREE = "project"
 
 
 class NotebookStore:
-    """A folder of notebooks by their content.
+    """A folder of versions by their content.
 
     Parameters
     ----------
     folder : Path
-        Made when the first notebook is added.
+        Made when the first version is added. Versions are put together in `tmp/` beside it.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
 
-    def add(self, file: NotebookFile) -> NotebookFile:
-        """Store a notebook, without outputs, under its content's hash and its own name.
+    def add(
+        self,
+        file: NotebookFile,
+        modules: Mapping[str, bytes] | None = None,
+        files: Mapping[str, Path] | None = None,
+        *,
+        paths: Sequence[str] = (),
+        commit: str | None = None,
+    ) -> Version:
+        """Store a notebook with modules and files; where the same was stored before, return that.
 
-        Returns
-        -------
-        NotebookFile
-            The stored one; where the same was stored before, that one.
+        It is there whole or not at all: it is put together elsewhere and moved into its place.
+
+        Parameters
+        ----------
+        file : NotebookFile
+        modules : mapping of str to bytes, optional
+            The source of each module, by its path relative to the project's root.
+        files : mapping of str to Path, optional
+            The file to copy, by such a path.
+        paths : sequence of str
+            The folders, relative to the root, in which imports of the modules begin.
+        commit : str, optional
+            The project's commit; no part of the hash.
 
         Raises
         ------
         NotebookError
-            The store cannot be written.
+            A file cannot be read, or the store cannot be written.
         """
-        target = self._place(file.sha256) / file.path.name
-        stored = _verified(target, file.sha256)
-        if stored is not None:
-            return stored
-        # Nothing is there yet, or it is damaged.
-        empty: dict[str, Any] = {"outputs": [], "execution_count": None}
-        cells = [cell | empty if cell["cell_type"] == "code" else cell for cell in file.document["cells"]]
-        stored = NotebookFile(target, file.document | {"cells": cells})
-        text = json.dumps(stored.document, ensure_ascii=False, indent=1) + "\n"
         try:
-            replace_file(private_folder(target.parent) / target.name, text.encode(), mode=0o444)
+            with TemporaryFolder("run", self.folder.parent) as scratch:
+                fresh = private_folder(scratch / "version")
+                sha256 = _put_together(fresh, file, modules or {}, files or {}, paths, commit)
+                return self._put_in_place(fresh, sha256, scratch / "damaged")
         except OSError as error:
             raise NotebookError(f"{file.path.name} cannot be stored in {self.folder}: {error}.") from error
-        return stored
 
-    def open(self, sha256: str) -> NotebookFile:
-        """The stored notebook of that hash, verified; of several names for one content the first.
+    def open(self, sha256: str) -> Version:
+        """The stored version of that hash, every file of it verified.
 
         Raises
         ------
         NotebookError
-            There is none, or the file is no longer what was stored.
+            There is none, or a file is no longer what was stored.
         """
         if not _SHA256.fullmatch(sha256):
-            raise NotebookError(f"{sha256!r} is not the hash of a notebook: expected 64 hex digits.")
-        found = sorted(self._place(sha256).glob("[!.]*.ipynb"))
+            raise NotebookError(f"{sha256!r} is not the hash of a promoted notebook: expected 64 hex digits.")
+        place = self._place(sha256)
+        if (place / _MANIFEST).is_file():
+            version, problem = _verified(place, sha256)
+            if version is None:
+                raise NotebookError(f"{problem} was changed or damaged in the store; promote it again.")
+            return version
+        found = sorted(place.glob("[!.]*.ipynb"))
         if not found:
             raise NotebookError(f"The store {self.folder} holds no notebook {sha256}; promote it again.")
         for path in found:
-            stored = _verified(path, sha256)
+            stored = _notebook(path, sha256)
             if stored is not None:
-                return stored
-        raise NotebookError(f"The stored notebook {found[0]} was changed or damaged; promote it again.")
+                return Version(sha256, stored)
+        raise NotebookError(f"{found[0]} was changed or damaged in the store; promote it again.")
 
     def _place(self, sha256: str) -> Path:
         return self.folder / sha256[:2] / sha256
 
+    def _put_in_place(self, fresh: Path, sha256: str, aside: Path) -> Version:
+        target = self._place(sha256)
+        private_folder(target.parent)
+        for _ in range(3):
+            stored, _problem = _verified(target, sha256)
+            if stored is not None:
+                return stored
+            if target.exists():
+                shutil.rmtree(aside, ignore_errors=True)
+                target.rename(aside)
+            try:
+                fresh.rename(target)
+            except OSError as error:
+                # Another promotion of the same has put its own there in between.
+                if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+                    raise
+        stored, problem = _verified(target, sha256)
+        if stored is None:
+            raise NotebookError(f"{problem} cannot be stored; is something else writing into {self.folder}?")
+        return stored
 
-def _verified(path: Path, sha256: str) -> NotebookFile | None:
+
+def _put_together(
+    folder: Path,
+    file: NotebookFile,
+    modules: Mapping[str, bytes],
+    files: Mapping[str, Path],
+    paths: Sequence[str],
+    commit: str | None,
+) -> str:
+    """Write all of a version into `folder`; return its hash."""
+    empty: dict[str, Any] = {"outputs": [], "execution_count": None}
+    cells = [cell | empty if cell["cell_type"] == "code" else cell for cell in file.document["cells"]]
+    document = file.document | {"cells": cells}
+    _write(folder / file.path.name, (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode())
+    tree = private_folder(folder / _TREE)
+    for key, source in modules.items():
+        _write(tree / key, source)
+    for key, path in files.items():
+        if key not in modules:
+            _copy(path, tree / key)
+    hashes = {key: file_sha256(tree / key) for key in sorted({*modules, *files})}
+    contents = contents_of(
+        file,
+        {key: hashes[key] for key in hashes if key in modules},
+        {key: hashes[key] for key in hashes if key in files},
+        paths,
+    )
+    _write(folder / _MANIFEST, (json.dumps(contents | {"commit": commit}, indent=1) + "\n").encode())
+    return hash_of(contents)
+
+
+def _write(path: Path, content: bytes) -> None:
+    private_folder(path.parent)
+    with path.open("xb") as stream:
+        stream.write(content)
+        _seal(stream.fileno())
+
+
+def _copy(source: Path, path: Path) -> None:
+    private_folder(path.parent)
+    with source.open("rb") as read, path.open("xb") as stream:
+        shutil.copyfileobj(read, stream, 1 << 20)
+        stream.flush()
+        _seal(stream.fileno())
+
+
+def _seal(descriptor: int) -> None:
+    os.fchmod(descriptor, 0o444)
+    os.fsync(descriptor)
+
+
+def _verified(place: Path, sha256: str) -> tuple[Version | None, str]:
+    """The version at `place`; None, and what is wrong, where it is not whole as it was stored."""
+    manifest = place / _MANIFEST
+    try:
+        contents = json.loads(manifest.read_text(encoding="utf-8"))
+        commit = contents.pop("commit", None)
+        if hash_of(contents) != sha256:
+            return None, str(manifest)
+        name = contents["notebook"]["name"]
+        modules, files, paths = contents["modules"], contents["files"], contents["paths"]
+        notebook = _notebook(place / name, contents["notebook"]["sha256"])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None, str(manifest)
+    if notebook is None:
+        return None, str(place / name)
+    tree = place / _TREE
+    for key, stored in {**modules, **files}.items():
+        try:
+            if file_sha256(tree / key) != stored:
+                return None, str(tree / key)
+        except OSError:
+            return None, str(tree / key)
+    for there in _files_in(tree):
+        # A module that was put there later would be imported like the others.
+        if there not in modules and there not in files:
+            return None, str(tree / there)
+    return Version(sha256, notebook, modules, files, tuple(paths), commit, tree), ""
+
+
+def _files_in(tree: Path) -> list[str]:
+    """The files below it, by their relative paths, but for what Numba keeps beside a module."""
+    found = []
+    for above, folders, names in os.walk(tree):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        found += [os.path.relpath(os.path.join(above, name), tree).replace(os.sep, "/") for name in names]
+    return found
+
+
+def _notebook(path: Path, sha256: str) -> NotebookFile | None:
     """The notebook at `path`; None where there is none of that content."""
     try:
         file = NotebookFile.read(path)

@@ -52,7 +52,7 @@ def trigger(
             )
         values = promoted | dict(parameters)
         try:
-            file = NotebookStore(settings.store_folder).open(str(found["parameters"]["sha256"]))
+            file = NotebookStore(settings.store_folder).open(str(found["parameters"]["sha256"])).file
         except NotebookError:
             pass  # promoted by another home of the same server: the run itself checks what Prefect does not
         else:

@@ -91,7 +91,7 @@ def exposure_section(result: BacktestRecord, time_format: TimeFormat) -> Section
     return Section("exposure", "Exposure and turnover", [Chart("exposure", figure, shows)], note)
 
 
-def costs_section(result: BacktestRecord) -> Section:
+def costs_section(result: BacktestRecord, currency: str) -> Section:
     """From the profit before costs to the net profit."""
     m = result.metrics
     net = m["final_equity"] - result.initial_cash
@@ -113,9 +113,13 @@ def costs_section(result: BacktestRecord) -> Section:
         ]
         for name, value in steps
     ]
-    table = Table(["", "Amount", "", "Of gross profit", "Of capital"], rows, style="costs")
+    table = Table(
+        ["", f"Amount, {currency}" if currency else "Amount", "", "Of gross profit", "Of capital"],
+        rows,
+        style="costs",
+    )
     per_order = (fees + slippage) / len(result.orders) if len(result.orders) else float("nan")
-    note = f"An order cost {money(per_order)} on average. " if len(result.orders) else ""
+    note = f"An order cost {money(per_order, currency)} on average. " if len(result.orders) else ""
     return Section("costs", "Costs", [table], note)
 
 

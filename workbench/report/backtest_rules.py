@@ -24,7 +24,7 @@ _CONVENTIONS = (
 )
 
 
-def rules_section(result: BacktestRecord, time_format: TimeFormat) -> Section:
+def rules_section(result: BacktestRecord, time_format: TimeFormat, currency: str) -> Section:
     """The section: what was traded, with which parameters, and how orders were filled."""
     rules = result.execution
     what = [
@@ -35,10 +35,11 @@ def rules_section(result: BacktestRecord, time_format: TimeFormat) -> Section:
         Item("Bars", count(len(result.equity))),
         Item("Bars per year", f"{result.periods_per_year:,g}"),
     ]
-    fixed = f"plus {money(rules.fixed_fees)} per order" if rules.fixed_fees else ""
+    fixed = f"plus {money(rules.fixed_fees, currency)} per order" if rules.fixed_fees else ""
     shared = "shared by all symbols" if rules.cash_sharing else "split equally among the symbols"
+    several = shared if len(result.symbols) > 1 else ""
     how = [
-        Item("Starting capital", money(result.initial_cash), note=shared if len(result.symbols) > 1 else ""),
+        Item("Starting capital", money(result.initial_cash, currency), note=several),
         Item("Orders fill", _FILLS[rules.fill]),
         Item("Size of an entry", _size(result) + (", whole units" if rules.whole_units else "")),
         Item("Fees", percent(rules.fees, 3), note=fixed),

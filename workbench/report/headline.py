@@ -50,11 +50,11 @@ def headline(result: BacktestRecord) -> Facts:
     )
 
 
-def figures_section(result: BacktestRecord) -> Section:
+def figures_section(result: BacktestRecord, currency: str) -> Section:
     """All figures, in four groups."""
     m = result.metrics
     grown = [
-        Item("Final equity", money(m["final_equity"])),
+        Item("Final equity", money(m["final_equity"], currency)),
         Item("Total return", signed_percent(m["total_return"]), tone(m["total_return"])),
         Item("CAGR", signed_percent(m["cagr"]), tone(m["cagr"])),
         Item("Exposure", percent(m["exposure"]), hint="Mean fraction of equity invested"),

@@ -138,6 +138,7 @@ def tearsheet(
     honesty: Honesty | None = None,
     sweep: SweptSurface | None = None,
     title: str | None = None,
+    currency: str | None = None,
 ) -> Tearsheet:
     """Build a backtest's report.
 
@@ -154,6 +155,8 @@ def tearsheet(
         The sweep that its parameters come from: adds a plot of the objective over the parameters.
     title : str, optional
         Default: the result's name.
+    currency : str, optional
+        The code shown behind amounts, such as "EUR"; nothing is converted. Default: amounts without one.
 
     Returns
     -------
@@ -168,19 +171,20 @@ def tearsheet(
     """
     if sweep is not None:
         sweep.require_same(result)
+    code = currency or ""
     time_format = TimeFormat(pd.DatetimeIndex(result.equity.index))
-    sections = [equity_section(result, time_format), figures_section(result), returns_section(result)]
+    sections = [equity_section(result, time_format), figures_section(result, code), returns_section(result)]
     sections += [drawdown_section(result, time_format), rolling_section(result, time_format)]
     if bars is not None:
         sections.append(price_section(result, bars, time_format))
     sections += [
-        trades_section(result, time_format),
+        trades_section(result, time_format, code),
         exposure_section(result, time_format),
-        costs_section(result),
+        costs_section(result, code),
     ]
     if sweep is not None:
         sections.append(surface_section(result, sweep))
-    sections.append(rules_section(result, time_format))
+    sections.append(rules_section(result, time_format, code))
     return Tearsheet(
         title=title or result.name,
         result=result,

@@ -48,26 +48,28 @@ __all__ = ["trades_section"]
 _LISTED = 10
 
 
-def trades_section(result: BacktestRecord, time_format: TimeFormat) -> Section:
+def trades_section(result: BacktestRecord, time_format: TimeFormat, currency: str) -> Section:
     """The section: statistics of the closed trades, their distribution, and the latest, best and worst."""
     title = "Trades"
     if result.trades.empty:
         return Section("trades", title, [Note("The strategy never traded.", "empty")])
     closed = result.trades[result.trades["status"] == "closed"]
-    blocks: list[Block] = [Beside([[_statistics(result, closed)], [_spread(closed)]], style="facts-left")]
+    blocks: list[Block] = [
+        Beside([[_statistics(result, closed, currency)], [_spread(closed)]], style="facts-left")
+    ]
     several = len(result.symbols) > 1
     listings = {"Latest": result.trades.iloc[::-1].head(_LISTED)}
     if len(closed) > _LISTED // 2:
         ranked = closed.sort_values("return", ascending=False, kind="stable")
         listings |= {"Best": ranked.head(_LISTED), "Worst": ranked.iloc[::-1].head(_LISTED)}
-    tables = {name: [_listing(frame, time_format, several)] for name, frame in listings.items()}
+    tables = {name: [_listing(frame, time_format, several, currency)] for name, frame in listings.items()}
     blocks += [Choice("Trades", tables)] if len(tables) > 1 else tables["Latest"]
     if len(result.trades) > _LISTED:
         blocks.append(Note(f"{_LISTED} of {count(len(result.trades))} trades are listed."))
     return Section("trades", title, blocks)
 
 
-def _statistics(result: BacktestRecord, closed: pd.DataFrame) -> Facts:
+def _statistics(result: BacktestRecord, closed: pd.DataFrame, currency: str) -> Facts:
     m = result.metrics
     wins, losses = closed.loc[closed["pnl"] > 0.0, "return"], closed.loc[closed["pnl"] <= 0.0, "return"]
     days = (closed["exit_time"] - closed["entry_time"]).dt.total_seconds() / 86_400.0
@@ -78,7 +80,10 @@ def _statistics(result: BacktestRecord, closed: pd.DataFrame) -> Facts:
         Item("Win rate", percent(m["win_rate"])),
         Item("Profit factor", ratio(m["profit_factor"]), hint="Money won / money lost"),
         Item(
-            "Expectancy", signed_money(m["expectancy"]), tone(m["expectancy"]), hint="Mean profit of a trade"
+            "Expectancy",
+            signed_money(m["expectancy"], currency),
+            tone(m["expectancy"]),
+            hint="Mean profit of a trade",
         ),
         Item("SQN", ratio(m["sqn"]), hint="System quality number: mean profit / its standard error"),
         Item("Average win", signed_percent(_mean(wins), 2)),
@@ -129,10 +134,10 @@ def _spread(closed: pd.DataFrame) -> Block:
     )
 
 
-def _listing(trades: pd.DataFrame, time_format: TimeFormat, several: bool) -> Table:
+def _listing(trades: pd.DataFrame, time_format: TimeFormat, several: bool, currency: str) -> Table:
     # The first columns are those that a phone shows without scrolling.
     names = ["Entered", "Exited", *["Symbol"] * several, "Side"]
-    numbers = ["Return", "Profit", "Units", "Entry", "Exit", "Exit by"]
+    numbers = ["Return", f"Profit, {currency}" if currency else "Profit", "Units", "Entry", "Exit", "Exit by"]
     rows: list[Sequence[TableCell]] = []
     for trade in trades.to_dict("records"):
         still_open = trade["status"] == "open"

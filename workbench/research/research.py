@@ -102,6 +102,8 @@ class Research(Face):
     ) -> Tearsheet:
         """The report of a backtest, with the trials of every run and notebook in its honesty section.
 
+        Amounts have the setting `currency` behind them, if there is one.
+
         Parameters
         ----------
         result : BacktestResult
@@ -117,7 +119,13 @@ class Research(Face):
         SweepDiffers
             The sweep is of another strategy, of other symbols or by other rules; the error names them.
         """
-        return result.report(bars=bars, honesty=self.honesty(result), sweep=sweep, title=title)
+        return result.report(
+            bars=bars,
+            honesty=self.honesty(result),
+            sweep=sweep,
+            title=title,
+            currency=self._session.settings.currency,
+        )
 
     def save(
         self,

@@ -42,7 +42,6 @@ def about(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     trigger = record["trigger"]
     if trigger == "deployment":
         trigger = "the schedule" if record["scheduled_for"] else "a trigger of the deployment"
-    content = record["notebook_sha256"]
     revisions = sorted(record["data_revisions"].items())
     data = [f"{series} at revision {revision}" for series, revision in revisions[:_SHOWN_SERIES]]
     if len(revisions) > _SHOWN_SERIES:
@@ -50,14 +49,29 @@ def about(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = {
         "run": str(record["run_id"]),
         "notebook": record["notebook"],
-        "content": content[:12] if content else None,
+        "content": _short(record["notebook_sha256"]),
         "deployment": record["deployment"],
         "slot": _moment(record["scheduled_for"]) if record["scheduled_for"] else None,
         "started by": trigger,
+        "version": _short(record["version_sha256"]),
         "code": record["code_version"],
+        "modules": _hashes(record["modules"]),
+        "files": _hashes(record["files"]),
         "data": ", ".join(data),
     }
     return [(name, value) for name, value in rows.items() if value]
+
+
+def _short(sha256: str | None) -> str | None:
+    return sha256[:12] if sha256 else None
+
+
+def _hashes(contents: Mapping[str, str]) -> str:
+    """Paths with the first characters of their hashes; of many the first ones."""
+    told = [f"{path} ({_short(sha256)})" for path, sha256 in sorted(contents.items())]
+    if len(told) > _SHOWN_SERIES:
+        told[_SHOWN_SERIES:] = [f"and {len(told) - _SHOWN_SERIES:,} more, in the record"]
+    return ", ".join(told)
 
 
 def _moment(moment: Any) -> str:

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import NotebookError, SettingsError, WorkbenchError
+from workbench.project.modules import Used, used_by_process
 from workbench.runs.code import code_version, shown_name
 from workbench.runs.notebook import notebook_sha256
+from workbench.runs.rehearsing import rehearses
 from workbench.runs.store import RunStore
 
 __all__ = ["NO_RUN", "RUN_ID_VARIABLE", "InteractiveRun", "NoRun", "NotebookRun", "scope_of_process"]
@@ -65,9 +67,10 @@ class NotebookRun:
 class InteractiveRun:
     """The run of an interactive notebook: it begins with the first write and ends with the kernel."""
 
-    def __init__(self, store: RunStore, notebook: str) -> None:
+    def __init__(self, store: RunStore, notebook: str, home: Path) -> None:
         self._store = store
         self._notebook = notebook
+        self._home = home
         self._run_id: uuid.UUID | None = None
         self._read: dict[str, int] = {}
         self._lock = threading.Lock()
@@ -78,11 +81,14 @@ class InteractiveRun:
         """The run's id; the first call records the start of the run."""
         with self._lock:
             if self._run_id is None:
+                used = self._used()
                 self._run_id = self._store.start(
                     notebook=shown_name(Path(self._notebook)),
                     trigger="interactive",
                     notebook_sha256=_sha256_if_readable(self._notebook),
-                    code_version=code_version(),
+                    code_version=code_version([*used.modules, *used.files]),
+                    modules=used.modules,
+                    files=used.files,
                 )
                 self._store.note_revisions(self._run_id, self._read)
             return self._run_id
@@ -102,18 +108,26 @@ class InteractiveRun:
     def _end(self) -> None:
         if self._run_id is not None:
             try:
+                used = self._used()
+                version = code_version([*used.modules, *used.files])
+                self._store.note_code(self._run_id, version, modules=used.modules, files=used.files)
                 self._store.finish(self._run_id, "completed")
             except WorkbenchError as error:
                 # The kernel is shutting down, so the error can only be logged.
                 logger.warning("the end of run %s was not recorded: %s", self._run_id, error)
 
+    def _used(self) -> Used:
+        return used_by_process(Path(self._notebook).parent, self._home)
 
-def scope_of_process(store: RunStore) -> NoRun | NotebookRun | InteractiveRun:
+
+def scope_of_process(store: RunStore, home: Path) -> NoRun | NotebookRun | InteractiveRun:
     """The scope of this process, from its environment.
 
     With a run id in the environment: that run. In a kernel of JupyterLab (or VS Code): an interactive run of
-    its notebook. Otherwise (a script, a shell, a test): none.
+    its notebook. Otherwise (a script, a shell, a test, a rehearsal): none.
     """
+    if rehearses():
+        return NO_RUN
     given = os.environ.get(RUN_ID_VARIABLE)
     if given:
         try:
@@ -122,7 +136,7 @@ def scope_of_process(store: RunStore) -> NoRun | NotebookRun | InteractiveRun:
             raise SettingsError(f"{RUN_ID_VARIABLE}: {given!r} is not a run's id") from error
     notebook = os.environ.get("JPY_SESSION_NAME")
     if notebook:
-        return InteractiveRun(store, notebook)
+        return InteractiveRun(store, notebook, home)
     return NO_RUN
 
 

@@ -35,9 +35,24 @@ _LISTED = (
     "html_path",
 )
 _STATUSES = ("running", "completed", "failed", "crashed")
-_COMPARED = ("notebook", "notebook_sha256", "code_version", "status", "trigger", "deployment", "started_at")
+_COMPARED = (
+    "notebook",
+    "notebook_sha256",
+    "version_sha256",
+    "code_version",
+    "status",
+    "trigger",
+    "deployment",
+    "started_at",
+)
 # Groups that are compared item by item: name in the comparison to column of the record.
-_GROUPS = {"parameters": "parameters", "data": "data_revisions", "headline": "headline"}
+_GROUPS = {
+    "parameters": "parameters",
+    "modules": "modules",
+    "files": "files",
+    "data": "data_revisions",
+    "headline": "headline",
+}
 
 
 class RunStore(Face):
@@ -49,7 +64,7 @@ class RunStore(Face):
         With the role `workbench_runs`.
     """
 
-    _inside = frozenset({"finish", "note_headline", "note_revisions", "pool", "start"})
+    _inside = frozenset({"finish", "note_code", "note_headline", "note_revisions", "pool", "start"})
 
     def __init__(self, pool: ServiceConnectionPool) -> None:
         self.pool = pool
@@ -107,13 +122,14 @@ class RunStore(Face):
         return RunRecord({**found[0], "run_id": str(found[0]["run_id"])})
 
     def compare(self, one: str | uuid.UUID, other: str | uuid.UUID) -> pd.DataFrame:
-        """Compare two runs, differences first: notebook, code, parameters, data, headline figures.
+        """Compare two runs, differences first: notebook, code, parameters, modules, files, data, figures.
 
         Returns
         -------
         DataFrame
-            Indexed by field ("parameters.fast", "data.yahoo/AAPL", "headline.sharpe_ratio"), a column for
-            each run, and `differs`. Rows that differ come before those that do not.
+            Indexed by field ("parameters.fast", "modules.strategies/breakout.py", "data.yahoo/AAPL",
+            "headline.sharpe_ratio"), a column for each run, and `differs`. Rows that differ come before those
+            that do not. Of modules and files the values are the SHA-256 of their contents.
         """
         sides = {}
         for run_id in (one, other):
@@ -137,6 +153,9 @@ class RunStore(Face):
         notebook_sha256: str | None = None,
         parameters: Mapping[str, Any] | None = None,
         code_version: str | None = None,
+        version_sha256: str | None = None,
+        modules: Mapping[str, str] | None = None,
+        files: Mapping[str, str] | None = None,
         deployment: str | None = None,
         scheduled_for: datetime | None = None,
         flow_run_id: str | None = None,
@@ -157,6 +176,9 @@ class RunStore(Face):
             "parameters": dict(parameters or {}),
             "trigger": trigger,
             "code_version": code_version,
+            "version_sha256": version_sha256,
+            "modules": dict(modules or {}),
+            "files": dict(files or {}),
             "deployment": deployment,
             "scheduled_for": scheduled_for,
             "flow_run_id": None if flow_run_id is None else uuid.UUID(flow_run_id),
@@ -195,6 +217,17 @@ class RunStore(Face):
                         sa.cast(dict(revisions), runs.c.headline.type)
                     )
                 )
+            )
+
+    def note_code(
+        self, run_id: uuid.UUID, code_version: str, *, modules: Mapping[str, str], files: Mapping[str, str]
+    ) -> None:
+        """Record which modules and files a run has used, by hash; does nothing if the run has ended."""
+        with self.pool.begin("recording what a run imported") as connection:
+            connection.execute(
+                runs.update()
+                .where(runs.c.run_id == run_id, runs.c.status == "running")
+                .values(code_version=code_version, modules=dict(modules), files=dict(files))
             )
 
     def note_headline(self, run_id: uuid.UUID, headline: Mapping[str, Any]) -> None:

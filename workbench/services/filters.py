@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
 from workbench.errors import EmptyRange, QueryError
 from workbench.tables.workbench import runs
 
-__all__ = ["Moment", "Strings", "as_list", "as_moment", "as_range", "matching", "of_run", "span"]
+__all__ = ["Moment", "Strings", "as_list", "as_moment", "as_range", "flagged", "matching", "of_run", "span"]
 
 Strings = str | Sequence[str]
 """One value, or several."""
@@ -67,7 +68,34 @@ def as_list(values: Strings | None, what: str) -> list[str] | None:
     for value in found:
         if not isinstance(value, str) or not value:
             raise QueryError(f"{what}={value!r}: expected a name, or a list of names")
+        if not _is_storable(value):
+            raise QueryError(
+                f"{what}={value!r}: no row has this value; text in PostgreSQL has neither NUL nor half a "
+                "surrogate pair"
+            )
     return list(dict.fromkeys(found))
+
+
+def _is_storable(text: str) -> bool:
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
+
+
+def flagged(condition: sa.ColumnElement[bool], value: bool | None, what: str) -> list[sa.ColumnElement[bool]]:
+    """The condition for True, its opposite for False; none for None.
+
+    Raises
+    ------
+    QueryError
+        The value is something else.
+    """
+    if value is None:
+        return []
+    if not isinstance(value, bool | np.bool_):
+        raise QueryError(f"{what}={value!r}: expected True or False")
+    return [condition if value else sa.not_(condition)]
 
 
 def as_moment(value: Moment | None, what: str) -> pd.Timestamp | None:

@@ -33,9 +33,20 @@ class MarketData(Service):
 
     _inside = Service._inside | {"bars_before"}
 
-    def __init__(self, pool: ServiceConnectionPool, run: RunScope, cache: BarCache) -> None:
+    def __init__(
+        self,
+        pool: ServiceConnectionPool,
+        run: RunScope,
+        cache: BarCache,
+        *,
+        source: str | None = None,
+        calendar: str | None = None,
+    ) -> None:
         super().__init__(pool, run)
         self._bars = BarStore(cache)
+        # The defaults of a load: settings of the project.
+        self._source = source
+        self._calendar = calendar or "XNYS"
 
     @property
     def cache(self) -> BarCache:
@@ -67,7 +78,7 @@ class MarketData(Service):
             The range `[start, end)`, UTC.
         source : str, optional
             The data source: "yahoo" (raw prices), "yahoo_adjusted", "polygon", "alpaca", "file". Default: the
-            only one that holds those symbols.
+            setting `data_source`, whatever others hold; without it the only one that holds those symbols.
         fields : sequence of str
             Which of open, high, low, close, volume, in this order.
         adjust : str, optional
@@ -102,8 +113,9 @@ class MarketData(Service):
         QueryError
             A field, a moment or a method that does not exist or cannot be read.
         """
+        chosen = self._source if source is None else source
         request = BarRequest.of(
-            symbols, start, end, source=source, fields=fields, adjust=adjust, as_of=as_of, latest=latest
+            symbols, start, end, source=chosen, fields=fields, adjust=adjust, as_of=as_of, latest=latest
         )
         with self.pool.snapshot("loading bars") as connection:
             return load_bars(connection, self._bars, request, self._run)
@@ -115,7 +127,7 @@ class MarketData(Service):
         end: Moment | None = None,
         *,
         source: str | None = None,
-        calendar: str = "XNYS",
+        calendar: str | None = None,
     ) -> Coverage:
         """Which bars each symbol has and which are missing, by an exchange's calendar.
 
@@ -123,8 +135,9 @@ class MarketData(Service):
         ----------
         symbols, start, end, source
             As for `load_market_data`.
-        calendar : str
-            The exchange's name in `exchange_calendars`: "XNYS", "XLON", "24/7", …
+        calendar : str, optional
+            The exchange's name in `exchange_calendars`: "XNYS", "XLON", "24/7", … Default: the setting
+            `calendar`, else "XNYS".
 
         Returns
         -------
@@ -133,7 +146,8 @@ class MarketData(Service):
         """
         from workbench.marketdata.coverage import coverage
 
-        return coverage(self.load_market_data(symbols, start, end, source=source, fields=["close"]), calendar)
+        bars = self.load_market_data(symbols, start, end, source=source, fields=["close"])
+        return coverage(bars, calendar or self._calendar)
 
     def write_market_data(self, frame: pd.DataFrame, *, source: str | None = None) -> Written:
         """Insert bars, and update those with other values. Key: (symbol, timestamp, data_source).

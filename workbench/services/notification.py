@@ -7,7 +7,7 @@ import uuid
 import pandas as pd
 
 from workbench.db.frames import Written
-from workbench.services.filters import Moment, Strings, matching, of_run, span
+from workbench.services.filters import Moment, Strings, flagged, matching, of_run, span
 from workbench.services.service import Service
 from workbench.tables.notification import alert_configs, notification_logs
 
@@ -36,9 +36,8 @@ class NotificationService(Service):
         table = alert_configs
         where = [
             *matching(table, alert_id=alert_id, event_type=event_type, channel=channel, severity=severity),
+            *flagged(table.c.enabled, enabled, "enabled"),
         ]
-        if enabled is not None:
-            where.append(table.c.enabled.is_(enabled))
         return self._load(table, where=where, order_by=("alert_id",))
 
     def write_alert_configs(self, frame: pd.DataFrame) -> Written:

@@ -7,7 +7,7 @@ import uuid
 import pandas as pd
 
 from workbench.db.frames import Written
-from workbench.services.filters import Moment, Strings, matching, of_run, span
+from workbench.services.filters import Moment, Strings, flagged, matching, of_run, span
 from workbench.services.service import Service
 from workbench.tables.risk_management import position_limits, risk_events, risk_limits
 
@@ -98,9 +98,8 @@ class RiskManagementService(Service):
                 severity=severity,
             ),
             *of_run(table.c.run_id, run_id),
+            *flagged(table.c.resolved_at.is_not(None), resolved, "resolved"),
         ]
-        if resolved is not None:
-            where.append(table.c.resolved_at.is_not(None) if resolved else table.c.resolved_at.is_(None))
         return self._load(table, where=where, order_by=("timestamp", "id"), latest=latest)
 
     def write_risk_events(self, frame: pd.DataFrame) -> Written:

@@ -10,7 +10,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from workbench.db.frames import Written
-from workbench.services.filters import Moment, Strings, matching, of_run, span
+from workbench.services.filters import Moment, Strings, flagged, matching, of_run, span
 from workbench.services.service import Service
 from workbench.tables.strategy_engine import (
     strategies,
@@ -86,9 +86,8 @@ class StrategyEngineService(Service):
             *matching(table, strategy_id=strategy_id, symbol=symbols),
             *span(table.c.timestamp, start, end),
             *of_run(table.c.run_id, run_id),
+            *flagged(table.c.pending, pending, "pending"),
         ]
-        if pending is not None:
-            where.append(table.c.pending.is_(pending))
         return self._load(
             table,
             where=where,
@@ -113,10 +112,9 @@ class StrategyEngineService(Service):
         self, strategy_id: Strings | None = None, *, active: bool | None = None
     ) -> pd.DataFrame:
         """Configurations by strategy and version; `config` is a dict."""
-        where = matching(strategy_configs, strategy_id=strategy_id)
-        if active is not None:
-            where.append(strategy_configs.c.active.is_(active))
-        return self._load(strategy_configs, where=where, order_by=("strategy_id", "version"))
+        table = strategy_configs
+        where = [*matching(table, strategy_id=strategy_id), *flagged(table.c.active, active, "active")]
+        return self._load(table, where=where, order_by=("strategy_id", "version"))
 
     def write_strategy_configs(self, frame: pd.DataFrame) -> Written:
         """Write configurations. Key: (strategy_id, version)."""

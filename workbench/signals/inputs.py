@@ -33,6 +33,8 @@ _COLUMNS = ("open", "high", "low", "close", "volume")
 _INDEX_NAMES = ["symbol", "timestamp"]
 LEAST_PRICE, MOST_PRICE = 1e-12, 1e15
 """Prices in currency per unit: below, units overflow; above, a float holds no cents."""
+_FEW = 100_000
+"""Rows up to which a frame may be copied to look at it; one that was made in one piece is not copied."""
 _LOCALISE = "give them their zone, as in .tz_localize('America/New_York').tz_convert('UTC')"
 
 
@@ -93,9 +95,7 @@ def read_bars(bars: pd.DataFrame) -> BarArrays:
         any bar.
     """
     index = _checked_index(bars)
-    # Each column would take a copy of the index along, which costs more than looking at a thousand numbers.
-    columns = bars.set_axis(pd.RangeIndex(len(bars)), axis=0)
-    given = {column: _numbers(columns[column], column) for column in _COLUMNS if column in bars.columns}
+    given = _columns_of(bars)
     every_time = utc_index(index.levels[1], "bars")
     whole = _whole_panel(index, every_time, given)
     if whole is not None:
@@ -319,6 +319,18 @@ def _ranks(
     rank = np.zeros(len(values), dtype=np.int64)
     rank[used] = np.arange(len(used))
     return rank[codes], used
+
+
+def _columns_of(bars: pd.DataFrame) -> dict[str, npt.NDArray[np.float64]]:
+    """The numbers of each of the columns that there are."""
+    names = bars.columns.tolist()
+    if len(bars) <= _FEW and bars.dtypes.tolist().count(np.dtype(np.float64)) == len(names):
+        # To take five columns out of a frame costs more than to look at a thousand numbers.
+        values = bars.to_numpy()
+        return {column: values[:, names.index(column)] for column in _COLUMNS if column in names}
+    # Each column would take a copy of the index along.
+    columns = bars.set_axis(pd.RangeIndex(len(bars)), axis=0)
+    return {column: _numbers(columns[column], column) for column in _COLUMNS if column in names}
 
 
 def _numbers(values: pd.Series[float], column: str) -> npt.NDArray[np.float64]:

@@ -12,36 +12,51 @@ from pydantic import SecretStr
 
 from workbench.embedded.process import MARK
 from workbench.project import project_environment
-from workbench.secrets_file import SECRET_VARIABLES
+from workbench.secrets_file import EMBEDDED
 from workbench.settings import Settings
+from workbench.settings.origins import variable_of
 from workbench.stack.model import Endpoints
 
 __all__ = ["prefect_environment", "prefect_server_environment", "process_environment", "settings_environment"]
 
 
-def settings_environment(settings: Settings) -> dict[str, str]:
-    """The variables from which `Settings.load()` reads the same settings."""
-    secret: dict[str, SecretStr | None] = {
-        name: getattr(settings, field) for name, field in SECRET_VARIABLES.items()
-    }
-    plain = {
-        "WORKBENCH_HOME": str(settings.home),
-        "WORKBENCH_WORK_POOL": settings.work_pool,
-        "WORKBENCH_POOL_SIZE": str(settings.pool_size),
-        "WORKBENCH_POOL_OVERFLOW": str(settings.pool_overflow),
-        "WORKBENCH_POSTGRES_USER": settings.postgres_user,
-        "PREFECT_API_URL": settings.prefect_api_url,
-        "WORKBENCH_FRAMES": settings.frames,
-        "WORKBENCH_POLYGON_PER_MINUTE": str(settings.polygon_per_minute),
-        "WORKBENCH_ALPACA_PER_MINUTE": str(settings.alpaca_per_minute),
-        "WORKBENCH_YAHOO_URL": settings.yahoo_url,
-        "WORKBENCH_POLYGON_URL": settings.polygon_url,
-        "WORKBENCH_ALPACA_URL": settings.alpaca_url,
-    }
-    return {
-        **{name: value for name, value in plain.items() if value is not None},
-        **{name: value.get_secret_value() for name, value in secret.items() if value is not None},
-    }
+# What the processes of a stack have in common. A change of the file must not part a run from its stack.
+_OF_THE_STACK = {
+    "home",
+    "database_url",
+    "redis_url",
+    "prefect_api_url",
+    "prefect_api_auth_string",
+    "postgres_user",
+    "work_pool",
+}
+# The embedded servers are named, too: else the file's would come to take their place.
+_MAY_BE_EMBEDDED = {"database_url", "redis_url"}
+
+
+def settings_environment(settings: Settings, *, whole: bool = True) -> dict[str, str]:
+    """The variables from which `Settings.load()` reads the same settings.
+
+    Parameters
+    ----------
+    settings : Settings
+    whole : bool
+        With False, what is from `workbench.toml` is left out, but for what a stack has in common (home,
+        servers, work pool): a process of the project then reads the file as it is when the process starts.
+    """
+    given = {}
+    for name, origin in settings.origins.items():
+        value = getattr(settings, name)
+        if name not in _OF_THE_STACK and (
+            origin.kind == "default" or (origin.kind == "project" and not whole)
+        ):
+            continue
+        if value is None and name in _MAY_BE_EMBEDDED:
+            value = EMBEDDED
+        if value is not None:
+            plain = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+            given[variable_of(Settings, name)] = plain
+    return given
 
 
 def prefect_environment(settings: Settings, endpoints: Endpoints) -> dict[str, str]:
@@ -108,7 +123,10 @@ def prefect_server_environment(
 
 
 def process_environment(settings: Settings, extra: Mapping[str, str]) -> dict[str, str]:
-    """Our environment without any `PREFECT_*` or `WORKBENCH_*`, the project, the settings, and `extra`."""
+    """Our environment without any `PREFECT_*` or `WORKBENCH_*`, the project, the settings, and `extra`.
+
+    Settings of the project's file are left to each process to read, but for those of the stack.
+    """
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "WORKBENCH_"))
     }
@@ -118,7 +136,7 @@ def process_environment(settings: Settings, extra: Mapping[str, str]) -> dict[st
         **project_environment(),
         "PYTHONUNBUFFERED": "1",
         MARK: str(Path(os.path.realpath(settings.home))),
-        **settings_environment(settings),
+        **settings_environment(settings, whole=False),
         **extra,
     }
 

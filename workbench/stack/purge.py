@@ -20,7 +20,7 @@ __all__ = ["Doomed", "look_at_home", "remove_home"]
 _SECRETS = "secrets.json"
 # All names that workbench ever creates directly in a home.
 _OURS = re.compile(
-    r"cache|logs|postgres|prefect|run|runs|store|sweeps|tmp|valkey|yahoo|secrets\.json"
+    r"backups|cache|logs|postgres|prefect|run|runs|store|sweeps|tmp|valkey|yahoo|(secrets|version)\.json"
     r"|postgres\.(new|try)-.*|\.[0-9a-f]{12}\.partial"
 )
 # Secrets of workbench; a secrets file with none of these is not ours.

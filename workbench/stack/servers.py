@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import os
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,16 +13,26 @@ from workbench.embedded import EmbeddedPostgres, EmbeddedValkey
 from workbench.errors import ServerError, ServerUnreachable, SettingsError
 from workbench.home.files import replace_file
 from workbench.home.locks import exclusive
-from workbench.home.names import keep_names, renamed
 from workbench.home.secrets import Secret, Secrets
 from workbench.paths import shipped
+from workbench.project.server_names import keep_names, renamed
 from workbench.settings import Settings
+from workbench.stack.home_version import note_version
 from workbench.stack.model import Progress
 
-__all__ = ["Servers", "redis_version"]
+__all__ = ["Servers", "SetUp", "redis_version", "setup_lock"]
 
 _SETUP_PATIENCE = 600.0
 _STAMP = "stamp"
+
+
+@dataclass(frozen=True)
+class SetUp:
+    """What setting up did: the database's revision before and after, and the backup made in between."""
+
+    before: str | None
+    after: str | None
+    backup: Path | None
 
 
 class Servers:
@@ -61,8 +72,10 @@ class Servers:
         )
         return database_url, self.valkey.url(valkey.port) if self.valkey and valkey else self._own_redis()
 
-    def set_up(self, database_url: str, progress: Progress) -> None:
+    def set_up(self, database_url: str, progress: Progress) -> SetUp:
         """Create missing databases, roles and tables; one process at a time.
+
+        Before migrations of a database that is there, an embedded one is backed up.
 
         Raises
         ------
@@ -70,18 +83,25 @@ class Servers:
             The project has another name than this home's databases, or a database is another project's.
         """
         from workbench.db.bootstrap import create_databases
-        from workbench.db.migrate import upgrade
+        from workbench.db.migrate import outdated, upgrade
+        from workbench.stack.backup import back_up
 
-        lock = self._home / "run" / "setup.lock"
-        with exclusive(lock, patience=_SETUP_PATIENCE, doing="preparing the databases"):
+        with exclusive(setup_lock(self._home), patience=_SETUP_PATIENCE, doing="preparing the databases"):
             progress("Preparing the databases")
             self._refuse_another_name()
             create_databases(self._settings, database_url)
             if self._settings.has_shared_names:
                 keep_names(self._home, self._settings.names)
-            upgrade(self._settings, database_url)
+            backup = None
+            stale = outdated(self._settings, database_url)
+            if self.postgres is not None and stale is not None:
+                backup = back_up(self._settings, database_url, stale, progress)
+                progress(f"Bringing the database from revision {stale} up to date")
+            before, after = upgrade(self._settings, database_url)
+            note_version(self._home, after if self.postgres is not None else None)
             stamp = self._what_is_set_up(database_url, Secrets(self._home).get(_STAMP))
             replace_file(self._stamp, stamp + "\n", mode=0o600)
+        return SetUp(before, after, backup)
 
     def is_set_up(self, database_url: str) -> bool:
         """Whether `set_up` was done for this server and this version's migrations; does not connect.
@@ -201,6 +221,11 @@ class Servers:
     def _own_redis(self) -> str:
         url = self._settings.redis_url
         return Secret(url.get_secret_value() if url else "")
+
+
+def setup_lock(home: Path) -> Path:
+    """The lock that is held while the databases are changed as a whole."""
+    return home / "run" / "setup.lock"
 
 
 def redis_version(url: str) -> str:

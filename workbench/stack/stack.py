@@ -23,10 +23,11 @@ from workbench.settings import Settings
 from workbench.stack.environment import process_environment
 from workbench.stack.gone import role_of_process
 from workbench.stack.guardian import GUARDIAN
+from workbench.stack.home_version import refuse_newer
 from workbench.stack.look import claim, looking
 from workbench.stack.model import Endpoints, Finding, Progress, ServiceStatus
 from workbench.stack.schedules import Schedules
-from workbench.stack.servers import Servers
+from workbench.stack.servers import Servers, SetUp
 from workbench.stack.services import Services
 from workbench.stack.state import SUPERVISOR, StateFile, supervisor_lock
 from workbench.stack.supervisor import Supervisor
@@ -74,15 +75,33 @@ class Stack:
         DatabaseError
             The databases cannot be created or migrated.
         """
-        tell = progress or _quiet
-        self._make_home()
-        self.claim()
-        database_url, redis_url = self._servers.ensure(tell)
-        self._servers.set_up(database_url, tell)
-        # Again: a read-only command may have begun to start them at the same time.
-        self.claim()
+        (database_url, redis_url), _ = self._set_up(progress or _quiet)
         url, auth = self._services.prefect() or (None, None)
         return Endpoints(database_url, redis_url, url, auth)
+
+    def upgrade(self, progress: Progress | None = None) -> SetUp:
+        """Start PostgreSQL and Redis if needed, and apply new migrations, after a backup if it is embedded.
+
+        Raises
+        ------
+        ServerError
+            As `start_servers`; or there are migrations to apply, and the stack runs with its older version.
+        """
+        if is_held(supervisor_lock(self._home)) and not self.is_set_up():
+            raise ServerError(
+                f"the stack of {self._home} still runs as it was before the update; stop it first: "
+                "workbench down"
+            )
+        return self._set_up(progress or _quiet)[1]
+
+    def _set_up(self, tell: Progress) -> tuple[tuple[str, str], SetUp]:
+        self._make_home()
+        self.claim()
+        addresses = self._servers.ensure(tell)
+        done = self._servers.set_up(addresses[0], tell)
+        # Again: a read-only command may have begun to start them at the same time.
+        self.claim()
+        return addresses, done
 
     def endpoints(self) -> Endpoints:
         """The addresses of the running services; starts nothing.
@@ -296,6 +315,7 @@ class Stack:
         return findings_of(self._settings)
 
     def _make_home(self) -> None:
+        refuse_newer(self._home, embedded=self._servers.postgres is not None)
         try:
             make_home(self._home, entered=self._servers.postgres is not None and os.geteuid() == 0)
         except OSError as error:

@@ -103,7 +103,7 @@ class Supervisor:
                 self._state.restarts = before.restarts
                 self._restarted(SUPERVISOR)
             self._phase("starting")
-            sweep_home(self._home)
+            sweep_home(self._home, self._settings.runs_folder)
             found_running = not self._servers.are_down()
             try:
                 endpoints = self._bring_up_retrying() if self._again else self._bring_up()

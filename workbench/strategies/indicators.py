@@ -83,8 +83,10 @@ def moving_averages(values: Values, windows: Sequence[int]) -> Values:
     if not len(values):
         return averages
     sums = np.concatenate([[0.0], np.cumsum(values - values[0])])
-    changed = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
-    still = np.arange(len(values)) - np.repeat(changed, np.diff([*changed.tolist(), len(values)])) + 1
+    # How many values up to each one are equal to it.
+    places = np.arange(len(values))
+    changed = np.where(np.concatenate([[True], values[1:] != values[:-1]]), places, 0)
+    still = places - np.maximum.accumulate(changed) + 1
     longest = int(still.max())
     for row, n in zip(averages, windows, strict=True):
         if n <= len(values):

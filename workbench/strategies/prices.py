@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from workbench.marketdata import panel
+from workbench.marketdata.bars import panel, wide
 from workbench.signals.signals import Weights
 
 __all__ = ["carried", "closes", "month_starts", "rebalanced", "traded"]
@@ -38,9 +38,10 @@ def traded(bars: pd.DataFrame, field: str) -> pd.DataFrame:
     missing = [name for name in ("open", "close", field) if name not in bars.columns]
     if missing:
         return panel(bars, missing[0])  # raises: no such column
-    prices = bars[field].astype(np.float64)
-    present = bars["open"].notna().to_numpy() & bars["close"].notna().to_numpy()
-    return panel((prices if present.all() else prices.where(present)).to_frame(field), field)
+    columns = {name: bars[name].to_numpy(np.float64, na_value=np.nan) for name in {"open", "close", field}}
+    absent = np.isnan(columns["open"]) | np.isnan(columns["close"])
+    values = columns[field]
+    return wide(np.where(absent, np.nan, values) if absent.any() else values, bars)
 
 
 def closes(bars: pd.DataFrame) -> pd.DataFrame:

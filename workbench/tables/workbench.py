@@ -30,6 +30,9 @@ runs = sa.Table(
     sa.Column("error", sa.Text),
     sa.Column("started_at", TIMESTAMP, nullable=False, server_default=sa.func.now()),
     sa.Column("ended_at", TIMESTAMP),
+    sa.Column("version_sha256", sa.Text),
+    sa.Column("modules", JSON, nullable=False, server_default="{}"),
+    sa.Column("files", JSON, nullable=False, server_default="{}"),
     sa.Index("runs_started_at_idx", sa.text("started_at DESC")),
     sa.Index(
         "runs_deployment_scheduled_for_key",

@@ -277,6 +277,15 @@ def test_times_that_python_does_not_know_are_refused_with_what_to_do(reader: Wor
     assert reader.sql("SELECT :x::timestamptz::text AS x", x=unit).loc[0, "x"]
 
 
+def test_a_number_beyond_float64_is_refused_with_what_to_do(reader: Workbench) -> None:
+    for statement in ("SELECT 1e100000", "SELECT generate_series(1, 3), -1e400"):
+        with pytest.raises(QueryError, match=r"beyond float64, whose largest is 1\.8e308: cast it to text"):
+            reader.sql(statement)
+    assert reader.sql("SELECT (1e400)::text AS x").loc[0, "x"] == "1" + "0" * 400
+    with pytest.raises(QueryError, match=r"^:x is a list with a number beyond float64"):
+        reader.sql("SELECT :x", x=[10**400, 0.5])
+
+
 def test_an_interval_of_months_is_not_made_into_days(reader: Workbench) -> None:
     with pytest.raises(QueryError, match="'2 mons' has no fixed length"):
         reader.sql("SELECT interval '2 months'")
@@ -340,7 +349,7 @@ def test_a_refused_write_says_which_method_writes(reader: Workbench) -> None:
 
 
 def test_a_statement_that_ends_the_read_only_transaction_gains_nothing(reader: Workbench) -> None:
-    """Were it ever let through: the role itself may not write, whatever the transaction is."""
+    """The role may not write in any transaction, so a statement that got through would be refused, too."""
     with pytest.raises(QueryError, match="several statements"):
         reader.sql("SELECT 1; COMMIT; INSERT INTO logging.system_logs (service) VALUES ('x')")
     engine = reader.session.pool("readonly").engine

@@ -1,4 +1,4 @@
-"""COPY to the server: the server's own error, whatever becomes of the connection."""
+"""COPY to the server: its own error is raised, also where the connection is lost right after it."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ def test_a_write_that_finds_no_room_says_so_and_the_next_one_succeeds(
 def test_a_server_that_died_of_a_full_disk_is_waited_for_by_an_open_notebook(
     server: Server, own_wb: Workbench, make_bars: MakeBars
 ) -> None:
-    """Without room for its log PostgreSQL panics; there is nobody left to say why to who comes next."""
+    """Without room for its log PostgreSQL stops, so the next connection is not told the reason."""
     own_wb.data_ingestion.write_market_data(make_bars("AAPL"), source="file")
     server.log.fill()
     numbers = itertools.count()

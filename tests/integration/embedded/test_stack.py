@@ -114,7 +114,7 @@ def test_nobody_hears_but_loopback(stack: Stack, home: Path) -> None:
 
 
 def test_the_worker_shares_no_folder_with_other_users(stack: Stack, home: Path) -> None:
-    """Prefect's own place for runs is one folder for the whole machine, closed by whoever came first."""
+    """Prefect's default folder for runs is shared by the machine, and only its first user may enter it."""
     scratch = psutil.Process(pids(home)["worker"]).environ()["TMPDIR"]
     assert Path(scratch).is_relative_to(home)
 

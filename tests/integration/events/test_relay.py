@@ -1,4 +1,4 @@
-"""The relay: from the outbox to the stream and the channels, in order, at least once, whatever is down."""
+"""The relay delivers each event of the outbox at least once and in order, also after a receiver was down."""
 
 from __future__ import annotations
 
@@ -233,7 +233,7 @@ def test_an_event_that_prefect_will_never_take_is_put_aside_after_some_tries(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Meanwhile it holds up those of its key, in their order, and nobody else."""
+    """Until then later events of the same key wait, in their order; those of other keys do not."""
     url, requests, _ = prefect_api
     monkeypatch.setattr(relay, "_PAUSE_SECONDS", 0.0)
 

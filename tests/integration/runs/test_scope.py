@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -59,6 +60,7 @@ def test_an_id_that_is_none_is_named(database_settings: Settings, monkeypatch: p
 
 KERNEL = """
 import pandas as pd
+import rule
 from workbench import Workbench
 
 wb = Workbench()
@@ -78,11 +80,15 @@ def test_an_interactive_run_begins_with_the_first_write_and_ends_with_its_proces
         wb.data_ingestion.write_market_data(make_bars(symbol), source="file")
     notebook = tmp_path / "research.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 + 1")]), notebook)
+    (tmp_path / "workbench.toml").touch()
+    (tmp_path / "rule.py").touch()
     assert database_settings.database_url is not None
     assert database_settings.redis_url is not None
     environment = {
         **os.environ,
         "JPY_SESSION_NAME": str(notebook),
+        "WORKBENCH_PROJECT": str(tmp_path),
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path]),
         "WORKBENCH_HOME": str(database_settings.home),
         "WORKBENCH_DATABASE_URL": database_settings.database_url.get_secret_value(),
         "WORKBENCH_REDIS_URL": database_settings.redis_url.get_secret_value(),
@@ -95,3 +101,4 @@ def test_an_interactive_run_begins_with_the_first_write_and_ends_with_its_proces
     assert (run["trigger"], run["status"], run["notebook"]) == ("interactive", "completed", str(notebook))
     assert run["notebook_sha256"] == notebook_sha256(notebook)
     assert run["data_revisions"] == {"file/AAPL": 1, "file/IBM": 1}
+    assert run["modules"] == {"rule.py": hashlib.sha256(b"").hexdigest()}

@@ -77,6 +77,24 @@ def test_everyone_is_told_of_start_and_end(wb: Workbench, admin: Connection) -> 
     assert ended[2]["error"] == "cell 3: ZeroDivisionError"
 
 
+def test_the_modules_and_files_that_a_run_used_are_recorded_by_their_hashes(wb: Workbench) -> None:
+    promoted = _start(wb, version_sha256="cd" * 32, modules={"rules/rule.py": "ab" * 32})
+    by_hand = _start(wb)
+    used = {"modules": {"rules/rule.py": "ef" * 32}, "files": {"data/u.csv": "12" * 32}}
+    wb.runs.note_code(by_hand, "0.4.0+g5e4d484.dirty", **used)
+    shown = wb.runs.show(promoted)
+    assert shown["version_sha256"] == "cd" * 32
+    assert (shown["modules"], shown["files"]) == ({"rules/rule.py": "ab" * 32}, {})
+    told = dict(about(wb.runs.show(by_hand)))
+    assert told["code"] == "0.4.0+g5e4d484.dirty"
+    assert (told["modules"], told["files"]) == (f"rules/rule.py ({'ef' * 6})", f"data/u.csv ({'12' * 6})")
+    differs = wb.runs.compare(promoted, by_hand).query("differs")
+    assert {"version_sha256", "modules.rules/rule.py", "files.data/u.csv"} <= set(differs.index)
+    wb.runs.finish(by_hand, "completed")
+    wb.runs.note_code(by_hand, "later", modules={}, files={})
+    assert wb.runs.show(by_hand)["code_version"] == "0.4.0+g5e4d484.dirty"
+
+
 @pytest.mark.parametrize("again", ["completed", "failed", "crashed"])
 def test_a_run_ends_once(wb: Workbench, admin: Connection, again: str) -> None:
     run_id = _start(wb)

@@ -1,4 +1,4 @@
-"""Repeated loads read no bar from the database, and yet see every committed change, by whatever path."""
+"""Repeated loads read no bar from the database, and still see every committed change, also plain SQL's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bars come back exactly as they were written, or are refused with nothing written, whatever they hold."""
+"""Bars come back exactly as they were written, or are refused with nothing written."""
 
 from __future__ import annotations
 

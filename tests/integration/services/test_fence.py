@@ -1,4 +1,4 @@
-"""A run that was declared dead can write nothing more, whatever it does and whenever it comes."""
+"""A run that was declared dead can write nothing more, by any method and at any moment."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_declared_dead_between_two_writes_the_second_is_refused(
 def test_an_end_waits_for_the_write_that_is_under_way(
     wb: Workbench, another_wb: Workbench, run_id: uuid.UUID
 ) -> None:
-    """Whoever comes second sees what the first one did: the row is there once the end is recorded."""
+    """The one that is second waits for the first: once the end is recorded, the row is there."""
     with ThreadPoolExecutor(1) as threads:
         with wb.strategy_engine.pool.begin() as connection:
             wb.strategy_engine._write_within(connection, strategies, STRATEGY, key=("strategy_id",))

@@ -1,4 +1,4 @@
-"""`ingestion_status` stays true, and a series' revision moves on, whoever changes the bars and however."""
+"""`ingestion_status` stays true, and a series' revision grows, also where plain SQL changes the bars."""
 
 from __future__ import annotations
 

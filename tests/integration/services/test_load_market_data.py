@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 
 from tests.integration.conftest import MakeBars
-from workbench import Workbench
+from workbench import Settings, Workbench
 from workbench.errors import AmbiguousSource, EmptyRange, NoBarsWarning, QueryError, UnknownSymbol
 
 # What PostgreSQL 15 may do differently lies beneath this, and is tested there.
@@ -48,6 +49,33 @@ def test_where_there_are_several_sources_they_are_named(
     with pytest.raises(AmbiguousSource, match=r"yahoo, yahoo_adjusted; say which, source=") as caught:
         stocked.data_ingestion.load_market_data(symbols)
     assert caught.value.sources == ("yahoo", "yahoo_adjusted")
+
+
+@pytest.fixture
+def of_yahoo(database_settings: Settings) -> Iterator[Workbench]:
+    """A Workbench of a project whose data source is yahoo, and whose calendar is London's."""
+    settings = database_settings.model_copy(update={"data_source": "yahoo", "calendar": "XLON"})
+    with Workbench(settings) as workbench:
+        yield workbench
+
+
+def test_the_project_s_data_source_is_taken_whatever_others_hold(
+    stocked: Workbench, of_yahoo: Workbench, make_bars: MakeBars
+) -> None:
+    load = of_yahoo.data_ingestion.load_market_data
+    assert load("AAPL")["close"].tolist() == [10, 11, 12, 13, 14]
+    assert load("AAPL", source="yahoo_adjusted")["close"].tolist() == [20, 21, 22, 23, 24]
+    pd.testing.assert_frame_equal(load(), load(["AAPL", "IBM"], source="yahoo"))
+    # Bars of another source are not taken in their place, without a word.
+    stocked.data_ingestion.write_market_data(make_bars("MSFT"), source="file")
+    with pytest.warns(NoBarsWarning, match="yahoo has none of MSFT, but file has it from"):
+        assert load("MSFT").empty
+
+
+def test_the_project_s_calendar_is_that_of_coverage(stocked: Workbench, of_yahoo: Workbench) -> None:
+    assert stocked.data_ingestion.coverage("IBM").calendar == "XNYS"
+    assert of_yahoo.data_ingestion.coverage("IBM").calendar == "XLON"
+    assert of_yahoo.data_ingestion.coverage("IBM", calendar="24/7").calendar == "24/7"
 
 
 def test_a_source_whose_bars_were_all_deleted_is_not_one_of_them(stocked: Workbench, admin: object) -> None:

@@ -1,4 +1,4 @@
-"""Dask clusters of real worker processes, on this machine's loopback alone."""
+"""Dask clusters of real worker processes, on this machine's loopback alone; and an end for loky's workers."""
 
 from __future__ import annotations
 
@@ -8,8 +8,15 @@ from typing import Any
 
 import dask
 import pytest
+from joblib.externals.loky import get_reusable_executor
 
 OpenCluster = Callable[..., AbstractContextManager[Any]]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_workers_stay() -> Iterator[None]:
+    yield
+    get_reusable_executor().shutdown(wait=True, kill_workers=True)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Whatever `backtest` is given that it cannot use is refused in a sentence that names the argument."""
+"""An argument that `backtest` cannot use is refused in a sentence that names it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fingerprint of what was traded: the same of the same, another of whatever changes the outcome."""
+"""The fingerprint of what was traded: equal inputs have the same, any change of the outcome another."""
 
 from __future__ import annotations
 

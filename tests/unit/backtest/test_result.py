@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import pickle
 from datetime import date
 from typing import Any
 
@@ -26,6 +27,18 @@ def run(opens: list[float], closes: list[float], entries: str, exits: str, **opt
 
 def day(number: int) -> pd.Timestamp:
     return pd.Timestamp(2020, 1, number, tz="UTC")
+
+
+def test_frames_are_made_when_they_are_looked_at_and_stay_the_same_afterwards() -> None:
+    """The figures need none of them: who backtests thousands of variants pays for what is looked at."""
+    result = run([9, 10, 12, 20, 16], [10, 11, 13, 18, 15], "x.x..", ".x...", fees=0.0, cash=1_000.0)
+    assert result.metrics["total_trades"] == 1
+    assert not {"equity", "returns", "positions", "orders", "trades"} & set(vars(result))
+    for name in ("equity", "returns", "drawdown", "positions", "orders", "trades", "turnover"):
+        assert getattr(result, name) is getattr(result, name)
+    again = pickle.loads(pickle.dumps(result))
+    pd.testing.assert_frame_equal(again.trades, result.trades)
+    assert again.metrics == pytest.approx(result.metrics, nan_ok=True)
 
 
 def test_two_trades_by_hand() -> None:

@@ -40,7 +40,7 @@ def test_numbers_of_numpy_are_numbers() -> None:
 
 
 def test_a_size_is_told_by_its_kind() -> None:
-    """What a reader of the row sees, in whatever language."""
+    """What a reader of the row sees, in a program of any language."""
     stored = rules_to_json(Execution(size=VolatilityTarget(0.2)))
     assert stored["size"] == {"kind": "VolatilityTarget", "annual": 0.2, "window": 20, "max_fraction": 1.0}
 

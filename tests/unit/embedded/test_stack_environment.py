@@ -1,4 +1,4 @@
-"""What the stack's processes are told by their environment."""
+"""The environment variables of the stack's processes."""
 
 from __future__ import annotations
 

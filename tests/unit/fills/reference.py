@@ -110,7 +110,8 @@ class Exchange:
         """What a symbol's signals since its last bar come to, and the row of the newest; None of none.
 
         An entry takes back the exit of its side and the other side's entry; an exit takes back the entry of
-        its side. Before its first bar a symbol has no signals.
+        its side. Before its first bar a symbol has no signals. An entry that stands is of its own row,
+        whatever exit was said after it.
         """
         bars = self.bars[symbol]
         newest, due = -1, {"enter": False, "leave": False, "short": False, "cover": False}
@@ -125,9 +126,10 @@ class Exchange:
             # A short exit means nothing where no short position is ever entered.
             signals["cover"] = signals["cover"] and any(resolve(one)[2] for one in said)
             if any(signals.values()) and any(one is not None for one in bars[: row + 1]):
-                newest = row
                 taken_back = {other for name, given in signals.items() if given for other in undoes[name]}
                 due = {name: signals[name] or (due[name] and name not in taken_back) for name in due}
+                if signals["enter"] or signals["short"] or not (due["enter"] or due["short"]):
+                    newest = row
         return (newest, due["enter"], due["leave"], due["short"], due["cover"]) if newest >= 0 else None
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.signals.sketches import run
+from tests.unit.signals.sketches import NAN, run
 from workbench.backtest import BacktestResult, Fixed, Percent
 
 
@@ -91,3 +91,13 @@ def test_ruin_is_seen_at_a_close_between_two_events() -> None:
     prices = [10.0] * 100 + [25.0] + [10.0] * 100
     result = run({"X": prices}, {"X": "S" + "." * 200})
     assert result.orders["time"].tolist() == [result.equity.index[1], result.equity.index[100]]
+
+
+def test_an_account_with_nothing_left_is_closed_for_good_though_what_it_holds_has_no_bar() -> None:
+    """A's stop takes the last of the equity on a day without a bar of B, which doubles on the next."""
+    prices: dict[str, list[float]] = {"A": [10, 10, 20, 20, 20], "B": [10, 10, NAN, 20, 20]}
+    result = run(
+        prices, {"A": "S.S..", "B": "L...."}, cash_sharing=True, size=Fixed(100), leverage=2.0, stop_loss=0.5
+    )
+    assert result.equity.tolist() == [1_000, 1_000, 0, 1_000, 1_000]
+    assert result.orders["reason"].tolist() == ["signal", "signal", "stop_loss"], "A is not entered again"

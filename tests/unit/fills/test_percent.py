@@ -44,6 +44,21 @@ def test_over_a_gap_it_is_the_fraction_of_the_symbols_own_last_bar() -> None:
     assert result.orders["size"].tolist() == [50]
 
 
+def test_an_entry_that_waits_keeps_its_own_days_fraction_whatever_exit_is_said_later() -> None:
+    """A is entered on a day without a bar; covering a short position that it has not changes nothing."""
+    prices: dict[str, list[float]] = {"A": [10, NAN, NAN, 10, 10], "B": [10, 10, 10, 10, 10]}
+    index = days(5)
+    wide = pd.DataFrame(False, index=index, columns=["A", "B"])
+    entries, short_entries, short_exits = wide.copy(), wide.copy(), wide.copy()
+    entries.loc[index[1], "A"] = short_entries.loc[index[0], "B"] = short_exits.loc[index[2], "A"] = True
+    size = Percent(pd.DataFrame({"A": [NAN, 0.5, NAN, NAN, NAN], "B": [NAN] * 5}, index=index))
+    said = Signals(entries, wide, short_entries, short_exits)
+    result = backtest(bars(**prices), said, size=size, cash=1_000.0, fees=0.0)
+    assert result.orders[["size", "signal_time"]].to_numpy().tolist() == [[25, index[1]]]
+    early = backtest(bars(**prices).drop(index=[("A", index[3]), ("A", index[4])]), said, size=size, fees=0.0)
+    assert early.pending["timestamp"].tolist() == [index[1]]
+
+
 def test_each_symbol_has_its_own_and_short_entries_take_theirs() -> None:
     prices = {"A": [10, 10, 10], "B": [20, 20, 20]}
     size = shares(B=[0.6, NAN, NAN], A=[0.25, NAN, NAN])

@@ -1,4 +1,4 @@
-"""Tidy bars and panels: what is wide was tidy, and what is neither is refused."""
+"""Tidy bars and their wide panels; other frames are refused."""
 
 from __future__ import annotations
 

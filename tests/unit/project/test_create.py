@@ -48,6 +48,7 @@ def test_a_project_has_all_that_work_begins_with(tmp_path: Path, monkeypatch: py
         "workbench.toml",
         "README.md",
         ".gitignore",
+        "notebooks/.starters.json",
         "strategies/__init__.py",
         "strategies/breakout.py",
     }

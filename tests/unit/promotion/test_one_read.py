@@ -15,6 +15,7 @@ import typer
 from workbench.cli import notebooks
 from workbench.promotion.execute import execute_notebook
 from workbench.promotion.notebook_file import NotebookFile, open_notebook
+from workbench.promotion.store import NotebookStore
 from workbench.session import Session
 
 MakeNotebook = Callable[..., Path]
@@ -53,7 +54,7 @@ class Answering:
             self.deployed.append(body)
         if path.endswith("/schedules"):
             return [{"id": "s", "schedule": self.deployed[-1]["schedules"][0]["schedule"]}]
-        return [] if path.endswith("/filter") else {"id": "1"}
+        return [] if path.endswith("/filter") else {"id": "1", "work_pool_name": "workbench"}
 
 
 @pytest.fixture
@@ -73,7 +74,9 @@ def test_what_counts_does_count(make_notebook: MakeNotebook) -> None:
         assert reads() == 2
 
 
-def test_promote_reads_the_notebook_once(make_notebook: MakeNotebook, prefect: Answering) -> None:
+def test_promote_reads_the_notebook_once(
+    make_notebook: MakeNotebook, prefect: Answering, tmp_path: Path
+) -> None:
     path = make_notebook("fast = 20", "print(fast)")
     yearly: dict[str, Any] = {"name": "yearly", "cron": "0 0 29 2 *", "timezone": "UTC"}
     with reads_of(path) as reads:
@@ -81,7 +84,8 @@ def test_promote_reads_the_notebook_once(make_notebook: MakeNotebook, prefect: A
         assert reads() == 1
     (deployed,) = prefect.deployed
     assert deployed["parameters"]["parameters"] == {"fast": 7}
-    assert deployed["parameters"]["sha256"] == NotebookFile.read(path).sha256
+    stored = NotebookStore(tmp_path / "home" / "store").open(deployed["parameters"]["sha256"])
+    assert stored.file.sha256 == NotebookFile.read(path).sha256
 
 
 def test_a_run_reads_the_notebook_once(make_notebook: MakeNotebook, tmp_path: Path) -> None:

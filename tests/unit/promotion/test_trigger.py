@@ -17,7 +17,8 @@ class Deployed:
 
     def ask(self, path: str, *more: object) -> Any:
         assert path == "/deployments/name/run-notebook/daily"
-        return {"id": "1", "parameters": {"parameters": {"fast": 5, "slow": 20}, "sha256": "0"}}
+        known = {"parameters": {"fast": 5, "slow": 20}, "sha256": "0"}
+        return {"id": "1", "work_pool_name": "workbench", "parameters": known}
 
 
 @pytest.mark.parametrize(

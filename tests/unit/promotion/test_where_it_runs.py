@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 
 from workbench import Settings
+from workbench.errors import PromotionRefused
 from workbench.paths import shipped
 from workbench.project import find as finding
 from workbench.promotion.deploy import _where
+from workbench.promotion.deployments import Deployments
 from workbench.promotion.run import _folder_of
+from workbench.session import Session
 
 WORKS_IN = "prefect.deployments.steps.set_working_directory"
 
@@ -33,6 +36,15 @@ def test_a_deployment_names_the_shipped_flow_and_works_in_the_project(project: P
     assert where["pull_steps"] == [{WORKS_IN: {"directory": str(project)}}]
     # The worker of a home that two projects share has the variable of the one that started it.
     assert where["job_variables"] == {"env": {"WORKBENCH_PROJECT": str(project)}}
+
+
+def test_a_schedule_without_a_time_zone_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    deployments = Deployments(Session(Settings(home=tmp_path / "home")))
+    with pytest.raises(
+        PromotionRefused, match=r"give one, timezone=.*\[defaults\] timezone in workbench.toml"
+    ):
+        deployments.promote("a.ipynb", name="a", cron="0 6 * * *")
+    assert not (tmp_path / "home").exists()
 
 
 def test_without_a_project_it_works_in_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

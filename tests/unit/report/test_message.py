@@ -1,4 +1,4 @@
-"""The picture for messages: of one size, made without a browser, and never a reason for a message to fail."""
+"""The picture for messages: of one size, with nothing cut at its edges, and with any title."""
 
 from __future__ import annotations
 

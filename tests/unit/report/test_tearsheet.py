@@ -48,6 +48,16 @@ def _text(sheet: Tearsheet) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body))
 
 
+def test_amounts_have_a_currency_only_where_one_is_given(result: BacktestResult) -> None:
+    cash = f"{result.initial_cash:,.0f}"
+    without, with_it = _text(tearsheet(result)), _text(result.report(currency="EUR"))
+    assert f"Starting capital {cash}" in without
+    assert "EUR" not in without
+    assert f"Starting capital {cash} EUR" in with_it
+    assert {"Amount, EUR", "Profit, EUR"} <= set(re.findall(r"(?:Amount|Profit), EUR", with_it))
+    assert re.search(r"An order cost [\d.,]+ EUR on average", with_it)
+
+
 @pytest.fixture(scope="module")
 def result(stocks: pd.DataFrame) -> BacktestResult:
     above = _crossing(stocks, 20, 50)

@@ -64,9 +64,12 @@ def test_what_is_no_name_is_refused_by_the_arguments_own_name(
         for wrong in (5, ["", "IBM"], [None]):
             with pytest.raises(QueryError, match=rf"^{name}=.*: expected a name, or a list of names$"):
                 load(**{name: wrong})
+        for impossible in ("\ud800", ["IBM", "a\0b"]):
+            with pytest.raises(QueryError, match=rf"^{name}='.*': no row has this value; text in PostgreSQL"):
+                load(**{name: impossible})
 
 
-def test_a_column_that_the_table_does_not_have_is_an_error_whatever_it_is_asked_for() -> None:
+def test_a_column_that_the_table_does_not_have_is_an_error_for_any_value() -> None:
     for value in ("IBM", None):
         with pytest.raises(KeyError, match="ticker"):
             matching(orders, ticker=value)

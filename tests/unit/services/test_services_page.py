@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import inspect
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from tests.unit.services.classes import CLASSES
+from tests.unit.services.classes import CLASSES, told_of_tables
 from workbench.db.roles import SERVICES
 from workbench.tables.types import METADATA
 
@@ -19,42 +18,30 @@ NO_FILTERS = {"adjust", "as_of"}
 BESIDE = {"data_ingestion.corporate_actions"}
 
 
-def _rows() -> dict[str, tuple[str, str]]:
-    """By full name, the key and the filters that the page tells."""
-    page = Path(__file__).resolve().parents[3] / "docs" / "services.md"
-    found, service = {}, ""
-    for owner, table, key, filters in re.findall(
-        r"^\| (?:`(\w+)`)? ?\| `(\w+)` \| (.+) \| (.+) \|$", page.read_text(encoding="utf-8"), re.MULTILINE
-    ):
-        service = owner or service
-        found[f"{service}.{table}"] = (key, filters)
-    return found
-
-
 def _table(name: str) -> sa.Table:
     return METADATA.tables[name]
 
 
 def test_it_tells_of_22_tables_which_are_all_that_services_have() -> None:
     assert set(CLASSES) == set(SERVICES)
-    told = _rows()
+    told = told_of_tables()
     assert len(told) == 22
     assert set(told) | BESIDE == {str(table) for table in METADATA.sorted_tables if table.schema in CLASSES}
 
 
-@pytest.mark.parametrize("name", _rows())
+@pytest.mark.parametrize("name", told_of_tables())
 def test_the_filters_are_those_of_the_loader(name: str) -> None:
     service, table = name.split(".")
     loader: Any = getattr(CLASSES[service], f"load_{table}")
     parameters = set(inspect.signature(loader).parameters) - {"self"} - NO_FILTERS
-    filters = _rows()[name][1]
+    filters = told_of_tables()[name][1]
     told = set(re.sub(r"range \((\w+)\)", "start, end", filters).split(", "))
     assert told == parameters
     for column in re.findall(r"range \((\w+)\)", filters):
         assert isinstance(_table(name).c[column].type, sa.DateTime | sa.Date)
 
 
-@pytest.mark.parametrize("name", _rows())
+@pytest.mark.parametrize("name", told_of_tables())
 def test_the_key_is_unique_in_the_database(name: str) -> None:
     table = _table(name)
     keys = {
@@ -62,7 +49,7 @@ def test_the_key_is_unique_in_the_database(name: str) -> None:
         for constraint in table.constraints
         if isinstance(constraint, sa.UniqueConstraint | sa.PrimaryKeyConstraint)
     }
-    told = _rows()[name][0]
+    told = told_of_tables()[name][0]
     assert keys - {("id",)} == (set() if told == "none" else {tuple(told.split(", "))})
 
 

@@ -1,22 +1,20 @@
-"""The vendors' server, and a sleep that only writes down how long it would have slept."""
+"""Sources on a local server that plays the vendors, with a sleep that only records how long it would last."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.vendors import VendorServer, vendor_server
+from tests.unit.sources.members import Opened
+from tests.vendors import vendor_server
+
+Open = Callable[[str], Opened]
 
 
 @pytest.fixture
-def vendors() -> Iterator[VendorServer]:
-    """A local server that plays the vendors."""
+def open_member(tmp_path: Path) -> Iterator[Open]:
+    """`open_member("polygon")`: that source on recorded answers."""
     with vendor_server() as server:
-        yield server
-
-
-@pytest.fixture
-def slept() -> list[float]:
-    """The waits, in seconds; `sleep=slept.append` waits for nothing."""
-    return []
+        yield lambda name: Opened(name, tmp_path, server)

@@ -1,4 +1,4 @@
-"""Files of one's own: whatever is in them, each row comes out as a number or as a reason."""
+"""The user's own files: each row is read as numbers, or has the reason why it could not be."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from decimal import ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
 
@@ -10,12 +9,10 @@ import pandas as pd
 import pytest
 from bokeh_sampledata import stocks
 
-from workbench.errors import EmptyRange, SourceError, UnknownSymbol
+from workbench.errors import SourceError
 from workbench.marketdata import check
 from workbench.sources import SOURCES, source_class
-from workbench.sources.opening import OPTIONS
 from workbench.sources.sample import SYMBOLS, SampleSource
-from workbench.sources.source import ROW_COLUMNS
 
 # Counted in the package's own CSV files; together 12,154.
 BARS = {"AAPL": 3270, "IBM": 3270, "MSFT": 3270, "GOOG": 2148, "FB": 196}
@@ -25,7 +22,6 @@ EIGHTH = Decimal("0.00000001")
 def test_every_bar_comes_raw_and_adjusted_and_passes_the_quality_rules() -> None:
     counts: dict[tuple[str, str], int] = {}
     for raw in SampleSource().fetch(SYMBOLS):
-        assert tuple(raw.rows.columns) == ROW_COLUMNS
         checked = check(raw.rows, symbol=raw.symbol, data_source=raw.data_source, origin=raw.origin)
         assert checked.refused.empty
         counts[raw.symbol, raw.data_source] = len(checked.good)
@@ -56,7 +52,6 @@ def test_raw_prices_and_volume_are_as_the_package_has_them() -> None:
     assert raw.rows["volume"].tolist() == adjusted.rows["volume"].tolist() == stocks.AAPL["volume"]
     assert raw.rows["raw"].tolist()[0]["adj_close"] == stocks.AAPL["adj_close"][0]
     assert raw.rows["timestamp"].tolist()[0] == pd.Timestamp("2000-03-01", tz="UTC")
-    assert str(raw.rows["timestamp"].dtype) == "datetime64[us, UTC]"
 
 
 def test_a_bar_that_is_broken_at_the_origin_stays_broken_when_adjusted(
@@ -71,34 +66,8 @@ def test_a_bar_that_is_broken_at_the_origin_stays_broken_when_adjusted(
         assert checked.refused["rule"].tolist() == ["high_below_low"]
 
 
-def test_the_range_takes_its_start_in_and_leaves_its_end_out() -> None:
-    start, end = pd.Timestamp("2013-02-27", tz="UTC"), pd.Timestamp("2013-03-01", tz="UTC")
-    raw, _ = SampleSource().fetch(["IBM"], start, end)
-    assert raw.rows["timestamp"].dt.strftime("%m-%d").tolist() == ["02-27", "02-28"]
-
-
-def test_an_unknown_symbol_is_refused_before_anything_is_yielded() -> None:
-    with pytest.raises(UnknownSymbol, match=r"does not have TSLA; it has AAPL, IBM") as refused:
-        SampleSource().fetch(["AAPL", "TSLA"])
-    assert refused.value.symbols == ("TSLA",)
-
-
-def test_a_range_that_holds_nothing_and_a_naive_bound_are_refused() -> None:
-    moment = pd.Timestamp("2012-01-01", tz="UTC")
-    with pytest.raises(EmptyRange, match="start must be before end"):
-        SampleSource().fetch(["AAPL"], moment, moment)
-    with pytest.raises(SourceError, match="no time zone"):
-        SampleSource().fetch(["AAPL"], pd.Timestamp("2012-01-01"))
-
-
-def test_without_the_package_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "bokeh_sampledata", None)
-    with pytest.raises(SourceError, match=r"pip install 'quant-workbench\[sources\]'"):
-        SampleSource().fetch(["AAPL"])
-
-
 def test_sources_go_by_name_and_an_unknown_one_is_told_which_there_are() -> None:
-    assert list(SOURCES) == list(OPTIONS) == ["sample", "file", "yahoo", "polygon", "alpaca"]
+    assert list(SOURCES) == ["sample", "file", "yahoo", "polygon", "alpaca"]
     assert source_class("sample") is SampleSource
     with pytest.raises(SourceError, match='no source "quandl"; there are: sample, file, yahoo'):
         source_class("quandl")

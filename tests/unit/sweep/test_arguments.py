@@ -1,4 +1,4 @@
-"""Whatever `sweep` and its searches are given that they cannot use is refused in a sentence that names it."""
+"""An argument that `sweep` and its searches cannot use is refused in a sentence that names it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parts of a sweep: written whole, checked when asked, no row twice, whatever they overlap."""
+"""Parts of a sweep: written whole, checked when asked, and no row is read twice where parts overlap."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sweep's rows are backtests, however they were computed, and a stored sweep goes on where it stopped."""
+"""A sweep's rows equal backtests, in each way of computing them, and a stored sweep can be resumed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever `validate` and the splits are given that they cannot use is refused in a sentence."""
+"""An argument that `validate` and the splits cannot use is refused in a sentence."""
 
 from __future__ import annotations
 

@@ -78,6 +78,9 @@ class _Shipment:
 class DaskExecutor(Executor):
     """Workers of a Dask cluster. The payload is sent to each of them once.
 
+    Dask's active memory manager takes copies of it from workers without tasks; such a worker gets it again
+    from another one with its next task.
+
     Dask itself reruns the tasks of a lost worker; it gives up a task that was on four lost workers (setting
     `distributed.scheduler.allowed-failures`). The workers need the same version of this package.
     """

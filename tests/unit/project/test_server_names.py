@@ -8,8 +8,8 @@ import pytest
 from pydantic import SecretStr
 
 from workbench.errors import SettingsError
-from workbench.home.names import Names, keep_names, names_of, renamed
 from workbench.project.create import create_project
+from workbench.project.server_names import Names, keep_names, names_of, renamed
 from workbench.settings import Settings
 
 SERVER = SecretStr("postgresql://admin:secret@db")

@@ -1,55 +1,70 @@
-"""Settings: the environment, read once at the edge and passed down; nothing here opens a connection."""
+"""The class `Settings`: every setting with its meaning, its checks, and the order of its sources."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
-from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
+from typing import Any, Literal, Self
+from urllib.parse import unquote, urlsplit
 
-from pydantic import ByteSize, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    ByteSize,
+    Field,
+    ModelWrapValidatorHandler,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from workbench.errors import SettingsError
-from workbench.home.names import EVENTS, TRADING_DATABASE, WORK_POOL, Names, names_of
-from workbench.project import the_project
+from workbench.display.card import card_html
+from workbench.project.file import project_file
+from workbench.project.server_names import EVENTS, TRADING_DATABASE, WORK_POOL, Names, names_of
 from workbench.secrets_file import SecretsFileSource
+from workbench.settings.complaints import said_plainly
+from workbench.settings.kinds import (
+    Currency,
+    DatabaseUrl,
+    Folder,
+    PrefectUrl,
+    RedisUrl,
+    VendorUrl,
+    Zone,
+)
+from workbench.settings.origins import ORIGINS, Kind, Origin, OriginsSource
+from workbench.settings.sources import EnvironmentSource, HomeSource, ProjectSource
+from workbench.settings.table import table_of
 
 __all__ = ["Settings"]
 
-# Our text for pydantic's error types, by prefix of the type.
-_EXPECTED = {
-    "byte_size": "expected a number of bytes, such as 4GB, 500MB or 0",
-    "int": "expected a whole number",
-    "literal": "expected {expected}",
-    "greater_than_equal": "expected {ge} or more",
-    "less_than_equal": "expected {le} or less",
-}
 PREFECT_DATABASE = "prefect"
 # A URL that names one of PostgreSQL's own databases means the server, not that database.
 _MAINTENANCE_DATABASES = {"", "postgres", "template1"}
 
 
 class Settings(BaseSettings):
-    """The settings from the environment, frozen.
+    """The settings, frozen: arguments first, then the environment, then the project's `workbench.toml`.
 
     Every field is read from `WORKBENCH_<FIELD>`, except `prefect_api_url` and `prefect_api_auth_string`,
-    which use Prefect's own variables. In a kernel that workbench starts, the secret ones are read from a
-    file instead (`workbench.secrets_file`).
+    which use Prefect's own variables; those that have a key, from the project's file as well
+    (`workbench.project.keys`). In a kernel that workbench starts, the secret ones are read from a file
+    instead (`workbench.secrets_file`). `origins` tells where each comes from.
 
     Attributes
     ----------
     home : Path
         The folder of the embedded servers, the secrets, the promoted notebooks and the outputs of runs.
         Default: `.workbench/` in the project (`workbench.project`).
+    outputs : Path or None
+        The folder of the output notebooks and pages of runs. None: `runs/` in the home.
     database_url : SecretStr or None
         `postgresql://user:password@host:port[/database]` of your own PostgreSQL (15 or newer), with a
         login that may create databases and roles; the password may also be in `PGPASSWORD`. Without a
-        database in it, each project has its own (`trading_database`). None: the embedded one.
+        database in it, each project has its own (`trading_database`). None, or "embedded": the embedded one.
     redis_url : SecretStr or None
-        `redis://[:password@]host:port[/db]` of a Redis 6.2 or newer, or Valkey. None: the embedded one.
+        `redis://[:password@]host:port[/db]` of a Redis 6.2 or newer, or Valkey. None, or "embedded": the
+        embedded one.
     prefect_api_url : str or None
         The API of your own Prefect server. None: workbench runs one on loopback.
     prefect_api_auth_string : SecretStr or None
@@ -57,6 +72,16 @@ class Settings(BaseSettings):
     postgres_user : str or None
         The unprivileged account that runs the embedded PostgreSQL when workbench runs as root.
         Default: `postgres` if that account exists, else `nobody`.
+    source : str
+        The source that `wb.ingest` reads without `source=`.
+    data_source : str or None
+        The data source whose bars are loaded without `source=`. None: the only one that holds the symbols.
+    calendar : str or None
+        The exchange's calendar that bars are checked against without `calendar=`. None: the source's own.
+    timezone : str or None
+        The IANA time zone of schedules that are promoted without `timezone=`. None: it must be given.
+    currency : str or None
+        The code, such as "EUR", that reports made by `wb` show behind amounts. None: amounts without one.
     work_pool : str
         The Prefect work pool (type process) that deployments run in. Default: `workbench`; on your own
         Prefect server one for each project, as `workbench-my-fund`.
@@ -79,7 +104,7 @@ class Settings(BaseSettings):
     Raises
     ------
     SettingsError
-        From `Settings.load()`, naming the variable that is wrong.
+        From `Settings.load()`, naming the variable or the key that is wrong.
     ProjectMissing
         Without a home, outside of a project.
     """
@@ -94,13 +119,20 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    home: Path = Field(default_factory=lambda: the_project() / ".workbench")
-    database_url: SecretStr | None = None
-    redis_url: SecretStr | None = None
-    prefect_api_url: str | None = Field(default=None, validation_alias="PREFECT_API_URL")
+    # In the project, by `HomeSource`: without one the error is to be ours, not pydantic's.
+    home: Folder = Path(".workbench")
+    outputs: Folder | None = None
+    database_url: DatabaseUrl = None
+    redis_url: RedisUrl = None
+    prefect_api_url: PrefectUrl = Field(default=None, validation_alias="PREFECT_API_URL")
     prefect_api_auth_string: SecretStr | None = Field(
         default=None, validation_alias="PREFECT_API_AUTH_STRING"
     )
+    source: Literal["sample", "file", "yahoo", "polygon", "alpaca"] = "sample"
+    data_source: str | None = None
+    calendar: str | None = None
+    timezone: Zone | None = None
+    currency: Currency | None = None
     postgres_user: str | None = None
     work_pool: str = Field(default_factory=lambda values: _work_pool(values))
     pool_size: int = Field(default=10, ge=1)
@@ -112,9 +144,9 @@ class Settings(BaseSettings):
     polygon_per_minute: int = Field(default=5, ge=0)
     alpaca_per_minute: int = Field(default=200, ge=0)
     frames: Literal["short", "plain"] = "short"
-    yahoo_url: str | None = None
-    polygon_url: str | None = None
-    alpaca_url: str | None = None
+    yahoo_url: VendorUrl = None
+    polygon_url: VendorUrl = None
+    alpaca_url: VendorUrl = None
 
     def __dir__(self) -> Iterable[str]:
         """Tab completion: the settings, without pydantic's attributes."""
@@ -139,96 +171,57 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The sources of settings in order: arguments, the environment, a kernel's file of secrets."""
-        return init_settings, env_settings, SecretsFileSource(settings_cls)
+        """The sources in order: arguments, environment, a kernel's file of secrets, the project's file."""
+        file = project_file()
+        environment = EnvironmentSource(settings_cls, env_settings)
+        secrets, project = SecretsFileSource(settings_cls), ProjectSource(settings_cls, file)
+        kinds: dict[Kind, PydanticBaseSettingsSource] = {
+            "argument": init_settings,
+            "environment": environment,
+            "secrets": secrets,
+            "project": project,
+        }
+        return (*kinds.values(), HomeSource(settings_cls), OriginsSource(settings_cls, kinds, file))
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep_origins(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Keep the origins beside the fields: settings are equal if their values are, wherever from."""
+        origins = data.pop(ORIGINS, {}) if isinstance(data, dict) else {}
+        settings = handler(data)
+        settings.__dict__[ORIGINS] = origins
+        return settings
 
     @classmethod
-    def load(cls) -> Settings:
-        """Read the settings from the environment; raises `SettingsError`, which names the wrong variable."""
+    def load(cls, **given: Any) -> Settings:
+        """Read the settings; those in `given` count before all others.
+
+        Raises
+        ------
+        SettingsError
+            The message names the variable, or the key of `workbench.toml`, that is wrong.
+        """
         try:
-            return cls()
+            return cls(**given)
         except ValidationError as error:
-            first = error.errors()[0]
-            name = str(first["loc"][0])
-            variable = name if name.isupper() else f"WORKBENCH_{name.upper()}"
-            reason = str(first["msg"]).removeprefix("Value error, ")
-            reason = next(
-                (words for kind, words in _EXPECTED.items() if first["type"].startswith(kind)), reason
-            ).format(**first.get("ctx", {}))
-            if first["type"] != "value_error" and isinstance(first["input"], str):
-                # Only numbers and paths get here; what may be secret is checked below and never shown.
-                reason += f" (got {first['input']!r})"
-            raise SettingsError(f"{variable}: {reason}") from error
+            raise said_plainly(error, cls, project_file()) from error
 
-    @field_validator("home", mode="after")
-    @classmethod
-    def _absolute_home(cls, value: Path) -> Path:
-        home = Path(os.path.abspath(value.expanduser()))
-        there = next(folder for folder in (home, *home.parents) if os.path.lexists(folder))
-        if not there.is_dir():
-            what = "it" if there == home else str(there)
-            raise ValueError(f"{home} cannot be a folder, because {what} is a file; name another one")
-        return home
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy, in which what is updated counts as an argument."""
+        copy = super().model_copy(update=update, deep=deep)
+        copy.__dict__.pop("trading_database", None)
+        copy.__dict__[ORIGINS] = {**self.origins, **dict.fromkeys(update or {}, Origin("argument"))}
+        return copy
 
-    @field_validator(
-        "database_url",
-        "redis_url",
-        "prefect_api_url",
-        "polygon_api_key",
-        "alpaca_api_key",
-        "alpaca_api_secret",
-        "yahoo_url",
-        "polygon_url",
-        "alpaca_url",
-        mode="before",
-    )
-    @classmethod
-    def _blank_is_unset(cls, value: object) -> object:
-        return None if isinstance(value, str) and not value.strip() else value
+    @property
+    def origins(self) -> Mapping[str, Origin]:
+        """Where each setting comes from, by its name."""
+        known: Mapping[str, Origin] = self.__dict__.get(ORIGINS, {})
+        return {name: known.get(name, Origin("default")) for name in type(self).model_fields}
 
-    @field_validator("prefect_api_url", mode="after")
-    @classmethod
-    def _prefect_url(cls, value: str | None) -> str | None:
-        if value is not None and _parts(value).password:
-            raise ValueError("the URL contains a login; set PREFECT_API_AUTH_STRING=user:password instead")
-        return value
-
-    @field_validator("yahoo_url", "polygon_url", "alpaca_url", mode="after")
-    @classmethod
-    def _vendor_url(cls, value: str | None) -> str | None:
-        if value is not None:
-            parts = _parts(value)
-            if parts.scheme not in {"http", "https"} or not parts.hostname:
-                raise ValueError(f"expected https://host (got the scheme {parts.scheme!r})")
-        return value
-
-    @field_validator("database_url", mode="after")
-    @classmethod
-    def _postgres_url(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            parts = _parts(value.get_secret_value())
-            if parts.scheme.partition("+")[0] not in {"postgresql", "postgres"} or not parts.hostname:
-                raise ValueError(
-                    "expected postgresql://user:password@host:port/database "
-                    f"(got the scheme {parts.scheme!r} and the host {parts.hostname!r})"
-                )
-            if not parts.username:
-                raise ValueError("the URL has no user; expected postgresql://user:password@host:port")
-            password = os.environ.get("PGPASSWORD")
-            if parts.password is None and password:
-                user, _, rest = parts.netloc.rpartition("@")
-                login = f"{user}:{quote(password, safe='')}@{rest}"
-                return SecretStr(urlunsplit(parts._replace(netloc=login)))
-        return value
-
-    @field_validator("redis_url", mode="after")
-    @classmethod
-    def _redis_url(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            scheme = _parts(value.get_secret_value()).scheme
-            if scheme not in {"redis", "rediss", "unix"}:
-                raise ValueError(f"expected redis://host:port (got the scheme {scheme!r})")
-        return value
+    def _repr_html_(self) -> str:
+        rows = [(one.name, f"{one.value} ({one.origin})") for one in table_of(self, self.origins)]
+        return card_html("Settings", rows, note="workbench config shows the same, with keys and variables.")
 
     def model_post_init(self, context: Any, /) -> None:
         """Find the names now: later, this process may work in another folder."""
@@ -296,7 +289,7 @@ class Settings(BaseSettings):
     @property
     def runs_folder(self) -> Path:
         """The folder of the output notebooks and HTML pages of runs, one subfolder per run."""
-        return self.home / "runs"
+        return self.outputs or self.home / "runs"
 
     @property
     def store_folder(self) -> Path:
@@ -314,22 +307,3 @@ def _work_pool(values: dict[str, Any]) -> str:
     if values.get("prefect_api_url") is None or "home" not in values:
         return WORK_POOL
     return names_of(values["home"]).work_pool
-
-
-def _parts(url: str) -> SplitResult:
-    """The parts of a URL.
-
-    Raises
-    ------
-    ValueError
-        The port is not valid. The message shows no part of the URL: what looks like a port may be part of
-        a password.
-    """
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        raise ValueError(
-            "the port is not a number from 0 to 65535; in a password write %2F for /, %3F for ?, %23 for #"
-        ) from None
-    return parts

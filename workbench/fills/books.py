@@ -1,0 +1,135 @@
+"""`Books`: what became of the accounts, as arrays; orders and trades become frames when somebody looks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from workbench.fills.layout import Layout
+from workbench.fills.lines import DIVIDEND, REASONS, Lines
+from workbench.fills.trades import RoundTrips, round_trips, sums, text, trades_frame
+
+__all__ = ["Balances", "Books", "keep_books"]
+
+Floats = npt.NDArray[np.float64]
+_SIDES = ("buy", "sell")
+
+
+@dataclass(frozen=True, eq=False)
+class Balances:
+    """What there was at each close.
+
+    Attributes
+    ----------
+    equity, cash, gross : ndarray of float64, shape (n_bars,)
+        Cash with all positions, cash, and the positions' value with short ones counted as long; currency, of
+        all accounts together.
+    units : ndarray of float64, shape (n_bars, n_symbols)
+        Held, negative for short positions.
+    """
+
+    equity: Floats
+    cash: Floats
+    gross: Floats
+    units: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Books:
+    """What a `BacktestRecord` is made of, without a frame.
+
+    Attributes
+    ----------
+    timestamps : DatetimeIndex of shape (n_bars,)
+        UTC.
+    symbols : tuple of str, length n_symbols
+    balances : Balances
+    dividends : ndarray of float64, shape (n_bars,)
+        Received in each bar, less those paid on short positions; currency.
+    fills : Lines
+        The orders, by bar and then by symbol.
+    trips : RoundTrips
+        The trades, by entry.
+    """
+
+    timestamps: pd.DatetimeIndex
+    symbols: tuple[str, ...]
+    balances: Balances
+    dividends: Floats
+    fills: Lines
+    trips: RoundTrips
+
+    def series(self, values: Floats, name: str) -> pd.Series[float]:
+        """A value for each bar, by timestamp."""
+        return pd.Series(values, index=self.timestamps, name=name)
+
+    def positions(self) -> pd.DataFrame:
+        """`BacktestRecord.positions`."""
+        columns = pd.Index(self.symbols, name="symbol")
+        return pd.DataFrame(self.balances.units, index=self.timestamps, columns=columns)
+
+    def orders(self) -> pd.DataFrame:
+        """`BacktestRecord.orders`."""
+        fills = self.fills
+        return pd.DataFrame(
+            {
+                "symbol": text(self.symbols, fills.column),
+                "signal_time": self.timestamps[fills.decided],
+                "time": self.timestamps[fills.row],
+                "side": text(_SIDES, fills.side),
+                "size": fills.size,
+                "price": fills.price,
+                "fees": fills.fees,
+                "reason": text(REASONS, fills.reason),
+                "strength": fills.strength,
+            },
+            copy=False,
+        )
+
+    def trades(self) -> pd.DataFrame:
+        """`BacktestRecord.trades`."""
+        return trades_frame(self.trips, self.timestamps, self.symbols)
+
+    @cached_property
+    def traded(self) -> Floats:
+        """The value of each bar's fills, bought and sold alike: float64, shape (n_bars,); currency."""
+        return sums(self.fills.row, self.fills.size * self.fills.price, len(self.timestamps))
+
+    def by_equity(self, values: Floats) -> Floats:
+        """Values of each bar by the equity at its close: float64, shape (n_bars,); NaN without equity."""
+        equity = self.balances.equity
+        shares = np.full(len(equity), np.nan)
+        np.divide(values, equity, out=shares, where=equity > 0.0)
+        return shares
+
+
+def keep_books(layout: Layout, lines: Lines, balances: Balances) -> Books:
+    """Book what happened; no fill is decided here.
+
+    Parameters
+    ----------
+    layout : Layout
+    lines : Lines
+        Each account's in the order in which they happened.
+    balances : Balances
+    """
+    market = layout.market
+    fills, dividends = lines, np.zeros(len(market.timestamps))
+    paid = lines.side == DIVIDEND
+    if paid.any():
+        dividends = sums(lines.row[paid], lines.units[paid] * lines.price[paid], len(dividends))
+        fills = lines.take(~paid)
+    if len(market.symbols) > 1:
+        fills = fills.take(np.argsort(fills.row * len(market.symbols) + fills.column, kind="stable"))
+    return Books(
+        timestamps=market.timestamps,
+        symbols=market.symbols,
+        balances=balances,
+        dividends=dividends,
+        fills=fills,
+        trips=round_trips(lines, layout.last_closes[-1]),
+    )
