@@ -209,7 +209,8 @@ class Settings(BaseSettings):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy, in which what is updated counts as an argument."""
         copy = super().model_copy(update=update, deep=deep)
-        copy.__dict__.pop("trading_database", None)
+        if "home" in (update or {}):
+            copy.__dict__.pop("names", None)  # those of the home before
         copy.__dict__[ORIGINS] = {**self.origins, **dict.fromkeys(update or {}, Origin("argument"))}
         return copy
 
