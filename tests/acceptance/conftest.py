@@ -49,7 +49,8 @@ class Site:
             )
             if variable in self.variables
         }
-        return Settings(home=self.home, **urls)  # type: ignore[arg-type]
+        prefect = self.variables.get("PREFECT_API_URL")
+        return Settings(home=self.home, prefect_api_url=prefect, **urls)  # type: ignore[arg-type]
 
     def environment(self) -> dict[str, str]:
         kept = {

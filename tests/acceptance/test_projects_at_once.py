@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -19,48 +16,13 @@ import pytest
 import redis
 from sqlalchemy.engine import make_url
 
-from tests.acceptance.conftest import Site, make_site
-from tests.acceptance.notebooks import write_notebook
+from tests.acceptance.conftest import Site
+from tests.acceptance.projects import Project, running_pair
 from tests.servers import BarePostgres, ServerPark, wait_for
 from workbench.db.owners import projects_of
-from workbench.embedded.process import ManagedProcess
-from workbench.project.create import create_project
-from workbench.stack import RunningProject, Stack, running_projects
+from workbench.stack import Stack
 
 pytestmark = [pytest.mark.timeout(900)]
-
-SERVICES = ("postgres", "valkey", "prefect-server", "relay", "worker", "supervisor")
-
-
-@dataclass
-class Project(Site):
-    """A project made by `workbench init`, with its own home in it."""
-
-    symbol: str = ""
-
-    @property
-    def home(self) -> Path:
-        return self.folder / ".workbench"
-
-    @property
-    def user(self) -> Path:
-        return self.folder.parent / "user"
-
-    def environment(self) -> dict[str, str]:
-        found = super().environment()
-        del found["WORKBENCH_HOME"]
-        return found
-
-    def pids(self) -> dict[str, int | None]:
-        return {name: ManagedProcess(name, self.home).pid() for name in SERVICES}
-
-    def listed(self) -> RunningProject | None:
-        return next((one for one in running_projects() if one.home == self.home), None)
-
-    def scheduled(self) -> list[dict[str, Any]]:
-        """The records of the runs that came by schedule and have ended well."""
-        records = self.ask("runs", "list")
-        return [one for one in records if one["trigger"] == "deployment" and one["status"] == "completed"]
 
 
 @dataclass
@@ -91,63 +53,12 @@ def pair(request: pytest.FixtureRequest, servers: ServerPark) -> Iterator[Pair]:
             "WORKBENCH_POOL_SIZE": "2",
             "WORKBENCH_POOL_OVERFLOW": "2",
         }
-    folder = make_site().folder
-    projects = [
-        Project(create_project(folder / name), variables, symbol)
-        for name, symbol in (("my-fund", "AAPL"), ("my_fund", "MSFT"))
-    ]
-    try:
-        with contextlib.ExitStack() as starting:
-            started = [starting.enter_context(_up(project)) for project in projects]
-            assert [one.wait(400) for one in started] == [0, 0]
-        for project in projects:
-            _work(project)
-        for project in projects:
-            wait_for(project.scheduled, "a scheduled run has ended", seconds=180)
-        yield Pair(projects[0], projects[1], postgres)
-    finally:
-        for project in projects:
-            Stack(project.settings).down()
-        if postgres is not None:
-            postgres.make_bare()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _up(project: Project) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "workbench.cli", "up", "--detach"],
-        cwd=project.folder,
-        env=project.environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-    )
-
-
-def _work(project: Project) -> None:
-    """Load bars, run a notebook, and promote it."""
-    notebook = write_notebook(
-        project.folder / "notebooks" / "naming.ipynb",
-        parameters='strategy: str = "one"',
-        cells=[
-            "import pandas as pd\nfrom workbench import Workbench\nwb = Workbench()",
-            (
-                'symbols = set(wb.data_ingestion.load_ingestion_status()["symbol"])\n'
-                f'assert symbols == {{"{project.symbol}"}}, symbols'
-            ),
-            (
-                f'frame = pd.DataFrame({{"strategy_id": [strategy], "name": ["of {project.symbol}"]}})\n'
-                "wb.strategy_engine.write_strategies(frame)"
-            ),
-        ],
-    )
-    schedule = ("--name", "nightly", "--cron", "* * * * *", "--timezone", "UTC")
-    for words in (
-        ("ingest", project.symbol),
-        ("run", str(notebook), "-p", "strategy=by-hand"),
-        ("promote", str(notebook), *schedule, "-p", "strategy=by-schedule"),
-    ):
-        done = project.run(*words)
-        assert done.returncode == 0, done.stderr
+    names = ("my-fund", "my_fund")
+    symbols = dict(zip(names, ("AAPL", "MSFT"), strict=True))
+    with running_pair(symbols, variables, dict.fromkeys(names, "nightly")) as (one, other):
+        yield Pair(one, other, postgres)
+    if postgres is not None:
+        postgres.make_bare()
 
 
 def test_each_has_its_own_rows_runs_events_and_deployments(pair: Pair) -> None:

@@ -210,7 +210,7 @@ class Settings(BaseSettings):
         """A copy, in which what is updated counts as an argument."""
         copy = super().model_copy(update=update, deep=deep)
         if "home" in (update or {}):
-            copy.__dict__.pop("names", None)
+            copy.__dict__.pop("names", None)  # those of the home before
         copy.__dict__[ORIGINS] = {**self.origins, **dict.fromkeys(update or {}, Origin("argument"))}
         return copy
 

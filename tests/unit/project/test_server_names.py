@@ -135,3 +135,12 @@ def test_names_that_cannot_be_read_are_refused_rather_than_made_anew(root: Path)
     (home / "run" / "names.json").write_text("{")
     with pytest.raises(SettingsError, match=r"names\.json.*cannot be read"):
         names_of(home)
+
+
+def test_a_copy_of_settings_with_another_home_has_that_homes_names(root: Path, tmp_path: Path) -> None:
+    settings = Settings(database_url=SERVER)
+    assert settings.trading_database == "trading_my_fund"
+    other = tmp_path / "other home"
+    keep_names(other, Names("other", "trading_other", "workbench-other", "data_sync.trading_other"))
+    assert settings.model_copy(update={"home": other}).trading_database == "trading_other"
+    assert settings.model_copy().trading_database == "trading_my_fund"
