@@ -129,7 +129,7 @@ def _look_at(home: Path, environment: Mapping[str, str]) -> RunningProject | Non
         name=_name(root),
         root=root,
         home=home,
-        state=_state(home, supervised, set(running), down),
+        state=_state(home, supervised, running, down),
         since=_since(running),
         prefect_url=_prefect_url(home, running, environment),
         running=tuple(_NAMES[name] for name in running),
@@ -137,11 +137,13 @@ def _look_at(home: Path, environment: Mapping[str, str]) -> RunningProject | Non
     )
 
 
-def _state(home: Path, supervised: bool, running: set[str], down: list[str]) -> str:
+def _state(home: Path, supervised: bool, running: Mapping[str, int], down: list[str]) -> str:
     if not supervised:
-        return "servers only" if running <= {_POSTGRES, _VALKEY} and not down else "partly down"
+        return "servers only" if set(running) <= {_POSTGRES, _VALKEY} and not down else "partly down"
     state = StateFile(home).read()
-    phase = state.phase if state is not None else "starting"
+    # One that is started again after a kill finds the state that the one before it has left.
+    is_its_own = state is not None and state.pid == running.get(SUPERVISOR)
+    phase = state.phase if state is not None and is_its_own else "starting"
     if phase == "ready":
         return "partly down" if down else "running"
     return "stopping" if phase == "failed" else phase
