@@ -160,9 +160,10 @@ def test_every_command_is_there_with_its_options(site: Path) -> None:
 
 def test_a_class_shows_its_attributes_and_what_it_inherits(site: Path, documented: dict[str, str]) -> None:
     text = (site / "reference" / "backtest" / "BacktestResult.html").read_text(encoding="utf-8")
-    assert "<strong>equity</strong>" in text
+    assert "<strong>symbols</strong>" in text
     own = "workbench.backtest.BacktestResult"
-    assert {f"{own}.plot", f"{own}.save", f"{own}.metrics", f"{own}.performance"} <= set(documented)
+    shown = ("equity", "trades", "plot", "save", "metrics", "performance")
+    assert {f"{own}.{name}" for name in shown} <= set(documented)
 
 
 def test_a_docstring_that_does_not_render_and_a_dead_link_fail_the_build(tmp_path: Path) -> None:
