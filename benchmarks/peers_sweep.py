@@ -27,11 +27,10 @@ def workbench_averages(task: Task) -> Iterator[Timed]:
 
     bars, windows = read_prices(task["prices"]), windows_of(task["windows"])
 
-    def run() -> dict[str, Any]:
-        found = sweep(sma_cross, bars, {"fast": windows, "slow": windows}, fees=_FEES, progress=False)
-        return columns(found.frame)
+    def run() -> pd.DataFrame:
+        return sweep(sma_cross, bars, {"fast": windows, "slow": windows}, fees=_FEES, progress=False).frame
 
-    yield Timed(run)
+    yield Timed(run, tell=columns)
 
 
 @contextlib.contextmanager
@@ -56,7 +55,7 @@ def vectorbt_at_once(task: Task, *, engine: str) -> Iterator[Timed]:
         )
         return _figures(portfolio)
 
-    yield Timed(run)
+    yield Timed(run, tell=_as_lists)
 
 
 @contextlib.contextmanager
@@ -66,11 +65,10 @@ def workbench_python(task: Task) -> Iterator[Timed]:
 
     bars, variants = read_prices(task["prices"]), task["variants"]
 
-    def run() -> dict[str, Any]:
-        found = sweep(channel, bars, {"window": range(2, 2 + variants)}, fees=_FEES, progress=False)
-        return columns(found.frame)
+    def run() -> pd.DataFrame:
+        return sweep(channel, bars, {"window": range(2, 2 + variants)}, fees=_FEES, progress=False).frame
 
-    yield Timed(run)
+    yield Timed(run, tell=columns)
 
 
 @contextlib.contextmanager
@@ -80,7 +78,7 @@ def vectorbt_in_a_loop(task: Task, *, engine: str) -> Iterator[Timed]:
     bars, variants = read_prices(task["prices"]), task["variants"]
     opened, close = (bars[name].droplevel("symbol") for name in ("open", "close"))
 
-    def run() -> dict[str, Any]:
+    def run() -> pd.DataFrame:
         rows: list[dict[str, Any]] = []
         for window in range(2, 2 + variants):
             said: Any = channel(bars, window=window)
@@ -94,9 +92,9 @@ def vectorbt_in_a_loop(task: Task, *, engine: str) -> Iterator[Timed]:
                 freq="1D",
             )
             rows.append({name: float(value) for name, value in _figures(portfolio).items()})
-        return columns(pd.DataFrame(rows))
+        return pd.DataFrame(rows)
 
-    yield Timed(run)
+    yield Timed(run, tell=columns)
 
 
 def _vectorbt(engine: str) -> Any:
@@ -117,10 +115,14 @@ def _next_bar(flags: np.ndarray[Any, np.dtype[np.bool_]]) -> np.ndarray[Any, np.
 
 def _figures(portfolio: Any) -> dict[str, Any]:
     """The four figures; drawdown counts the starting capital, which no variant has left on the first bar."""
-    found = {
+    return {
         "total_return": portfolio.total_return(),
         "sharpe_ratio": portfolio.sharpe_ratio(),
         "max_drawdown": portfolio.max_drawdown(),
         "total_trades": portfolio.trades.closed.count(),
     }
-    return {name: value.tolist() if hasattr(value, "tolist") else value for name, value in found.items()}
+
+
+def _as_lists(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures as they travel between processes."""
+    return {name: value.tolist() for name, value in found.items()}
