@@ -6,8 +6,9 @@ from typing import Annotated
 
 import pandas as pd
 
-from workbench import panel
 from workbench.backtest import Signals, between, strategy
+from workbench.strategies.indicators import highest, lowest, previous
+from workbench.strategies.prices import closes
 
 __all__ = ["breakout"]
 
@@ -28,14 +29,15 @@ def breakout(
     bars : DataFrame
         Tidy bars, as `wb.data_ingestion.load_market_data` gives them.
     buy, sell : int
-        Bars looked back on; `sell` is less than `buy`.
+        The symbol's own bars looked back on, whatever days others trade; `sell` is less than `buy`.
 
     Returns
     -------
     Signals
         Each symbol for itself.
     """
-    close = panel(bars, "close")
-    highest = close.rolling(buy).max().shift(1)
-    lowest = close.rolling(sell).min().shift(1)
-    return Signals(entries=close > highest, exits=close < lowest)
+    close = closes(bars)
+    return Signals(
+        entries=close > previous(highest(close, buy)),
+        exits=close < previous(lowest(close, sell)),
+    )
