@@ -11,6 +11,7 @@ import pytest
 
 from workbench import Workbench
 from workbench.backtest import BacktestResult, backtest
+from workbench.backtest.trials import JOURNAL
 from workbench.research import Research
 from workbench.session import Session
 from workbench.settings import Settings
@@ -21,6 +22,12 @@ from workbench.validation import validate, walk_forward
 pytestmark = pytest.mark.parametrize("postgres", ["postgresql-18"], indirect=True)
 
 GRID = {"fast": [5, 10], "slow": [30, 60]}
+
+
+@pytest.fixture(autouse=True)
+def nobody_else_counts() -> None:
+    """A Workbench that an earlier test of this process left open would store these trials in its database."""
+    JOURNAL._listeners.clear()
 
 
 @pytest.fixture
