@@ -43,6 +43,8 @@ def as_number(value: object, name: str, advice: str) -> float:
     BacktestError
         It is text, a bool, `pd.NA` or another object, or more than a float holds.
     """
+    if type(value) is float:
+        return value
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real | Decimal):
         raise BacktestError(f"{name}: {named(value)} is not a number; {advice}.")
     try:

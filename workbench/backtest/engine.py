@@ -20,9 +20,9 @@ from workbench.errors import BacktestError
 from workbench.fills.books import keep_books
 from workbench.fills.execution import Execution, Rules
 from workbench.fills.layout import lay_out
-from workbench.fills.outside import read_benchmark, read_dividends
+from workbench.fills.outside import read_dividends
 from workbench.fills.pending import pending_signals
-from workbench.fills.simulation import buy_and_hold, settle_rules, simulate
+from workbench.fills.simulation import settle_rules, simulate
 from workbench.fills.sizing import Size
 from workbench.signals.decisions import Decisions, Fill, Targets, decide
 from workbench.signals.gaps import warn_of_signals_in_gaps
@@ -227,10 +227,6 @@ def backtest(
         known = Fingerprint(market, decided, ranges=rules.has_stops, dividends=paid)
     layout = lay_out(market, rules, paid)
     made = simulate(layout, decided)
-    if benchmark is None:
-        rival = pd.Series(buy_and_hold(layout), index=market.timestamps, name="buy and hold")
-    else:
-        rival = read_benchmark(benchmark, market, rules.cash)
     result = BacktestResult(
         name=name or (strategy.name if strategy else "backtest"),
         symbols=market.symbols,
@@ -238,9 +234,9 @@ def backtest(
         fees=rules.fees,
         slippage=rules.slippage,
         periods_per_year=rules.periods_per_year,
-        books=keep_books(layout, made.lines, made.balances),
-        pending=pending_signals(layout, made, decided),
-        benchmark=rival,
+        books=keep_books(
+            layout, made.lines, made.balances, benchmark, pending_signals(layout, made, decided)
+        ),
         execution=rules,
         strategy=strategy.name if strategy else None,
         parameters=chosen,

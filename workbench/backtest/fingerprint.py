@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workbench.signals.decisions import Decisions, Targets
-from workbench.signals.inputs import BarArrays
+from workbench.signals.inputs import BarArrays, nanoseconds
 
 __all__ = ["Fingerprint"]
 
@@ -43,7 +43,7 @@ class Fingerprint:
         arrays += [market.high, market.low] if ranges else []
         arrays += [] if dividends is None else [dividends]
         self._digest = hashlib.sha256("\0".join((type(decided).__name__, *market.symbols)).encode())
-        self._digest.update(market.timestamps.as_unit("ns").asi8.data)
+        self._digest.update(nanoseconds(market.timestamps).data)
         self._thread = None
         self._failure: BaseException | None = None
         if sum(array.nbytes for array in arrays) < _WORTH_A_THREAD:

@@ -10,14 +10,12 @@ import pandas as pd
 
 from workbench.backtest.counting import count_backtest
 from workbench.errors import BacktestError
-from workbench.fills.books import Balances, keep_books
+from workbench.fills.balances import Balances
+from workbench.fills.books import keep_books
 from workbench.fills.execution import Execution
 from workbench.fills.layout import lay_out
 from workbench.fills.lines import BUY, REASONS, SELL, Lines
-from workbench.fills.outside import read_benchmark
-from workbench.fills.pending import nothing_pending
 from workbench.fills.record import BacktestRecord
-from workbench.fills.simulation import buy_and_hold
 from workbench.signals.inputs import BarArrays, bars_sha256, read_bars
 
 if TYPE_CHECKING:
@@ -111,10 +109,6 @@ def from_vectorbt(
         gross=np.abs(worth).sum(axis=1),
         units=units,
     )
-    if benchmark is None:
-        rival = pd.Series(buy_and_hold(layout), index=market.timestamps, name="buy and hold")
-    else:
-        rival = read_benchmark(benchmark, market, rules.cash)
     result = kind(
         name=name,
         symbols=market.symbols,
@@ -122,9 +116,7 @@ def from_vectorbt(
         fees=rules.fees,
         slippage=0.0,
         periods_per_year=rules.periods_per_year,
-        books=keep_books(layout, lines, balances),
-        pending=nothing_pending(),
-        benchmark=rival,
+        books=keep_books(layout, lines, balances, benchmark),
         execution=rules,
     )
     if count_trial:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,33 +10,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from workbench.fills.balances import Balances
 from workbench.fills.layout import Layout
 from workbench.fills.lines import DIVIDEND, REASONS, Lines
+from workbench.fills.outside import read_benchmark
+from workbench.fills.pending import Waiting, pending_frame
+from workbench.fills.simulation import buy_and_hold
 from workbench.fills.trades import RoundTrips, round_trips, sums, text, trades_frame
 
-__all__ = ["Balances", "Books", "keep_books"]
+__all__ = ["Books", "keep_books"]
 
 Floats = npt.NDArray[np.float64]
 _SIDES = ("buy", "sell")
-
-
-@dataclass(frozen=True, eq=False)
-class Balances:
-    """What there was at each close.
-
-    Attributes
-    ----------
-    equity, cash, gross : ndarray of float64, shape (n_bars,)
-        Cash with all positions, cash, and the positions' value with short ones counted as long; currency, of
-        all accounts together.
-    units : ndarray of float64, shape (n_bars, n_symbols)
-        Held, negative for short positions.
-    """
-
-    equity: Floats
-    cash: Floats
-    gross: Floats
-    units: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +40,11 @@ class Books:
         The orders, by bar and then by symbol.
     trips : RoundTrips
         The trades, by entry.
+    waiting : sequence of Waiting
+        Decisions that no bar has filled yet, by symbol.
+    benchmark : ndarray of float64, shape (n_bars,)
+        What the cash would have become in it.
+    benchmark_name : str
     """
 
     timestamps: pd.DatetimeIndex
@@ -62,6 +53,9 @@ class Books:
     dividends: Floats
     fills: Lines
     trips: RoundTrips
+    waiting: Sequence[Waiting]
+    benchmark: Floats
+    benchmark_name: str
 
     def series(self, values: Floats, name: str) -> pd.Series[float]:
         """A value for each bar, by timestamp."""
@@ -94,6 +88,10 @@ class Books:
         """`BacktestRecord.trades`."""
         return trades_frame(self.trips, self.timestamps, self.symbols)
 
+    def pending(self) -> pd.DataFrame:
+        """`BacktestRecord.pending`."""
+        return pending_frame(self.waiting, self.timestamps, self.symbols)
+
     @cached_property
     def traded(self) -> Floats:
         """The value of each bar's fills, bought and sold alike: float64, shape (n_bars,); currency."""
@@ -107,7 +105,13 @@ class Books:
         return shares
 
 
-def keep_books(layout: Layout, lines: Lines, balances: Balances) -> Books:
+def keep_books(
+    layout: Layout,
+    lines: Lines,
+    balances: Balances,
+    benchmark: pd.Series[float] | None,
+    waiting: Sequence[Waiting] = (),
+) -> Books:
     """Book what happened; no fill is decided here.
 
     Parameters
@@ -116,6 +120,14 @@ def keep_books(layout: Layout, lines: Lines, balances: Balances) -> Books:
     lines : Lines
         Each account's in the order in which they happened.
     balances : Balances
+    benchmark : Series of float64, optional
+        Prices to compare with, as `read_benchmark` takes them. Default: buying and holding the same symbols.
+    waiting : sequence of Waiting
+
+    Raises
+    ------
+    BacktestError
+        The benchmark cannot be read.
     """
     market = layout.market
     fills, dividends = lines, np.zeros(len(market.timestamps))
@@ -125,6 +137,11 @@ def keep_books(layout: Layout, lines: Lines, balances: Balances) -> Books:
         fills = lines.take(~paid)
     if len(market.symbols) > 1:
         fills = fills.take(np.argsort(fills.row * len(market.symbols) + fills.column, kind="stable"))
+    if benchmark is None:
+        rival, rival_name = buy_and_hold(layout), "buy and hold"
+    else:
+        read = read_benchmark(benchmark, market, layout.execution.cash)
+        rival, rival_name = np.asarray(read.to_numpy()), str(read.name)
     return Books(
         timestamps=market.timestamps,
         symbols=market.symbols,
@@ -132,4 +149,7 @@ def keep_books(layout: Layout, lines: Lines, balances: Balances) -> Books:
         dividends=dividends,
         fills=fills,
         trips=round_trips(lines, layout.last_closes[-1]),
+        waiting=waiting,
+        benchmark=rival,
+        benchmark_name=rival_name,
     )

@@ -30,7 +30,6 @@ def changes_of(values: Floats, start: float) -> Floats:
 def all_figures(
     books: Books,
     returns: Observed,
-    benchmark: Floats,
     *,
     initial_cash: float,
     slippage: float,
@@ -43,18 +42,16 @@ def all_figures(
     books : Books
     returns : Observed
         Of the equity, a value each bar.
-    benchmark : ndarray of float64, shape (n_bars,)
-        What the cash would have become in it.
     initial_cash, slippage, periods_per_year : float
     """
     year, trips = periods_per_year, books.trips
-    own, rival = as_paired(returns.values, changes_of(benchmark, initial_cash))
+    own, rival = as_paired(returns.values, changes_of(books.benchmark, initial_cash))
     if len(own) == len(returns):
         own = returns
     closed, ended = as_observed(trips.pnl[trips.closed]), int(trips.closed.sum())
     return {
         "total_return": figures.total_return(returns),
-        "benchmark_return": float(benchmark[-1] / initial_cash - 1.0),
+        "benchmark_return": float(books.benchmark[-1] / initial_cash - 1.0),
         "cagr": figures.cagr(returns, periods_per_year=year),
         "volatility": figures.volatility(returns, periods_per_year=year),
         "sharpe_ratio": figures.sharpe(returns, periods_per_year=year),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import math
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +15,17 @@ from workbench.fills.layout import Layout
 from workbench.fills.simulation import Simulation
 from workbench.signals.decisions import Decisions, Targets
 
-__all__ = ["nothing_pending", "pending_signals"]
+__all__ = ["Waiting", "pending_frame", "pending_signals"]
 
 _DUST = 1e-12
 """A change smaller than this share of the position is rounding, not an order."""
 
 
-def pending_signals(layout: Layout, made: Simulation, decided: Decisions | Targets) -> pd.DataFrame:
+Waiting: TypeAlias = tuple[int, int, str, float]
+"""A decision that no bar has filled yet: the symbol's column, the deciding row, "buy" or "sell", strength."""
+
+
+def pending_signals(layout: Layout, made: Simulation, decided: Decisions | Targets) -> list[Waiting]:
     """What was decided since each symbol's last bar, that included, and would change its position.
 
     Parameters
@@ -32,11 +37,12 @@ def pending_signals(layout: Layout, made: Simulation, decided: Decisions | Targe
 
     Returns
     -------
-    DataFrame
-        Columns as `BacktestRecord.signals()`, in the symbols' order. Whether a weight buys or sells is
+    list of Waiting
+        In the symbols' order. Whether a weight buys or sells is
         judged at the last closes, and a stop that the bar to come may touch is not foreseen.
     """
-    market, found = layout.market, []
+    market = layout.market
+    found: list[Waiting] = []
     present = market.present[::-1]
     last_bars = len(present) - 1 - present.argmax(axis=0)
     # What is filled at the deciding close itself waits for nothing.
@@ -51,14 +57,21 @@ def pending_signals(layout: Layout, made: Simulation, decided: Decisions | Targe
             (side, row), strength = _by_signal(layout, made, decided, rows_due, column), 1.0
         if side:
             found.append((column, row, "buy" if side > 0 else "sell", strength))
-    if not found:
-        return _nothing(market.timestamps.unit).copy()
-    columns, decided_rows, sides, strengths = zip(*found, strict=True)
-    return _frame(
-        [market.symbols[column] for column in columns],
-        market.timestamps[np.array(decided_rows, dtype=np.int64)],
-        list(sides),
-        list(strengths),
+    return found
+
+
+def pending_frame(
+    waiting: Sequence[Waiting], timestamps: pd.DatetimeIndex, symbols: tuple[str, ...]
+) -> pd.DataFrame:
+    """The same as a frame: columns as `BacktestRecord.signals()`."""
+    rows = np.array([row for _, row, _, _ in waiting], dtype=np.int64)
+    return pd.DataFrame(
+        {
+            "symbol": pd.array([symbols[column] for column, _, _, _ in waiting], dtype="str"),
+            "timestamp": timestamps[rows],
+            "signal": pd.array([side for _, _, side, _ in waiting], dtype="str"),
+            "strength": np.array([strength for _, _, _, strength in waiting], dtype=np.float64),
+        }
     )
 
 
@@ -73,29 +86,6 @@ def _newest(decided: Decisions | Targets, first_rows: npt.NDArray[np.int64]) -> 
     if not len(made):
         return np.full(len(first_rows), -1)
     return np.where(made.any(axis=0), since + len(made) - 1 - made[::-1].argmax(axis=0), -1)
-
-
-def nothing_pending() -> pd.DataFrame:
-    """The same where nothing waits for a bar."""
-    return _nothing("us").copy()
-
-
-@functools.lru_cache(maxsize=4)
-def _nothing(unit: str) -> pd.DataFrame:
-    return _frame([], pd.DatetimeIndex([], dtype=f"datetime64[{unit}, UTC]"), [], [])
-
-
-def _frame(
-    symbols: list[str], times: pd.DatetimeIndex, sides: list[str], strengths: list[float]
-) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "symbol": pd.array(symbols, dtype="str"),
-            "timestamp": times,
-            "signal": pd.array(sides, dtype="str"),
-            "strength": np.array(strengths, dtype=np.float64),
-        }
-    )
 
 
 def _by_signal(

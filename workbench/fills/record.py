@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, cast
 
-import numpy as np
 import pandas as pd
 
 from workbench.fills.books import Books
@@ -39,11 +38,6 @@ class BacktestRecord:
         Bars in a year, for annualised figures.
     books : Books
         What became of the accounts, as arrays: the frames below are made of them when they are looked at.
-    pending : DataFrame
-        Decisions of each symbol's last bar that no bar has filled yet; columns as `signals()`.
-    benchmark : Series of float64, shape (n_bars,)
-        What the cash would have become in the benchmark: by default by buying and holding the same symbols,
-        with the same costs and fills.
     execution : Execution
         The rules of filling.
     strategy : str or None
@@ -61,8 +55,6 @@ class BacktestRecord:
     slippage: float
     periods_per_year: float
     books: Books
-    pending: pd.DataFrame
-    benchmark: pd.Series[float]
     execution: Execution
     strategy: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -138,6 +130,19 @@ class BacktestRecord:
         return cast(Rules, dict(vars(self.execution)))
 
     @cached_property
+    def pending(self) -> pd.DataFrame:
+        """Decisions of each symbol's last bar that no bar has filled yet; columns as `signals()`."""
+        return self.books.pending()
+
+    @cached_property
+    def benchmark(self) -> pd.Series[float]:
+        """What the cash would have become in the benchmark at each bar: float64, shape (n_bars,).
+
+        By default by buying and holding the same symbols, with the same costs and fills.
+        """
+        return self.books.series(self.books.benchmark, self.books.benchmark_name)
+
+    @cached_property
     def returns(self) -> pd.Series[float]:
         """Simple return of each bar, the first against the starting capital: float64, shape (n_bars,).
 
@@ -150,8 +155,8 @@ class BacktestRecord:
     @cached_property
     def benchmark_returns(self) -> pd.Series[float]:
         """Simple return of the benchmark in each bar: float64, shape (n_bars,)."""
-        changes = changes_of(np.asarray(self.benchmark.to_numpy()), self.initial_cash)
-        return pd.Series(changes, index=self.benchmark.index, name="benchmark_returns")
+        changes = changes_of(self.books.benchmark, self.initial_cash)
+        return self.books.series(changes, "benchmark_returns")
 
     @cached_property
     def drawdown(self) -> pd.Series[float]:
@@ -194,7 +199,6 @@ class BacktestRecord:
         return all_figures(
             self.books,
             self.observed_returns,
-            np.asarray(self.benchmark.to_numpy()),
             initial_cash=self.initial_cash,
             slippage=self.slippage,
             periods_per_year=self.periods_per_year,

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from workbench.errors import BacktestError
 from workbench.fills.accounts import by_account, by_symbol, frozen
-from workbench.fills.books import Balances
+from workbench.fills.balances import Balances
 from workbench.fills.execution import Execution
 from workbench.fills.layout import Layout
 from workbench.fills.lines import FIELDS, Lines, as_lines

@@ -60,9 +60,17 @@ class Observed:
         return float(self.values.sum()) / len(self) if len(self) else math.nan
 
     @cached_property
+    def residuals(self) -> npt.NDArray[np.float64]:
+        """The values less their mean."""
+        return self.values - self.mean
+
+    @cached_property
     def spread(self) -> float:
         """Sample standard deviation; exactly 0 where it is `only_rounding`, NaN of fewer than two returns."""
-        return deviation(self.values)
+        if len(self) < 2:
+            return math.nan
+        spread = math.sqrt(float(self.residuals @ self.residuals) / (len(self) - 1))
+        return 0.0 if only_rounding(spread, self.mean) else spread
 
     @cached_property
     def ascending(self) -> npt.NDArray[np.float64]:
@@ -86,8 +94,7 @@ class Observed:
     @cached_property
     def centred(self) -> npt.NDArray[np.float64]:
         """The values less their mean, by the largest of those: powers of them stay within floats."""
-        centred = self.values - self.mean
-        return np.asarray(centred / np.abs(centred).max())
+        return np.asarray(self.residuals / np.abs(self.residuals).max())
 
 
 Values: TypeAlias = "pd.Series[float] | Observed"
@@ -178,10 +185,7 @@ def only_rounding(spread: Any, centre: Any = 0.0) -> Any:
 
 def deviation(values: npt.NDArray[np.float64]) -> float:
     """Sample standard deviation; exactly 0 where it is `only_rounding`, NaN of fewer than two returns."""
-    if values.size < 2:
-        return math.nan
-    spread = float(np.std(values, ddof=1))
-    return 0.0 if only_rounding(spread, float(np.mean(values))) else spread
+    return Observed(values).spread
 
 
 def compounded(returns: npt.NDArray[np.float64], periods: float) -> float:

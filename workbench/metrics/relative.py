@@ -19,7 +19,6 @@ from workbench.metrics.observations import (
     Observed,
     Values,
     compounded,
-    deviation,
     paired,
     year_of,
 )
@@ -108,11 +107,10 @@ def information_ratio(
     """
     year = year_of(periods_per_year)
     own, market = paired(returns, benchmark)
-    active = own.values - market.values
-    spread = deviation(active)
-    if math.isnan(spread) or spread == 0.0:
+    active = Observed(own.values - market.values)
+    if math.isnan(active.spread) or active.spread == 0.0:
         return math.nan
-    return float(active.mean()) / spread * math.sqrt(year)
+    return active.mean / active.spread * math.sqrt(year)
 
 
 def up_capture(returns: Values, benchmark: Values) -> float:
@@ -157,8 +155,8 @@ def down_capture(returns: Values, benchmark: Values) -> float:
 def _slope(own: Observed, market: Observed) -> float:
     if len(own) < 2 or market.spread == 0.0:
         return math.nan
-    residual = market.values - market.mean
-    return float(residual @ own.values) / float(residual @ residual)
+    residuals = market.residuals
+    return float(residuals @ own.values) / float(residuals @ residuals)
 
 
 def _capture(own: Observed, market: Observed, chosen: npt.NDArray[np.bool_]) -> float:

@@ -10,9 +10,9 @@ import pandas as pd
 from workbench.arguments import as_finite
 from workbench.metrics.observations import (
     DAYS_PER_YEAR,
+    Observed,
     Values,
     compounded,
-    deviation,
     observed,
     only_rounding,
     year_of,
@@ -225,11 +225,9 @@ def stability(returns: Values) -> float:
     values = observed(returns).values
     if values.size < 2 or values.min() <= -1.0:
         return math.nan
-    wealth = np.cumsum(np.log1p(values))
-    if deviation(wealth) == 0.0:
+    wealth = Observed(np.cumsum(np.log1p(values)))
+    if wealth.spread == 0.0:
         return math.nan
-    time = np.arange(values.size, dtype=np.float64)
-    time -= time.mean()
-    wealth -= wealth.mean()
-    r_squared = float(time @ wealth) ** 2 / (float(time @ time) * float(wealth @ wealth))
+    time, risen = np.arange(values.size) - (values.size - 1) / 2, wealth.residuals
+    r_squared = float(time @ risen) ** 2 / (float(time @ time) * float(risen @ risen))
     return min(r_squared, 1.0)

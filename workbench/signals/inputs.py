@@ -24,6 +24,7 @@ __all__ = [
     "check_columns",
     "in_order",
     "moment",
+    "nanoseconds",
     "read_bars",
     "read_signals",
     "utc_index",
@@ -35,6 +36,7 @@ LEAST_PRICE, MOST_PRICE = 1e-12, 1e15
 """Prices in currency per unit: below, units overflow; above, a float holds no cents."""
 _FEW = 100_000
 """Rows up to which a frame may be copied to look at it; one that was made in one piece is not copied."""
+_NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 _LOCALISE = "give them their zone, as in .tz_localize('America/New_York').tz_convert('UTC')"
 
 
@@ -151,7 +153,7 @@ def _whole_panel(
         return None
     if np.isnan(given["open"]).any() or np.isnan(given["close"]).any():
         return None
-    timestamps = times.rename("timestamp")
+    timestamps = times if times.name == "timestamp" else times.rename("timestamp")
     for column in [column for column in given if column != "volume"]:
         _check_prices(
             column, given[column], lambda row: f"{names[row // shape[1]]} at {timestamps[row % shape[1]]}"
@@ -196,11 +198,16 @@ def bars_sha256(market: BarArrays) -> str:
         The bars; the same ones in another order of rows have the same fingerprint.
     """
     digest = hashlib.sha256("\0".join(market.symbols).encode())
-    digest.update(market.timestamps.as_unit("ns").asi8.tobytes())
+    digest.update(nanoseconds(market.timestamps).tobytes())
     for column in _COLUMNS:
         # By symbol, as whole series lie in memory.
         digest.update(np.ascontiguousarray(getattr(market, column).T).data)
     return digest.hexdigest()
+
+
+def nanoseconds(times: pd.DatetimeIndex) -> npt.NDArray[np.int64]:
+    """Nanoseconds since 1970, whatever the index counts in: int64, shape (n,)."""
+    return times.asi8 * _NANOSECONDS[times.unit]
 
 
 def read_signals(
@@ -323,14 +330,15 @@ def _ranks(
 
 def _columns_of(bars: pd.DataFrame) -> dict[str, npt.NDArray[np.float64]]:
     """The numbers of each of the columns that there are."""
-    names = bars.columns.tolist()
-    if len(bars) <= _FEW and bars.dtypes.tolist().count(np.dtype(np.float64)) == len(names):
+    names = [column for column in _COLUMNS if column in bars.columns]
+    if len(bars) <= _FEW and len(names) == len(bars.columns):
         # To take five columns out of a frame costs more than to look at a thousand numbers.
         values = bars.to_numpy()
-        return {column: values[:, names.index(column)] for column in _COLUMNS if column in names}
+        if values.dtype == np.float64:
+            return {column: values[:, bars.columns.get_loc(column)] for column in names}
     # Each column would take a copy of the index along.
     columns = bars.set_axis(pd.RangeIndex(len(bars)), axis=0)
-    return {column: _numbers(columns[column], column) for column in _COLUMNS if column in names}
+    return {column: _numbers(columns[column], column) for column in names}
 
 
 def _numbers(values: pd.Series[float], column: str) -> npt.NDArray[np.float64]:
