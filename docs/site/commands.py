@@ -48,29 +48,35 @@ def _leaves(command: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 def _usage(name: str, command: Any) -> str:
     """The line that `--help` begins with."""
-    import click
+    import typer
 
-    context = click.Context(command, info_name=f"workbench {name}")
+    context = typer.Context(command, info_name=f"workbench {name}")
     return " ".join([f"workbench {name}", *command.collect_usage_pieces(context)])
 
 
 def _options(command: Any) -> str:
     """A list of the command's words and options."""
-    rows = []
+    import typer
+
+    rows, context = [], typer.Context(command)
     for one in command.params:
         if getattr(one, "hidden", False) or one.name in {"help", "install_completion", "show_completion"}:
             continue
         is_word = one.param_type_name == "argument"
         names = [one.name.upper()] if is_word else [*one.opts, *one.secondary_opts]
-        shown = ", ".join(f"`{name}{'' if is_word else _kind(one)}`" for name in names)
+        shown = ", ".join(f"`{name}{'' if is_word else _kind(one, context)}`" for name in names)
         said = " ".join((getattr(one, "help", None) or "").split())
         rows.append(f"- {shown}: {said}{_default(one)}\n")
     return "".join(rows) + "\n"
 
 
-def _kind(one: Any) -> str:
+def _kind(one: Any, context: Any) -> str:
     """What follows the option: ` INTEGER`; nothing after a switch."""
-    return "" if getattr(one, "is_flag", False) else f" {one.metavar or one.type.name.upper()}"
+    record = one.get_help_record(context)
+    words = record[0].split() if record else []
+    while any(word.startswith("-") for word in words):
+        words.pop(0)
+    return "".join(f" {word}" for word in words)
 
 
 def _default(one: Any) -> str:
