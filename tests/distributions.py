@@ -15,7 +15,8 @@ import pytest
 __all__ = ["CLONE", "Distributions", "Environment", "build", "make_environment"]
 
 CLONE = Path(__file__).resolve().parents[1]
-# What uv says when no index answers, as without a network.
+_PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
+# What uv and pip say when no index answers, as without a network.
 _NO_INDEX = ("Failed to fetch", "dns error", "Could not connect", "error sending request")
 
 
@@ -38,9 +39,11 @@ class Environment:
         return str(self.folder / "bin" / name)
 
     def install(self, *words: str) -> None:
-        """Install, with uv, which Prefect brings along; skips where no index answers."""
+        """Install, with uv where there is one, else with our pip; skips where no index answers."""
+        uv, python = find_uv(), self.program("python")
+        command = [uv, "pip", "install", "--python", python] if uv else [*_PIP, "--python", python, "install"]
         done = subprocess.run(
-            [find_uv(), "pip", "install", "--python", self.program("python"), "--quiet", *words],
+            [*command, "--quiet", *words],
             capture_output=True,
             text=True,
             check=False,
@@ -68,11 +71,12 @@ def build() -> Distributions:
 
 def make_environment(folder: Path, python: str) -> Environment:
     """A new, empty environment of that Python."""
-    subprocess.run([find_uv(), "venv", "--quiet", "--python", python, str(folder)], check=True)
+    # Debian's Python has no pip to put into it.
+    subprocess.run([python, "-m", "venv", "--without-pip", str(folder)], check=True)
     return Environment(folder)
 
 
-def find_uv() -> str:
-    """The program uv of this environment."""
+def find_uv() -> str | None:
+    """The program uv, which Prefect 3.4.14 brings along and newer ones do not."""
     beside = Path(sys.executable).with_name("uv")
-    return str(beside) if beside.exists() else str(shutil.which("uv"))
+    return str(beside) if beside.exists() else shutil.which("uv")

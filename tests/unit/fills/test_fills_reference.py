@@ -108,12 +108,16 @@ def as_size(size: Any) -> Any:
     )
 
 
+_DUST = 1e-9
+
+
 def assert_same(result: BacktestResult, expected: tuple[list[float], list[reference.Fill]]) -> None:
     equity, fills = expected
     largest = max(1.0, *map(abs, equity))
     np.testing.assert_allclose(result.equity, equity, rtol=1e-9, atol=1e-9 * largest)
-    fills = sorted(fills, key=lambda fill: (fill.bar, fill.symbol))
-    ours = result.orders
+    # An order for next to nothing is rounding, and either may leave it out.
+    fills = sorted((fill for fill in fills if fill.size > _DUST), key=lambda fill: (fill.bar, fill.symbol))
+    ours = result.orders[result.orders["size"] > _DUST]
     assert ours["time"].tolist() == [result.equity.index[fill.bar] for fill in fills]
     assert ours["symbol"].tolist() == [f"S{fill.symbol}" for fill in fills]
     assert ours["side"].tolist() == [fill.side for fill in fills]
