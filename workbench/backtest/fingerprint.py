@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workbench.signals.bars_hash import nanoseconds
 from workbench.signals.decisions import Decisions, Targets
-from workbench.signals.inputs import BarArrays, nanoseconds
+from workbench.signals.inputs import BarArrays
 
 __all__ = ["Fingerprint"]
 

@@ -16,7 +16,8 @@ from workbench.fills.execution import Execution
 from workbench.fills.layout import lay_out
 from workbench.fills.lines import BUY, REASONS, SELL, Lines
 from workbench.fills.record import BacktestRecord
-from workbench.signals.inputs import BarArrays, bars_sha256, read_bars
+from workbench.signals.bars_hash import bars_sha256
+from workbench.signals.inputs import BarArrays, read_bars
 
 if TYPE_CHECKING:
     import vectorbt

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,11 +19,9 @@ __all__ = [
     "LEAST_PRICE",
     "MOST_PRICE",
     "BarArrays",
-    "bars_sha256",
     "check_columns",
     "in_order",
     "moment",
-    "nanoseconds",
     "read_bars",
     "read_signals",
     "utc_index",
@@ -36,7 +33,6 @@ LEAST_PRICE, MOST_PRICE = 1e-12, 1e15
 """Prices in currency per unit: below, units overflow; above, a float holds no cents."""
 _FEW = 100_000
 """Rows up to which a frame may be copied to look at it; one that was made in one piece is not copied."""
-_NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 _LOCALISE = "give them their zone, as in .tz_localize('America/New_York').tz_convert('UTC')"
 
 
@@ -187,27 +183,6 @@ def _check_ranges(
             f"bars: the high of {names[symbol]} at {timestamps[time]} is below its low; correct the row, or "
             "set its prices to NaN, which counts as no bar."
         )
-
-
-def bars_sha256(market: BarArrays) -> str:
-    """A fingerprint of bars: symbols, times, prices and volume; 64 hex digits.
-
-    Parameters
-    ----------
-    market : BarArrays
-        The bars; the same ones in another order of rows have the same fingerprint.
-    """
-    digest = hashlib.sha256("\0".join(market.symbols).encode())
-    digest.update(nanoseconds(market.timestamps).tobytes())
-    for column in _COLUMNS:
-        # By symbol, as whole series lie in memory.
-        digest.update(np.ascontiguousarray(getattr(market, column).T).data)
-    return digest.hexdigest()
-
-
-def nanoseconds(times: pd.DatetimeIndex) -> npt.NDArray[np.int64]:
-    """Nanoseconds since 1970, whatever the index counts in: int64, shape (n,)."""
-    return times.asi8 * _NANOSECONDS[times.unit]
 
 
 def read_signals(

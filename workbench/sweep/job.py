@@ -15,7 +15,8 @@ from workbench.errors import StrategyError, SweepError
 from workbench.fills.execution import Execution
 from workbench.fills.fractions import read_fractions
 from workbench.fills.outside import read_dividends
-from workbench.signals.inputs import BarArrays, bars_sha256, read_bars
+from workbench.signals.bars_hash import bars_sha256
+from workbench.signals.inputs import BarArrays, read_bars
 from workbench.signals.strategy import Strategy
 from workbench.sweep.arguments import as_metric
 from workbench.sweep.bayesian import Bayesian

@@ -12,7 +12,8 @@ from tests.unit.signals.sketches import bars, days
 from workbench.backtest import BacktestResult, Fixed, Signals, Weights, backtest, between, counting, strategy
 from workbench.backtest.trials import TrialBatch, TrialJournal
 from workbench.errors import BacktestError, StrategyError
-from workbench.signals.inputs import bars_sha256, read_bars
+from workbench.signals.bars_hash import bars_sha256
+from workbench.signals.inputs import read_bars
 
 PRICES = bars(X=[10, 11, 12, 11, 13, 12, 14, 15])
 
