@@ -111,5 +111,5 @@ $(READY): $(LOCK) pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@# The compiled loops are made now, or the first large load and the first sweep would wait for them.
 	@$(BIN)/python -c "from workbench.db import wire; wire.compile_all()"
-	@$(BIN)/python -c "from workbench.fills import loop; loop.compile_all()"
+	@$(BIN)/python -c "from workbench.fills import loop, pairing; loop.compile_all(); pairing.compile_pairing()"
 	@touch $@

@@ -37,6 +37,9 @@ _WARM = (
 _COLD_ROUNDS = 3
 """A cold compilation takes long, and differs little from one to the next."""
 
+_WARM_SECONDS = 0.2
+"""So long a warm backtest is repeated in each turn."""
+
 # The statements alone are timed: the interpreter's own start is the same for all.
 _FIRST = """
 import json, sys, time
@@ -110,7 +113,7 @@ def _race(prices: Path, rounds: int) -> dict[str, float]:
         expected: dict[str, Any] = {}
 
         def turn(name: str, _number: int) -> dict[str, float]:
-            answer = workers[name].ask("turn", arguments={})
+            answer = workers[name].ask("turn", arguments={}, at_least=_WARM_SECONDS)
             found = answer["result"]
             if not expected:
                 expected.update(found)

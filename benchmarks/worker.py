@@ -38,19 +38,26 @@ class _Worker:
         make: Callable[..., Any] = getattr(importlib.import_module(module), name)
         self._timed = self._stack.enter_context(make(task, **options))
 
-    def turn(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """One timed run: wall-clock and processor seconds, its result or its rows, and the process's peak."""
+    def turn(self, arguments: Mapping[str, Any], at_least: float = 0.0) -> dict[str, Any]:
+        """One timed run: wall-clock and processor seconds, its result or its rows, and the process's peak.
+
+        Runs of a few milliseconds are repeated until `at_least` seconds have passed, and their mean is told:
+        one alone would mostly measure how cold the other candidates have left the processor's caches.
+        """
         timed = self._ready()
         timed.before()
         gc.collect()
         gc.disable()
+        runs = 0
         wall, cpu = time.perf_counter(), time.process_time()
-        self._last = timed.run(**arguments)
+        while runs == 0 or time.perf_counter() - wall < at_least:
+            self._last = timed.run(**arguments)
+            runs += 1
         seconds, cpu_seconds = time.perf_counter() - wall, time.process_time() - cpu
         gc.enable()
         return {
-            "seconds": seconds,
-            "cpu_seconds": cpu_seconds,
+            "seconds": seconds / runs,
+            "cpu_seconds": cpu_seconds / runs,
             "result": _plain(timed.tell(self._last)),
             "process": _memory("VmHWM"),
         }

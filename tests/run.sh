@@ -10,7 +10,8 @@ what="${1:-all}"
 heading() { printf '\n== %s\n' "$1"; }
 
 # Numba keeps on disk what it compiles: here once, beside the checks, so that no worker waits for it.
-compile='from workbench.db import wire; from workbench.fills import loop; loop.compile_all(); wire.compile_all()'
+compile='from workbench.db import wire; from workbench.fills import loop, pairing
+loop.compile_all(); pairing.compile_pairing(); wire.compile_all()'
 if [ "$what" = all ]; then
   python -c "$compile" & compiling=$!
 fi

@@ -10,18 +10,18 @@ import pytest
 from numba.core.dispatcher import Dispatcher
 
 from workbench.db import wire
-from workbench.fills import loop
+from workbench.fills import lines, loop, pairing
 from workbench.fills.execution import Execution
 from workbench.fills.layout import lay_out
 from workbench.fills.sizing import Percent
 from workbench.signals.inputs import read_bars
 
 
-@pytest.mark.parametrize("module", [loop, wire])
+@pytest.mark.parametrize("module", [loop, pairing, wire])
 def test_compiled_functions_call_only_those_of_their_own_file(module: ModuleType) -> None:
     """Numba does not notice a change of a function in another file, and would run the old one."""
     compiled = {name: one for name, one in vars(module).items() if isinstance(one, Dispatcher)}
-    assert len(compiled) > 3
+    assert len(compiled) > 1
     for one in compiled.values():
         function = one.py_func
         assert function.__code__.co_filename == module.__file__
@@ -29,6 +29,12 @@ def test_compiled_functions_call_only_those_of_their_own_file(module: ModuleType
             called = function.__globals__.get(name)
             if isinstance(called, Dispatcher):
                 assert called.py_func.__code__.co_filename == module.__file__, (function, name)
+
+
+def test_what_a_line_says_is_the_same_to_all_who_read_it() -> None:
+    """Compiled functions keep the numbers that they were compiled with, so each file states them."""
+    assert (pairing._BUY, pairing._DIVIDEND) == (lines.BUY, lines.DIVIDEND)
+    assert (loop._BUY, loop._SELL, loop._DIVIDEND) == (lines.BUY, lines.SELL, lines.DIVIDEND)
 
 
 def test_one_compiled_loop_serves_backtests_and_sweeps() -> None:

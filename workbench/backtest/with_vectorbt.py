@@ -216,7 +216,7 @@ def _lines_of(
 ) -> Lines:
     """Vectorbt's orders as lines, in the order in which they happened."""
     records = records[np.lexsort((records["id"], records["idx"]))]
-    row, column = records["idx"].astype(np.int64), columns[records["col"]]
+    row, column = records["idx"].astype(np.int32), columns[records["col"]].astype(np.int32)
     buys = records["side"] == 0
     size, price, fees = (records[field].astype(np.float64) for field in ("size", "price", "fees"))
     units, left = np.zeros(len(records)), np.zeros(len(records))
@@ -235,13 +235,13 @@ def _lines_of(
     return Lines(
         row=row,
         column=column,
-        side=np.where(buys, BUY, SELL),
+        side=np.where(buys, BUY, SELL).astype(np.int8),
         size=size,
         price=price,
         fees=fees,
         cash=left,
         units=units,
-        reason=np.full(len(records), REASONS.index("signal")),
+        reason=np.full(len(records), REASONS.index("signal"), dtype=np.int8),
         strength=np.ones(len(records)),
         decided=row,
     )

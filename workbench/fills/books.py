@@ -136,7 +136,7 @@ def keep_books(
         dividends = sums(lines.row[paid], lines.units[paid] * lines.price[paid], len(dividends))
         fills = lines.take(~paid)
     if len(market.symbols) > 1:
-        fills = fills.take(np.argsort(fills.row * len(market.symbols) + fills.column, kind="stable"))
+        fills = fills.by_bar()
     if benchmark is None:
         rival, rival_name = buy_and_hold(layout), "buy and hold"
     else:
