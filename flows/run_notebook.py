@@ -82,11 +82,14 @@ def _origin() -> Origin:
         return Origin(flow_run_id=str(flow_run.id))
     from prefect.runtime import deployment
 
+    scheduled_for = flow_run.expected_start_time if flow_run.auto_scheduled else None
     return Origin(
         trigger="deployment",
         deployment=deployment.get_name(),
-        scheduled_for=flow_run.expected_start_time if flow_run.auto_scheduled else None,
+        scheduled_for=scheduled_for,
         flow_run_id=str(flow_run.id),
+        slot=scheduled_for,
+        purpose="live",
     )
 
 

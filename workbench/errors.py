@@ -349,6 +349,10 @@ class RunFenced(RunError):
     """The run was declared dead: it may write nothing more."""
 
 
+class SlotTaken(RunError):
+    """A live run works on the slot, or has completed it: there is one for each."""
+
+
 class EventError(WorkbenchError):
     """An event cannot be published or read."""
 

@@ -51,7 +51,7 @@ def test_all_migrations_together_make_the_declared_tables(
             "default of workbench.events.event_id",
         ),
         ("DROP INDEX strategy_engine.strategy_signals_strategy_idx", "add index: "),
-        ("DROP INDEX workbench.runs_deployment_scheduled_for_key", "add index: "),
+        ("DROP INDEX workbench.runs_live_slot_key", "add index: "),
         ("CREATE INDEX extra_idx ON logging.system_logs (service)", "remove index: "),
         (
             "ALTER TABLE data_ingestion.ingestion_status DROP CONSTRAINT ingestion_status_key",

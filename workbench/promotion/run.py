@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from workbench.attempt import Purpose
 from workbench.display.card import card_html
 from workbench.errors import NotebookError, NotebookFailed, WorkbenchError
 from workbench.home.temporary import TemporaryFolder
@@ -35,12 +36,18 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Origin:
-    """Who asked for a run: a command, or a deployment for a scheduled moment."""
+    """Who asked for a run: a command, or a deployment for a slot.
+
+    `scheduled_for` is the moment for which a schedule started it, if one did; `slot` the one it works on.
+    """
 
     trigger: str = "command"
     deployment: str | None = None
     scheduled_for: datetime | None = None
     flow_run_id: str | None = None
+    slot: datetime | None = None
+    member: str = ""
+    purpose: Purpose | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -108,8 +115,8 @@ def run_notebook(
         Before anything ran; no record is left.
     NotebookFailed
         A cell raised, the kernel died, time ran out; the record says so, and the error names it.
-    RunError
-        That scheduled moment has been worked on already.
+    SlotTaken
+        A live run works on that slot, or has completed it.
     """
     origin = origin or Origin()
     check_timeout(timeout_seconds)
@@ -133,6 +140,9 @@ def run_notebook(
         files={} if promoted is None else promoted.files,
         deployment=origin.deployment,
         scheduled_for=origin.scheduled_for,
+        slot=origin.slot,
+        member=origin.member,
+        purpose=origin.purpose,
         flow_run_id=origin.flow_run_id,
     )
     output_folder = settings.runs_folder / str(run_id)

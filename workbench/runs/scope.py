@@ -7,10 +7,11 @@ import logging
 import os
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from workbench.attempt import Attempt
 from workbench.errors import NotebookError, SettingsError, WorkbenchError
 from workbench.project.modules import Used, used_by_process
 from workbench.runs.code import code_version, shown_name
@@ -36,6 +37,13 @@ class NoRun:
     def note_read(self, revisions: Mapping[str, int]) -> None:
         """Does nothing: there is no run."""
 
+    def attempt(self) -> Attempt | None:
+        """None: what is read is not bound to a slot."""
+        return None
+
+    def note_evidence(self, kind: str, items: Sequence[str]) -> None:
+        """Does nothing: there is no run."""
+
     def note_headline(self, headline: Mapping[str, Any]) -> None:
         """Does nothing: there is no run."""
 
@@ -49,6 +57,9 @@ class NotebookRun:
     def __init__(self, store: RunStore, run_id: uuid.UUID) -> None:
         self._store = store
         self._run_id = run_id
+        self._attempts: list[Attempt | None] = []
+        self._noted: set[tuple[str, str]] = set()
+        self._lock = threading.Lock()
 
     def run_id(self) -> uuid.UUID | None:
         """The given id."""
@@ -58,6 +69,21 @@ class NotebookRun:
         """Record immediately what was read, so that the record of a killed run has it too."""
         if revisions:
             self._store.note_revisions(self._run_id, revisions)
+
+    def attempt(self) -> Attempt | None:
+        """What the run is for, from its record, which is read once; None if it is for no slot."""
+        with self._lock:
+            if not self._attempts:
+                self._attempts.append(self._store.attempt(self._run_id))
+        return self._attempts[0]
+
+    def note_evidence(self, kind: str, items: Sequence[str]) -> None:
+        """Record immediately, each line once."""
+        with self._lock:
+            new = [item for item in items if (kind, item) not in self._noted]
+            self._noted.update((kind, item) for item in new)
+        if new:
+            self._store.note_evidence(self._run_id, kind, new)
 
     def note_headline(self, headline: Mapping[str, Any]) -> None:
         """Record the headline figures immediately."""
@@ -98,6 +124,13 @@ class InteractiveRun:
         self._read |= revisions
         if self._run_id is not None and revisions:
             self._store.note_revisions(self._run_id, revisions)
+
+    def attempt(self) -> Attempt | None:
+        """None: an interactive notebook works on no slot."""
+        return None
+
+    def note_evidence(self, kind: str, items: Sequence[str]) -> None:
+        """Does nothing: whoever sits before an interactive notebook sees what it reads."""
 
     def note_headline(self, headline: Mapping[str, Any]) -> None:
         """Record the headline figures of a saved result."""

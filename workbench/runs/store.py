@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
 
+from workbench.attempt import Attempt, Purpose
 from workbench.db import frames
 from workbench.db.pool import ServiceConnectionPool
 from workbench.display.face import Face
-from workbench.errors import DuplicateKeys, QueryError, RunError, RunFenced
+from workbench.errors import DuplicateKeys, QueryError, RunError, RunFenced, SlotTaken
 from workbench.events import outbox
 from workbench.runs.record import RunRecord
+from workbench.runs.slots import close_slot, open_slot
 from workbench.tables.workbench import runs
 
 __all__ = ["RunStore"]
@@ -26,6 +28,8 @@ _LISTED = (
     "status",
     "trigger",
     "deployment",
+    "slot",
+    "purpose",
     "started_at",
     "ended_at",
     "headline",
@@ -34,7 +38,7 @@ _LISTED = (
     "output_path",
     "html_path",
 )
-_STATUSES = ("running", "completed", "failed", "crashed")
+_STATUSES = ("running", "completed", "failed", "crashed", "cancelled")
 _COMPARED = (
     "notebook",
     "notebook_sha256",
@@ -43,6 +47,8 @@ _COMPARED = (
     "status",
     "trigger",
     "deployment",
+    "slot",
+    "purpose",
     "started_at",
 )
 # Groups that are compared item by item: name in the comparison to column of the record.
@@ -64,7 +70,18 @@ class RunStore(Face):
         With the role `workbench_runs`.
     """
 
-    _inside = frozenset({"finish", "note_code", "note_headline", "note_revisions", "pool", "start"})
+    _inside = frozenset(
+        {
+            "attempt",
+            "finish",
+            "note_code",
+            "note_evidence",
+            "note_headline",
+            "note_revisions",
+            "pool",
+            "start",
+        }
+    )
 
     def __init__(self, pool: ServiceConnectionPool) -> None:
         self.pool = pool
@@ -158,15 +175,18 @@ class RunStore(Face):
         files: Mapping[str, str] | None = None,
         deployment: str | None = None,
         scheduled_for: datetime | None = None,
+        slot: datetime | None = None,
+        member: str = "",
+        purpose: Purpose | None = None,
         flow_run_id: str | None = None,
         output_path: str | None = None,
     ) -> uuid.UUID:
-        """Record the start of a run, and return its id.
+        """Record the start of a run, and return its id; a live one takes its slot.
 
         Raises
         ------
-        RunError
-            A run of that deployment for that scheduled time is running or has completed.
+        SlotTaken
+            A live run of that deployment for that slot is running or has completed.
         """
         run_id = uuid.uuid4()
         values = {
@@ -181,12 +201,17 @@ class RunStore(Face):
             "files": dict(files or {}),
             "deployment": deployment,
             "scheduled_for": scheduled_for,
+            "slot": slot,
+            "member": member,
+            "purpose": purpose,
             "flow_run_id": None if flow_run_id is None else uuid.UUID(flow_run_id),
             "output_path": output_path,
         }
         try:
             with self.pool.begin("recording a run") as connection:
                 connection.execute(runs.insert().values(values))
+                if purpose == "live" and deployment is not None and slot is not None:
+                    open_slot(connection, Attempt(deployment, slot, member), run_id)
                 outbox.add(
                     connection,
                     "notebook_run.started",
@@ -200,11 +225,20 @@ class RunStore(Face):
                     key=str(run_id),
                 )
         except DuplicateKeys as error:
-            raise RunError(
-                f"deployment {deployment} is running for {scheduled_for}, or has run for it: "
-                "there is only one run for each scheduled time"
+            raise SlotTaken(
+                f"deployment {deployment} is running for {slot}, or has run for it: "
+                "there is only one live run for each slot"
             ) from error
         return run_id
+
+    def attempt(self, run_id: uuid.UUID) -> Attempt | None:
+        """What a run is for; None for one that is for no slot."""
+        query = sa.select(
+            runs.c.deployment, runs.c.slot, runs.c.member, runs.c.purpose, runs.c.version_sha256
+        ).where(runs.c.run_id == run_id, runs.c.slot.is_not(None), runs.c.purpose.is_not(None))
+        with self.pool.begin("reading what a run is for") as connection:
+            found = connection.execute(query).one_or_none()
+        return None if found is None else Attempt(*found)
 
     def note_revisions(self, run_id: uuid.UUID, revisions: Mapping[str, int]) -> None:
         """Add the revisions of the data series that the run has read; does nothing if the run has ended."""
@@ -217,6 +251,18 @@ class RunStore(Face):
                         sa.cast(dict(revisions), runs.c.headline.type)
                     )
                 )
+            )
+
+    def note_evidence(self, run_id: uuid.UUID, kind: str, items: Sequence[str]) -> None:
+        """Add lines to the run's evidence of that kind, each once; does nothing if the run has ended."""
+        known = sa.func.coalesce(runs.c.evidence[kind], sa.cast([], runs.c.evidence.type))
+        line = sa.func.jsonb_array_elements(known.concat(sa.cast(list(items), runs.c.evidence.type)))
+        lines = sa.select(sa.func.jsonb_agg(line.column_valued("line").distinct())).scalar_subquery()
+        with self.pool.begin("recording a run's evidence") as connection:
+            connection.execute(
+                runs.update()
+                .where(runs.c.run_id == run_id, runs.c.status == "running")
+                .values(evidence=runs.c.evidence.concat(sa.func.jsonb_build_object(kind, lines)))
             )
 
     def note_code(
@@ -258,7 +304,7 @@ class RunStore(Face):
         output_path: str | None = None,
         html_path: str | None = None,
     ) -> None:
-        """Record how a run ended ("completed", "failed" or "crashed"), and publish an event.
+        """Record how a run ended ("completed", "failed", "crashed" or "cancelled"), and publish an event.
 
         Raises
         ------
@@ -283,6 +329,7 @@ class RunStore(Face):
                 raise RunFenced(
                     f"run {run_id} has ended already or was declared dead; its end was not recorded"
                 )
+            close_slot(connection, run_id, status, error)
             outbox.add(
                 connection,
                 f"notebook_run.{status}",

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import pandas as pd
 import sqlalchemy as sa
 
+from workbench.attempt import Attempt
 from workbench.db import frames
 from workbench.db.frames import Written
 from workbench.db.pool import ServiceConnectionPool
@@ -27,8 +28,14 @@ class RunScope(Protocol):
     def run_id(self) -> uuid.UUID | None:
         """The run's id, registered before its first row; None outside of any run."""
 
+    def attempt(self) -> Attempt | None:
+        """What the run is for; None where it is for no slot, or outside of any run."""
+
     def note_read(self, revisions: Mapping[str, int]) -> None:
         """Remember which revision of which data series ("yahoo/AAPL") was read."""
+
+    def note_evidence(self, kind: str, items: Sequence[str]) -> None:
+        """Add lines of a kind to what a reader of the run's record should know, such as unclamped reads."""
 
 
 class Service(Face):

@@ -115,8 +115,34 @@ def _prices_in_order(frame: pd.DataFrame) -> pd.Series[bool]:
 
 
 RULES = {
-    "runs_trigger_check": _one_of("workbench.runs", "trigger", "interactive", "command", "deployment"),
-    "runs_status_check": _one_of("workbench.runs", "status", "running", "completed", "failed", "crashed"),
+    "runs_trigger_check": _one_of(
+        "workbench.runs", "trigger", "interactive", "command", "deployment", "retry"
+    ),
+    "runs_status_check": _one_of(
+        "workbench.runs", "status", "running", "completed", "failed", "crashed", "cancelled"
+    ),
+    "runs_purpose_check": _one_of(
+        "workbench.runs", "purpose", "live", "rehearsal", "shadow", "backfill", "rerun"
+    ),
+    "runs_slot_check": Rule(
+        "workbench.runs",
+        ("slot", "deployment"),
+        "a run for a slot is of a deployment",
+        lambda frame: frame["slot"].isna() | frame["deployment"].notna(),
+    ),
+    "slots_deployment_check": _named("workbench.slots", "deployment"),
+    "slots_state_check": _one_of(
+        "workbench.slots",
+        "state",
+        "due",
+        "running",
+        "completed",
+        "failed",
+        "missed",
+        "skipped",
+        "cancelled",
+    ),
+    "slots_attempts_check": _not_below_zero("workbench.slots", "attempts"),
     "runs_ended_check": Rule(
         "workbench.runs",
         ("ended_at", "status"),

@@ -1,4 +1,4 @@
-"""Schema `workbench`: run records, trials and the event outbox."""
+"""Schema `workbench`: run records, slots, trials and the event outbox."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from workbench.tables.types import JSON, METADATA, TIMESTAMP, created_at, run_id
 
-__all__ = ["events", "runs", "trials"]
+__all__ = ["events", "runs", "slots", "trials"]
 
 SCHEMA = "workbench"
 
@@ -33,14 +33,38 @@ runs = sa.Table(
     sa.Column("version_sha256", sa.Text),
     sa.Column("modules", JSON, nullable=False, server_default="{}"),
     sa.Column("files", JSON, nullable=False, server_default="{}"),
+    sa.Column("purpose", sa.Text),
+    sa.Column("slot", TIMESTAMP),
+    sa.Column("member", sa.Text, nullable=False, server_default=""),
+    sa.Column("attempt", sa.Integer),
+    sa.Column("evidence", JSON, nullable=False, server_default="{}"),
     sa.Index("runs_started_at_idx", sa.text("started_at DESC")),
+    sa.Index("runs_slot_idx", "deployment", "slot"),
     sa.Index(
-        "runs_deployment_scheduled_for_key",
+        "runs_live_slot_key",
         "deployment",
-        "scheduled_for",
+        "slot",
+        "member",
         unique=True,
-        postgresql_where=sa.text("status IN ('running', 'completed')"),
+        postgresql_where=sa.text("purpose = 'live' AND status IN ('running', 'completed')"),
     ),
+    schema=SCHEMA,
+)
+
+slots = sa.Table(
+    "slots",
+    METADATA,
+    sa.Column("deployment", sa.Text, primary_key=True),
+    sa.Column("slot", TIMESTAMP, primary_key=True),
+    sa.Column("member", sa.Text, primary_key=True, server_default=""),
+    sa.Column("state", sa.Text, nullable=False, server_default="due"),
+    sa.Column("reason", sa.Text),
+    run_id(),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("created_at", TIMESTAMP, nullable=False, server_default=sa.func.clock_timestamp()),
+    sa.Column("updated_at", TIMESTAMP, nullable=False, server_default=sa.func.clock_timestamp()),
+    sa.Index("slots_slot_idx", sa.text("slot DESC")),
+    sa.Index("slots_run_idx", "run_id"),
     schema=SCHEMA,
 )
 

@@ -11,8 +11,10 @@ import pytest
 
 from tests.conftest import Connection
 from workbench import Workbench
-from workbench.errors import QueryError, RunError, RunFenced, ValueRefused
+from workbench.attempt import Attempt
+from workbench.errors import QueryError, RunError, RunFenced, SlotTaken, ValueRefused
 from workbench.runs.record import about
+from workbench.runs.slots import Unworked, settle_slot
 
 # What PostgreSQL 15 may do differently lies beneath this, and is tested there.
 pytestmark = pytest.mark.parametrize("postgres", ["postgresql-18"], indirect=True)
@@ -105,37 +107,83 @@ def test_a_run_ends_once(wb: Workbench, admin: Connection, again: str) -> None:
     assert len(_events(admin)) == 2
 
 
-def test_a_scheduled_moment_is_worked_on_once(wb: Workbench, admin: Connection) -> None:
-    first = _start(wb, deployment="sma", scheduled_for=MOMENT)
+def _attempt(wb: Workbench, moment: datetime | None = MOMENT, **facts: Any) -> uuid.UUID:
+    """A live run of the deployment "sma" for a slot."""
+    return _start(wb, **({"deployment": "sma", "slot": moment, "purpose": "live"} | facts))
+
+
+def _slots(admin: Connection) -> list[tuple[Any, ...]]:
+    return admin.execute(
+        "SELECT deployment, slot, state, reason, attempts, run_id FROM workbench.slots ORDER BY 1, 2"
+    ).fetchall()
+
+
+def test_a_slot_is_worked_on_by_one_live_run(wb: Workbench, admin: Connection) -> None:
+    first = _attempt(wb)
+    assert _slots(admin) == [("sma", MOMENT, "running", None, 1, first)]
     for _ in range(2):
-        with pytest.raises(RunError, match=r"deployment sma is running for .*, or has run for it"):
-            _start(wb, deployment="sma", scheduled_for=MOMENT)
+        with pytest.raises(SlotTaken, match=r"deployment sma is running for 2024-01-02 .*, or has run for"):
+            _attempt(wb)
         if wb.runs.show(first)["status"] == "running":
             wb.runs.finish(first, "completed")
-    # Who was refused leaves neither a record nor an event.
+    # Who was refused leaves neither a record nor an event, and the slot as it was.
     assert len(wb.runs.list()) == 1
     assert [kind for kind, _, _ in _events(admin)] == ["notebook_run.started", "notebook_run.completed"]
+    assert _slots(admin) == [("sma", MOMENT, "completed", None, 1, first)]
 
 
-@pytest.mark.parametrize("status", ["failed", "crashed"])
-def test_a_moment_that_failed_may_be_tried_again(wb: Workbench, status: str) -> None:
-    wb.runs.finish(_start(wb, deployment="sma", scheduled_for=MOMENT), status)
-    again = _start(wb, deployment="sma", scheduled_for=MOMENT)
-    assert wb.runs.show(again)["status"] == "running"
+@pytest.mark.parametrize("status", ["failed", "crashed", "cancelled"])
+def test_a_slot_that_failed_may_be_tried_again(wb: Workbench, admin: Connection, status: str) -> None:
+    failed = _attempt(wb)
+    wb.runs.finish(failed, status, error="no power")
+    state = "cancelled" if status == "cancelled" else "failed"
+    assert _slots(admin) == [("sma", MOMENT, state, "no power", 1, failed)]
+    again = _attempt(wb)
+    assert _slots(admin) == [("sma", MOMENT, "running", None, 2, again)]
+    assert [wb.runs.show(run)["attempt"] for run in (failed, again)] == [1, 2]
 
 
-def test_other_moments_other_deployments_and_runs_by_hand_are_free(wb: Workbench) -> None:
-    for deployment, moment in (
-        ("sma", MOMENT),
-        ("sma", MOMENT.replace(day=3)),
-        ("rsi", MOMENT),
-        (None, None),
-        (None, None),
-        ("sma", None),
-        ("sma", None),
-    ):
-        _start(wb, deployment=deployment, scheduled_for=moment)
-    assert len(wb.runs.list()) == 7
+def test_what_is_no_live_attempt_takes_no_slot(wb: Workbench, admin: Connection) -> None:
+    live = _attempt(wb)
+    for purpose in ("rerun", "rerun", "shadow", "rehearsal", "backfill"):
+        wb.runs.finish(_attempt(wb, purpose=purpose), "failed")
+    assert _slots(admin) == [("sma", MOMENT, "running", None, 1, live)]
+    _attempt(wb, MOMENT.replace(day=3))
+    _attempt(wb, deployment="rsi")
+    for _ in range(2):
+        _attempt(wb, None)
+    assert len(_slots(admin)) == 3
+    assert wb.runs.attempt(live) == Attempt("sma", MOMENT)
+    assert wb.runs.attempt(_start(wb)) is None
+
+
+def test_a_slot_that_no_run_works_on_is_settled_once(wb: Workbench, admin: Connection) -> None:
+    attempt = Attempt("sma", MOMENT)
+
+    def settle(state: Unworked, reason: str) -> bool:
+        with wb.runs.pool.begin() as connection:
+            return settle_slot(connection, attempt, state, reason)
+
+    assert settle("due", "planned")
+    assert settle("missed", "nothing ran")
+    assert not settle("missed", "said again")
+    assert _slots(admin) == [("sma", MOMENT, "missed", "nothing ran", 0, None)]
+    run = _attempt(wb)
+    assert not settle("missed", "too late")
+    wb.runs.finish(run, "completed")
+    assert not settle("skipped", "too late")
+    assert _slots(admin) == [("sma", MOMENT, "completed", None, 1, run)]
+
+
+def test_evidence_is_noted_by_kind_and_each_line_once(wb: Workbench) -> None:
+    run = _start(wb)
+    wb.runs.note_evidence(run, "unclamped", ["SELECT 1"])
+    wb.runs.note_evidence(run, "unclamped", ["SELECT 2", "SELECT 1"])
+    wb.runs.note_evidence(run, "unknown_close", ["file/GLD"])
+    assert wb.runs.show(run)["evidence"] == {
+        "unclamped": ["SELECT 1", "SELECT 2"],
+        "unknown_close": ["file/GLD"],
+    }
 
 
 def test_runs_are_listed_newest_first_and_by_filter(wb: Workbench) -> None:
@@ -192,7 +240,7 @@ def test_two_runs_side_by_side_show_what_differs(wb: Workbench) -> None:
 
 @pytest.mark.parametrize(
     ("facts", "said"),
-    [({"trigger": "magic"}, "trigger must be interactive, command or deployment")],
+    [({"trigger": "magic"}, "trigger must be interactive, command, deployment or retry")],
 )
 def test_what_a_run_cannot_be_is_said_in_words(wb: Workbench, facts: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueRefused, match=said):
