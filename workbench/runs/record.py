@@ -58,6 +58,7 @@ def about(record: Mapping[str, Any]) -> list[tuple[str, str]]:
         "modules": _hashes(record["modules"]),
         "files": _hashes(record["files"]),
         "data": ", ".join(data),
+        "contradicted": "; ".join(record.get("contradictions", [])),
     }
     return [(name, value) for name, value in rows.items() if value]
 

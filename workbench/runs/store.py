@@ -18,6 +18,7 @@ from workbench.errors import DuplicateKeys, QueryError, RunError, RunFenced, Slo
 from workbench.events import outbox
 from workbench.runs.record import RunRecord
 from workbench.runs.slots import close_slot, open_slot
+from workbench.services.contradictions import sentences_of
 from workbench.tables.workbench import runs
 
 __all__ = ["RunStore"]
@@ -115,6 +116,9 @@ class RunStore(Face):
     def show(self, run_id: str | uuid.UUID | float | None) -> dict[str, Any]:
         """Show the whole record of one run; the first characters of its id are enough.
 
+        `contradictions` holds a sentence for each live signal of which it said something else than another
+        run for the same slot.
+
         Raises
         ------
         RunError
@@ -130,13 +134,14 @@ class RunStore(Face):
         query = sa.select(runs).where(sa.cast(runs.c.run_id, sa.Text).startswith(prefix, autoescape=True))
         with self.pool.begin("showing a run") as connection:
             found = connection.execute(query.limit(2)).mappings().all()
+            contradictions = sentences_of(connection, found[0]["run_id"]) if len(found) == 1 else []
         if not found:
             raise RunError(
                 f"there is no run {run_id}; wb.runs.list() or `workbench runs list` shows all runs"
             )
         if len(found) > 1:
             raise RunError(f"several run ids begin with {run_id}; give more characters")
-        return RunRecord({**found[0], "run_id": str(found[0]["run_id"])})
+        return RunRecord({**found[0], "run_id": str(found[0]["run_id"]), "contradictions": contradictions})
 
     def compare(self, one: str | uuid.UUID, other: str | uuid.UUID) -> pd.DataFrame:
         """Compare two runs, differences first: notebook, code, parameters, modules, files, data, figures.
