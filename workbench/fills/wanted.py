@@ -13,7 +13,7 @@ from workbench.fills.layout import Layout
 from workbench.fills.lines import Lines
 from workbench.fills.pending import Waiting
 from workbench.fills.simulation import Simulation
-from workbench.fills.sizing import Fixed, Percent, default_size
+from workbench.fills.sizing import Fixed, Percent, Size, default_size
 from workbench.signals.decisions import Decisions, Targets
 
 __all__ = ["held_fractions", "newest_rows", "wanted_fractions"]
@@ -32,11 +32,9 @@ def newest_rows(present: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
 def held_fractions(units: Floats, closes: Floats, equity: float) -> Floats:
     """What is held at the last closes, by the equity of all accounts: float64, shape (n_symbols,).
 
-    NaN where there is no equity, or a close is not known.
+    NaN where there is no equity.
     """
-    if not equity > 0.0:
-        return np.full(len(units), math.nan)
-    return np.where(units == 0.0, 0.0, units * closes / equity)
+    return units * closes / equity if equity > 0.0 else np.full(len(units), math.nan)
 
 
 def wanted_fractions(
@@ -66,22 +64,22 @@ def wanted_fractions(
             wanted[column] = decided.weights[row, column]
         return wanted
     accounts = None if layout.shared else _account_equity(layout, made, closes)
+    size = default_size(layout.execution.size, len(layout.market.symbols), shared=layout.shared)
     for column, row, side, _ in waiting:
         sign = 1.0 if side == "buy" else -1.0
         share = 1.0 if accounts is None else float(accounts[column]) / equity
         # An order against a position ends it, and enters the other side only where that was decided.
         enters = int(decided.enter[row, column]) == sign and not made.ruined[column]
-        size = _size(layout, row, column, share, float(closes[column]) / equity) if enters else 0.0
-        wanted[column] = sign * size
+        entry = _entry(layout, size, row, column, share, float(closes[column]) / equity)
+        wanted[column] = sign * entry if enters else 0.0
     return wanted
 
 
-def _size(layout: Layout, row: int, column: int, share: float, of_a_unit: float) -> float:
+def _entry(layout: Layout, size: Size, row: int, column: int, share: float, of_a_unit: float) -> float:
     """How much an entry takes, before it is cut to what the cash and the leverage allow."""
     if len(layout.fractions):
         fraction = float(by_symbol(layout.fractions)[row, column])
         return fraction * share if fraction > 0.0 else 0.0
-    size = default_size(layout.execution.size, len(layout.market.symbols), shared=layout.shared)
     if isinstance(size, Fixed):
         return size.units * of_a_unit
     assert isinstance(size, Percent)
@@ -98,5 +96,5 @@ def _account_equity(layout: Layout, made: Simulation, closes: Floats) -> Floats:
     cash = np.full(symbols, layout.execution.cash / symbols)
     traded = newest >= 0
     cash[traded] = lines.cash[newest[traded]]
-    units = made.balances.units[-1]
-    return cash + np.where(units == 0.0, 0.0, units * closes)
+    equity: Floats = cash + made.balances.units[-1] * closes
+    return equity
