@@ -24,6 +24,7 @@ facts as fields. `str(error)` is meant for people; the fields are meant for prog
     ├── QueryError (ValueError)           a load that cannot be answered
     │   ├── UnknownSymbol (KeyError)      a symbol that was never stored, or that a source does not have
     │   ├── AmbiguousSource               several data sources hold the symbols
+    │   ├── NotKnown                      bars as they were known, of a time of which nothing is kept
     │   └── EmptyRange                    a range that holds nothing
     ├── SourceError                       bars cannot be had from a source
     │   ├── FileRefused (ValueError)      a file that is not a table of bars
@@ -80,6 +81,7 @@ __all__ = [
     "NewerHome",
     "NoBarsWarning",
     "NotDeployed",
+    "NotKnown",
     "NotebookError",
     "NotebookFailed",
     "ParametersRefused",
@@ -232,6 +234,20 @@ class AmbiguousSource(QueryError):
     def __init__(self, message: str | None = None, *, sources: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.sources = tuple(sources)
+
+
+class NotKnown(QueryError):
+    """Nothing was known of a series then, or what was known is not kept, or was not read by that run.
+
+    Attributes
+    ----------
+    series : list of str
+        As "yahoo/AAPL".
+    """
+
+    def __init__(self, message: str, *, series: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.series = list(series)
 
 
 class EmptyRange(QueryError):

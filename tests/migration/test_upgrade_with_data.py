@@ -16,6 +16,7 @@ from tests.servers import Postgres, ServerPark
 from workbench import Workbench
 from workbench.db import migrate
 from workbench.db.bootstrap import create_databases
+from workbench.errors import NotKnown
 from workbench.settings import Settings
 
 DATABASE = "test_first_revision"
@@ -177,3 +178,31 @@ def test_what_was_saved_before_waits_for_nothing_and_is_of_the_next_save_as_a_wh
             True
         ]
         assert wb.strategy_engine.load_strategy_performance("sma")["run_id"].isna().tolist() == [True]
+
+
+def test_bars_that_were_there_are_known_from_the_upgrade_on(
+    first_revision: Settings, postgres: Postgres
+) -> None:
+    """What they were before is not known, and said so; what is corrected afterwards is kept."""
+    assert migrate.upgrade(first_revision, postgres.url, "0008") == ("0001", "0008")
+    with postgres.connect(DATABASE) as connection:
+        connection.execute("UPDATE data_ingestion.market_data SET volume = 1 WHERE symbol = 'AAPL'")
+    migrate.upgrade(first_revision, postgres.url)
+    with Workbench(first_revision) as wb:
+        log = wb.data_ingestion.load_series_revisions()
+        assert log[["symbol", "revision", "kind", "bars"]].to_numpy().tolist() == [
+            ["IBM", 1, "before", 250],
+            ["AAPL", 2, "before", 250],
+        ]
+        load = wb.data_ingestion.load_market_data
+        before = load("AAPL", source="yahoo")
+        moment = pd.Timestamp.now("UTC")
+        with postgres.connect(DATABASE) as connection:
+            connection.execute("DELETE FROM data_ingestion.market_data WHERE timestamp < '2012-06-01'")
+        assert len(load("AAPL", source="yahoo")) < 250
+        pd.testing.assert_frame_equal(load("AAPL", source="yahoo", as_known=moment), before)
+        with pytest.raises(NotKnown, match=r"the history of yahoo/AAPL begins on .* \(revision 2\)"):
+            load("AAPL", source="yahoo", as_known="2012-12-31 00:00Z")
+        with pytest.raises(NotKnown, match=r"revision 1 among them, are not there"):
+            load("AAPL", source="yahoo", as_known=RUN)
+        pd.testing.assert_frame_equal(load(["AAPL"], source="yahoo", as_known=moment), before)

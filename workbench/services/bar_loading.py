@@ -15,6 +15,8 @@ from workbench.marketdata.series import SeriesBars, assemble
 from workbench.services.bar_series import bounds, chosen_source, series_states
 from workbench.services.bar_store import BarStore, SeriesState
 from workbench.services.filters import Moment, Strings, as_list, as_moment
+from workbench.services.known_bars import KnownBars
+from workbench.services.known_revisions import AsKnown, KnownTo, RunRead, as_known, known_states, run_read
 from workbench.services.no_bars import warn_of_none, warn_of_nothing
 from workbench.services.service import RunScope
 from workbench.services.slot_clamp import SlotClamp, spans
@@ -41,6 +43,8 @@ class BarRequest:
     as_of : Timestamp, optional
     latest : int, optional
         Only the last that many bars of each symbol.
+    known : Timestamp or str, optional
+        Bars as they were known at that moment, or to the run whose id begins so; None for those of now.
     """
 
     symbols: list[str] | None
@@ -51,6 +55,7 @@ class BarRequest:
     method: str | None
     as_of: pd.Timestamp | None
     latest: int | None
+    known: pd.Timestamp | str | None = None
 
     @classmethod
     def of(
@@ -64,6 +69,7 @@ class BarRequest:
         adjust: str | None,
         as_of: Moment | None,
         latest: int | None,
+        known: AsKnown | None = None,
     ) -> BarRequest:
         """The request that these arguments of `load_market_data` make.
 
@@ -78,7 +84,8 @@ class BarRequest:
         if as_of is not None and adjust is None:
             raise QueryError("as_of= is for adjusted prices; say how to adjust them, too: adjust='yahoo'")
         first, last = bounds(start, end)
-        return cls(wanted, first, last, source, chosen, adjust, as_moment(as_of, "as_of"), latest)
+        then = None if known is None else as_known(known)
+        return cls(wanted, first, last, source, chosen, adjust, as_moment(as_of, "as_of"), latest, then)
 
 
 def load_bars(connection: sa.Connection, store: BarStore, request: BarRequest, run: RunScope) -> pd.DataFrame:
@@ -97,7 +104,7 @@ def load_bars(connection: sa.Connection, store: BarStore, request: BarRequest, r
     DataFrame
         As `DataIngestionService.load_market_data` returns it, with its errors and its warning.
     """
-    states, source = _states(connection, request, run)
+    store, states, source = _states(connection, store, request, run)
     clamp = SlotClamp.of(run)
     if clamp is not None:
         clamp.note(states)
@@ -143,17 +150,29 @@ def _fields(fields: Sequence[str]) -> list[str]:
     return chosen
 
 
-def _states(connection: sa.Connection, request: BarRequest, run: RunScope) -> tuple[list[SeriesState], str]:
-    """The series that are meant, and their source."""
-    symbols, source = request.symbols, request.source
+def _states(
+    connection: sa.Connection, store: BarStore, request: BarRequest, run: RunScope
+) -> tuple[BarStore, list[SeriesState], str]:
+    """The series that are meant, their source, and what reads their bars: as they are, or were known."""
+    symbols, source, known = request.symbols, request.source, _known(connection, request)
+    if source is None and isinstance(known, RunRead):
+        source = known.source_of(symbols)
     found = series_states(connection, symbols, source)
     if source is not None and len(found) < (1 if symbols is None else len(symbols)):
         # Some are missing: the warning or the error needs to know what other sources have.
         found = series_states(connection, symbols)
     source = chosen_source(connection, found, symbols, source)
     states = [state for state in found if state.source == source]
+    if known is not None:
+        then = known_states(connection, states, source, known, named=symbols)
+        if then != states:
+            store, states = KnownBars(connection, store, states, then), then
     run.note_read({f"{source}/{state.symbol}": state.revision for state in states})
-    return states, source
+    return store, states, source
+
+
+def _known(connection: sa.Connection, request: BarRequest) -> KnownTo | None:
+    return run_read(connection, request.known) if isinstance(request.known, str) else request.known
 
 
 def _adjusted(
@@ -209,5 +228,5 @@ def _warn_of_missing(
     if len(found) < len(missing):
         there = set(found)
         missing = [symbol for symbol in missing if symbol not in there]
-        known = series_states(connection, missing)
-        warn_of_none(missing, known, source, request.start, request.end, clamp=clamp)
+        reach = series_states(connection, missing) if request.known is None else states
+        warn_of_none(missing, reach, source, request.start, request.end, clamp=clamp)

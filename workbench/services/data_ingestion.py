@@ -18,6 +18,8 @@ from workbench.tables.data_ingestion import (
     data_quality_logs,
     ingestion_status,
     market_data,
+    market_data_history,
+    series_revisions,
 )
 
 __all__ = ["DataIngestionService"]
@@ -162,6 +164,58 @@ class DataIngestionService(MarketData):
             for name in frame["calendar"].dropna().unique():
                 timezone_of(str(name))
         return self._write(ingestion_status, frame, key=("symbol", "data_source"))
+
+    def load_series_revisions(
+        self,
+        symbols: Strings | None = None,
+        start: Moment | None = None,
+        end: Moment | None = None,
+        *,
+        source: str | None = None,
+        latest: int | None = None,
+    ) -> pd.DataFrame:
+        """The changes of each series, by their commits; `[start, end)` bounds `committed_at`, UTC.
+
+        Columns: symbol, data_source, revision; `kind` ("inserted", "updated", "deleted", "truncated";
+        "before" for the state that an upgrade found); first_changed, last_changed, changed (how many bars);
+        first_bar, last_bar, bars (of the series afterwards); committed_at; trimmed_at (NaT unless older
+        versions were removed). Triggers keep them, whoever wrote.
+        """
+        table = series_revisions
+        return self._load(
+            table,
+            where=[
+                *matching(table, symbol=symbols, data_source=source),
+                *span(table.c.committed_at, start, end),
+            ],
+            order_by=("committed_at", "data_source", "symbol", "revision"),
+            latest=latest,
+        )
+
+    def load_market_data_history(
+        self,
+        symbols: Strings | None = None,
+        start: Moment | None = None,
+        end: Moment | None = None,
+        *,
+        source: str | None = None,
+        latest: int | None = None,
+    ) -> pd.DataFrame:
+        """Versions of bars that were replaced or removed; `[start, end)` bounds the bar's timestamp, UTC.
+
+        Each held until the series' revision `until_revision`; NaN prices say that there was no bar before it.
+        `load_market_data(as_known=…)` puts them together.
+        """
+        table = market_data_history
+        return self._load(
+            table,
+            where=[
+                *matching(table, symbol=symbols, data_source=source),
+                *span(table.c.timestamp, start, end),
+            ],
+            order_by=("data_source", "symbol", "timestamp", "until_revision"),
+            latest=latest,
+        )
 
     def write_checked_bars(
         self,

@@ -15,6 +15,9 @@ from workbench.stack.stack import Stack
 
 def main() -> int:
     """Relay the events of this environment until SIGTERM or SIGINT; 1 if its servers do not run."""
+    import sqlalchemy as sa
+
+    from workbench.db.bar_history import trim_bar_history
     from workbench.db.roles import RUNS_ROLE, role_url
     from workbench.events.relay import Relay
     from workbench.events.sinks import PrefectSink, RedisSink, Sink
@@ -39,7 +42,13 @@ def main() -> int:
                 endpoints.prefect_api_url, endpoints.prefect_auth_string, work_pool=settings.work_pool
             )
         )
-    relay = Relay(role_url(settings, endpoints.database_url, RUNS_ROLE), sinks)
+
+    def upkeep(connection: sa.Connection) -> None:
+        removed = trim_bar_history(connection, keep_days=settings.history_keep_days)
+        if removed:
+            logger.info("removed %s replaced versions of bars", removed)
+
+    relay = Relay(role_url(settings, endpoints.database_url, RUNS_ROLE), sinks, upkeep=upkeep)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: relay.stop())
     try:

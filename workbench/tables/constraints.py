@@ -211,6 +211,9 @@ RULES = {
         "value must be above zero and finite",
         lambda frame: ~(frame["value"].astype("float64") <= 0),
     ),
+    "series_revisions_kind_check": _one_of(
+        "data_ingestion.series_revisions", "kind", "before", "inserted", "updated", "deleted", "truncated"
+    ),
     "strategies_status_check": _one_of(
         "strategy_engine.strategies", "status", "active", "inactive", "paused"
     ),
