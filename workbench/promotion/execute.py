@@ -23,6 +23,7 @@ from workbench.home.files import replace_file
 from workbench.home.folders import private_folder
 from workbench.home.temporary import TemporaryFolder
 from workbench.promotion.html import FAILURE_TAG, write_html
+from workbench.promotion.iri_check import put_off_iri_grammar
 from workbench.promotion.kernel_values import for_kernel, teach_papermill
 from workbench.promotion.notebook_file import NotebookFile
 from workbench.promotion.supervision import CellError, Progress, Supervision
@@ -122,6 +123,7 @@ def execute_notebook(
         output, html = output_paths(notebook, output_folder)
         private_folder(output.parent)
         partial = scratch / f".{notebook.name}"
+        put_off_iri_grammar()
         # Here, because jupyter_client and nbclient take a third of a second to import.
         from workbench.promotion.kernel import RunKernel
 
