@@ -22,6 +22,7 @@ from workbench.errors import NotebookFailed, RunError, RunFenced
 from workbench.promotion.artifact import artifact_key, completed_markdown, failed_markdown, saved_picture
 from workbench.promotion.printed import printed_lines
 from workbench.promotion.run import NotebookRunResult, Origin
+from workbench.promotion.where import work_in_project
 
 
 @flow(name="run-notebook", flow_run_name="{notebook}", validate_parameters=False)
@@ -49,6 +50,8 @@ def run_notebook(
     if origin.scheduled_for is not None and origin.flow_run_id is not None and _withdrawn(origin.flow_run_id):
         return Cancelled(message="The deployment was promoted again before this run began.")
     with Workbench() as wb:
+        if origin.deployment is not None:
+            work_in_project(wb.settings)
         try:
             result = wb.run(
                 notebook,
