@@ -31,6 +31,7 @@ from workbench.promotion.printed import printed_lines
 from workbench.promotion.run import NotebookRunResult, Origin
 from workbench.promotion.slot_of_run import slot_of_run
 from workbench.promotion.superseded import WITHDRAWN, settle_withdrawn
+from workbench.promotion.where import work_in_project
 from workbench.stack.timetable import timetable_of
 
 
@@ -65,6 +66,8 @@ def run_notebook(
             return origin
         if words:
             logger.info("%s", words)
+        if origin.deployment is not None:
+            work_in_project(wb.settings)
         try:
             result = wb.run(
                 notebook,

@@ -76,6 +76,20 @@ def list_runs(
         TELL.print(f"[red]{run.run}[/] {escape(str(run.error).splitlines()[0])}", soft_wrap=True)
 
 
+@runs.command("open")
+def open_run(
+    run_id: Annotated[str, typer.Argument(help="The first characters are enough.")],
+) -> None:
+    """Fetch a run's page and output notebook, and say where they are; at a terminal, open the page."""
+    with looking_workbench() as wb:
+        opened = wb.runs.open(run_id)
+    for path in (opened.page, opened.notebook):
+        if path is not None:
+            print_plain(str(path))
+    if SAY.is_terminal:
+        typer.launch(str(opened.page or opened.notebook))
+
+
 @runs.command("show")
 def show_run(
     run_id: Annotated[str, typer.Argument(help="The first characters are enough.")], json: Json = False

@@ -13,8 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from workbench.errors import PromotionRefused
-from workbench.paths import shipped
-from workbench.project import VARIABLE, find_project
+from workbench.promotion.contents import Contents
 from workbench.promotion.fitness import refused_values, unfit
 from workbench.promotion.flow_schema import flow_schema
 from workbench.promotion.keeping import keep
@@ -24,6 +23,8 @@ from workbench.promotion.records import FLOW_NAME, Deployment
 from workbench.promotion.run import check_timeout
 from workbench.promotion.slots import await_plan, first_slot
 from workbench.promotion.superseded import settle_withdrawn, withdraw_superseded
+from workbench.promotion.where import where
+from workbench.runs.outputs import Outputs
 from workbench.runs.slot_store import SlotStore
 from workbench.settings import Settings
 from workbench.stack.model import Progress
@@ -51,6 +52,7 @@ def promote(
     environment: Mapping[str, str] | None = None,
     progress: Progress | None = None,
     force: bool = False,
+    contents: Contents | None = None,
 ) -> Deployment:
     """Copy a notebook and what it imports into the store and schedule it; a second time replaces the first.
 
@@ -83,6 +85,8 @@ def promote(
         Promote a notebook that is not fit to run by schedule, too (`workbench.promotion.readiness`), with
         parameters that its strategies would refuse (`refusals`), and one that fails in its rehearsal. The
         deployment's description says so.
+    contents : Contents, optional
+        Those of the database, from which the workers of other machines fetch what was promoted.
 
     Raises
     ------
@@ -92,6 +96,8 @@ def promote(
         once; a file that cannot be promoted.
     ParametersRefused, NotebookError
         The notebook or its parameters; nothing was deployed.
+    OutputsUnreachable
+        Outputs cannot be put below the URL of the setting `outputs`; nothing was deployed.
     """
     if not _NAME.fullmatch(name):
         raise PromotionRefused(
@@ -104,6 +110,8 @@ def promote(
     overruled = unfit(file.document, file.path.name, force)
     overruled += refused_values(file.document, file.path.name, values, force)
     refuse_namesake(settings, prefect, name)
+    if settings.outputs_url is not None:
+        Outputs(settings.outputs_url).check()
     stored, doubts = keep(
         settings,
         file,
@@ -113,6 +121,7 @@ def promote(
         timeout_seconds=timeout_seconds,
         progress=progress or _quiet,
         force=force,
+        contents=contents,
     )
     # Again, since a slot may have passed while the notebook ran.
     slot = first_slot(cron, timezone)
@@ -131,7 +140,7 @@ def promote(
         "description": f"`{file.shown}` (version {stored.sha256[:12]}), promoted by workbench."
         + "".join(f"\n\nForced, although {reason}." for reason in overruled)
         + "".join(f"\n\n{doubt}" for doubt in doubts),
-        **_where(settings),
+        **where(settings),
         "work_pool_name": settings.work_pool,
         "tags": ["workbench", file.path.stem],
         "parameters": flow_parameters,
@@ -166,19 +175,6 @@ def promote(
         files=tuple(stored.files),
         doubts=tuple(doubts),
     )
-
-
-def _where(settings: Settings) -> dict[str, Any]:
-    """The flow's file, which is shipped, and where it works: in the project."""
-    root = find_project()
-    folder = str(root or settings.home)
-    return {
-        "entrypoint": f"{shipped('flows') / 'run_notebook.py'}:run_notebook",
-        "path": folder,
-        "pull_steps": [{"prefect.deployments.steps.set_working_directory": {"directory": folder}}],
-        # A worker serves a home, which projects may share.
-        "job_variables": {} if root is None else {"env": {VARIABLE: str(root)}},
-    }
 
 
 def _quiet(step: str) -> None:

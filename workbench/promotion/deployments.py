@@ -68,7 +68,7 @@ class Deployments(Face):
             A run is killed after that long. Default: no limit.
         files : sequence of path
             Files of the project to promote with it, relative to the project's root: "data/universe.csv". The
-            notebook opens `project_file("data/universe.csv")`.
+            notebook opens `project_file("data/universe.csv")`. Of at most 1 GB each.
         force : bool
             Promote what is not fit to run by schedule, too: a notebook without a "parameters" cell, one that
             promotes or triggers, values that its strategy would refuse, one that fails when it is run. Its
@@ -87,12 +87,15 @@ class Deployments(Face):
             The notebook or its parameters are not as they must be; nothing was deployed.
         PromotionRefused
             A name, schedule, time zone or file that cannot be used; the notebook fails; or Prefect refuses.
+        OutputsUnreachable
+            Outputs cannot be put below the URL of the setting `outputs`.
 
         Examples
         --------
         >>> wb.promote("strategies/sma_cross.ipynb", name="sma-cross", cron="30 17 * * mon-fri",
         ...            timezone="America/New_York", parameters={"fast": 20, "slow": 50})
         """
+        from workbench.promotion.contents import Contents
         from workbench.promotion.deploy import promote
         from workbench.runs.rehearsing import refuse_in_rehearsal
         from workbench.stack.environment import settings_environment
@@ -118,6 +121,7 @@ class Deployments(Face):
             environment=settings_environment(self._session.settings),
             progress=progress,
             force=force,
+            contents=Contents(self._session.pool("runs")),
         )
 
     def trigger(
@@ -168,13 +172,20 @@ class Deployments(Face):
         --------
         >>> wb.deployments.trigger("sma-cross")
         """
+        from workbench.promotion.contents import Contents
         from workbench.promotion.trigger import trigger, wait
         from workbench.runs.rehearsing import refuse_in_rehearsal
 
         refuse_in_rehearsal("trigger")
         prefect = self._session.prefect()
         run = trigger(
-            self._session.settings, prefect, self._session.runs.slots, deployment, parameters, slot=slot
+            self._session.settings,
+            prefect,
+            self._session.runs.slots,
+            deployment,
+            parameters,
+            slot=slot,
+            contents=Contents(self._session.pool("runs")),
         )
         return wait(prefect, run, timeout_seconds=timeout_seconds, progress=progress)
 

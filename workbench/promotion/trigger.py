@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from workbench.errors import NotDeployed, NotebookError, ParametersRefused, ServerError
+from workbench.promotion.contents import Contents
 from workbench.promotion.fitness import refused_values
-from workbench.promotion.namesakes import deployment_named, is_another_projects
+from workbench.promotion.namesakes import deployment_named, is_another_projects, told_of
 from workbench.promotion.records import Deployment, FlowRun, flow_run_of
 from workbench.promotion.slot_of_run import slot_asked_for
 from workbench.promotion.store import NotebookStore
@@ -29,12 +30,14 @@ def trigger(
     parameters: Mapping[str, Any] | None = None,
     *,
     slot: str | None = None,
+    contents: Contents | None = None,
 ) -> FlowRun:
     """Ask for one run of a deployment now; a worker picks it up.
 
     `parameters` are notebook parameters that differ from the deployment's. They are checked as `promote`
-    checks them where the promoted notebook is in this home's store, and by Prefect anywhere. `slot` is the
-    slot to run, in ISO 8601; by default it is the newest that is due when the run begins.
+    checks them where the promoted notebook is in this home's store or in the database (`contents`), and by
+    Prefect anywhere. `slot` is the slot to run, in ISO 8601; by default it is the newest that is due when the
+    run begins.
 
     Raises
     ------
@@ -61,9 +64,11 @@ def trigger(
             )
         values = promoted | dict(parameters)
         try:
-            file = NotebookStore(settings.store_folder).open(str(found["parameters"]["sha256"])).file
+            file = (
+                NotebookStore(settings.store_folder, contents).open(str(found["parameters"]["sha256"])).file
+            )
         except NotebookError:
-            pass  # promoted by another home of the same server: the run itself checks what Prefect does not
+            pass  # promoted before the database kept it, in another home: the run itself checks the rest
         else:
             values = file.parameters.validate(values)
             refused_values(file.document, file.path.name, values, force=False)
@@ -111,7 +116,7 @@ def _by_name(settings: Settings, prefect: PrefectApi, name: str) -> Any:
         raise NotDeployed(f"nothing is deployed as {name}; wb.deployments.list() says what is")
     if is_another_projects(settings, found):
         raise NotDeployed(
-            f"{name} is deployed by another project of this Prefect server, in {found.get('path')}; "
+            f"{name} is deployed by another project of this Prefect server, {told_of(found)}; "
             "wb.deployments.list() says what this one has deployed"
         )
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -16,6 +17,8 @@ from workbench.db.pool import ServiceConnectionPool
 from workbench.display.face import Face
 from workbench.errors import DuplicateKeys, QueryError, RunError, RunFenced, SlotTaken
 from workbench.events import outbox
+from workbench.runs.opened import OpenedRun
+from workbench.runs.outputs import fetch
 from workbench.runs.record import RunRecord
 from workbench.runs.slot_store import SlotStore
 from workbench.runs.slots import close_slot, open_slot
@@ -70,6 +73,8 @@ class RunStore(Face):
     ----------
     pool : ServiceConnectionPool
         With the role `workbench_runs`.
+    folder : Path, optional
+        Where `open` puts what it fetches: the home's `runs/`.
     """
 
     _inside = frozenset(
@@ -86,9 +91,10 @@ class RunStore(Face):
         }
     )
 
-    def __init__(self, pool: ServiceConnectionPool) -> None:
+    def __init__(self, pool: ServiceConnectionPool, folder: Path | None = None) -> None:
         self.pool = pool
         self.slots = SlotStore(pool)
+        self._folder = folder
 
     # ------------------------------------------------------------------------------------------ queries
 
@@ -162,6 +168,38 @@ class RunStore(Face):
         if len(found) > 1:
             raise RunError(f"several run ids begin with {run_id}; give more characters")
         return RunRecord({**found[0], "run_id": str(found[0]["run_id"])})
+
+    def open(self, run_id: str | uuid.UUID) -> OpenedRun:
+        """Fetch the page and the output notebook of a run, of any machine; in a notebook, show links to them.
+
+        Parameters
+        ----------
+        run_id : str
+            The first characters are enough.
+
+        Returns
+        -------
+        OpenedRun
+            `page` and `notebook`, their paths on this machine.
+
+        Raises
+        ------
+        RunError
+            There is no such run, it left no output, or that is on another machine.
+        OutputsUnreachable
+            The place of the outputs does not answer.
+
+        Examples
+        --------
+        >>> wb.runs.open("4f3c").page
+        """
+        run = self.show(run_id)
+        output, page = run["output_path"], run["html_path"]
+        if output is None:
+            raise RunError(f"run {run['run_id']} has left no output notebook: it is {run['status']}")
+        folder = (self._folder or Path.cwd() / "runs") / run["run_id"]
+        notebook = fetch(output, folder)
+        return OpenedRun(run["run_id"], None if page is None else fetch(page, folder), notebook)
 
     def compare(self, one: str | uuid.UUID, other: str | uuid.UUID) -> pd.DataFrame:
         """Compare two runs, differences first: notebook, code, parameters, modules, files, data, figures.

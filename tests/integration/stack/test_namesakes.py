@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from tests.acceptance.notebooks import write_notebook
 from workbench.errors import NotDeployed, PromotionRefused
@@ -15,6 +16,7 @@ from workbench.promotion.deploy import promote
 from workbench.promotion.namesakes import deployment_named, refuse_namesake
 from workbench.promotion.records import FLOW_NAME
 from workbench.promotion.trigger import trigger
+from workbench.promotion.where import where
 from workbench.settings import Settings
 from workbench.stack.prefect_api import PrefectApi
 
@@ -49,6 +51,32 @@ def deployed(prefect: PrefectApi, in_project: InProject) -> Settings:
     }
     prefect.ask("/deployments/", body)
     return settings
+
+
+def test_a_deployment_is_its_projects_by_name_and_database_whatever_the_folder(
+    prefect: PrefectApi, in_project: InProject
+) -> None:
+    settings = in_project("mine")
+    prefect.ask("/work_pools/", {"name": settings.work_pool, "type": "process"})
+    flow = prefect.ask("/flows/", {"name": FLOW_NAME})
+    body = {"name": "daily", "flow_id": flow["id"], "work_pool_name": settings.work_pool, **where(settings)}
+    prefect.ask("/deployments/", body)
+    elsewhere = settings.model_copy(update={"work_pool": "another"})
+    refuse_namesake(elsewhere, prefect, "daily")
+    database = SecretStr("postgresql://me@127.0.0.1/another")
+    with pytest.raises(
+        PromotionRefused, match=r"already, mine with the database trading_system and the work"
+    ):
+        refuse_namesake(elsewhere.model_copy(update={"database_url": database}), prefect, "daily")
+    with pytest.raises(
+        PromotionRefused, match=r"already, mine with the database trading_system and the work"
+    ):
+        refuse_namesake(in_project("other"), prefect, "daily")
+    slots: Any = None  # refused before any is looked at
+    with pytest.raises(NotDeployed, match=r"another project of this Prefect server, mine with the database"):
+        trigger(in_project("other"), prefect, slots, "daily")
+    # Of its pool it is the same project's, from whichever folder.
+    refuse_namesake(settings, prefect, "daily")
 
 
 def test_each_project_keeps_its_own(prefect: PrefectApi, deployed: Settings, in_project: InProject) -> None:
