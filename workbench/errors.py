@@ -10,6 +10,7 @@ facts as fields. `str(error)` is meant for people; the fields are meant for prog
     ├── ServerError                       a server cannot be started, reached or stopped
     │   ├── ServerUnreachable             PostgreSQL, Redis or Prefect does not answer
     │   ├── NewerHome                     a newer version of workbench has set up this home
+    │   ├── OutputsUnreachable            outputs of runs cannot be put where they belong, or read from there
     │   └── PrefectRefused                Prefect answers, but refuses what it was asked for
     ├── DatabaseError                     PostgreSQL refused a statement
     │   ├── PermissionRefused             a role may not do that
@@ -24,6 +25,7 @@ facts as fields. `str(error)` is meant for people; the fields are meant for prog
     ├── QueryError (ValueError)           a load that cannot be answered
     │   ├── UnknownSymbol (KeyError)      a symbol that was never stored, or that a source does not have
     │   ├── AmbiguousSource               several data sources hold the symbols
+    │   ├── NotKnown                      bars as they were known, of a time of which nothing is kept
     │   └── EmptyRange                    a range that holds nothing
     ├── SourceError                       bars cannot be had from a source
     │   ├── FileRefused (ValueError)      a file that is not a table of bars
@@ -40,7 +42,9 @@ facts as fields. `str(error)` is meant for people; the fields are meant for prog
     │   ├── ModuleNotPromoted (ModuleNotFoundError)  a project's module that was not promoted with it
     │   └── FileNotPromoted (FileNotFoundError)  a project's file that was not promoted with it
     ├── RunError                          a run record cannot be used
-    │   └── RunFenced                     the run was declared dead: it may write nothing more
+    │   ├── RunFenced                     the run was declared dead: it may write nothing more
+    │   ├── SlotTaken                     another live run has that slot, or has completed it
+    │   └── SlotRefused (ValueError)      a moment at which the deployment was not due
     ├── EventError                        an event cannot be published or read
     ├── PromotionRefused (ValueError)     a notebook may not be promoted
     │   └── NotDeployed (KeyError)        nothing is deployed under that name
@@ -80,8 +84,10 @@ __all__ = [
     "NewerHome",
     "NoBarsWarning",
     "NotDeployed",
+    "NotKnown",
     "NotebookError",
     "NotebookFailed",
+    "OutputsUnreachable",
     "ParametersRefused",
     "PermissionRefused",
     "PrefectRefused",
@@ -96,6 +102,8 @@ __all__ = [
     "ServerUnreachable",
     "SettingsError",
     "SignalsInGapsWarning",
+    "SlotRefused",
+    "SlotTaken",
     "SourceError",
     "SourceUnreachable",
     "StrategyError",
@@ -143,6 +151,10 @@ class ServerUnreachable(ServerError):
 
 class NewerHome(ServerError):
     """A newer version of workbench has set up this home."""
+
+
+class OutputsUnreachable(ServerError):
+    """The outputs of runs cannot be put below the URL of the setting `outputs`, or fetched from there."""
 
 
 class PrefectRefused(ServerError):
@@ -234,6 +246,20 @@ class AmbiguousSource(QueryError):
         self.sources = tuple(sources)
 
 
+class NotKnown(QueryError):
+    """Nothing was known of a series then, or what was known is not kept, or was not read by that run.
+
+    Attributes
+    ----------
+    series : list of str
+        As "yahoo/AAPL".
+    """
+
+    def __init__(self, message: str, *, series: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.series = list(series)
+
+
 class EmptyRange(QueryError):
     """A time range that holds nothing."""
 
@@ -305,8 +331,9 @@ class ParametersRefused(NotebookError, ValueError):
 class NotebookFailed(NotebookError):
     """A notebook did not run to its end.
 
-    Fields: `cell` (as in "In [3]"), `error_name`, `traceback`; of a run that was recorded also `run_id`, and
-    `output` and `html`, the paths of the output notebook and the page (None where there is none).
+    Fields: `cell` (as in "In [3]"), `error_name`, `traceback`; of a run that was recorded also `run_id`,
+    `output`, the path of the output notebook, and `html`, where the page is, as the record has it (None where
+    there is none).
     """
 
     def __init__(
@@ -318,7 +345,7 @@ class NotebookFailed(NotebookError):
         traceback: str = "",
         run_id: str | None = None,
         output: Path | None = None,
-        html: Path | None = None,
+        html: Path | str | None = None,
     ) -> None:
         super().__init__(message)
         self.cell = cell
@@ -351,6 +378,10 @@ class RunFenced(RunError):
 
 class SlotTaken(RunError):
     """A live run works on the slot, or has completed it: there is one for each."""
+
+
+class SlotRefused(RunError, ValueError):
+    """A moment is given as a slot at which the deployment was not due."""
 
 
 class EventError(WorkbenchError):

@@ -7,8 +7,9 @@ from typing import Literal
 
 __all__ = ["KEYS", "Key", "Kind"]
 
-Kind = Literal["text", "folder", "variable", "number", "size"]
-"""What a key holds. A folder is relative to the file; a variable is the name of an environment variable."""
+Kind = Literal["text", "folder", "place", "variable", "number", "size"]
+"""What a key holds. A folder is relative to the file; a place is a folder or a URL; a variable is the name of
+an environment variable."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Key:
 KEYS = (
     Key("project", "name", "", "text"),
     Key("project", "home", "home", "folder"),
-    Key("project", "outputs", "outputs", "folder"),
+    Key("project", "outputs", "outputs", "place"),
     # Names of variables: a URL holds a password, and the file goes into git.
     Key("servers", "database", "database_url", "variable"),
     Key("servers", "redis", "redis_url", "variable"),
@@ -52,5 +53,6 @@ KEYS = (
     Key("pools", "overflow", "pool_overflow", "number"),
     Key("pools", "work_pool", "work_pool", "text"),
     Key("cache", "size", "cache_size", "size"),
+    Key("history", "keep_days", "history_keep_days", "number"),
 )
 """Every key that there is."""
