@@ -41,7 +41,9 @@ facts as fields. `str(error)` is meant for people; the fields are meant for prog
     │   ├── ModuleNotPromoted (ModuleNotFoundError)  a project's module that was not promoted with it
     │   └── FileNotPromoted (FileNotFoundError)  a project's file that was not promoted with it
     ├── RunError                          a run record cannot be used
-    │   └── RunFenced                     the run was declared dead: it may write nothing more
+    │   ├── RunFenced                     the run was declared dead: it may write nothing more
+    │   ├── SlotTaken                     another live run has that slot, or has completed it
+    │   └── SlotRefused (ValueError)      a moment at which the deployment was not due
     ├── EventError                        an event cannot be published or read
     ├── PromotionRefused (ValueError)     a notebook may not be promoted
     │   └── NotDeployed (KeyError)        nothing is deployed under that name
@@ -98,6 +100,8 @@ __all__ = [
     "ServerUnreachable",
     "SettingsError",
     "SignalsInGapsWarning",
+    "SlotRefused",
+    "SlotTaken",
     "SourceError",
     "SourceUnreachable",
     "StrategyError",
@@ -367,6 +371,10 @@ class RunFenced(RunError):
 
 class SlotTaken(RunError):
     """A live run works on the slot, or has completed it: there is one for each."""
+
+
+class SlotRefused(RunError, ValueError):
+    """A moment is given as a slot at which the deployment was not due."""
 
 
 class EventError(WorkbenchError):

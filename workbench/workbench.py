@@ -69,7 +69,7 @@ class Workbench(HeldServices, EarlierNames):
     research : Research
         Sweeps, honesty, tearsheets, saves.
     deployments : Deployments
-        Scheduled notebooks: promote, trigger, list.
+        Scheduled notebooks: promote, trigger, list, slots.
     runs : RunStore
         Which notebook, parameters, code and data made which rows.
     trials : TrialStore
@@ -139,7 +139,7 @@ class Workbench(HeldServices, EarlierNames):
 
     @cached_property
     def deployments(self) -> Deployments:
-        """Notebooks that run by schedule: `promote`, `trigger`, `list`."""
+        """Notebooks that run by schedule: `promote`, `trigger`, `list`, `slots`."""
         return Deployments(self.session)
 
     # -------------------------------------------------------------------------------------------- verbs

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from workbench.attempt import PURPOSES
 from workbench.display.card import card_html
 
-__all__ = ["RunRecord", "about"]
+__all__ = ["RunRecord", "about", "of_slot"]
 
 _SHOWN_SERIES = 12
+_PURPOSES: dict[str | None, str] = {name: f"{name}, says nothing live" for name in PURPOSES}
+_PURPOSES["live"] = "live"
 # What the kinds of evidence are called; others go by their own name.
 _EVIDENCE = {"unclamped": "read unclamped", "unknown_close": "unknown close"}
 
@@ -38,8 +41,8 @@ def about(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     Returns
     -------
     list of (str, str)
-        Names and values as text; without fields that are empty in the record. The slot is the time that the
-        run was scheduled for, UTC. Last what its evidence lists, such as reads that its slot did not clamp.
+        Names and values as text; without fields that are empty in the record. The slot is the moment at which
+        the run was due, UTC. Last what its evidence lists, such as reads that its slot did not clamp.
     """
     trigger = record["trigger"]
     if trigger == "deployment":
@@ -51,7 +54,9 @@ def about(record: Mapping[str, Any]) -> list[tuple[str, str]]:
         "notebook": record["notebook"],
         "content": _short(record["notebook_sha256"]),
         "deployment": record["deployment"],
-        "slot": _moment(record["scheduled_for"]) if record["scheduled_for"] else None,
+        "slot": _moment(record["slot"]) if record["slot"] else None,
+        "purpose": _PURPOSES.get(record["purpose"]),
+        "attempt": str(record["attempt"]) if record["attempt"] else None,
         "started by": trigger,
         "version": _short(record["version_sha256"]),
         "code": record["code_version"],
@@ -64,6 +69,13 @@ def about(record: Mapping[str, Any]) -> list[tuple[str, str]]:
         (_EVIDENCE.get(kind, kind.replace("_", " ")), _several(lines))
         for kind, lines in sorted(record["evidence"].items())
     ]
+
+
+def of_slot(record: Mapping[str, Any]) -> str:
+    """The slot that a run was for, and as what: "2026-11-27 22:30:00 UTC (live)"; empty if for none."""
+    if not record["slot"]:
+        return ""
+    return f"{_moment(record['slot'])} ({_PURPOSES[record['purpose']]})"
 
 
 def _short(sha256: str | None) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,11 +56,12 @@ def test_each_project_keeps_its_own(prefect: PrefectApi, deployed: Settings, in_
     before = deployment_named(prefect, "nightly")
     other = in_project("other")
     assert other.work_pool == "workbench-other"
+    slots: Any = None  # refused before any is looked at
     notebook = write_notebook(Path("notebooks/one.ipynb"), parameters="fast = 20", cells=["fast"])
     with pytest.raises(PromotionRefused, match=r"a deployment nightly of another project.*workbench-mine"):
-        promote(other, prefect, notebook, name="nightly", cron="0 0 1 1 *", timezone="UTC")
+        promote(other, prefect, slots, notebook, name="nightly", cron="0 0 1 1 *", timezone="UTC")
     with pytest.raises(NotDeployed, match=r"nightly is deployed by another project.*/mine"):
-        trigger(other, prefect, "nightly")
+        trigger(other, prefect, slots, "nightly")
     assert deployment_named(prefect, "nightly") == before
     refuse_namesake(other, prefect, "weekly")
     # Its own, also from another pool, and that of its pool from another machine's folder, are replaced.
