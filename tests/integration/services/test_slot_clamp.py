@@ -204,7 +204,7 @@ def test_bars_as_they_were_known_are_clamped_alike(stocked: Workbench, kernel: K
     }
     today = load(EVERYTHING)
     assert _last(today) == LAST
-    assert today.loc["AAPL", "close"].min() > 1000
+    assert today["close"].loc["AAPL"].min() > 1000
 
 
 def test_coverage_ends_with_what_is_seen(kernel: Kernel) -> None:
