@@ -53,9 +53,7 @@ def said_by(
     if attempt is None or attempt.purpose not in ("live", "rerun"):
         return None
     newest = _with_symbols(result.newest(), parameters.get("symbols"))
-    performance = None
-    if attempt.is_live:
-        performance = _performance(session, attempt, result, strategy_id, bars, weights=weights)
+    performance = _performance(session, attempt, result, strategy_id, bars, weights=weights)
     return Said(attempt, newest, performance)
 
 
@@ -93,7 +91,8 @@ def _performance(
     said = session.strategy_engine.load_strategy_signals(
         strategy_id, kind="live", deployment=attempt.deployment
     )
-    said = said[said["member"] == attempt.member]
+    # Of earlier slots: so that a rerun comes to the same.
+    said = said[(said["member"] == attempt.member) & (said["slot"] < attempt.slot)]
     if said.empty:
         return None
     if bars is None:

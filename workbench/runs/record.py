@@ -14,7 +14,11 @@ _SHOWN_SERIES = 12
 _PURPOSES: dict[str | None, str] = {name: f"{name}, says nothing live" for name in PURPOSES}
 _PURPOSES["live"] = "live"
 # What the kinds of evidence are called; others go by their own name.
-_EVIDENCE = {"unclamped": "read unclamped", "unknown_close": "unknown close"}
+_EVIDENCE = {
+    "unclamped": "read unclamped",
+    "unknown_close": "unknown close",
+    "contradicts": "says otherwise than was said",
+}
 
 
 class RunRecord(dict[str, Any]):

@@ -44,9 +44,20 @@ class Said:
 
 @dataclass(frozen=True, eq=False)
 class Compared:
-    """Rows to write: `new` of `strategy_signals`, `contradictions` of `signal_contradictions`."""
+    """What a run says, as rows of `strategy_signals` and `signal_contradictions`.
+
+    Attributes
+    ----------
+    new : DataFrame
+        To be inserted.
+    unchanged : DataFrame
+        Of what was said already, and in a rerun all that it says: not to be inserted.
+    contradictions : DataFrame
+        To be inserted.
+    """
 
     new: pd.DataFrame
+    unchanged: pd.DataFrame
     contradictions: pd.DataFrame
 
 
@@ -95,8 +106,9 @@ def compare(connection: sa.Connection, said: Said, strategy_id: str, run_id: uui
             )
         if not own and row["symbol"] not in told and not _same(row, before):
             different.append(_contradiction(attempt, row, before))
-    new = rows[~rows["symbol"].isin(list(there))] if attempt.is_live else rows.iloc[:0]
-    return Compared(_as_live(attempt, new), told_causes(connection, different, run_id))
+    new = ~rows["symbol"].isin(list(there)) & attempt.is_live
+    live = _as_live(attempt, rows)
+    return Compared(live[new], live[~new], told_causes(connection, different, run_id))
 
 
 def _with_reasons(connection: sa.Connection, attempt: Attempt, rows: pd.DataFrame) -> pd.DataFrame:

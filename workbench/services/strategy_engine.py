@@ -10,8 +10,10 @@ import pandas as pd
 import sqlalchemy as sa
 
 from workbench.db.frames import Written, take_turns
+from workbench.db.pool import afterwards
 from workbench.errors import WriteRefused
 from workbench.events import outbox
+from workbench.services.contradictions import sentence
 from workbench.services.filters import Moment, Strings, as_moment, flagged, matching, of_run, span
 from workbench.services.live_signals import Said, compare
 from workbench.services.service import SHOWN_SYMBOLS, Service
@@ -345,17 +347,24 @@ class StrategyEngineService(Service):
                 },
                 key=attempt.deployment,
             )
-        if said.performance is not None and attempt.is_live:
+        # A rerun writes none of this, and is compared by what it would have written.
+        afterwards(connection, lambda: self._run.note_written(strategy_signals, found.unchanged, ()))
+        if said.performance is not None:
             days = said.performance.assign(
                 strategy_id=strategy_id, kind="live", deployment=attempt.deployment, member=attempt.member
             )
-            written[strategy_performance.name] = self._write_within(
-                connection,
-                strategy_performance,
-                days,
-                key=("deployment", "member", "strategy_id", "date"),
-                among=_LIVE,
-            )
+            key = ("deployment", "member", "strategy_id", "date")
+            if attempt.is_live:
+                written[strategy_performance.name] = self._write_within(
+                    connection, strategy_performance, days, key=key, among=_LIVE
+                )
+            else:
+                afterwards(connection, lambda: self._run.note_written(strategy_performance, days, key))
+        if not attempt.is_live and len(found.contradictions):
+            # The rows of a rerun are undone; its record stays.
+            told = found.contradictions.assign(run_id=str(run_id)).to_dict("records")
+            lines = [sentence({str(name): value for name, value in row.items()}) for row in told]
+            afterwards(connection, lambda: self._run.note_evidence("contradicts", lines))
         return written
 
 

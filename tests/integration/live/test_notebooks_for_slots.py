@@ -45,6 +45,11 @@ def test_a_week_of_slots_with_nights_that_were_missed(wb: Workbench) -> None:
     for symbol in ("AAPL", "IBM"):
         expected = pending.get(symbol, "hold")
         assert newest.loc[symbol, "signal"] == expected
+    # A rerun says the same of its slot, and leaves nothing.
+    repeated = wb.runs.rerun(last)
+    assert repeated.same, repeated.differences
+    pd.testing.assert_frame_equal(wb.strategy_engine.load_strategy_signals(deployment="sma-nightly"), rows)
+    assert wb.strategy_engine.load_signal_contradictions().empty
 
 
 def test_a_slot_that_was_said_is_not_said_again_with_other_parameters(wb: Workbench) -> None:
