@@ -14,7 +14,7 @@ from workbench.db.roles import SERVICES
 from workbench.tables.types import METADATA
 
 # How prices are adjusted is no filter; splits and dividends are told of beside the table of 23.
-NO_FILTERS = {"adjust", "as_of", "as_known"}
+NO_FILTERS = {"adjust", "as_of"}
 BESIDE = {
     "data_ingestion.corporate_actions",
     "data_ingestion.market_data_history",
