@@ -10,6 +10,7 @@ facts as fields. `str(error)` is meant for people; the fields are meant for prog
     ├── ServerError                       a server cannot be started, reached or stopped
     │   ├── ServerUnreachable             PostgreSQL, Redis or Prefect does not answer
     │   ├── NewerHome                     a newer version of workbench has set up this home
+    │   ├── OutputsUnreachable            outputs of runs cannot be put where they belong, or read from there
     │   └── PrefectRefused                Prefect answers, but refuses what it was asked for
     ├── DatabaseError                     PostgreSQL refused a statement
     │   ├── PermissionRefused             a role may not do that
@@ -41,7 +42,9 @@ facts as fields. `str(error)` is meant for people; the fields are meant for prog
     │   ├── ModuleNotPromoted (ModuleNotFoundError)  a project's module that was not promoted with it
     │   └── FileNotPromoted (FileNotFoundError)  a project's file that was not promoted with it
     ├── RunError                          a run record cannot be used
-    │   └── RunFenced                     the run was declared dead: it may write nothing more
+    │   ├── RunFenced                     the run was declared dead: it may write nothing more
+    │   ├── SlotTaken                     another live run has that slot, or has completed it
+    │   └── SlotRefused (ValueError)      a moment at which the deployment was not due
     ├── EventError                        an event cannot be published or read
     ├── PromotionRefused (ValueError)     a notebook may not be promoted
     │   └── NotDeployed (KeyError)        nothing is deployed under that name
@@ -84,6 +87,7 @@ __all__ = [
     "NotKnown",
     "NotebookError",
     "NotebookFailed",
+    "OutputsUnreachable",
     "ParametersRefused",
     "PermissionRefused",
     "PrefectRefused",
@@ -98,6 +102,8 @@ __all__ = [
     "ServerUnreachable",
     "SettingsError",
     "SignalsInGapsWarning",
+    "SlotRefused",
+    "SlotTaken",
     "SourceError",
     "SourceUnreachable",
     "StrategyError",
@@ -145,6 +151,10 @@ class ServerUnreachable(ServerError):
 
 class NewerHome(ServerError):
     """A newer version of workbench has set up this home."""
+
+
+class OutputsUnreachable(ServerError):
+    """The outputs of runs cannot be put below the URL of the setting `outputs`, or fetched from there."""
 
 
 class PrefectRefused(ServerError):
@@ -315,8 +325,9 @@ class ParametersRefused(NotebookError, ValueError):
 class NotebookFailed(NotebookError):
     """A notebook did not run to its end.
 
-    Fields: `cell` (as in "In [3]"), `error_name`, `traceback`; of a run that was recorded also `run_id`, and
-    `output` and `html`, the paths of the output notebook and the page (None where there is none).
+    Fields: `cell` (as in "In [3]"), `error_name`, `traceback`; of a run that was recorded also `run_id`,
+    `output`, the path of the output notebook, and `html`, where the page is, as the record has it (None where
+    there is none).
     """
 
     def __init__(
@@ -328,7 +339,7 @@ class NotebookFailed(NotebookError):
         traceback: str = "",
         run_id: str | None = None,
         output: Path | None = None,
-        html: Path | None = None,
+        html: Path | str | None = None,
     ) -> None:
         super().__init__(message)
         self.cell = cell
@@ -361,6 +372,10 @@ class RunFenced(RunError):
 
 class SlotTaken(RunError):
     """A live run works on the slot, or has completed it: there is one for each."""
+
+
+class SlotRefused(RunError, ValueError):
+    """A moment is given as a slot at which the deployment was not due."""
 
 
 class EventError(WorkbenchError):

@@ -195,7 +195,7 @@ class Session:
         """The run records."""
         from workbench.runs import RunStore
 
-        return RunStore(self.pool("runs"))
+        return RunStore(self.pool("runs"), self.settings.runs_folder)
 
     @cached_property
     def run(self) -> NoRun | NotebookRun | InteractiveRun:

@@ -33,6 +33,7 @@ services
 research
 notebooks
 running
+operations
 projects
 ```
 

@@ -71,7 +71,7 @@ def test_the_others_deployment_is_not_replaced(shared: tuple[PrefectApi, list[Pr
     schedule = ("--name", "of-alpha", "--cron", "0 0 1 1 *", "--timezone", "UTC")
     notebook = str(beta.folder / "notebooks" / "naming.ipynb")
     said = beta.refusal("promote", notebook, *schedule)
-    assert f"a deployment of-alpha of another project already, in {alpha.folder} " in said
+    assert "a deployment of-alpha of another project already, alpha with the database trading_alpha " in said
     assert alpha.ask("status")["problems"] == []
 
 

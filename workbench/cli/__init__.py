@@ -13,6 +13,7 @@ from workbench.cli import ingestion, notebooks, projects, servers
 from workbench.cli.events import events
 from workbench.cli.runs import runs
 from workbench.cli.settings import config
+from workbench.cli.slots import slots
 from workbench.cli.upgrade import restore, upgrade
 from workbench.cli.usage import UsageError, command_of, said_wrongly
 from workbench.errors import WorkbenchError
@@ -48,6 +49,7 @@ app.command("init", rich_help_panel="Start here")(projects.init)
 app.command("demo", rich_help_panel="Start here")(notebooks.demo)
 app.command("lab", rich_help_panel="Start here")(notebooks.lab)
 app.command("up", rich_help_panel="Servers")(servers.up)
+app.command("worker", rich_help_panel="Servers")(servers.worker)
 app.command("down", rich_help_panel="Servers")(servers.down)
 app.command("clean", rich_help_panel="Servers")(servers.clean)
 app.command("status", rich_help_panel="Servers")(servers.status)
@@ -62,6 +64,7 @@ app.command("promote", rich_help_panel="Work")(notebooks.promote)
 app.command("config", rich_help_panel="Look")(config)
 app.command("quality", rich_help_panel="Look")(ingestion.quality)
 app.add_typer(runs, name="runs", rich_help_panel="Look")
+app.command("slots", rich_help_panel="Look")(slots)
 app.add_typer(events, name="events", rich_help_panel="Look")
 
 

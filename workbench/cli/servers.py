@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from workbench.stack import ServiceStatus, Stack
     from workbench.stack.schedules import Schedules
 
-__all__ = ["clean", "db", "doctor", "down", "status", "up"]
+__all__ = ["clean", "db", "doctor", "down", "status", "up", "worker"]
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
@@ -57,6 +57,13 @@ def up(
     if endpoints.prefect_auth_string:
         step(f"sign in there with: {endpoints.prefect_auth_string}")
     step("stop everything with: workbench down")
+
+
+def worker() -> None:
+    """Run a worker alone, for servers of your own: in a container, or on a machine that only works."""
+    from workbench.stack.alone import work_alone
+
+    work_alone(Settings.load(), step)
 
 
 def down(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
@@ -43,6 +44,7 @@ def upgrade(
         step(f"the database {settings.trading_database} is up to date, at revision {done.after}")
     else:
         step(f"the database {settings.trading_database} went from revision {done.before} to {done.after}")
+    _keep_promoted(settings)
     if done.backup is not None:
         note(f"as it was before: {done.backup}")
         note(f"to go back, install the version of before, then: workbench db restore {done.backup}")
@@ -56,6 +58,20 @@ def upgrade(
     for one in taken:
         step(f"{one.name} is this version's now")
     _tell(compare_starters(folder), taken)
+
+
+def _keep_promoted(settings: Settings) -> None:
+    """Store in the database what was promoted before it kept that."""
+    if not settings.store_folder.is_dir():
+        return
+    from workbench.promotion.contents import Contents
+    from workbench.promotion.store import NotebookStore
+    from workbench.session import Session
+
+    session = Session(settings)
+    with contextlib.closing(session):
+        whole = NotebookStore(settings.store_folder, Contents(session.pool("runs"))).put_all()
+    step(f"the database holds the {whole} promoted versions of this home")
 
 
 def _tell(news: list[Starter], taken: list[Starter]) -> None:

@@ -25,6 +25,7 @@ __all__ = ["PrefectSink", "RedisSink", "Relay"]
 
 _LOCK = 0x72656C61
 _BATCH = 500
+_KEEPALIVES = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 4"
 _KEEP_DAYS = 30
 _UPKEEP_SECONDS = 3600
 _IDLE_SECONDS = 1.0
@@ -111,6 +112,8 @@ class Relay:
         while not self._stop.is_set():
             row = listener.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).fetchone()
             if row is not None and row[0]:
+                # Else the server may hold the lock for hours for a machine that is gone, and nobody relays.
+                listener.execute(_KEEPALIVES)
                 listener.execute("LISTEN workbench_events")
                 return True
             self._stop.wait(_IDLE_SECONDS)

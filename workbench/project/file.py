@@ -21,6 +21,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _EXPECTED = {
     "text": "text in quotes",
     "folder": "a folder in quotes",
+    "place": "a folder or a URL in quotes",
     "number": "a whole number",
     "size": 'a number of bytes, such as "4GB", "500MB" or 0',
 }
@@ -152,7 +153,7 @@ def _checked(path: Path, key: Key, value: Any, place: int | None) -> str | int:
     if not fits or (isinstance(value, str) and not value.strip()):
         advice = "; remove the line for the default" if value == "" else ""
         raise SettingsError(f"{where}: expected {_EXPECTED[key.kind]} (got {value!r}){advice}")
-    if key.kind == "folder":
+    if key.kind == "folder" or (key.kind == "place" and "://" not in str(value)):
         return os.path.abspath(path.parent / Path(value).expanduser())
     assert isinstance(value, str | int)
     return value

@@ -7,8 +7,9 @@ from typing import Literal
 
 __all__ = ["KEYS", "Key", "Kind"]
 
-Kind = Literal["text", "folder", "variable", "number", "size"]
-"""What a key holds. A folder is relative to the file; a variable is the name of an environment variable."""
+Kind = Literal["text", "folder", "place", "variable", "number", "size"]
+"""What a key holds. A folder is relative to the file; a place is a folder or a URL; a variable is the name of
+an environment variable."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Key:
 KEYS = (
     Key("project", "name", "", "text"),
     Key("project", "home", "home", "folder"),
-    Key("project", "outputs", "outputs", "folder"),
+    Key("project", "outputs", "outputs", "place"),
     # Names of variables: a URL holds a password, and the file goes into git.
     Key("servers", "database", "database_url", "variable"),
     Key("servers", "redis", "redis_url", "variable"),

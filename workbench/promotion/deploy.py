@@ -9,23 +9,28 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from workbench.errors import PromotionRefused
-from workbench.paths import shipped
-from workbench.project import VARIABLE, find_project
+from workbench.promotion.contents import Contents
 from workbench.promotion.fitness import refused_values, unfit
 from workbench.promotion.flow_schema import flow_schema
 from workbench.promotion.keeping import keep
-from workbench.promotion.namesakes import refuse_namesake
+from workbench.promotion.namesakes import deployment_named, refuse_namesake
 from workbench.promotion.notebook_file import open_notebook
 from workbench.promotion.records import FLOW_NAME, Deployment
 from workbench.promotion.run import check_timeout
 from workbench.promotion.slots import await_plan, first_slot
-from workbench.promotion.superseded import withdraw_superseded
+from workbench.promotion.superseded import settle_withdrawn, withdraw_superseded
+from workbench.promotion.where import where
+from workbench.runs.outputs import Outputs
+from workbench.runs.slot_store import SlotStore
 from workbench.settings import Settings
 from workbench.stack.model import Progress
+from workbench.stack.passed_slots import settle_deployment
 from workbench.stack.prefect_api import PrefectApi, PrefectRefused
+from workbench.stack.timetable import timetable_of
 
 __all__ = ["promote"]
 
@@ -35,6 +40,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 def promote(
     settings: Settings,
     prefect: PrefectApi,
+    slots: SlotStore,
     notebook: str | os.PathLike[str],
     *,
     name: str,
@@ -46,6 +52,7 @@ def promote(
     environment: Mapping[str, str] | None = None,
     progress: Progress | None = None,
     force: bool = False,
+    contents: Contents | None = None,
 ) -> Deployment:
     """Copy a notebook and what it imports into the store and schedule it; a second time replaces the first.
 
@@ -54,6 +61,8 @@ def promote(
     settings : Settings
     prefect : PrefectApi
         The server to deploy to.
+    slots : SlotStore
+        Takes in what becomes of the slots of the schedule that is replaced.
     notebook : path
         As `open_notebook` takes it.
     name : str
@@ -76,6 +85,8 @@ def promote(
         Promote a notebook that is not fit to run by schedule, too (`workbench.promotion.readiness`), with
         parameters that its strategies would refuse (`refusals`), and one that fails in its rehearsal. The
         deployment's description says so.
+    contents : Contents, optional
+        Those of the database, from which the workers of other machines fetch what was promoted.
 
     Raises
     ------
@@ -85,6 +96,8 @@ def promote(
         once; a file that cannot be promoted.
     ParametersRefused, NotebookError
         The notebook or its parameters; nothing was deployed.
+    OutputsUnreachable
+        Outputs cannot be put below the URL of the setting `outputs`; nothing was deployed.
     """
     if not _NAME.fullmatch(name):
         raise PromotionRefused(
@@ -97,6 +110,8 @@ def promote(
     overruled = unfit(file.document, file.path.name, force)
     overruled += refused_values(file.document, file.path.name, values, force)
     refuse_namesake(settings, prefect, name)
+    if settings.outputs_url is not None:
+        Outputs(settings.outputs_url).check()
     stored, doubts = keep(
         settings,
         file,
@@ -106,6 +121,7 @@ def promote(
         timeout_seconds=timeout_seconds,
         progress=progress or _quiet,
         force=force,
+        contents=contents,
     )
     # Again, since a slot may have passed while the notebook ran.
     slot = first_slot(cron, timezone)
@@ -114,6 +130,7 @@ def promote(
         "sha256": stored.sha256,
         "parameters": values,
         "timeout_seconds": timeout_seconds,
+        "slot": None,
     }
     _ensure_work_pool(prefect, settings.work_pool)
     flow = prefect.ask("/flows/", {"name": FLOW_NAME})
@@ -123,7 +140,7 @@ def promote(
         "description": f"`{file.shown}` (version {stored.sha256[:12]}), promoted by workbench."
         + "".join(f"\n\nForced, although {reason}." for reason in overruled)
         + "".join(f"\n\n{doubt}" for doubt in doubts),
-        **_where(settings),
+        **where(settings),
         "work_pool_name": settings.work_pool,
         "tags": ["workbench", file.path.stem],
         "parameters": flow_parameters,
@@ -131,16 +148,20 @@ def promote(
         "enforce_parameter_schema": True,
         "schedules": [{"active": True, "schedule": {"cron": cron, "timezone": timezone, "day_or": True}}],
     }
+    # Before its schedule is gone, and with it the runs that Prefect had planned.
+    if (replaced := deployment_named(prefect, name)) is not None:
+        settle_deployment(slots, timetable_of(replaced), datetime.now(UTC))
     try:
         created = prefect.ask("/deployments/", body)
     except PrefectRefused as error:
         raise PromotionRefused(f"Prefect refuses the deployment {name}: {_first_reason(error)}") from error
     deployment_id = str(created["id"])
     schedule_id = _keep_one_schedule(prefect, deployment_id, cron, timezone)
-    withdraw_superseded(prefect, deployment_id, schedule_id)
+    timetable = timetable_of(prefect.ask(f"/deployments/{deployment_id}"))
+    settle_withdrawn(slots, timetable, withdraw_superseded(prefect, deployment_id, schedule_id))
     next_run = await_plan(prefect, deployment_id, slot, progress or _quiet)
     # Once more: the scheduler may have been in the middle of its pass.
-    withdraw_superseded(prefect, deployment_id, schedule_id)
+    settle_withdrawn(slots, timetable, withdraw_superseded(prefect, deployment_id, schedule_id))
     return Deployment(
         name=name,
         deployment_id=deployment_id,
@@ -154,19 +175,6 @@ def promote(
         files=tuple(stored.files),
         doubts=tuple(doubts),
     )
-
-
-def _where(settings: Settings) -> dict[str, Any]:
-    """The flow's file, which is shipped, and where it works: in the project."""
-    root = find_project()
-    folder = str(root or settings.home)
-    return {
-        "entrypoint": f"{shipped('flows') / 'run_notebook.py'}:run_notebook",
-        "path": folder,
-        "pull_steps": [{"prefect.deployments.steps.set_working_directory": {"directory": folder}}],
-        # A worker serves a home, which projects may share.
-        "job_variables": {} if root is None else {"env": {VARIABLE: str(root)}},
-    }
 
 
 def _quiet(step: str) -> None:

@@ -19,7 +19,9 @@ __all__ = ["Deployments"]
 
 
 class Deployments(Face):
-    """Notebooks as scheduled Prefect jobs. Each method starts Prefect and a worker where none run.
+    """Notebooks as scheduled Prefect jobs.
+
+    Each method but `slots` starts Prefect and a worker where none run.
 
     Parameters
     ----------
@@ -66,7 +68,7 @@ class Deployments(Face):
             A run is killed after that long. Default: no limit.
         files : sequence of path
             Files of the project to promote with it, relative to the project's root: "data/universe.csv". The
-            notebook opens `project_file("data/universe.csv")`.
+            notebook opens `project_file("data/universe.csv")`. Of at most 1 GB each.
         force : bool
             Promote what is not fit to run by schedule, too: a notebook without a "parameters" cell, one that
             promotes or triggers, values that its strategy would refuse, one that fails when it is run. Its
@@ -85,12 +87,15 @@ class Deployments(Face):
             The notebook or its parameters are not as they must be; nothing was deployed.
         PromotionRefused
             A name, schedule, time zone or file that cannot be used; the notebook fails; or Prefect refuses.
+        OutputsUnreachable
+            Outputs cannot be put below the URL of the setting `outputs`.
 
         Examples
         --------
         >>> wb.promote("strategies/sma_cross.ipynb", name="sma-cross", cron="30 17 * * mon-fri",
         ...            timezone="America/New_York", parameters={"fast": 20, "slow": 50})
         """
+        from workbench.promotion.contents import Contents
         from workbench.promotion.deploy import promote
         from workbench.runs.rehearsing import refuse_in_rehearsal
         from workbench.stack.environment import settings_environment
@@ -105,6 +110,7 @@ class Deployments(Face):
         return promote(
             self._session.settings,
             self._session.prefect(progress),
+            self._session.runs.slots,
             notebook,
             name=name,
             cron=cron,
@@ -115,6 +121,7 @@ class Deployments(Face):
             environment=settings_environment(self._session.settings),
             progress=progress,
             force=force,
+            contents=Contents(self._session.pool("runs")),
         )
 
     def trigger(
@@ -122,10 +129,14 @@ class Deployments(Face):
         deployment: Deployment | str,
         parameters: Mapping[str, Any] | None = None,
         *,
+        slot: str | None = None,
         timeout_seconds: float = 600,
         progress: Callable[[FlowRun], None] | None = None,
     ) -> FlowRun:
         """Have a worker run a deployment now, and wait until it has ended.
+
+        The run is for the newest slot that is due. If that one has completed already, it is a rerun, which
+        says nothing live.
 
         Parameters
         ----------
@@ -133,6 +144,9 @@ class Deployments(Face):
             What `wb.promote` returned, or its name.
         parameters : mapping, optional
             Values for this run, in place of the deployment's.
+        slot : str, optional
+            Another slot, in ISO 8601 with an offset: "2026-11-27T22:30:00+00:00". One that is not the
+            newest is a backfill, which says nothing live.
         timeout_seconds : float
             How long to wait for its end, in seconds; the run itself goes on.
         progress : callable, optional
@@ -141,7 +155,7 @@ class Deployments(Face):
         Returns
         -------
         FlowRun
-            How it ended: its `state` and Prefect's `message`.
+            How it ended: its `state`, and a `message` that says for which slot it was and as what.
 
         Raises
         ------
@@ -149,6 +163,8 @@ class Deployments(Face):
             There is no such deployment.
         ParametersRefused
             It has no such parameters, or the notebook's strategies would refuse their values.
+        SlotRefused
+            The deployment was not due at `slot`.
         ServerError
             The run has not ended in time.
 
@@ -156,12 +172,21 @@ class Deployments(Face):
         --------
         >>> wb.deployments.trigger("sma-cross")
         """
+        from workbench.promotion.contents import Contents
         from workbench.promotion.trigger import trigger, wait
         from workbench.runs.rehearsing import refuse_in_rehearsal
 
         refuse_in_rehearsal("trigger")
         prefect = self._session.prefect()
-        run = trigger(self._session.settings, prefect, deployment, parameters)
+        run = trigger(
+            self._session.settings,
+            prefect,
+            self._session.runs.slots,
+            deployment,
+            parameters,
+            slot=slot,
+            contents=Contents(self._session.pool("runs")),
+        )
         return wait(prefect, run, timeout_seconds=timeout_seconds, progress=progress)
 
     def list(self) -> pd.DataFrame:
@@ -192,3 +217,32 @@ class Deployments(Face):
                 "problem": pd.Series([one.problem for one in found], dtype="str"),
             }
         )
+
+    def slots(self, name: str | None = None, *, latest: int = 30) -> pd.DataFrame:
+        """What became of the moments at which deployments were due; starts no Prefect.
+
+        Parameters
+        ----------
+        name : str, optional
+            Of this deployment only.
+        latest : int
+            How many, the newest ones.
+
+        Returns
+        -------
+        DataFrame
+            Newest first: `deployment`, `slot` (when it was due, UTC), `member`, `state` (due, running,
+            completed, failed, missed, skipped or cancelled), `reason` (why it was missed, or how its last run
+            failed; None where there is none), `attempts` (live runs of it), `run_id` of the last one (None
+            where there was none) and `updated_at` (UTC).
+
+        Raises
+        ------
+        QueryError
+            `latest` is less than 1.
+
+        Examples
+        --------
+        >>> wb.deployments.slots("sma-cross").query("state == 'missed'")
+        """
+        return self._session.runs.slots.list(name, latest=latest)

@@ -14,7 +14,10 @@ from workbench.errors import PromotionRefused
 from workbench.project.imports import ImportRules, top_entry
 from workbench.project.modules import Imported
 
-__all__ = ["Gathered", "gather_modules", "named_files"]
+__all__ = ["FILE_LIMIT", "Gathered", "gather_modules", "named_files"]
+
+FILE_LIMIT = 1_000_000_000
+"""Maximum bytes of one file that is promoted: the database keeps it."""
 
 _INSTALLED = {"site-packages", "dist-packages", "node_modules", "__pycache__"}
 
@@ -94,7 +97,8 @@ def named_files(rules: ImportRules, files: Sequence[str | os.PathLike[str]]) -> 
     Raises
     ------
     PromotionRefused
-        One is missing, is no file, or lies outside of the root or in the home, also behind a link.
+        One is missing, is no file, lies outside of the root or in the home, also behind a link, or has more
+        than `FILE_LIMIT` bytes.
     """
     if files and rules.root is None:
         raise PromotionRefused(f"{files[0]} cannot be promoted: files are the project's, and there is none")
@@ -111,6 +115,13 @@ def named_files(rules: ImportRules, files: Sequence[str | os.PathLike[str]]) -> 
         if any(real.is_relative_to(os.path.realpath(folder)) for folder in rules.apart):
             raise PromotionRefused(
                 f"{given} cannot be promoted: it belongs to workbench's home or to an installation of Python"
+            )
+        size = path.stat().st_size
+        if size > FILE_LIMIT:
+            raise PromotionRefused(
+                f"{given} cannot be promoted: it has {size / 1e6:,.0f} MB, and the database keeps files of "
+                f"at most {FILE_LIMIT / 1e6:,.0f} MB; put such data where every machine can read it, and let "
+                "the notebook read it there"
             )
         key = path.relative_to(root if path.is_relative_to(root) else within).as_posix()
         found[key] = path

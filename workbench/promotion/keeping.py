@@ -9,6 +9,7 @@ from typing import Any
 from workbench.errors import PromotionRefused
 from workbench.project.modules import import_rules
 from workbench.promotion.code_cells import code_cells
+from workbench.promotion.contents import Contents
 from workbench.promotion.gathering import gather_modules, named_files
 from workbench.promotion.notebook_file import NotebookFile
 from workbench.promotion.rehearsal import rehearse
@@ -31,6 +32,7 @@ def keep(
     timeout_seconds: float | None,
     progress: Progress,
     force: bool,
+    contents: Contents | None = None,
 ) -> tuple[Version, list[str]]:
     """Run the notebook once to find the project's modules that it imports, and store it with them.
 
@@ -78,7 +80,7 @@ def keep(
         )
     cells = [cell.tree for cell in code_cells(file.document) if cell.tree is not None]
     gathered = gather_modules(rules, rehearsal.imported, cells, name)
-    version = NotebookStore(settings.store_folder).add(
+    version = NotebookStore(settings.store_folder, contents).add(
         file, gathered.modules, told, paths=sorted(gathered.paths), commit=commit_of(gathered.modules)
     )
     return version, doubts

@@ -8,11 +8,13 @@ from urllib.parse import quote
 
 from workbench.errors import PromotionRefused
 from workbench.project import find_project
+from workbench.project.name import project_name
 from workbench.promotion.records import FLOW_NAME
+from workbench.promotion.where import Owner, owner_of
 from workbench.settings import Settings
 from workbench.stack.prefect_api import PrefectApi, PrefectRefused
 
-__all__ = ["deployment_named", "is_another_projects", "refuse_namesake"]
+__all__ = ["deployment_named", "is_another_projects", "refuse_namesake", "told_of"]
 
 
 def deployment_named(prefect: PrefectApi, name: str) -> Any:
@@ -26,9 +28,24 @@ def deployment_named(prefect: PrefectApi, name: str) -> Any:
 
 
 def is_another_projects(settings: Settings, found: Mapping[str, Any]) -> bool:
-    """Whether a deployment is in another work pool, and works in another folder than this project's."""
-    folder = str(find_project() or settings.home)
-    return found.get("work_pool_name") != settings.work_pool and found.get("path") != folder
+    """Whether a deployment is in another work pool, and of another project or in another database.
+
+    Of one that an earlier version made only the folder tells the project.
+    """
+    if found.get("work_pool_name") == settings.work_pool:
+        return False
+    root, owner = find_project(), owner_of(found)
+    if owner is None:
+        return found.get("path") != str(root or settings.home)
+    return root is None or owner != Owner(project_name(root), settings.trading_database)
+
+
+def told_of(found: Mapping[str, Any]) -> str:
+    """Whose a deployment is, in words."""
+    owner = owner_of(found)
+    if owner is None:
+        return f"in {found.get('path')}"
+    return f"{owner.project or 'one without a name'} with the database {owner.database}"
 
 
 def refuse_namesake(settings: Settings, prefect: PrefectApi, name: str) -> None:
@@ -42,6 +59,6 @@ def refuse_namesake(settings: Settings, prefect: PrefectApi, name: str) -> None:
     found = deployment_named(prefect, name)
     if found is not None and is_another_projects(settings, found):
         raise PromotionRefused(
-            f"this Prefect server has a deployment {name} of another project already, in {found.get('path')} "
-            f"with the work pool {found.get('work_pool_name')}; choose another name, or delete that one"
+            f"this Prefect server has a deployment {name} of another project already, {told_of(found)} and "
+            f"the work pool {found.get('work_pool_name')}; choose another name, or delete that one"
         )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,18 +14,21 @@ from typing import Any
 
 from workbench.attempt import Purpose
 from workbench.display.card import card_html
-from workbench.errors import NotebookError, NotebookFailed, WorkbenchError
+from workbench.errors import NotebookError, NotebookFailed, OutputsUnreachable, WorkbenchError
 from workbench.home.temporary import TemporaryFolder
 from workbench.project import find_project
 from workbench.project.imports import ImportRules
 from workbench.project.modules import import_environment, import_rules, read_record
+from workbench.promotion.contents import Contents
 from workbench.promotion.execute import Progress, execute_notebook, output_paths
 from workbench.promotion.notebook_file import open_notebook
 from workbench.promotion.store import NotebookStore
 from workbench.runs import RunStore
 from workbench.runs.code import code_version, promoted_code_version
+from workbench.runs.outputs import Outputs
 from workbench.runs.record import about
 from workbench.runs.scope import RUN_FOLDER_VARIABLE, RUN_ID_VARIABLE
+from workbench.runs.written import files_of_rows
 from workbench.settings import Settings
 
 __all__ = ["NotebookRunResult", "Origin", "check_timeout", "run_notebook"]
@@ -103,7 +107,7 @@ def run_notebook(
     sha256 : str, optional
         Run the promoted version of that hash, whatever the notebook, its modules and files say now.
     origin : Origin, optional
-        Who asked. Default: a command.
+        Who asked. Default: a command. A parameter `slot` of the notebook that has no value gets the slot's.
     timeout_seconds : float, optional
         The kernel is killed after that long.
     environment : mapping, optional
@@ -122,7 +126,7 @@ def run_notebook(
     """
     origin = origin or Origin()
     check_timeout(timeout_seconds)
-    version = None if sha256 is None else NotebookStore(settings.store_folder).open(sha256)
+    version = None if sha256 is None else _store(settings, runs).open(sha256)
     if version is None:
         file = open_notebook(notebook)
         name, folder = file.shown, file.path.parent
@@ -131,6 +135,8 @@ def run_notebook(
         folder = _folder_of(name, settings)
     promoted = version if version is not None and version.tree is not None else None
     values = file.parameters.complete(file.parameters.validate(dict(parameters or {})))
+    if origin.slot is not None:
+        values = file.parameters.with_slot(values, origin.slot)
     run_id = runs.start(
         notebook=name,
         notebook_sha256=file.sha256,
@@ -176,10 +182,24 @@ def run_notebook(
             finally:
                 _note_code(runs, run_id, rules)
     except BaseException as error:
-        _record_failure(runs, run_id, error, *output_paths(file.path, output_folder))
+        left = [path for path in output_paths(file.path, output_folder) if path.exists()]
+        left += files_of_rows(output_folder)
+        # A run that is being ended has no time to put them elsewhere.
+        placed = (
+            _placed(settings, runs, run_id, left)
+            if isinstance(error, Exception)
+            else {path: str(path) for path in left}
+        )
+        _record_failure(runs, run_id, error, placed)
         raise
-    runs.finish(run_id, "completed", output_path=str(executed.output), html_path=str(executed.html))
+    left = [executed.output, executed.html, *files_of_rows(output_folder)]
+    placed = _placed(settings, runs, run_id, left)
+    runs.finish(run_id, "completed", output_path=placed[executed.output], html_path=placed[executed.html])
     return NotebookRunResult(str(run_id), name, executed.output, executed.html, executed.seconds)
+
+
+def _store(settings: Settings, runs: RunStore) -> NotebookStore:
+    return NotebookStore(settings.store_folder, Contents(runs.pool))
 
 
 def _folder_of(name: str, settings: Settings) -> Path:
@@ -209,21 +229,42 @@ def _about(runs: RunStore, run_id: uuid.UUID, rules: ImportRules) -> list[tuple[
         return [("run", str(run_id))]
 
 
+def _placed(settings: Settings, runs: RunStore, run_id: uuid.UUID, paths: Sequence[Path]) -> dict[Path, str]:
+    """Where each of a run's outputs is for the record: put below the outputs' URL, or kept in the home."""
+    here = {path: str(path) for path in paths}
+    if settings.outputs_url is None or not paths:
+        return here
+    try:
+        return dict(zip(paths, Outputs(settings.outputs_url).put(str(run_id), paths), strict=True))
+    except OutputsUnreachable as error:
+        logger.warning(
+            "the outputs of run %s are kept in %s on %s: %s",
+            *(run_id, paths[0].parent, socket.gethostname(), error),
+        )
+        try:
+            runs.note_evidence(run_id, "outputs_kept", [f"on {socket.gethostname()}: {error}"])
+        except WorkbenchError as second:
+            logger.warning("that was not recorded: %s", second)
+        return here
+
+
 def _record_failure(
-    runs: RunStore, run_id: uuid.UUID, error: BaseException, output: Path, html: Path
+    runs: RunStore, run_id: uuid.UUID, error: BaseException, placed: Mapping[Path, str]
 ) -> None:
+    output = next((path for path in placed if path.suffix == ".ipynb"), None)
+    html = next((place for path, place in placed.items() if path.suffix == ".html"), None)
     said = str(error) if isinstance(error, WorkbenchError) else f"{type(error).__name__}: {error}"
     if isinstance(error, NotebookFailed):
         error.run_id = str(run_id)
-        error.output = output if output.exists() else None
-        error.html = html if html.exists() else None
+        error.output = output
+        error.html = html
     try:
         runs.finish(
             run_id,
             "failed",
             error=said[:_ERROR_LENGTH],
-            output_path=str(output) if output.exists() else None,
-            html_path=str(html) if html.exists() else None,
+            output_path=None if output is None else placed[output],
+            html_path=html,
         )
     except WorkbenchError as second:
         # The run's own error matters more; this one is added to it as a note.

@@ -1,6 +1,7 @@
 """The store of promoted notebooks, by content: a schedule runs what was promoted, not what someone edits.
 
-A version is a read-only folder, `<folder>/<first two of its hash>/<hash>/`:
+The database holds it for every machine (`workbench.promotion.contents`), and a home's folder is a copy of
+what was promoted or run there. A version is a read-only folder, `<folder>/<first two of its hash>/<hash>/`:
 
     <name>.ipynb       the notebook, without outputs
     version.json       the modules and files with their hashes; the version's hash is of it
@@ -24,27 +25,29 @@ from workbench.errors import NotebookError
 from workbench.home.folders import private_folder
 from workbench.home.temporary import TemporaryFolder
 from workbench.project.files_used import file_sha256
+from workbench.promotion.contents import Contents, write_sealed
 from workbench.promotion.notebook_file import NotebookFile
-from workbench.promotion.version import Version, contents_of, hash_of
+from workbench.promotion.version import MANIFEST, TREE, Version, contents_of, hash_of, manifest_text
 
 __all__ = ["NotebookStore"]
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_MANIFEST = "version.json"
-_TREE = "project"
 
 
 class NotebookStore:
-    """A folder of versions by their content.
+    """Versions by their content.
 
     Parameters
     ----------
     folder : Path
         Made when the first version is added. Versions are put together in `tmp/` beside it.
+    contents : Contents, optional
+        Those in the database. Default: there is the folder alone.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, contents: Contents | None = None) -> None:
         self.folder = Path(folder)
+        self._contents = contents
 
     def add(
         self,
@@ -57,7 +60,8 @@ class NotebookStore:
     ) -> Version:
         """Store a notebook with modules and files; where the same was stored before, return that.
 
-        It is there whole or not at all: it is put together elsewhere and moved into its place.
+        It is there whole or not at all: it is put together elsewhere, stored in the database in one
+        transaction, and then moved into its place in the folder.
 
         Parameters
         ----------
@@ -80,6 +84,8 @@ class NotebookStore:
             with TemporaryFolder("run", self.folder.parent) as scratch:
                 fresh = private_folder(scratch / "version")
                 sha256 = _put_together(fresh, file, modules or {}, files or {}, paths, commit)
+                if self._contents is not None:
+                    self._contents.put(sha256, fresh)
                 return self._put_in_place(fresh, sha256, scratch / "damaged")
         except OSError as error:
             raise NotebookError(f"{file.path.name} cannot be stored in {self.folder}: {error}.") from error
@@ -87,27 +93,41 @@ class NotebookStore:
     def open(self, sha256: str) -> Version:
         """The stored version of that hash, every file of it verified.
 
+        What the folder lacks, or has damaged, is fetched from the database. What only the folder has, from
+        before versions were in the database, is stored there.
+
         Raises
         ------
         NotebookError
-            There is none, or a file is no longer what was stored.
+            There is none, or it is no longer what was stored.
         """
         if not _SHA256.fullmatch(sha256):
             raise NotebookError(f"{sha256!r} is not the hash of a promoted notebook: expected 64 hex digits.")
         place = self._place(sha256)
-        if (place / _MANIFEST).is_file():
-            version, problem = _verified(place, sha256)
-            if version is None:
-                raise NotebookError(f"{problem} was changed or damaged in the store; promote it again.")
+        version, problem = _stored(place, sha256)
+        if version is None and self._contents is not None:
+            with TemporaryFolder("run", self.folder.parent) as scratch:
+                if self._contents.fetch(sha256, private_folder(scratch / "version")):
+                    return self._put_in_place(scratch / "version", sha256, scratch / "damaged")
+        if version is not None:
+            if self._contents is not None:
+                self._contents.put(sha256, place)
             return version
-        found = sorted(place.glob("[!.]*.ipynb"))
-        if not found:
-            raise NotebookError(f"The store {self.folder} holds no notebook {sha256}; promote it again.")
-        for path in found:
-            stored = _notebook(path, sha256)
-            if stored is not None:
-                return Version(sha256, stored)
-        raise NotebookError(f"{found[0]} was changed or damaged in the store; promote it again.")
+        if problem:
+            raise NotebookError(f"{problem} was changed or damaged in the store; promote it again.")
+        where = "" if self._contents is None else ", and neither does the database"
+        raise NotebookError(f"The store {self.folder} holds no notebook {sha256}{where}; promote it again.")
+
+    def put_all(self) -> int:
+        """Store in the database what only the folder has; return how many versions the folder has whole."""
+        found = [place.name for place in sorted(self.folder.glob("??/*")) if _SHA256.fullmatch(place.name)]
+        whole = 0
+        for sha256 in found:
+            place = self._place(sha256)
+            if self._contents is not None and _stored(place, sha256)[0] is not None:
+                self._contents.put(sha256, place)
+                whole += 1
+        return whole
 
     def _place(self, sha256: str) -> Path:
         return self.folder / sha256[:2] / sha256
@@ -116,7 +136,7 @@ class NotebookStore:
         target = self._place(sha256)
         private_folder(target.parent)
         for _ in range(3):
-            stored, _problem = _verified(target, sha256)
+            stored, _problem = _stored(target, sha256)
             if stored is not None:
                 return stored
             if target.exists():
@@ -128,9 +148,11 @@ class NotebookStore:
                 # Another promotion of the same has put its own there in between.
                 if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
                     raise
-        stored, problem = _verified(target, sha256)
+        stored, problem = _stored(target, sha256)
         if stored is None:
-            raise NotebookError(f"{problem} cannot be stored; is something else writing into {self.folder}?")
+            raise NotebookError(
+                f"{problem or target} cannot be stored; is something else writing into {self.folder}?"
+            )
         return stored
 
 
@@ -147,7 +169,7 @@ def _put_together(
     cells = [cell | empty if cell["cell_type"] == "code" else cell for cell in file.document["cells"]]
     document = file.document | {"cells": cells}
     _write(folder / file.path.name, (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode())
-    tree = private_folder(folder / _TREE)
+    tree = private_folder(folder / TREE)
     for key, source in modules.items():
         _write(tree / key, source)
     for key, path in files.items():
@@ -160,33 +182,36 @@ def _put_together(
         {key: hashes[key] for key in hashes if key in files},
         paths,
     )
-    _write(folder / _MANIFEST, (json.dumps(contents | {"commit": commit}, indent=1) + "\n").encode())
+    _write(folder / MANIFEST, manifest_text(contents, commit))
     return hash_of(contents)
 
 
 def _write(path: Path, content: bytes) -> None:
     private_folder(path.parent)
-    with path.open("xb") as stream:
-        stream.write(content)
-        _seal(stream.fileno())
+    write_sealed(path, [content])
 
 
 def _copy(source: Path, path: Path) -> None:
     private_folder(path.parent)
-    with source.open("rb") as read, path.open("xb") as stream:
-        shutil.copyfileobj(read, stream, 1 << 20)
-        stream.flush()
-        _seal(stream.fileno())
+    with source.open("rb") as read:
+        write_sealed(path, iter(lambda: read.read(1 << 20), b""))
 
 
-def _seal(descriptor: int) -> None:
-    os.fchmod(descriptor, 0o444)
-    os.fsync(descriptor)
+def _stored(place: Path, sha256: str) -> tuple[Version | None, str]:
+    """The version at `place`; else None, and what is damaged, or nothing where there is none."""
+    if (place / MANIFEST).is_file():
+        return _verified(place, sha256)
+    found = sorted(place.glob("[!.]*.ipynb"))
+    for path in found:
+        notebook = _notebook(path, sha256)
+        if notebook is not None:
+            return Version(sha256, notebook), ""
+    return None, str(found[0]) if found else ""
 
 
 def _verified(place: Path, sha256: str) -> tuple[Version | None, str]:
     """The version at `place`; None, and what is wrong, where it is not whole as it was stored."""
-    manifest = place / _MANIFEST
+    manifest = place / MANIFEST
     try:
         contents = json.loads(manifest.read_text(encoding="utf-8"))
         commit = contents.pop("commit", None)
@@ -199,7 +224,7 @@ def _verified(place: Path, sha256: str) -> tuple[Version | None, str]:
         return None, str(manifest)
     if notebook is None:
         return None, str(place / name)
-    tree = place / _TREE
+    tree = place / TREE
     for key, stored in {**modules, **files}.items():
         try:
             if file_sha256(tree / key) != stored:

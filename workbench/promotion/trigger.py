@@ -7,13 +7,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from workbench.errors import NotDeployed, NotebookError, ParametersRefused, ServerError
+from workbench.promotion.contents import Contents
 from workbench.promotion.fitness import refused_values
-from workbench.promotion.namesakes import deployment_named, is_another_projects
+from workbench.promotion.namesakes import deployment_named, is_another_projects, told_of
 from workbench.promotion.records import Deployment, FlowRun, flow_run_of
+from workbench.promotion.slot_of_run import slot_asked_for
 from workbench.promotion.store import NotebookStore
+from workbench.runs.slot_store import SlotStore
 from workbench.settings import Settings
 from workbench.spelling import did_you_mean, near_names
 from workbench.stack.prefect_api import PrefectApi, PrefectRefused
+from workbench.stack.timetable import timetable_of
 
 __all__ = ["trigger", "wait"]
 
@@ -21,18 +25,26 @@ __all__ = ["trigger", "wait"]
 def trigger(
     settings: Settings,
     prefect: PrefectApi,
+    slots: SlotStore,
     deployment: Deployment | str,
     parameters: Mapping[str, Any] | None = None,
+    *,
+    slot: str | None = None,
+    contents: Contents | None = None,
 ) -> FlowRun:
     """Ask for one run of a deployment now; a worker picks it up.
 
     `parameters` are notebook parameters that differ from the deployment's. They are checked as `promote`
-    checks them where the promoted notebook is in this home's store, and by Prefect anywhere.
+    checks them where the promoted notebook is in this home's store or in the database (`contents`), and by
+    Prefect anywhere. `slot` is the slot to run, in ISO 8601; by default it is the newest that is due when the
+    run begins.
 
     Raises
     ------
     ParametersRefused
         Unknown or wrong parameters, or some that the notebook's strategies would refuse; nothing runs.
+    SlotRefused
+        The deployment was not due at `slot`.
     NotDeployed
         There is no such deployment.
     """
@@ -52,13 +64,17 @@ def trigger(
             )
         values = promoted | dict(parameters)
         try:
-            file = NotebookStore(settings.store_folder).open(str(found["parameters"]["sha256"])).file
+            file = (
+                NotebookStore(settings.store_folder, contents).open(str(found["parameters"]["sha256"])).file
+            )
         except NotebookError:
-            pass  # promoted by another home of the same server: the run itself checks what Prefect does not
+            pass  # promoted before the database kept it, in another home: the run itself checks the rest
         else:
             values = file.parameters.validate(values)
             refused_values(file.document, file.path.name, values, force=False)
         body["parameters"] = {"parameters": values}
+    if slot is not None:
+        body["parameters"]["slot"] = slot_asked_for(slots, timetable_of(found), slot).isoformat()
     try:
         return flow_run_of(prefect.ask(f"/deployments/{found['id']}/create_flow_run", body))
     except PrefectRefused as error:
@@ -100,7 +116,7 @@ def _by_name(settings: Settings, prefect: PrefectApi, name: str) -> Any:
         raise NotDeployed(f"nothing is deployed as {name}; wb.deployments.list() says what is")
     if is_another_projects(settings, found):
         raise NotDeployed(
-            f"{name} is deployed by another project of this Prefect server, in {found.get('path')}; "
+            f"{name} is deployed by another project of this Prefect server, {told_of(found)}; "
             "wb.deployments.list() says what this one has deployed"
         )
     return found

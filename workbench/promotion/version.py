@@ -11,9 +11,13 @@ from typing import Any
 
 from workbench.promotion.notebook_file import NotebookFile
 
-__all__ = ["FORMAT", "Version", "contents_of", "hash_of"]
+__all__ = ["FORMAT", "MANIFEST", "TREE", "Version", "contents_of", "hash_of", "manifest_text"]
 
 FORMAT = 1
+MANIFEST = "version.json"
+"""The file of a version's contents, in its folder."""
+TREE = "project"
+"""The folder of its modules and files, there."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -67,3 +71,8 @@ def hash_of(contents: Mapping[str, Any]) -> str:
     """The SHA-256 of a version's contents, 64 hex digits; the order of keys does not matter."""
     text = json.dumps(contents, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def manifest_text(contents: Mapping[str, Any], commit: str | None) -> bytes:
+    """What the file `MANIFEST` holds."""
+    return (json.dumps({**contents, "commit": commit}, indent=1, sort_keys=True) + "\n").encode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -16,8 +17,12 @@ from workbench.db.pool import ServiceConnectionPool
 from workbench.display.face import Face
 from workbench.errors import DuplicateKeys, QueryError, RunError, RunFenced, SlotTaken
 from workbench.events import outbox
+from workbench.runs.opened import OpenedRun
+from workbench.runs.outputs import fetch
 from workbench.runs.record import RunRecord
+from workbench.runs.slot_store import SlotStore
 from workbench.runs.slots import close_slot, open_slot
+from workbench.services.filters import Moment, as_moment
 from workbench.tables.workbench import runs
 
 __all__ = ["RunStore"]
@@ -68,6 +73,8 @@ class RunStore(Face):
     ----------
     pool : ServiceConnectionPool
         With the role `workbench_runs`.
+    folder : Path, optional
+        Where `open` puts what it fetches: the home's `runs/`.
     """
 
     _inside = frozenset(
@@ -79,24 +86,44 @@ class RunStore(Face):
             "note_headline",
             "note_revisions",
             "pool",
+            "slots",
             "start",
         }
     )
 
-    def __init__(self, pool: ServiceConnectionPool) -> None:
+    def __init__(self, pool: ServiceConnectionPool, folder: Path | None = None) -> None:
         self.pool = pool
+        self.slots = SlotStore(pool)
+        self._folder = folder
 
     # ------------------------------------------------------------------------------------------ queries
 
     def list(
-        self, *, latest: int = 20, notebook: str | None = None, status: str | None = None
+        self,
+        *,
+        latest: int = 20,
+        notebook: str | None = None,
+        status: str | None = None,
+        deployment: str | None = None,
+        slot: Moment | None = None,
     ) -> pd.DataFrame:
-        """List the newest runs, newest first; `notebook` may be a part of the notebook's path.
+        """List the newest runs, newest first.
+
+        Parameters
+        ----------
+        latest : int
+        notebook : str, optional
+            A part of the notebook's path.
+        status : str, optional
+        deployment : str, optional
+            The deployment's whole name.
+        slot : str or timestamp, optional
+            The moment at which the run was due, UTC: "2026-11-27 22:30".
 
         Raises
         ------
         QueryError
-            `latest` is less than 1, or there is no such status.
+            `latest` is less than 1, there is no such status, or `slot` is no moment.
         """
         if latest < 1:
             raise QueryError(f"latest={latest}: expected 1 or more")
@@ -109,6 +136,10 @@ class RunStore(Face):
             query = query.where(runs.c.notebook.contains(notebook, autoescape=True))
         if status is not None:
             query = query.where(runs.c.status == status)
+        if deployment is not None:
+            query = query.where(runs.c.deployment == deployment)
+        if (moment := as_moment(slot, "slot")) is not None:
+            query = query.where(runs.c.slot == moment.to_pydatetime())
         with self.pool.begin("listing runs") as connection:
             return frames.read(connection, query)
 
@@ -137,6 +168,38 @@ class RunStore(Face):
         if len(found) > 1:
             raise RunError(f"several run ids begin with {run_id}; give more characters")
         return RunRecord({**found[0], "run_id": str(found[0]["run_id"])})
+
+    def open(self, run_id: str | uuid.UUID) -> OpenedRun:
+        """Fetch the page and the output notebook of a run, of any machine; in a notebook, show links to them.
+
+        Parameters
+        ----------
+        run_id : str
+            The first characters are enough.
+
+        Returns
+        -------
+        OpenedRun
+            `page` and `notebook`, their paths on this machine.
+
+        Raises
+        ------
+        RunError
+            There is no such run, it left no output, or that is on another machine.
+        OutputsUnreachable
+            The place of the outputs does not answer.
+
+        Examples
+        --------
+        >>> wb.runs.open("4f3c").page
+        """
+        run = self.show(run_id)
+        output, page = run["output_path"], run["html_path"]
+        if output is None:
+            raise RunError(f"run {run['run_id']} has left no output notebook: it is {run['status']}")
+        folder = (self._folder or Path.cwd() / "runs") / run["run_id"]
+        notebook = fetch(output, folder)
+        return OpenedRun(run["run_id"], None if page is None else fetch(page, folder), notebook)
 
     def compare(self, one: str | uuid.UUID, other: str | uuid.UUID) -> pd.DataFrame:
         """Compare two runs, differences first: notebook, code, parameters, modules, files, data, figures.

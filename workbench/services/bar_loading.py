@@ -19,6 +19,7 @@ from workbench.services.known_bars import KnownBars
 from workbench.services.known_revisions import AsKnown, KnownTo, RunRead, as_known, known_states, run_read
 from workbench.services.no_bars import warn_of_none, warn_of_nothing
 from workbench.services.service import RunScope
+from workbench.services.slot_clamp import SlotClamp, spans
 from workbench.tables.data_ingestion import corporate_actions
 
 __all__ = ["BarRequest", "load_bars"]
@@ -104,23 +105,39 @@ def load_bars(connection: sa.Connection, store: BarStore, request: BarRequest, r
         As `DataIngestionService.load_market_data` returns it, with its errors and its warning.
     """
     store, states, source = _states(connection, store, request, run)
-    if request.method is None and request.latest is None:
-        whole = store.assembled(connection, states, request.start, request.end)
+    clamp = SlotClamp.of(run)
+    if clamp is not None:
+        clamp.note(states)
+    groups = spans(clamp, states, request.start, request.end)
+    if request.method is None and request.latest is None and len(groups) == 1:
+        whole = store.assembled(connection, groups[0][0], request.start, groups[0][1])
         found, frame = whole.symbols, whole.frame(request.fields)
     else:
-        if request.latest is None:
-            read = store.read(connection, states, request.start, request.end)
-        else:
-            read = store.read_latest(connection, states, request.latest, request.start, request.end)
+        read = _read(connection, store, groups, request.start, request.latest)
         found = [one.symbol for one in read if len(one)]
         if request.method is None:
             frame = assemble(read).frame(request.fields)
         else:
-            frame = _adjusted(connection, store, read, states, source, request.method, request.as_of)
+            frame = _adjusted(connection, store, read, states, source, request.method, request.as_of, clamp)
             frame = frame[request.fields]
     if request.symbols or not found:
-        _warn_of_missing(connection, request, found, states, source)
+        _warn_of_missing(connection, request, found, states, source, clamp)
     return frame
+
+
+def _read(
+    connection: sa.Connection,
+    store: BarStore,
+    groups: Sequence[tuple[list[SeriesState], int | None]],
+    start: int | None,
+    latest: int | None = None,
+) -> list[SeriesBars]:
+    """The bars of every group from `start` to its end, or the latest of them; in no order."""
+    if latest is None:
+        return [bars for states, end in groups for bars in store.read(connection, states, start, end)]
+    return [
+        bars for states, end in groups for bars in store.read_latest(connection, states, latest, start, end)
+    ]
 
 
 def _fields(fields: Sequence[str]) -> list[str]:
@@ -166,8 +183,12 @@ def _adjusted(
     source: str,
     method: str,
     as_of: pd.Timestamp | None,
+    clamp: SlotClamp | None,
 ) -> pd.DataFrame:
-    """What was read, adjusted for the corporate actions of its source, also those after its last bar."""
+    """What was read, adjusted for the corporate actions of its source, also those after its last bar.
+
+    In a run for a slot: for those that had happened, whatever `as_of` says.
+    """
     from workbench.marketdata.adjustment import adjust
 
     symbols = [one.symbol for one in read]
@@ -178,10 +199,13 @@ def _adjusted(
         .where(table.c.data_source == source, table.c.symbol.in_(symbols))
         .order_by(table.c.symbol, table.c.ex_date),
     )
+    if clamp is not None:
+        actions = clamp.seen(actions, states)
     earliest = min((int(one.times[0]) for one in read if len(one)), default=None)
     # The factors need the closes around each ex date, also of those after the range.
     acting = set(actions["symbol"])
-    around = store.read(connection, [state for state in states if state.symbol in acting], earliest)
+    near = [state for state in states if state.symbol in acting]
+    around = _read(connection, store, spans(clamp, near, earliest, None), earliest)
     closes = assemble(around).frame(["close"])
     return adjust(assemble(read).frame(), actions, method, as_of=as_of, closes=closes)
 
@@ -192,6 +216,7 @@ def _warn_of_missing(
     found: Sequence[str],
     states: Sequence[SeriesState],
     source: str,
+    clamp: SlotClamp | None,
 ) -> None:
     """Warn of symbols of which no bar was found; where none was named, of a source without any bar."""
     wanted = request.symbols
@@ -204,4 +229,4 @@ def _warn_of_missing(
         there = set(found)
         missing = [symbol for symbol in missing if symbol not in there]
         reach = series_states(connection, missing) if request.known is None else states
-        warn_of_none(missing, reach, source, request.start, request.end)
+        warn_of_none(missing, reach, source, request.start, request.end, clamp=clamp)

@@ -70,7 +70,9 @@ class MarketData(Service):
         """Bars of one symbol or thousands, daily or minute.
 
         Bars that were loaded before come from a cache on disk. A load after a committed change sees the
-        change, whoever made it.
+        change, whoever made it. A run for a slot gets no bar that was not complete at the slot: a share's
+        daily bar from its session's close, a coin's from the next midnight UTC, any other from its start
+        plus its length.
 
         Parameters
         ----------
@@ -87,7 +89,8 @@ class MarketData(Service):
             Adjust prices for the splits and dividends in the same source's `corporate_actions`, by the
             method "yahoo", "crsp" or "splits"; see `workbench.adjust`. Default: prices as they came.
         as_of : str, date or Timestamp, optional
-            With `adjust`: prices as they were shown on that day.
+            With `adjust`: prices as they were shown on that day; in a run for a slot not later than at the
+            slot.
         latest : int, optional
             Only the last that many bars of each symbol.
         as_known : str, datetime, Timestamp or UUID, optional
@@ -108,7 +111,7 @@ class MarketData(Service):
         -----
         NoBarsWarning
             A symbol that was named has no bar in the range; the text says where its series begins and ends.
-            Without `symbols`: no bar was found at all.
+            Without `symbols`: no bar was found at all. In a run for a slot it says so.
 
         Raises
         ------

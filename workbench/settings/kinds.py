@@ -12,10 +12,10 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from workbench.secrets_file import EMBEDDED
-from workbench.settings.urls import postgres_url, prefect_url, redis_url, vendor_url
+from workbench.settings.urls import outputs_url, postgres_url, prefect_url, redis_url, vendor_url
 from workbench.spelling import did_you_mean, near_names
 
-__all__ = ["Currency", "DatabaseUrl", "Folder", "PrefectUrl", "RedisUrl", "VendorUrl", "Zone"]
+__all__ = ["Currency", "DatabaseUrl", "Folder", "OutputsPlace", "PrefectUrl", "RedisUrl", "VendorUrl", "Zone"]
 
 
 def _usable_folder(path: Path) -> Path:
@@ -49,6 +49,13 @@ def _embedded(value: object) -> object:
     return None if isinstance(value, str) and value.strip().lower() == EMBEDDED else value
 
 
+def _folder_or_url(value: object) -> object:
+    """A place for outputs: a URL where it looks like one, else a folder."""
+    if isinstance(value, str) and "://" in value:
+        return outputs_url(value)
+    return _usable_folder(Path(value)) if isinstance(value, str | Path) else value
+
+
 def _checked(check: Callable[[str], str]) -> AfterValidator:
     return AfterValidator(lambda url: None if url is None else check(url))
 
@@ -59,6 +66,8 @@ def _checked_secret(check: Callable[[str], str]) -> AfterValidator:
 
 Folder = Annotated[Path, AfterValidator(_usable_folder)]
 """An absolute folder, which may yet have to be made."""
+OutputsPlace = Annotated[Path | str | None, BeforeValidator(_folder_or_url)]
+"""An absolute folder, or the URL of a place that fsspec can write to; None for the home's."""
 Zone = Annotated[str, AfterValidator(_known_zone)]
 """An IANA time zone."""
 Currency = Annotated[str, AfterValidator(_code)]

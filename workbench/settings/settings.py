@@ -27,6 +27,7 @@ from workbench.settings.kinds import (
     Currency,
     DatabaseUrl,
     Folder,
+    OutputsPlace,
     PrefectUrl,
     RedisUrl,
     VendorUrl,
@@ -56,8 +57,10 @@ class Settings(BaseSettings):
     home : Path
         The folder of the embedded servers, the secrets, the promoted notebooks and the outputs of runs.
         Default: `.workbench/` in the project (`workbench.project`).
-    outputs : Path or None
-        The folder of the output notebooks and pages of runs. None: `runs/` in the home.
+    outputs : Path, str or None
+        The folder of the output notebooks and pages of runs, or a URL below which they are put at a run's
+        end: `file:///shared/runs` or one of another protocol of fsspec, such as `s3://bucket/runs`, without
+        a login in it. None: `runs/` in the home.
     database_url : SecretStr or None
         `postgresql://user:password@host:port[/database]` of your own PostgreSQL (15 or newer), with a
         login that may create databases and roles; the password may also be in `PGPASSWORD`. Without a
@@ -123,7 +126,7 @@ class Settings(BaseSettings):
 
     # In the project, by `HomeSource`: without one the error is to be ours, not pydantic's.
     home: Folder = Path(".workbench")
-    outputs: Folder | None = None
+    outputs: OutputsPlace = None
     database_url: DatabaseUrl = None
     redis_url: RedisUrl = None
     prefect_api_url: PrefectUrl = Field(default=None, validation_alias="PREFECT_API_URL")
@@ -292,8 +295,13 @@ class Settings(BaseSettings):
 
     @property
     def runs_folder(self) -> Path:
-        """The folder of the output notebooks and HTML pages of runs, one subfolder per run."""
-        return self.outputs or self.home / "runs"
+        """The folder in which runs write output notebooks and HTML pages, one subfolder per run."""
+        return self.outputs if isinstance(self.outputs, Path) else self.home / "runs"
+
+    @property
+    def outputs_url(self) -> str | None:
+        """The URL below which outputs are put at a run's end; None where they stay in `runs_folder`."""
+        return self.outputs if isinstance(self.outputs, str) else None
 
     @property
     def store_folder(self) -> Path:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 from urllib.parse import SplitResult, parse_qsl, quote, urlsplit, urlunsplit
 
-__all__ = ["MASK", "masked", "parts_of", "postgres_url", "prefect_url", "redis_url", "vendor_url"]
+__all__ = [
+    "MASK",
+    "masked",
+    "outputs_url",
+    "parts_of",
+    "postgres_url",
+    "prefect_url",
+    "redis_url",
+    "vendor_url",
+]
 
 MASK = "***"
 """What is shown in the place of a secret."""
@@ -50,6 +60,40 @@ def vendor_url(url: str) -> str:
     parts = parts_of(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError(f"expected https://host (got the scheme {parts.scheme!r})")
+    return url
+
+
+def outputs_url(url: str) -> str:
+    """The URL of a place for outputs; `ValueError` if it contains a login, or its protocol cannot be used."""
+    parts = parts_of(url)
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        # The URL is in every run's record.
+        raise ValueError(
+            "the URL contains a login or parameters; give those to its own library, such as "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for s3://"
+        )
+    if parts.scheme == "file":
+        if parts.netloc not in {"", "localhost"} or not parts.path.startswith("/"):
+            raise ValueError("expected three slashes, as in file:///shared/runs")
+        return url
+    from fsspec.registry import known_implementations
+
+    # Of a chain of protocols, as "simplecache::s3://", there is none.
+    protocol = url.partition("://")[0]
+    known = known_implementations.get(protocol)
+    if known is None or protocol == "memory":
+        raise ValueError(
+            f"outputs cannot be put below {protocol}://; name a folder, file:///shared/runs, or a URL of "
+            "a protocol of fsspec, such as s3://bucket/runs"
+        )
+    if not parts.netloc:
+        raise ValueError(f"expected {parts.scheme}://, and then a bucket or a host")
+    package = known["class"].partition(".")[0]
+    if importlib.util.find_spec(package) is None:
+        raise ValueError(
+            f"{parts.scheme}:// needs the package {package}, which is not installed here: "
+            f"pip install {package}"
+        )
     return url
 
 

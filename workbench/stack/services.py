@@ -128,11 +128,8 @@ class Services:
         process, pool, name = self.processes[WORKER], self._settings.work_pool, worker_name(self._home)
 
         def start() -> int:
-            options = ["--pool", pool, "--type", "process", "--name", name]
-            # Prefect keeps its runs' folders in <temporary folder>/runner_storage, shared by all accounts:
-            # the second account may not write there. So the worker has its own temporary folder.
-            environment = {**self._client(endpoints), "TMPDIR": str(self._scratch())}
-            return self._start(process, ["workbench.stack.worker", *options], environment)
+            arguments, environment, _ = self.worker_command(endpoints)
+            return self._start(process, arguments, environment)
 
         def is_ready() -> bool:
             if endpoints.prefect_api_url is None:
@@ -147,6 +144,14 @@ class Services:
             return any(w.last_heartbeat is not None and w.last_heartbeat >= since for w in seen)
 
         return Service(process, start, is_ready, patience=120.0)
+
+    def worker_command(self, endpoints: Endpoints) -> tuple[list[str], dict[str, str], Path]:
+        """The module and arguments of the worker's process, its own variables, and where it starts."""
+        options = ["--pool", self._settings.work_pool, "--type", "process", "--name", worker_name(self._home)]
+        # Prefect keeps its runs' folders in <temporary folder>/runner_storage, shared by all accounts:
+        # the second account may not write there. So the worker has its own temporary folder.
+        environment = {**self._client(endpoints), "TMPDIR": str(self._scratch())}
+        return ["workbench.stack.worker", *options], environment, private_folder(self._folder)
 
     def _scratch(self) -> Path:
         """A new temporary folder for a worker; removes those of earlier workers that no flow run uses."""

@@ -55,6 +55,15 @@ def _named(table: str, *columns: str) -> Rule:
     return Rule(table, columns, f"{_listed(columns, 'and')} must not be empty", holds)
 
 
+def _hash(table: str) -> Rule:
+    return Rule(
+        table,
+        ("sha256",),
+        "sha256 must be 64 hex digits",
+        lambda frame: frame["sha256"].str.fullmatch("[0-9a-f]{64}"),
+    )
+
+
 def _finite(table: str, *columns: str) -> Rule:
     def holds(frame: pd.DataFrame) -> pd.Series[bool]:
         return ~frame[list(columns)].apply(_numbers).abs().eq(float("inf")).any(axis=1)
@@ -143,6 +152,11 @@ RULES = {
         "cancelled",
     ),
     "slots_attempts_check": _not_below_zero("workbench.slots", "attempts"),
+    "contents_sha256_check": _hash("workbench.contents"),
+    "contents_size_check": _not_below_zero("workbench.contents", "size"),
+    "content_parts_part_check": _not_below_zero("workbench.content_parts", "part"),
+    "versions_sha256_check": _hash("workbench.versions"),
+    "versions_name_check": _named("workbench.versions", "name"),
     "runs_ended_check": Rule(
         "workbench.runs",
         ("ended_at", "status"),
@@ -193,6 +207,16 @@ RULES = {
     ),
     "data_quality_logs_severity_check": _one_of(
         "data_ingestion.data_quality_logs", "severity", "info", "warning", "error"
+    ),
+    "ingestion_status_calendar_check": _named("data_ingestion.ingestion_status", "calendar"),
+    "ingestion_status_interval_check": Rule(
+        "data_ingestion.ingestion_status",
+        ("bar_interval",),
+        'bar_interval must be a whole number of s, min, h, d, w or mo, such as "1d" or "30min"',
+        lambda frame: (
+            frame["bar_interval"].isna()
+            | frame["bar_interval"].astype("str").str.fullmatch("[1-9][0-9]{0,4}(?:s|min|h|d|w|mo)")
+        ),
     ),
     "corporate_actions_kind_check": _one_of("data_ingestion.corporate_actions", "kind", "split", "dividend"),
     "corporate_actions_value_check": Rule(

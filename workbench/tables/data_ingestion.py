@@ -80,6 +80,9 @@ ingestion_status = sa.Table(
     sa.Column("last_error", sa.Text),
     sa.Column("updated_at", TIMESTAMP, nullable=False, server_default=sa.func.now()),
     sa.Column("lineage", postgresql.ARRAY(sa.Uuid), nullable=False, server_default="{}", info=_COUNTED),
+    # When its bars are complete, see `marketdata.completeness`; NULL: unknown.
+    sa.Column("calendar", sa.Text),
+    sa.Column("bar_interval", sa.Text),
     sa.UniqueConstraint("symbol", "data_source", name="ingestion_status_key"),
     schema=SCHEMA,
 )

@@ -1,4 +1,4 @@
-"""Schema `workbench`: run records, slots, trials and the event outbox."""
+"""Schema `workbench`: run records, slots, trials, the event outbox and what was promoted."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from workbench.tables.types import JSON, METADATA, TIMESTAMP, created_at, run_id
 
-__all__ = ["events", "runs", "slots", "trials"]
+__all__ = ["content_parts", "contents", "events", "runs", "slots", "trials", "versions"]
 
 SCHEMA = "workbench"
 
@@ -105,5 +105,35 @@ trials = sa.Table(
     created_at(),
     sa.UniqueConstraint("strategy", "key", name="trials_key"),
     sa.Index("trials_run_idx", "run_id"),
+    schema=SCHEMA,
+)
+
+contents = sa.Table(
+    "contents",
+    METADATA,
+    sa.Column("sha256", sa.Text, primary_key=True),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("created_at", TIMESTAMP, nullable=False, server_default=sa.func.clock_timestamp()),
+    schema=SCHEMA,
+)
+
+content_parts = sa.Table(
+    "content_parts",
+    METADATA,
+    sa.Column("sha256", sa.ForeignKey(contents.c.sha256, ondelete="CASCADE"), primary_key=True),
+    sa.Column("part", sa.Integer, primary_key=True),
+    sa.Column("bytes", sa.LargeBinary, nullable=False),
+    schema=SCHEMA,
+)
+
+versions = sa.Table(
+    "versions",
+    METADATA,
+    sa.Column("sha256", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("notebook", sa.Text, nullable=False),
+    sa.Column("manifest", JSON),
+    sa.Column("commit", sa.Text),
+    sa.Column("created_at", TIMESTAMP, nullable=False, server_default=sa.func.clock_timestamp()),
     schema=SCHEMA,
 )
