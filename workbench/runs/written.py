@@ -86,10 +86,15 @@ def keep_rows(
         As it was written.
     key : sequence of str
     """
-    if table.schema in _NOT_KEPT or frame.empty:
+    if table.schema in _NOT_KEPT:
+        return None
+    flat = frame.reset_index() if any(name is not None for name in frame.index.names) else frame
+    if table.schema == "strategy_engine" and "kind" in flat.columns:
+        # What is said live is said once: a rerun says nothing, and what contradicts it is a row of its own.
+        flat = flat[flat["kind"] != "live"]
+    if flat.empty:
         return None
     apart = _APART | _APART_IN.get(str(table), set())
-    flat = frame.reset_index() if any(name is not None for name in frame.index.names) else frame
     names = sorted(name for name in map(str, flat.columns) if name in table.columns and name not in apart)
     text = pd.DataFrame(
         {name: encode(table.columns[name], flat[name], str(table)) for name in names}, dtype="str"

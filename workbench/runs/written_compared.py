@@ -51,8 +51,11 @@ def compare_writes(before: Side, now: Side) -> WrittenCompared:
     """
     rows: list[tuple[str, str, str, str | None, str | None]] = []
     notes: list[str] = []
-    for table in sorted({write.table for _, writes in (before, now) for write in writes}):
-        sides = [(fetch, [one for one in writes if one.table == table]) for fetch, writes in (before, now)]
+    for table, key in sorted({(write.table, write.key) for _, writes in (before, now) for write in writes}):
+        sides = [
+            (fetch, [one for one in writes if (one.table, one.key) == (table, key)])
+            for fetch, writes in (before, now)
+        ]
         if _digests(sides[0][1]) == _digests(sides[1][1]):
             continue
         frames = [kept_rows(fetch, writes) for fetch, writes in sides]
@@ -61,8 +64,7 @@ def compare_writes(before: Side, now: Side) -> WrittenCompared:
             notes.append(f"the rows of {table} differ, and {whose} are not kept (any more)")
             rows.append((table, "", "", None, None))
         else:
-            key = next(list(one.key) for _, writes in sides for one in writes)
-            rows += _differences(table, frames[0], frames[1], key)
+            rows += _differences(table, frames[0], frames[1], list(key))
     if len(rows) > MOST_DIFFERENCES:
         notes.append(f"{len(rows):,} differences in rows, of which the first {MOST_DIFFERENCES:,} are told")
     told = pd.DataFrame(rows[:MOST_DIFFERENCES], columns=COLUMNS, dtype="object")

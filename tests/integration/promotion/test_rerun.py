@@ -99,6 +99,7 @@ def test_on_the_bars_that_it_knew_it_gives_the_same_and_leaves_nothing(
     project.write(rules__rule="SLOW = 9")  # what was promoted is what runs
     before = _counts(admin)
     kept = stocked.strategy_engine.load_strategy_signals("mine")
+    assert len(stocked.strategy_engine.load_strategy_signals("mine", kind="live")) == 1
     result = stocked.runs.rerun(promoted_run.run_id[:8])
     assert result.same, result.differences
     assert result.differences.empty

@@ -56,6 +56,7 @@ def test_bars_log_lines_and_nothing_are_not_kept_and_of_a_report_not_its_page(tm
     for table in (market_data, system_logs):
         assert keep_rows(tmp_path, 1, table, pd.DataFrame({"symbol": ["AAPL"]}), ()) is None
     assert keep_rows(tmp_path, 1, strategy_performance, days(), KEY) is None
+    assert keep_rows(tmp_path, 1, strategy_performance, days(0.1, kind="live"), KEY) is None
     assert files_of_rows(tmp_path) == []
     pages = [
         pd.DataFrame(
