@@ -28,6 +28,7 @@ from workbench.runs.code import code_version, promoted_code_version
 from workbench.runs.outputs import Outputs
 from workbench.runs.record import about
 from workbench.runs.scope import RUN_FOLDER_VARIABLE, RUN_ID_VARIABLE
+from workbench.runs.written import files_of_rows
 from workbench.settings import Settings
 
 __all__ = ["NotebookRunResult", "Origin", "check_timeout", "run_notebook"]
@@ -42,7 +43,7 @@ class Origin:
     """Who asked for a run: a command, or a deployment for a slot.
 
     `scheduled_for` is the moment for which a schedule started it, if one did; `slot` the one it works on;
-    `rerun_of` the run that it repeats.
+    `rerun_of` the run that it repeats, of which no event tells.
     """
 
     trigger: str = "command"
@@ -151,6 +152,7 @@ def run_notebook(
         member=origin.member,
         purpose=origin.purpose,
         flow_run_id=origin.flow_run_id,
+        tell=origin.rerun_of is None,
     )
     output_folder = settings.runs_folder / str(run_id)
     try:
@@ -182,16 +184,24 @@ def run_notebook(
                 _note_code(runs, run_id, rules)
     except BaseException as error:
         left = [path for path in output_paths(file.path, output_folder) if path.exists()]
+        left += files_of_rows(output_folder)
         # A run that is being ended has no time to put them elsewhere.
         placed = (
             _placed(settings, runs, run_id, left)
             if isinstance(error, Exception)
             else {path: str(path) for path in left}
         )
-        _record_failure(runs, run_id, error, placed)
+        _record_failure(runs, run_id, error, placed, tell=origin.rerun_of is None)
         raise
-    placed = _placed(settings, runs, run_id, [executed.output, executed.html])
-    runs.finish(run_id, "completed", output_path=placed[executed.output], html_path=placed[executed.html])
+    left = [executed.output, executed.html, *files_of_rows(output_folder)]
+    placed = _placed(settings, runs, run_id, left)
+    runs.finish(
+        run_id,
+        "completed",
+        output_path=placed[executed.output],
+        html_path=placed[executed.html],
+        tell=origin.rerun_of is None,
+    )
     return NotebookRunResult(str(run_id), name, executed.output, executed.html, executed.seconds)
 
 
@@ -246,7 +256,7 @@ def _placed(settings: Settings, runs: RunStore, run_id: uuid.UUID, paths: Sequen
 
 
 def _record_failure(
-    runs: RunStore, run_id: uuid.UUID, error: BaseException, placed: Mapping[Path, str]
+    runs: RunStore, run_id: uuid.UUID, error: BaseException, placed: Mapping[Path, str], *, tell: bool
 ) -> None:
     output = next((path for path in placed if path.suffix == ".ipynb"), None)
     html = next((place for path, place in placed.items() if path.suffix == ".html"), None)
@@ -262,6 +272,7 @@ def _record_failure(
             error=said[:_ERROR_LENGTH],
             output_path=None if output is None else placed[output],
             html_path=html,
+            tell=tell,
         )
     except WorkbenchError as second:
         # The run's own error matters more; this one is added to it as a note.

@@ -248,8 +248,11 @@ class RunStore(Face):
         purpose: Purpose | None = None,
         flow_run_id: str | None = None,
         output_path: str | None = None,
+        tell: bool = True,
     ) -> uuid.UUID:
         """Record the start of a run, and return its id; a live one takes its slot.
+
+        Without `tell` no event tells of it.
 
         Raises
         ------
@@ -280,7 +283,7 @@ class RunStore(Face):
                 connection.execute(runs.insert().values(values))
                 if purpose == "live" and deployment is not None and slot is not None:
                     open_slot(connection, Attempt(deployment, slot, member), run_id)
-                if purpose != "rerun":  # of which nobody is told: it changes nothing
+                if tell:
                     outbox.add(
                         connection,
                         "notebook_run.started",
@@ -372,8 +375,11 @@ class RunStore(Face):
         error: str | None = None,
         output_path: str | None = None,
         html_path: str | None = None,
+        tell: bool = True,
     ) -> None:
         """Record how a run ended ("completed", "failed", "crashed" or "cancelled"), and publish an event.
+
+        Without `tell` there is no event, as of its start.
 
         Raises
         ------
@@ -392,16 +398,14 @@ class RunStore(Face):
                 runs.update()
                 .where(runs.c.run_id == run_id, runs.c.status == "running")
                 .values(values)
-                .returning(
-                    runs.c.notebook, runs.c.headline, runs.c.deployment, runs.c.output_path, runs.c.purpose
-                )
+                .returning(runs.c.notebook, runs.c.headline, runs.c.deployment, runs.c.output_path)
             ).one_or_none()
             if ended is None:
                 raise RunFenced(
                     f"run {run_id} has ended already or was declared dead; its end was not recorded"
                 )
             close_slot(connection, run_id, status, error)
-            if ended.purpose == "rerun":
+            if not tell:
                 return
             outbox.add(
                 connection,

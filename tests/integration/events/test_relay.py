@@ -17,6 +17,7 @@ from tests.integration.conftest import MakeBars
 from tests.integration.events.conftest import ONES_OWN, MakeRelay, redis_sink, wait_until_told
 from tests.servers import ServerPark, wait_for
 from workbench import Workbench
+from workbench.db.bar_history import trim_bar_history
 from workbench.errors import ServerUnreachable
 from workbench.events import outbox, relay
 from workbench.events.outbox import Row
@@ -383,3 +384,29 @@ def test_events_that_redis_has_had_for_long_are_deleted(wb: Workbench, admin: Co
     with wb.runs.pool.begin() as connection:
         assert outbox.delete_old(connection, days=30) == 1
     assert admin.execute("SELECT count(*) FROM workbench.events").fetchall() == [(2,)]
+
+
+def test_old_versions_of_bars_are_removed_by_themselves_and_events_go_on_where_that_fails(
+    wb: Workbench,
+    make_bars: MakeBars,
+    make_relay: MakeRelay,
+    run_relay: RunRelay,
+    admin: Connection,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bars = make_bars()
+    wb.data_ingestion.write_market_data(bars, source="file")
+    wb.data_ingestion.write_market_data(bars.assign(volume=7.0), source="file")
+    admin.execute(
+        "UPDATE data_ingestion.series_revisions SET committed_at = committed_at - interval '40 days'"
+    )
+    relay = make_relay(upkeep=lambda connection: trim_bar_history(connection, keep_days=30))
+    assert run_relay(relay).wait(30)
+    wait_for(lambda: wb.data_ingestion.load_market_data_history().empty, "old versions are removed", 30)
+    assert wb.data_ingestion.load_series_revisions()["trimmed_at"].notna().tolist() == [True]
+    relay.stop()
+    failing = make_relay(upkeep=lambda connection: trim_bar_history(connection, keep_days=0))
+    assert run_relay(failing).wait(30)
+    _publish(wb, 1)
+    wait_until_told(wb, 3)
+    assert "the hourly upkeep: old versions of bars are kept for at least a day" in caplog.text
