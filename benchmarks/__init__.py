@@ -41,6 +41,10 @@ class BenchmarkSize:
         How many bars each of them has; minutes are of one symbol alone.
     universe_symbols, universe_days : int
         How many symbols are loaded and traded in one process, and how many daily bars each of them has.
+    notebook_seconds : tuple of float
+        How long the notebooks work that are run.
+    slots : int
+        How many slots of a schedule are watched, a minute each.
     """
 
     rounds: int = 9
@@ -61,6 +65,8 @@ class BenchmarkSize:
     traded_minutes: int = 100_000
     universe_symbols: int = 3_000
     universe_days: int = 2_520
+    notebook_seconds: tuple[float, ...] = (2.0, 20.0)
+    slots: int = 3
 
 
 @dataclass(frozen=True)

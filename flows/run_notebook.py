@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,26 @@ from uuid import UUID
 
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterId,
+    FlowRunFilter,
+    FlowRunFilterExpectedStartTime,
+)
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.states import Cancelled, Completed
 
 from workbench import Workbench
-from workbench.errors import NotebookFailed, RunError, RunFenced
+from workbench.errors import NotebookFailed, SlotRefused, SlotTaken
 from workbench.promotion.artifact import artifact_key, completed_markdown, failed_markdown, saved_picture
 from workbench.promotion.printed import printed_lines
 from workbench.promotion.run import NotebookRunResult, Origin
+from workbench.promotion.slot_of_run import slot_of_run
+from workbench.promotion.superseded import WITHDRAWN, settle_withdrawn
 from workbench.promotion.where import work_in_project
+from workbench.stack.timetable import timetable_of
 
 
 @flow(name="run-notebook", flow_run_name="{notebook}", validate_parameters=False)
@@ -31,7 +41,8 @@ def run_notebook(
     parameters: dict[str, Any] | None = None,
     sha256: str | None = None,
     timeout_seconds: float | None = None,
-) -> State[None] | None:
+    slot: str | None = None,
+) -> State[None]:
     """Run a notebook headless and record the run; its printed output goes to the log and an artifact.
 
     Parameters
@@ -44,12 +55,17 @@ def run_notebook(
         Hash of the promoted notebook in the store to run.
     timeout_seconds : float, optional
         A run that takes longer is killed.
+    slot : str, optional
+        The slot to run, in ISO 8601 with an offset. Default: the one that the schedule has started the run
+        for; of a run by hand the newest that is due.
     """
     logger = get_run_logger()
-    origin = _origin()
-    if origin.scheduled_for is not None and origin.flow_run_id is not None and _withdrawn(origin.flow_run_id):
-        return Cancelled(message="The deployment was promoted again before this run began.")
     with Workbench() as wb:
+        origin, words = _origin(wb, slot)
+        if isinstance(origin, State):
+            return origin
+        if words:
+            logger.info("%s", words)
         if origin.deployment is not None:
             work_in_project(wb.settings)
         try:
@@ -62,45 +78,63 @@ def run_notebook(
                 progress=lambda done, total, what: logger.info("%s of %s done; %s", done, total, what),
             )
         except Exception as error:
-            if isinstance(error, RunError) and not isinstance(error, RunFenced):
-                # Another run has this scheduled time already: nothing to do, and not an error.
+            if isinstance(error, SlotTaken):
+                # Another run has this slot already: nothing to do, and not an error.
                 return Completed(message=str(error), name="Skipped")
             if isinstance(error, NotebookFailed):
                 _log_prints(error.output)
-            _create_artifact(notebook, "failed", origin, partial(failed_markdown, notebook, error))
+            markdown = partial(failed_markdown, notebook, error, slot=words)
+            _create_artifact(notebook, "failed", origin, markdown)
             raise
         _log_prints(result.output)
         logger.info("run %s completed in %.1f s: %s", result.run_id, result.seconds, result.html)
         _create_artifact(notebook, "completed", origin, partial(_completed, wb, result))
-    return None
+    return Completed(message=f"Run {result.run_id[:8]} completed{f', {words}' if words else ''}.")
 
 
-def _origin() -> Origin:
-    """The run's deployment and scheduled time."""
+def _origin(wb: Workbench, slot: str | None) -> tuple[Origin | State[None], str]:
+    """The run's deployment and slot, and both in words; the state to end in where it is not to run."""
     context = FlowRunContext.get()
     flow_run = None if context is None else context.flow_run
-    if flow_run is None:
-        return Origin()
-    if flow_run.deployment_id is None:
-        return Origin(flow_run_id=str(flow_run.id))
-    from prefect.runtime import deployment
-
+    if flow_run is None or flow_run.deployment_id is None:
+        if slot is not None:
+            raise SlotRefused(f"slot={slot!r}: only a run of a deployment has a slot")
+        return Origin(flow_run_id=None if flow_run is None else str(flow_run.id)), ""
     scheduled_for = flow_run.expected_start_time if flow_run.auto_scheduled else None
+    with get_client(sync_client=True) as client:
+        timetable = timetable_of(client.read_deployment(flow_run.deployment_id).model_dump(mode="json"))
+        # A run that was cancelled before it began: newer Prefects begin it all the same.
+        if scheduled_for and any(state.is_cancelled() for state in client.read_flow_run_states(flow_run.id)):
+            settle_withdrawn(wb.runs.slots, timetable, [scheduled_for])
+            return Cancelled(message=WITHDRAWN), ""
+        found = slot_of_run(
+            wb.runs.slots,
+            timetable,
+            scheduled_for=scheduled_for,
+            asked=slot,
+            is_planned=partial(_is_planned, client, flow_run.deployment_id),
+        )
+    if found.missed:
+        return Completed(message=found.missed, name="Missed"), ""
     return Origin(
         trigger="deployment",
-        deployment=deployment.get_name(),
+        deployment=timetable.deployment,
         scheduled_for=scheduled_for,
         flow_run_id=str(flow_run.id),
-        slot=scheduled_for,
-        purpose="live",
+        slot=found.slot,
+        purpose=found.purpose,
+    ), found.words
+
+
+def _is_planned(client: SyncPrefectClient, deployment_id: UUID, slot: datetime) -> bool:
+    """Whether Prefect's scheduler has made a run of the deployment for that moment."""
+    runs = client.read_flow_runs(
+        deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployment_id])),
+        flow_run_filter=FlowRunFilter(
+            expected_start_time=FlowRunFilterExpectedStartTime(after_=slot, before_=slot)
+        ),
     )
-
-
-def _withdrawn(flow_run_id: str) -> bool:
-    """Whether the run was cancelled before it began: newer Prefects begin it all the same."""
-    with get_client(sync_client=True) as client:
-        states = client.read_flow_run_states(UUID(flow_run_id))
-    return any(state.is_cancelled() for state in states)
+    return any(run.auto_scheduled for run in runs)
 
 
 def _log_prints(output: Path | None) -> None:

@@ -36,6 +36,14 @@ END $$;
 GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA workbench TO workbench_runs;
 GRANT EXECUTE ON FUNCTION workbench.require_live_run(uuid) TO workbench_runs;
 
+-- What runs regularly forgets old versions of bars; a database between two revisions may keep none yet.
+DO $$
+BEGIN
+    IF to_regprocedure('workbench.trim_bar_history(interval)') IS NOT NULL THEN
+        GRANT EXECUTE ON FUNCTION workbench.trim_bar_history(interval) TO workbench_runs;
+    END IF;
+END $$;
+
 -- By default PUBLIC may take advisory locks and create large objects. Here only roles that write may take advisory
 -- locks, which serialise writers, and no role may create large objects. Only a superuser may change this for
 -- PostgreSQL's own functions; `workbench doctor` warns if it could not be done. The owner of our schemas, if it is

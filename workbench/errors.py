@@ -25,6 +25,7 @@ facts as fields. `str(error)` is meant for people; the fields are meant for prog
     ├── QueryError (ValueError)           a load that cannot be answered
     │   ├── UnknownSymbol (KeyError)      a symbol that was never stored, or that a source does not have
     │   ├── AmbiguousSource               several data sources hold the symbols
+    │   ├── NotKnown                      bars as they were known, of a time of which nothing is kept
     │   └── EmptyRange                    a range that holds nothing
     ├── SourceError                       bars cannot be had from a source
     │   ├── FileRefused (ValueError)      a file that is not a table of bars
@@ -41,7 +42,9 @@ facts as fields. `str(error)` is meant for people; the fields are meant for prog
     │   ├── ModuleNotPromoted (ModuleNotFoundError)  a project's module that was not promoted with it
     │   └── FileNotPromoted (FileNotFoundError)  a project's file that was not promoted with it
     ├── RunError                          a run record cannot be used
-    │   └── RunFenced                     the run was declared dead: it may write nothing more
+    │   ├── RunFenced                     the run was declared dead: it may write nothing more
+    │   ├── SlotTaken                     another live run has that slot, or has completed it
+    │   └── SlotRefused (ValueError)      a moment at which the deployment was not due
     ├── EventError                        an event cannot be published or read
     ├── PromotionRefused (ValueError)     a notebook may not be promoted
     │   └── NotDeployed (KeyError)        nothing is deployed under that name
@@ -81,6 +84,7 @@ __all__ = [
     "NewerHome",
     "NoBarsWarning",
     "NotDeployed",
+    "NotKnown",
     "NotebookError",
     "NotebookFailed",
     "OutputsUnreachable",
@@ -98,6 +102,8 @@ __all__ = [
     "ServerUnreachable",
     "SettingsError",
     "SignalsInGapsWarning",
+    "SlotRefused",
+    "SlotTaken",
     "SourceError",
     "SourceUnreachable",
     "StrategyError",
@@ -240,6 +246,20 @@ class AmbiguousSource(QueryError):
         self.sources = tuple(sources)
 
 
+class NotKnown(QueryError):
+    """Nothing was known of a series then, or what was known is not kept, or was not read by that run.
+
+    Attributes
+    ----------
+    series : list of str
+        As "yahoo/AAPL".
+    """
+
+    def __init__(self, message: str, *, series: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.series = list(series)
+
+
 class EmptyRange(QueryError):
     """A time range that holds nothing."""
 
@@ -358,6 +378,10 @@ class RunFenced(RunError):
 
 class SlotTaken(RunError):
     """A live run works on the slot, or has completed it: there is one for each."""
+
+
+class SlotRefused(RunError, ValueError):
+    """A moment is given as a slot at which the deployment was not due."""
 
 
 class EventError(WorkbenchError):

@@ -23,6 +23,7 @@ from workbench.errors import (
 )
 from workbench.marketdata.calendar import is_daily, timezone_of
 from workbench.marketdata.quality import CONTEXT_BARS, check
+from workbench.marketdata.series_facts import known_of
 from workbench.services.data_ingestion import DataIngestionService
 from workbench.services.filters import Moment, as_moment
 from workbench.sources.network import NetworkSource
@@ -117,8 +118,9 @@ def ingest(
     symbols : sequence of str
     start, end : str, date or Timestamp, optional
     calendar : str, optional
-        The exchange calendar that bars are checked against, by its exchange_calendars name; "none" or ""
-        for none. Default: the source's.
+        The exchange calendar that bars are checked against, by its exchange_calendars name; "none" or "" for
+        none. Default: the source's. It is stored as the series' own, which says when its bars are complete,
+        unless its bars are also of other days.
     progress : callable, optional
         Called with each series when it is stored or has failed.
 
@@ -136,14 +138,13 @@ def ingest(
     span = Span(as_moment(start, "start"), as_moment(end, "end"))
     chosen_calendar = _calendar(source, calendar)
     if isinstance(source, NetworkSource):
-        return _VendorIngest(service, source, span, chosen_calendar).ingest(
-            list(dict.fromkeys(symbols)), progress
-        )
+        vendor = _VendorIngest(service, source, span, chosen_calendar, said=calendar is not None)
+        return vendor.ingest(list(dict.fromkeys(symbols)), progress)
     done = []
     for raw in source.fetch(list(symbols), span.start, span.end):
         if raw.rows.empty:
             continue
-        series = _store(service, raw, chosen_calendar)
+        series = _store(service, raw, chosen_calendar, said=calendar is not None)
         done.append(series)
         if progress is not None:
             progress(series)
@@ -166,12 +167,19 @@ class _VendorIngest:
     """Ingests symbols from a vendor, each from its last stored bar on."""
 
     def __init__(
-        self, service: DataIngestionService, source: NetworkSource, span: Span, calendar: str | None
+        self,
+        service: DataIngestionService,
+        source: NetworkSource,
+        span: Span,
+        calendar: str | None,
+        *,
+        said: bool,
     ) -> None:
         self._service = service
         self._source = source
         self._span = span
         self._calendar = calendar
+        self._said = said
 
     def ingest(self, symbols: Sequence[str], progress: Progress | None) -> list[IngestedSeries]:
         """Ingest one symbol after the other; failures are recorded, and raised only if all symbols fail."""
@@ -210,7 +218,7 @@ class _VendorIngest:
             return self._nothing_new(symbol, None)
         raw = self._fetch(symbol, stored)
         if not raw.rows.empty:
-            return _store(self._service, raw, self._calendar)
+            return _store(self._service, raw, self._calendar, said=self._said)
         if stored is None:
             raise EmptyRange(f"{self._source.vendor} has no bars of {symbol} there; nothing was written")
         return self._nothing_new(symbol, raw.actions)
@@ -299,7 +307,7 @@ class _VendorIngest:
         self._service.write_ingestion_status(frame)
 
     def _stored(self, symbols: Sequence[str]) -> dict[str, _Stored]:
-        status = self._service.load_ingestion_status(list(symbols), source=self._source.data_source)
+        status = self._service.status_stored(list(symbols), source=self._source.data_source)
         there = status[status["bars"] > 0]
         bounds = zip(there["symbol"], there["first_bar"], there["last_bar"], strict=True)
         return {symbol: _Stored(first, last) for symbol, first, last in bounds}
@@ -315,7 +323,9 @@ def _calendar(source: Source, given: str | None) -> str | None:
     return given
 
 
-def _store(service: DataIngestionService, raw: RawBars, calendar: str | None) -> IngestedSeries:
+def _store(
+    service: DataIngestionService, raw: RawBars, calendar: str | None, *, said: bool
+) -> IngestedSeries:
     checked = check(
         raw.rows,
         symbol=raw.symbol,
@@ -332,6 +342,7 @@ def _store(service: DataIngestionService, raw: RawBars, calendar: str | None) ->
         logged.rename(columns={"row": "row_number"}),
         source=raw.data_source,
         actions=raw.actions,
+        known=_known(service, raw, checked.good, calendar, said=said),
     )
     return IngestedSeries(
         symbol=raw.symbol,
@@ -347,9 +358,22 @@ def _store(service: DataIngestionService, raw: RawBars, calendar: str | None) ->
     )
 
 
+def _known(
+    service: DataIngestionService, raw: RawBars, bars: pd.DataFrame, calendar: str | None, *, said: bool
+) -> dict[str, str | None]:
+    """What the new bars, and where they are few those before them, tell of the series."""
+    if bars.empty:
+        return {}
+    times = pd.DatetimeIndex(bars["timestamp"])
+    if len(times) < _LOOKED_AT and (calendar is not None or raw.interval is None):
+        before = service.bars_before(raw.symbol, times.min(), _LOOKED_AT, source=raw.data_source)
+        times = pd.DatetimeIndex(before.index.get_level_values("timestamp")).union(times)
+    return known_of(times, calendar, raw.interval, said=said)
+
+
 def _actions(service: DataIngestionService, raw: RawBars) -> pd.DataFrame:
     """The symbol's corporate actions: those just fetched, and the stored ones."""
-    stored = service.load_corporate_actions(raw.symbol, source=raw.data_source)
+    stored = service.actions_stored(raw.symbol, source=raw.data_source)
     if raw.actions is None or raw.actions.empty:
         return stored
     both = pd.concat([raw.actions, stored[list(raw.actions.columns)]], ignore_index=True)

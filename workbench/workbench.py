@@ -69,7 +69,7 @@ class Workbench(HeldServices, EarlierNames):
     research : Research
         Sweeps, honesty, tearsheets, saves.
     deployments : Deployments
-        Scheduled notebooks: promote, trigger, list.
+        Scheduled notebooks: promote, trigger, list, slots.
     runs : RunStore
         Which notebook, parameters, code and data made which rows.
     trials : TrialStore
@@ -139,7 +139,7 @@ class Workbench(HeldServices, EarlierNames):
 
     @cached_property
     def deployments(self) -> Deployments:
-        """Notebooks that run by schedule: `promote`, `trigger`, `list`."""
+        """Notebooks that run by schedule: `promote`, `trigger`, `list`, `slots`."""
         return Deployments(self.session)
 
     # -------------------------------------------------------------------------------------------- verbs
@@ -250,15 +250,17 @@ class Workbench(HeldServices, EarlierNames):
         Returns
         -------
         DataFrame
-            Typed by PostgreSQL's types, as `workbench.db.adhoc.query` states.
+            Typed by PostgreSQL's types, as `workbench.db.adhoc.query` states. In a run for a slot it shows
+            bars after the slot, too, and is listed in the run's evidence.
 
         Examples
         --------
         >>> wb.sql("SELECT * FROM strategy_engine.strategies WHERE status = :status", status="active")
         """
         from workbench.db.adhoc import query
+        from workbench.services.slot_clamp import note_unclamped
 
-        return query(
+        frame = query(
             self.session.pool("readonly"),
             statement,
             parameters,
@@ -266,6 +268,8 @@ class Workbench(HeldServices, EarlierNames):
             max_rows=max_rows,
             max_bytes=max_bytes,
         )
+        note_unclamped(self.session.run, statement)
+        return frame
 
     def sweep(
         self, strategy: Strategy, bars: pd.DataFrame, grid: Any = None, /, **options: Any

@@ -178,6 +178,7 @@ def test_a_rule_of_ones_own_is_imported_in_a_run(facts: Any, person: Person) -> 
     assert printed["package"].startswith(str(person.environment.folder))
 
 
+@pytest.mark.parametrize("person", ["plain, an ordinary user"], indirect=True)
 def test_two_projects_at_once_run_what_each_has_promoted(facts: Any, person: Person) -> None:
     """Each notebook imports its own project's rule, which is edited before the schedule fires by itself."""
     projects = {"my project": person.project, "other": person.folder / "other"}

@@ -40,6 +40,8 @@ TINY = BenchmarkSize(
     traded_minutes=300,
     universe_symbols=10,
     universe_days=150,
+    notebook_seconds=(0.1,),
+    slots=1,
 )
 
 # What only `make bench` installs, and the figures that cannot be told without it.
@@ -128,6 +130,14 @@ def arcticdb_is_there() -> bool:
                 "metrics_vs_vectorbt_stats_by_hand",
                 "peak_memory_vs_vectorbt",
                 "universe_peak_gib",
+            },
+        ),
+        (
+            "notebook",
+            {
+                "notebook_overhead_vs_papermill",
+                "slot_to_first_cell_seconds",
+                "slot_to_first_cell_our_seconds",
             },
         ),
         ("startup", {"import_vs_its_parts", "first_query_vs_plain", "first_backtest_vs_plain"}),

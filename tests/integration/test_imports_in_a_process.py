@@ -85,3 +85,21 @@ def test_a_folder_that_an_update_left_behind_does_not_hide_it(tmp_path: Path) ->
         check=False,
     )
     assert done.stdout.strip() == "workbench.validation.splits", done.stderr
+
+
+def test_notebooks_are_read_without_the_grammar_of_iris_and_iris_are_checked_all_the_same() -> None:
+    """It takes over a second of each run's start, and the schemas of notebooks know no IRIs."""
+    program = """
+import sys
+from workbench.promotion.iri_check import put_off_iri_grammar
+put_off_iri_grammar()
+import nbclient, nbconvert, nbformat, papermill
+assert "lark" not in sys.modules and "rfc3987_syntax" not in sys.modules
+from jsonschema import FormatChecker
+checker = FormatChecker()
+print(checker.conforms("http://exämple.org/", "iri"), checker.conforms("no iri at all", "iri"))
+import rfc3987_syntax
+print(hasattr(rfc3987_syntax, "parse"))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, ["True", "False", "True"]), done.stderr

@@ -16,10 +16,12 @@ from tests.servers import Postgres, ServerPark
 from workbench import Workbench
 from workbench.db import migrate
 from workbench.db.bootstrap import create_databases
+from workbench.errors import NotKnown
 from workbench.settings import Settings
 
 DATABASE = "test_first_revision"
 RUN = "6f1c7b1e-6a50-4a0c-9a37-6a9f4c0a7c11"
+ENDED = "2024-01-05 00:00+00"
 SCHEMAS = ["workbench", "data_ingestion", "strategy_engine", "logging"]
 # One row in each table of revision 0001 but those of bars, with every column that one may give.
 ROWS = f"""
@@ -177,3 +179,68 @@ def test_what_was_saved_before_waits_for_nothing_and_is_of_the_next_save_as_a_wh
             True
         ]
         assert wb.strategy_engine.load_strategy_performance("sma")["run_id"].isna().tolist() == [True]
+
+
+def test_bars_that_were_there_are_known_from_the_upgrade_on(
+    first_revision: Settings, postgres: Postgres
+) -> None:
+    """What they were before is not known, and said so; what is corrected afterwards is kept."""
+    assert migrate.upgrade(first_revision, postgres.url, "0008") == ("0001", "0008")
+    with postgres.connect(DATABASE) as connection:
+        connection.execute("UPDATE data_ingestion.market_data SET volume = 1 WHERE symbol = 'AAPL'")
+    migrate.upgrade(first_revision, postgres.url)
+    with Workbench(first_revision) as wb:
+        log = wb.data_ingestion.load_series_revisions()
+        assert log[["symbol", "revision", "kind", "bars"]].to_numpy().tolist() == [
+            ["IBM", 1, "before", 250],
+            ["AAPL", 2, "before", 250],
+        ]
+        load = wb.data_ingestion.load_market_data
+        before = load("AAPL", source="yahoo")
+        moment = pd.Timestamp.now("UTC")
+        with postgres.connect(DATABASE) as connection:
+            connection.execute("DELETE FROM data_ingestion.market_data WHERE timestamp < '2012-06-01'")
+        assert len(load("AAPL", source="yahoo")) < 250
+        pd.testing.assert_frame_equal(load("AAPL", source="yahoo", as_known=moment), before)
+        with pytest.raises(NotKnown, match=r"the history of yahoo/AAPL begins on .* \(revision 2\)"):
+            load("AAPL", source="yahoo", as_known="2012-12-31 00:00Z")
+        with pytest.raises(NotKnown, match=r"revision 1 among them, are not there"):
+            load("AAPL", source="yahoo", as_known=RUN)
+        pd.testing.assert_frame_equal(load(["AAPL"], source="yahoo", as_known=moment), before)
+
+
+def test_runs_of_before_have_the_slots_that_they_were_scheduled_for(
+    first_revision: Settings, postgres: Postgres
+) -> None:
+    assert migrate.upgrade(first_revision, postgres.url, "0007") == ("0001", "0007")
+    ids = [f"6f1c7b1e-6a50-4a0c-9a37-6a9f4c0a7c{number}" for number in range(21, 26)]
+    rows = [
+        # The slot of 3 January failed, and was tried again; of those of the 4th one still runs.
+        (ids[0], "deployment", "failed", ENDED, "sma-cross", "2024-01-03 22:30+00"),
+        (ids[1], "deployment", "completed", ENDED, "sma-cross", "2024-01-03 22:30+00"),
+        (ids[2], "deployment", "running", None, "sma-cross", "2024-01-04 22:30+00"),
+        # By hand, and by a command.
+        (ids[3], "deployment", "completed", ENDED, "sma-cross", None),
+        (ids[4], "command", "completed", ENDED, None, None),
+    ]
+    with postgres.connect(DATABASE) as connection:
+        for row in rows:
+            connection.execute(
+                "INSERT INTO workbench.runs (run_id, notebook, trigger, status, ended_at, deployment, "
+                "scheduled_for) VALUES (%s, 'a.ipynb', %s, %s, %s, %s, %s)",
+                row,
+            )
+    migrate.upgrade(first_revision, postgres.url)
+    with Workbench(first_revision) as wb:
+        listed = wb.deployments.slots()
+        assert [f"{slot:%m-%d %H:%M}" for slot in listed["slot"]] == [
+            "01-04 22:30",
+            "01-03 22:30",
+            "01-02 22:30",
+        ]
+        assert listed["state"].tolist() == ["running", "completed", "completed"]
+        assert listed["run_id"].tolist() == [ids[2], ids[1], RUN]
+        assert listed["attempts"].tolist() == [1, 2, 1]
+        by_hand, command = wb.runs.show(ids[3]), wb.runs.show(ids[4])
+        assert (by_hand["slot"], by_hand["purpose"]) == (None, "live")
+        assert (command["slot"], command["purpose"]) == (None, None)

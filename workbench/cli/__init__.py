@@ -13,6 +13,7 @@ from workbench.cli import ingestion, notebooks, projects, servers
 from workbench.cli.events import events
 from workbench.cli.runs import runs
 from workbench.cli.settings import config
+from workbench.cli.slots import slots
 from workbench.cli.upgrade import restore, upgrade
 from workbench.cli.usage import UsageError, command_of, said_wrongly
 from workbench.errors import WorkbenchError
@@ -63,6 +64,7 @@ app.command("promote", rich_help_panel="Work")(notebooks.promote)
 app.command("config", rich_help_panel="Look")(config)
 app.command("quality", rich_help_panel="Look")(ingestion.quality)
 app.add_typer(runs, name="runs", rich_help_panel="Look")
+app.command("slots", rich_help_panel="Look")(slots)
 app.add_typer(events, name="events", rich_help_panel="Look")
 
 

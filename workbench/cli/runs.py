@@ -23,12 +23,18 @@ runs = typer.Typer(help="Run records: which notebook, parameters and data made w
 def list_runs(
     latest: Annotated[int, typer.Option(help="How many runs to list.")] = 20,
     notebook: Annotated[str | None, typer.Option(help="Part of the notebook's path.")] = None,
-    status: Annotated[str | None, typer.Option(help="running, completed, failed or crashed.")] = None,
+    status: Annotated[
+        str | None, typer.Option(help="running, completed, failed, crashed or cancelled.")
+    ] = None,
+    deployment: Annotated[str | None, typer.Option(help="The deployment's name.")] = None,
+    slot: Annotated[str | None, typer.Option(help='When it was due, UTC: "2026-11-27 22:30".')] = None,
     json: Json = False,
 ) -> None:
     """The newest runs, newest first."""
     with looking_workbench() as wb:
-        found = wb.runs.list(latest=latest, notebook=notebook, status=status)
+        found = wb.runs.list(
+            latest=latest, notebook=notebook, status=status, deployment=deployment, slot=slot
+        )
         others = wb.runs.list(latest=1_000) if found.empty else found
     if found.empty and not others.empty:
         told = {"notebooks": others["notebook"], "statuses": others["status"]}
@@ -54,10 +60,16 @@ def list_runs(
             for headline in found["headline"]
         ],
         by=found["deployment"].fillna(found["trigger"]),
+        slot=[
+            "" if pd.isna(slot) else f"{slot:%m-%d %H:%M}{'' if purpose == 'live' else f' {purpose}'}"
+            for slot, purpose in zip(found["slot"], found["purpose"], strict=True)
+        ],
     )
+    # Only where a run has one: a terminal is narrow.
+    for_slots = ["slot"] if found["slot"].notna().any() else []
     table(
         shown,
-        ["run", "notebook", "by", "status", "started", "seconds", "sharpe"],
+        ["run", "notebook", "by", *for_slots, "status", "started", "seconds", "sharpe"],
         flexible=["notebook", "by"],
     )
     for run in shown[shown["error"].notna()].itertuples():

@@ -14,14 +14,16 @@ from psycopg import sql
 from workbench.db.bar_range import BarRange, conditions
 from workbench.marketdata.series import SeriesBars
 
-__all__ = ["read_bars"]
+__all__ = ["EPOCH", "VALUES", "elements", "read_bars"]
 
 # From this many bars on the compiled code is faster, including its import; fewer if it is imported already.
 _MANY, _MANY_WHEN_LOADED = 250_000, 20_000
 # Maximum bars in one result if the compiled code cannot be used.
 _AT_ONCE = 500_000
-_EPOCH = 946_684_800_000_000
-_VALUES = ("open", "high", "low", "close", "volume")
+EPOCH = 946_684_800_000_000
+"""PostgreSQL's own epoch, 2000-01-01, in microseconds since 1970."""
+VALUES = ("open", "high", "low", "close", "volume")
+"""The columns of a bar's values."""
 
 
 def read_bars(connection: sa.Connection, source: str, ranges: Sequence[BarRange]) -> dict[str, SeriesBars]:
@@ -74,7 +76,7 @@ def _read_arrays(
     query = sql.SQL(
         "SELECT symbol, array_agg(timestamp), {} FROM data_ingestion.market_data WHERE {} GROUP BY symbol"
     ).format(
-        sql.SQL(", ").join(sql.SQL("array_agg({}::float8)").format(sql.Identifier(name)) for name in _VALUES),
+        sql.SQL(", ").join(sql.SQL("array_agg({}::float8)").format(sql.Identifier(name)) for name in VALUES),
         conditions(source, [one.symbol for one in ranges], ranges[0].start, ranges[0].end),
     )
     driver = connection.connection.driver_connection
@@ -87,8 +89,8 @@ def _read_arrays(
         for row in range(result.ntuples):
             symbol, *columns = (result.get_value(row, column) for column in range(result.nfields))
             assert symbol is not None
-            times = _elements(columns[0], ">i8").astype(np.int64) + _EPOCH
-            values = np.stack([_elements(column, ">f8") for column in columns[1:]]).astype(np.float64)
+            times = elements(columns[0], ">i8").astype(np.int64) + EPOCH
+            values = np.stack([elements(column, ">f8") for column in columns[1:]]).astype(np.float64)
             if not (np.diff(times) > 0).all():
                 order = np.argsort(times, kind="stable")
                 times, values = times[order], np.ascontiguousarray(values[:, order])
@@ -96,7 +98,7 @@ def _read_arrays(
     return found
 
 
-def _elements(data: bytes | None, kind: str) -> npt.NDArray[np.generic]:
+def elements(data: bytes | None, kind: str) -> npt.NDArray[np.generic]:
     """The elements of an array of eight-byte values without NULLs, in PostgreSQL's binary form.
 
     Five int32 come first (dimensions, whether there are NULLs, type, length, lower bound); then every

@@ -27,8 +27,8 @@ BAR_READER_CONNECTIONS = READERS
 
 # Prefect's own pool (5, and 10 more), and its LISTEN connection.
 _PREFECT = 16
-# The relay's pool (2, and SQLAlchemy's 10 more), and its LISTEN connection.
-_RELAY = 13
+# The relay's pool (2, and SQLAlchemy's 10 more), its LISTEN connection, and one to look at slots.
+_RELAY = 14
 # A notebook, and three headless runs at once, each with two processes: the flow's and the kernel's.
 _PROCESSES = 7
 # The pools that a process may open: one per service, one for run records, and the read-only one.

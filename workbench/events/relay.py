@@ -27,6 +27,7 @@ _LOCK = 0x72656C61
 _BATCH = 500
 _KEEPALIVES = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 4"
 _KEEP_DAYS = 30
+_UPKEEP_SECONDS = 3600
 _IDLE_SECONDS = 1.0
 _RETRY_SECONDS = 2.0
 # Attempts for a refused event, with pauses that double.
@@ -51,12 +52,28 @@ class Relay:
     An event that a sink refuses, although it accepts others, is retried with growing pauses, and then put
     aside. Until then it delays the events with its key, which must stay in order, and no others; an event
     without a key delays none.
+
+    Parameters
+    ----------
+    url : URL
+        With the role `workbench_runs`.
+    sinks : sequence of Sink
+    upkeep : callable, optional
+        What else is to be done every hour in the database, in a transaction of its own. If it fails, that is
+        logged, and events are delivered as before.
     """
 
-    def __init__(self, url: sa.URL, sinks: Sequence[Sink]) -> None:
+    def __init__(
+        self,
+        url: sa.URL,
+        sinks: Sequence[Sink],
+        *,
+        upkeep: Callable[[sa.Connection], None] | None = None,
+    ) -> None:
         self._engine = sa.create_engine(url, pool_size=2, pool_pre_ping=True)
         self._url = url.set(drivername="postgresql").render_as_string(hide_password=False)
         self._sinks = sinks
+        self._upkeep = upkeep
         self._stop = threading.Event()
         self._not_before = dict.fromkeys(range(len(sinks)), 0.0)
         self._refused: list[dict[int, _Refused]] = [{} for _ in sinks]
@@ -108,10 +125,20 @@ class Relay:
             if not self.pass_on_once():
                 for _ in listener.notifies(timeout=_IDLE_SECONDS, stop_after=1):
                     pass
-            if time.monotonic() - cleaned > 3600 or not cleaned:
+            if time.monotonic() - cleaned > _UPKEEP_SECONDS or not cleaned:
                 with translated("the outbox"), self._engine.begin() as connection:
                     outbox.delete_old(connection, days=_KEEP_DAYS)
+                self._keep_up()
                 cleaned = time.monotonic()
+
+    def _keep_up(self) -> None:
+        if self._upkeep is None:
+            return
+        try:
+            with translated("the hourly upkeep"), self._engine.begin() as connection:
+                self._upkeep(connection)
+        except WorkbenchError as error:
+            logger.warning("%s; it is tried again in an hour", error)
 
     def _serve(self, number: int) -> int:
         if time.monotonic() < self._not_before[number]:

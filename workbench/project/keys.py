@@ -53,5 +53,6 @@ KEYS = (
     Key("pools", "overflow", "pool_overflow", "number"),
     Key("pools", "work_pool", "work_pool", "text"),
     Key("cache", "size", "cache_size", "size"),
+    Key("history", "keep_days", "history_keep_days", "number"),
 )
 """Every key that there is."""

@@ -16,6 +16,7 @@ _PLAIN = {
     "float": ParameterType("float"),
     "bool": ParameterType("bool"),
     "date": ParameterType("date"),
+    "datetime": ParameterType("datetime"),
     "list": ParameterType("list", ANY),
     "dict": ParameterType("dict", ANY),
     "Any": ANY,
@@ -39,8 +40,8 @@ def type_of_annotation(node: ast.expr) -> ParameterType:
     if found is None:
         raise ValueError(
             f"the type {ast.unparse(node)} is none a parameter can have "
-            "(str, int, float, bool, date, list[...], dict[str, ...], Literal[...], each also | None; "
-            "Annotated[int, between(2, 200)] for a range)"
+            "(str, int, float, bool, date, datetime, list[...], dict[str, ...], Literal[...], each also "
+            "| None; Annotated[int, between(2, 200)] for a range)"
         )
     return found
 

@@ -27,6 +27,7 @@ from workbench.drawing.wording import (
     words,
 )
 from workbench.errors import NotebookFailed
+from workbench.runs.record import of_slot
 
 if TYPE_CHECKING:
     from workbench.services.analytics import AnalyticsService
@@ -100,7 +101,8 @@ def completed_markdown(run: Mapping[str, Any], picture: bytes | None, *, seconds
     """
     figures = run["headline"]
     rest = sorted(set(figures) - set(_FIRST))
-    parts = [f"# {_escaped(run['notebook'])}", f"Completed in {seconds:.1f} s."]
+    slot = f", for the slot {said}" if (said := of_slot(run)) else ""
+    parts = [f"# {_escaped(run['notebook'])}", f"Completed in {seconds:.1f} s{slot}."]
     first = {label: _shown(figures[name], form) for name, (label, form) in _FIRST.items() if name in figures}
     if first:
         rows = [list(first), ["--:"] * len(first), [_escaped(value) for value in first.values()]]
@@ -121,8 +123,8 @@ def completed_markdown(run: Mapping[str, Any], picture: bytes | None, *, seconds
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def failed_markdown(notebook: str, error: Exception) -> str:
-    """A run that failed: why, in which cell, and where its page lies.
+def failed_markdown(notebook: str, error: Exception, *, slot: str = "") -> str:
+    """A run that failed: why, in which cell, for which slot, and where its page lies.
 
     Parameters
     ----------
@@ -130,8 +132,12 @@ def failed_markdown(notebook: str, error: Exception) -> str:
         The name it goes by.
     error : Exception
         What ended it. Cell, page and traceback are those of a `NotebookFailed`.
+    slot : str
+        What the run was for, as "by schedule, for the slot 2026-11-27 22:30 UTC"; empty if for no slot.
     """
     parts = [f"# {_escaped(notebook)}", f"**Failed.** {_escaped(_cut(str(error), _REASON_LENGTH))}"]
+    if slot:
+        parts.append(f"{_escaped(slot[0].upper() + slot[1:])}.")
     if isinstance(error, NotebookFailed):
         facts = {"Cell": error.cell, "Error": error.error_name}
         parts += [

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from workbench.errors import PromotionRefused
@@ -16,17 +17,20 @@ from workbench.promotion.contents import Contents
 from workbench.promotion.fitness import refused_values, unfit
 from workbench.promotion.flow_schema import flow_schema
 from workbench.promotion.keeping import keep
-from workbench.promotion.namesakes import refuse_namesake
+from workbench.promotion.namesakes import deployment_named, refuse_namesake
 from workbench.promotion.notebook_file import open_notebook
 from workbench.promotion.records import FLOW_NAME, Deployment
 from workbench.promotion.run import check_timeout
 from workbench.promotion.slots import await_plan, first_slot
-from workbench.promotion.superseded import withdraw_superseded
+from workbench.promotion.superseded import settle_withdrawn, withdraw_superseded
 from workbench.promotion.where import where
 from workbench.runs.outputs import Outputs
+from workbench.runs.slot_store import SlotStore
 from workbench.settings import Settings
 from workbench.stack.model import Progress
+from workbench.stack.passed_slots import settle_deployment
 from workbench.stack.prefect_api import PrefectApi, PrefectRefused
+from workbench.stack.timetable import timetable_of
 
 __all__ = ["promote"]
 
@@ -36,6 +40,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 def promote(
     settings: Settings,
     prefect: PrefectApi,
+    slots: SlotStore,
     notebook: str | os.PathLike[str],
     *,
     name: str,
@@ -56,6 +61,8 @@ def promote(
     settings : Settings
     prefect : PrefectApi
         The server to deploy to.
+    slots : SlotStore
+        Takes in what becomes of the slots of the schedule that is replaced.
     notebook : path
         As `open_notebook` takes it.
     name : str
@@ -123,6 +130,7 @@ def promote(
         "sha256": stored.sha256,
         "parameters": values,
         "timeout_seconds": timeout_seconds,
+        "slot": None,
     }
     _ensure_work_pool(prefect, settings.work_pool)
     flow = prefect.ask("/flows/", {"name": FLOW_NAME})
@@ -140,16 +148,20 @@ def promote(
         "enforce_parameter_schema": True,
         "schedules": [{"active": True, "schedule": {"cron": cron, "timezone": timezone, "day_or": True}}],
     }
+    # Before its schedule is gone, and with it the runs that Prefect had planned.
+    if (replaced := deployment_named(prefect, name)) is not None:
+        settle_deployment(slots, timetable_of(replaced), datetime.now(UTC))
     try:
         created = prefect.ask("/deployments/", body)
     except PrefectRefused as error:
         raise PromotionRefused(f"Prefect refuses the deployment {name}: {_first_reason(error)}") from error
     deployment_id = str(created["id"])
     schedule_id = _keep_one_schedule(prefect, deployment_id, cron, timezone)
-    withdraw_superseded(prefect, deployment_id, schedule_id)
+    timetable = timetable_of(prefect.ask(f"/deployments/{deployment_id}"))
+    settle_withdrawn(slots, timetable, withdraw_superseded(prefect, deployment_id, schedule_id))
     next_run = await_plan(prefect, deployment_id, slot, progress or _quiet)
     # Once more: the scheduler may have been in the middle of its pass.
-    withdraw_superseded(prefect, deployment_id, schedule_id)
+    settle_withdrawn(slots, timetable, withdraw_superseded(prefect, deployment_id, schedule_id))
     return Deployment(
         name=name,
         deployment_id=deployment_id,

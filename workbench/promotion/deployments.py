@@ -19,7 +19,9 @@ __all__ = ["Deployments"]
 
 
 class Deployments(Face):
-    """Notebooks as scheduled Prefect jobs. Each method starts Prefect and a worker where none run.
+    """Notebooks as scheduled Prefect jobs.
+
+    Each method but `slots` starts Prefect and a worker where none run.
 
     Parameters
     ----------
@@ -108,6 +110,7 @@ class Deployments(Face):
         return promote(
             self._session.settings,
             self._session.prefect(progress),
+            self._session.runs.slots,
             notebook,
             name=name,
             cron=cron,
@@ -126,10 +129,14 @@ class Deployments(Face):
         deployment: Deployment | str,
         parameters: Mapping[str, Any] | None = None,
         *,
+        slot: str | None = None,
         timeout_seconds: float = 600,
         progress: Callable[[FlowRun], None] | None = None,
     ) -> FlowRun:
         """Have a worker run a deployment now, and wait until it has ended.
+
+        The run is for the newest slot that is due. If that one has completed already, it is a rerun, which
+        says nothing live.
 
         Parameters
         ----------
@@ -137,6 +144,9 @@ class Deployments(Face):
             What `wb.promote` returned, or its name.
         parameters : mapping, optional
             Values for this run, in place of the deployment's.
+        slot : str, optional
+            Another slot, in ISO 8601 with an offset: "2026-11-27T22:30:00+00:00". One that is not the
+            newest is a backfill, which says nothing live.
         timeout_seconds : float
             How long to wait for its end, in seconds; the run itself goes on.
         progress : callable, optional
@@ -145,7 +155,7 @@ class Deployments(Face):
         Returns
         -------
         FlowRun
-            How it ended: its `state` and Prefect's `message`.
+            How it ended: its `state`, and a `message` that says for which slot it was and as what.
 
         Raises
         ------
@@ -153,6 +163,8 @@ class Deployments(Face):
             There is no such deployment.
         ParametersRefused
             It has no such parameters, or the notebook's strategies would refuse their values.
+        SlotRefused
+            The deployment was not due at `slot`.
         ServerError
             The run has not ended in time.
 
@@ -166,8 +178,15 @@ class Deployments(Face):
 
         refuse_in_rehearsal("trigger")
         prefect = self._session.prefect()
-        contents = Contents(self._session.pool("runs"))
-        run = trigger(self._session.settings, prefect, deployment, parameters, contents)
+        run = trigger(
+            self._session.settings,
+            prefect,
+            self._session.runs.slots,
+            deployment,
+            parameters,
+            slot=slot,
+            contents=Contents(self._session.pool("runs")),
+        )
         return wait(prefect, run, timeout_seconds=timeout_seconds, progress=progress)
 
     def list(self) -> pd.DataFrame:
@@ -198,3 +217,32 @@ class Deployments(Face):
                 "problem": pd.Series([one.problem for one in found], dtype="str"),
             }
         )
+
+    def slots(self, name: str | None = None, *, latest: int = 30) -> pd.DataFrame:
+        """What became of the moments at which deployments were due; starts no Prefect.
+
+        Parameters
+        ----------
+        name : str, optional
+            Of this deployment only.
+        latest : int
+            How many, the newest ones.
+
+        Returns
+        -------
+        DataFrame
+            Newest first: `deployment`, `slot` (when it was due, UTC), `member`, `state` (due, running,
+            completed, failed, missed, skipped or cancelled), `reason` (why it was missed, or how its last run
+            failed; None where there is none), `attempts` (live runs of it), `run_id` of the last one (None
+            where there was none) and `updated_at` (UTC).
+
+        Raises
+        ------
+        QueryError
+            `latest` is less than 1.
+
+        Examples
+        --------
+        >>> wb.deployments.slots("sma-cross").query("state == 'missed'")
+        """
+        return self._session.runs.slots.list(name, latest=latest)

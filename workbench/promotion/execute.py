@@ -23,6 +23,8 @@ from workbench.home.files import replace_file
 from workbench.home.folders import private_folder
 from workbench.home.temporary import TemporaryFolder
 from workbench.promotion.html import FAILURE_TAG, write_html
+from workbench.promotion.iri_check import put_off_iri_grammar
+from workbench.promotion.kernel_values import for_kernel, teach_papermill
 from workbench.promotion.notebook_file import NotebookFile
 from workbench.promotion.supervision import CellError, Progress, Supervision
 from workbench.runs.notebook import read_notebook
@@ -117,10 +119,11 @@ def execute_notebook(
         source = scratch / notebook.name
         source.write_text(json.dumps(file.document), encoding="utf-8")
         file.parameters.complete(parameters)  # refuses what is missing
-        given = file.parameters.validate(parameters)
+        given = for_kernel(file.parameters, file.parameters.validate(parameters))
         output, html = output_paths(notebook, output_folder)
         private_folder(output.parent)
         partial = scratch / f".{notebook.name}"
+        put_off_iri_grammar()
         # Here, because jupyter_client and nbclient take a third of a second to import.
         from workbench.promotion.kernel import RunKernel
 
@@ -175,6 +178,7 @@ def _run(run: Supervision, kernel: RunKernel, source: Path, partial: Path) -> No
     from papermill.exceptions import PapermillExecutionError
 
     logging.getLogger("papermill").addHandler(logging.NullHandler())
+    teach_papermill()
     loop = ensure_event_loop()  # the one that jupyter's synchronous calls use in this thread
     try:
         papermill.execute_notebook(

@@ -40,5 +40,12 @@ def flow_schema(declared: NotebookParameters, values: Mapping[str, Any]) -> dict
                 "description": "A run that takes longer is killed.",
                 "position": 3,
             },
+            "slot": {
+                "title": "slot",
+                "anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}],
+                "default": None,
+                "description": "The slot to run, as 2026-11-27T22:30:00+00:00; by default the newest due.",
+                "position": 4,
+            },
         },
     }

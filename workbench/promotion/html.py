@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.display.pages import content_policy, safe_html
 from workbench.errors import NotebookError
 from workbench.home.files import replace_file
+from workbench.promotion.iri_check import put_off_iri_grammar
 from workbench.promotion.parameters import NotebookParameters
 from workbench.runs.notebook import Cell, Notebook, is_run, read_notebook
 
@@ -74,6 +75,7 @@ def write_html(notebook: Path, target: Path, about: Sequence[tuple[str, str]] = 
 
 
 def _render(document: Notebook, notebook: Path, about: Sequence[tuple[str, str]]) -> str:
+    put_off_iri_grammar()
     import nbformat
     from nbconvert import HTMLExporter
     from traitlets.config import Config

@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeGuard
 
 __all__ = ["ANY", "ParameterType", "shown", "type_of_value"]
 
-Kind = Literal["str", "int", "float", "bool", "date", "list", "dict", "choice", "any"]
+Kind = Literal["str", "int", "float", "bool", "date", "datetime", "list", "dict", "choice", "any"]
 
 # What a 64-bit column, Prefect and every JSON reader hold exactly.
 _LARGEST_INT = 2**63 - 1
@@ -25,7 +25,15 @@ _INT_TEXT = re.compile(r"[+-]?[0-9]+(_[0-9]+)*")
 _BOOL_TEXT = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _NULL_TEXT = {"none", "null"}
 _SCHEMA = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
-_EXAMPLES = {"str": '"AAPL"', "int": "20", "float": "0.5", "bool": "true", "date": '"2010-01-31"', "any": "1"}
+_EXAMPLES = {
+    "str": '"AAPL"',
+    "int": "20",
+    "float": "0.5",
+    "bool": "true",
+    "date": '"2010-01-31"',
+    "datetime": '"2010-01-31T22:30:00+00:00"',
+    "any": "1",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +44,9 @@ class ParameterType:
     ----------
     kind : str
         `str`, `int` (64 bits), `float` (finite; an int is taken too), `bool`, `date` (an ISO 8601 string,
-        `2010-01-31`), `list`, `dict` (its keys are strings), `choice` (one of a few literals) or `any`
-        (whatever JSON can say).
+        `2010-01-31`), `datetime` (an ISO 8601 string with an offset, kept in UTC,
+        `2010-01-31T22:30:00+00:00`; in a run's kernel a timezone-aware datetime), `list`, `dict` (with
+        strings as keys), `choice` (one of a few literals) or `any` (whatever JSON can say).
     item : ParameterType or None
         What a list or the values of a dict hold.
     choices : tuple
@@ -107,16 +116,16 @@ class ParameterType:
                 return None
             raise ValueError(f"must be {self}, got None")
         match self.kind:
-            case "str" if isinstance(value, str):
-                return _text(value)
+            case "str" | "date" | "datetime" if isinstance(value, str):
+                return {"str": _text, "date": _date, "datetime": _moment}[self.kind](value)
+            case "datetime" if isinstance(value, dt.datetime):
+                return _moment(value.isoformat())
             case "int" if _is_whole(value):
                 return self._within_range(_int(value))
             case "float" if isinstance(value, float) or _is_whole(value):
                 return self._within_range(_float(value))
             case "bool" if isinstance(value, bool):
                 return value
-            case "date" if isinstance(value, str):
-                return _date(value)
             case "list" if isinstance(value, list):
                 return [_within(f"item {n}", _item(self), item) for n, item in enumerate(value, 1)]
             case "dict" if isinstance(value, dict):
@@ -125,7 +134,8 @@ class ParameterType:
                 return self._choose(lambda choice: type(choice) is type(value) and choice == value, value)
             case "any":
                 return replace(type_of_value(value), nullable=False)._check(value)
-        example = f" (for example {self.example})" if self.kind in {"list", "dict", "date"} else ""
+        told = self.kind in {"list", "dict", "date", "datetime"}
+        example = f" (for example {self.example})" if told else ""
         raise ValueError(f"must be {self}, got {type(value).__name__} {shown(value)}{example}")
 
     def _within_range(self, value: float) -> float:
@@ -138,7 +148,7 @@ class ParameterType:
         if self.nullable and text.strip().lower() in _NULL_TEXT:
             return None
         match self.kind:
-            case "str" | "date":
+            case "str" | "date" | "datetime":
                 return self.check(text)
             case "int" if _INT_TEXT.fullmatch(text.strip()) and len(text) < 40:
                 return self.check(int(text))
@@ -177,6 +187,8 @@ class ParameterType:
                 return {}
             case "date":
                 schema = {"type": "string", "format": "date"}
+            case "datetime":
+                schema = {"type": "string", "format": "date-time"}
             case "list":
                 schema = {"type": "array", "items": _item(self).json_schema()}
             case "dict":
@@ -297,3 +309,17 @@ def _date(value: str) -> str:
     except ValueError:
         pass
     raise ValueError(f'must be a date as "2010-01-31", got {shown(value)}')
+
+
+def _moment(value: str) -> str:
+    try:
+        moment = dt.datetime.fromisoformat(value)
+    except ValueError as error:
+        raise ValueError(f'must be a moment as "2010-01-31T22:30:00+00:00", got {shown(value)}') from error
+    if moment.tzinfo is None:
+        raise ValueError(
+            f"must have a time zone, got {shown(value)}: put its offset from UTC behind it, as in "
+            f'"{moment.isoformat()}+00:00", or localise it: .replace(tzinfo=ZoneInfo("America/New_York"))'
+        )
+    # One spelling of each moment keeps records comparable.
+    return moment.astimezone(dt.UTC).isoformat()

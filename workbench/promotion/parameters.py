@@ -14,6 +14,7 @@ import tokenize
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,19 @@ class NotebookParameters:
         missing = [item for item in self.items if item.required and item.name not in accepted]
         self._refuse({item.name: f"{item.name} has no default and must be given" for item in missing})
         return {item.name: accepted.get(item.name, item.default) for item in self.items}
+
+    def with_slot(self, values: Mapping[str, Any], slot: datetime) -> dict[str, Any]:
+        """The values, with the slot's moment for a parameter `slot` that may be None and has no value.
+
+        It is a `datetime | None`, a `str | None`, or one without an annotation that is None by default.
+        """
+        item = self._find("slot")
+        takes = item is not None and (item.type.kind == "any" or item.type.nullable)
+        if item is None or not takes or item.type.kind not in {"datetime", "str", "any"}:
+            return dict(values)
+        if values.get("slot", item.default) is not None:
+            return dict(values)
+        return {**values, "slot": slot.astimezone(UTC).isoformat()}
 
     def parse(self, texts: Iterable[str]) -> dict[str, Any]:
         """The values that `name=value` texts of a command line stand for, by each parameter's type.

@@ -104,7 +104,7 @@ def run_notebook(
     sha256 : str, optional
         Run the promoted version of that hash, whatever the notebook, its modules and files say now.
     origin : Origin, optional
-        Who asked. Default: a command.
+        Who asked. Default: a command. A parameter `slot` of the notebook that has no value gets the slot's.
     timeout_seconds : float, optional
         The kernel is killed after that long.
     environment : mapping, optional
@@ -132,6 +132,8 @@ def run_notebook(
         folder = _folder_of(name, settings)
     promoted = version if version is not None and version.tree is not None else None
     values = file.parameters.complete(file.parameters.validate(dict(parameters or {})))
+    if origin.slot is not None:
+        values = file.parameters.with_slot(values, origin.slot)
     run_id = runs.start(
         notebook=name,
         notebook_sha256=file.sha256,

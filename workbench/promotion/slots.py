@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 from workbench.errors import PromotionRefused
 from workbench.promotion.cron import wrong_field
 from workbench.stack.model import Progress
+from workbench.stack.moments import next_cron_slot
 from workbench.stack.prefect_api import PrefectApi
-from workbench.stack.schedules import PLANNED_AHEAD, next_cron_slot, next_run_of
+from workbench.stack.schedules import PLANNED_AHEAD, next_run_of
 
 __all__ = ["await_plan", "first_slot"]
 

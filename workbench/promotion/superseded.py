@@ -8,18 +8,22 @@ after it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from workbench.runs.slot_store import SlotStore
 from workbench.stack.prefect_api import PrefectApi, PrefectRefused
+from workbench.stack.timetable import Timetable
 
-__all__ = ["withdraw_superseded"]
+__all__ = ["WITHDRAWN", "settle_withdrawn", "withdraw_superseded"]
 
 _NOT_BEGUN = ["SCHEDULED", "PENDING"]
-_MESSAGE = "The deployment was promoted again before this run began."
+WITHDRAWN = "The deployment was promoted again before this run began."
+"""Why a run was withdrawn."""
 _PAGE = 200
 
 
-def withdraw_superseded(prefect: PrefectApi, deployment_id: str, schedule_id: str) -> int:
+def withdraw_superseded(prefect: PrefectApi, deployment_id: str, schedule_id: str) -> list[datetime]:
     """Cancel the deployment's planned runs that come from another schedule than `schedule_id`.
 
     Runs that have begun go on, and so do runs that were asked for by hand, and runs whose slot has passed.
@@ -34,8 +38,8 @@ def withdraw_superseded(prefect: PrefectApi, deployment_id: str, schedule_id: st
 
     Returns
     -------
-    int
-        How many were withdrawn.
+    list of datetime
+        The slots of those that were withdrawn, UTC.
     """
     wanted = {
         "deployments": {"id": {"any_": [deployment_id]}},
@@ -46,7 +50,7 @@ def withdraw_superseded(prefect: PrefectApi, deployment_id: str, schedule_id: st
         "sort": "EXPECTED_START_TIME_ASC",
         "limit": _PAGE,
     }
-    withdrawn = 0
+    withdrawn: list[datetime] = []
     for run in prefect.ask("/flow_runs/filter", wanted):
         made_by = run.get("created_by") or {}
         if not run["auto_scheduled"] or made_by.get("id") == schedule_id:
@@ -54,12 +58,22 @@ def withdraw_superseded(prefect: PrefectApi, deployment_id: str, schedule_id: st
         # Not deleted: a worker of 3.4.14 ends where the run that it has taken up is gone. There the process
         # that it has started ends quietly when its run is cancelled; a newer Prefect's begins all the same,
         # and the flow ends it (`flows/run_notebook.py`).
-        state = {"type": "CANCELLED", "name": "Cancelled", "message": _MESSAGE}
+        state = {"type": "CANCELLED", "name": "Cancelled", "message": WITHDRAWN}
         try:
             prefect.ask(f"/flow_runs/{run['id']}/set_state", {"state": state, "force": True})
         except PrefectRefused as error:
             if error.status != 404:  # 404: Prefect has deleted it meanwhile
                 raise
         else:
-            withdrawn += 1
+            withdrawn.append(datetime.fromisoformat(run["expected_start_time"]))
     return withdrawn
+
+
+def settle_withdrawn(slots: SlotStore, timetable: Timetable, withdrawn: Iterable[datetime]) -> None:
+    """Mark the slots of withdrawn runs as cancelled.
+
+    Those that the deployment's new timetable has as well are still to be run. One whose run has begun all the
+    same, between Prefect's answer that it had not and its being cancelled, has that run's state and keeps it.
+    """
+    gone = {slot: WITHDRAWN for slot in withdrawn if not timetable.has(slot)}
+    slots.settle(timetable.deployment, gone, "cancelled")

@@ -11,10 +11,13 @@ from workbench.promotion.contents import Contents
 from workbench.promotion.fitness import refused_values
 from workbench.promotion.namesakes import deployment_named, is_another_projects, told_of
 from workbench.promotion.records import Deployment, FlowRun, flow_run_of
+from workbench.promotion.slot_of_run import slot_asked_for
 from workbench.promotion.store import NotebookStore
+from workbench.runs.slot_store import SlotStore
 from workbench.settings import Settings
 from workbench.spelling import did_you_mean, near_names
 from workbench.stack.prefect_api import PrefectApi, PrefectRefused
+from workbench.stack.timetable import timetable_of
 
 __all__ = ["trigger", "wait"]
 
@@ -22,20 +25,26 @@ __all__ = ["trigger", "wait"]
 def trigger(
     settings: Settings,
     prefect: PrefectApi,
+    slots: SlotStore,
     deployment: Deployment | str,
     parameters: Mapping[str, Any] | None = None,
+    *,
+    slot: str | None = None,
     contents: Contents | None = None,
 ) -> FlowRun:
     """Ask for one run of a deployment now; a worker picks it up.
 
     `parameters` are notebook parameters that differ from the deployment's. They are checked as `promote`
     checks them where the promoted notebook is in this home's store or in the database (`contents`), and by
-    Prefect anywhere.
+    Prefect anywhere. `slot` is the slot to run, in ISO 8601; by default it is the newest that is due when the
+    run begins.
 
     Raises
     ------
     ParametersRefused
         Unknown or wrong parameters, or some that the notebook's strategies would refuse; nothing runs.
+    SlotRefused
+        The deployment was not due at `slot`.
     NotDeployed
         There is no such deployment.
     """
@@ -64,6 +73,8 @@ def trigger(
             values = file.parameters.validate(values)
             refused_values(file.document, file.path.name, values, force=False)
         body["parameters"] = {"parameters": values}
+    if slot is not None:
+        body["parameters"]["slot"] = slot_asked_for(slots, timetable_of(found), slot).isoformat()
     try:
         return flow_run_of(prefect.ask(f"/deployments/{found['id']}/create_flow_run", body))
     except PrefectRefused as error:

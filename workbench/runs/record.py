@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from workbench.attempt import PURPOSES
 from workbench.display.card import card_html
 
-__all__ = ["RunRecord", "about"]
+__all__ = ["RunRecord", "about", "of_slot"]
 
 _SHOWN_SERIES = 12
+_PURPOSES: dict[str | None, str] = {name: f"{name}, says nothing live" for name in PURPOSES}
+_PURPOSES["live"] = "live"
+# What the kinds of evidence are called; others go by their own name.
+_EVIDENCE = {"unclamped": "read unclamped", "unknown_close": "unknown close"}
 
 
 class RunRecord(dict[str, Any]):
@@ -36,42 +41,57 @@ def about(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     Returns
     -------
     list of (str, str)
-        Names and values as text; without fields that are empty in the record. The slot is the time that the
-        run was scheduled for, UTC.
+        Names and values as text; without fields that are empty in the record. The slot is the moment at which
+        the run was due, UTC. Last what its evidence lists, such as reads that its slot did not clamp.
     """
     trigger = record["trigger"]
     if trigger == "deployment":
         trigger = "the schedule" if record["scheduled_for"] else "a trigger of the deployment"
     revisions = sorted(record["data_revisions"].items())
-    data = [f"{series} at revision {revision}" for series, revision in revisions[:_SHOWN_SERIES]]
-    if len(revisions) > _SHOWN_SERIES:
-        data.append(f"and {len(revisions) - _SHOWN_SERIES:,} more, in the record")
+    data = _several([f"{series} at revision {revision}" for series, revision in revisions])
     rows = {
         "run": str(record["run_id"]),
         "notebook": record["notebook"],
         "content": _short(record["notebook_sha256"]),
         "deployment": record["deployment"],
-        "slot": _moment(record["scheduled_for"]) if record["scheduled_for"] else None,
+        "slot": _moment(record["slot"]) if record["slot"] else None,
+        "purpose": _PURPOSES.get(record["purpose"]),
+        "attempt": str(record["attempt"]) if record["attempt"] else None,
         "started by": trigger,
         "version": _short(record["version_sha256"]),
         "code": record["code_version"],
         "modules": _hashes(record["modules"]),
         "files": _hashes(record["files"]),
-        "data": ", ".join(data),
+        "data": data,
     }
-    return [(name, value) for name, value in rows.items() if value]
+    shown = [(name, value) for name, value in rows.items() if value]
+    return shown + [
+        (_EVIDENCE.get(kind, kind.replace("_", " ")), _several(lines))
+        for kind, lines in sorted(record["evidence"].items())
+    ]
+
+
+def of_slot(record: Mapping[str, Any]) -> str:
+    """The slot that a run was for, and as what: "2026-11-27 22:30:00 UTC (live)"; empty if for none."""
+    if not record["slot"]:
+        return ""
+    return f"{_moment(record['slot'])} ({_PURPOSES[record['purpose']]})"
 
 
 def _short(sha256: str | None) -> str | None:
     return sha256[:12] if sha256 else None
 
 
+def _several(lines: Sequence[str]) -> str:
+    told = [str(line) for line in lines[:_SHOWN_SERIES]]
+    if len(lines) > _SHOWN_SERIES:
+        told.append(f"and {len(lines) - _SHOWN_SERIES:,} more, in the record")
+    return ", ".join(told)
+
+
 def _hashes(contents: Mapping[str, str]) -> str:
     """Paths with the first characters of their hashes; of many the first ones."""
-    told = [f"{path} ({_short(sha256)})" for path, sha256 in sorted(contents.items())]
-    if len(told) > _SHOWN_SERIES:
-        told[_SHOWN_SERIES:] = [f"and {len(told) - _SHOWN_SERIES:,} more, in the record"]
-    return ", ".join(told)
+    return _several([f"{path} ({_short(sha256)})" for path, sha256 in sorted(contents.items())])
 
 
 def _moment(moment: Any) -> str:

@@ -17,6 +17,7 @@ from workbench.project.modules import Used, used_by_process
 from workbench.runs.code import code_version, shown_name
 from workbench.runs.notebook import notebook_sha256
 from workbench.runs.rehearsing import rehearses
+from workbench.runs.repeating import known_to
 from workbench.runs.store import RunStore
 
 __all__ = ["NO_RUN", "RUN_ID_VARIABLE", "InteractiveRun", "NoRun", "NotebookRun", "scope_of_process"]
@@ -43,6 +44,10 @@ class NoRun:
 
     def note_evidence(self, kind: str, items: Sequence[str]) -> None:
         """Does nothing: there is no run."""
+
+    def known_to(self) -> uuid.UUID | None:
+        """None: bars are read as they are."""
+        return None
 
     def note_headline(self, headline: Mapping[str, Any]) -> None:
         """Does nothing: there is no run."""
@@ -84,6 +89,10 @@ class NotebookRun:
             self._noted.update((kind, item) for item in new)
         if new:
             self._store.note_evidence(self._run_id, kind, new)
+
+    def known_to(self) -> uuid.UUID | None:
+        """In an exact rerun, the run that it repeats."""
+        return known_to()
 
     def note_headline(self, headline: Mapping[str, Any]) -> None:
         """Record the headline figures immediately."""
@@ -131,6 +140,10 @@ class InteractiveRun:
 
     def note_evidence(self, kind: str, items: Sequence[str]) -> None:
         """Does nothing: whoever sits before an interactive notebook sees what it reads."""
+
+    def known_to(self) -> uuid.UUID | None:
+        """None: an interactive notebook reads bars as they are."""
+        return None
 
     def note_headline(self, headline: Mapping[str, Any]) -> None:
         """Record the headline figures of a saved result."""

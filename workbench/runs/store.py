@@ -20,7 +20,9 @@ from workbench.events import outbox
 from workbench.runs.opened import OpenedRun
 from workbench.runs.outputs import fetch
 from workbench.runs.record import RunRecord
+from workbench.runs.slot_store import SlotStore
 from workbench.runs.slots import close_slot, open_slot
+from workbench.services.filters import Moment, as_moment
 from workbench.tables.workbench import runs
 
 __all__ = ["RunStore"]
@@ -84,25 +86,44 @@ class RunStore(Face):
             "note_headline",
             "note_revisions",
             "pool",
+            "slots",
             "start",
         }
     )
 
     def __init__(self, pool: ServiceConnectionPool, folder: Path | None = None) -> None:
         self.pool = pool
+        self.slots = SlotStore(pool)
         self._folder = folder
 
     # ------------------------------------------------------------------------------------------ queries
 
     def list(
-        self, *, latest: int = 20, notebook: str | None = None, status: str | None = None
+        self,
+        *,
+        latest: int = 20,
+        notebook: str | None = None,
+        status: str | None = None,
+        deployment: str | None = None,
+        slot: Moment | None = None,
     ) -> pd.DataFrame:
-        """List the newest runs, newest first; `notebook` may be a part of the notebook's path.
+        """List the newest runs, newest first.
+
+        Parameters
+        ----------
+        latest : int
+        notebook : str, optional
+            A part of the notebook's path.
+        status : str, optional
+        deployment : str, optional
+            The deployment's whole name.
+        slot : str or timestamp, optional
+            The moment at which the run was due, UTC: "2026-11-27 22:30".
 
         Raises
         ------
         QueryError
-            `latest` is less than 1, or there is no such status.
+            `latest` is less than 1, there is no such status, or `slot` is no moment.
         """
         if latest < 1:
             raise QueryError(f"latest={latest}: expected 1 or more")
@@ -115,6 +136,10 @@ class RunStore(Face):
             query = query.where(runs.c.notebook.contains(notebook, autoescape=True))
         if status is not None:
             query = query.where(runs.c.status == status)
+        if deployment is not None:
+            query = query.where(runs.c.deployment == deployment)
+        if (moment := as_moment(slot, "slot")) is not None:
+            query = query.where(runs.c.slot == moment.to_pydatetime())
         with self.pool.begin("listing runs") as connection:
             return frames.read(connection, query)
 

@@ -27,7 +27,8 @@ SELECT symbol, data_source, bars, revision,
        (extract(epoch FROM first_bar) * 1000000)::bigint, (extract(epoch FROM last_bar) * 1000000)::bigint,
        array_to_string(lineage, ' '),
        (SELECT md5(string_agg(inhrelid::text, ' ' ORDER BY inhrelid)) FROM pg_inherits
-        WHERE inhparent = 'data_ingestion.market_data'::regclass)
+        WHERE inhparent = 'data_ingestion.market_data'::regclass),
+       calendar, bar_interval
 FROM data_ingestion.ingestion_status
 WHERE (revision > 0 OR last_success_at IS NOT NULL)
 """
@@ -64,8 +65,10 @@ def series_states(
                 first or 0,
                 last or 0,
                 [f"{layout} {tag}" for tag in lineage.split()],
+                calendar,
+                interval,
             )
-            for symbol, data_source, bars, revision, first, last, lineage, layout in rows
+            for symbol, data_source, bars, revision, first, last, lineage, layout, calendar, interval in rows
         ),
         key=lambda state: (state.source, state.symbol),
     )

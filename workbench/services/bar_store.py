@@ -35,6 +35,8 @@ class SeriesState:
         The first and the last bar's time, microseconds since 1970, UTC.
     lineage : sequence of str
         The tags of the states that it grew from by appends only, oldest first; the last one is its own.
+    calendar, interval : str, optional
+        The exchange and the length of its bars, as `marketdata.completeness` takes them.
     """
 
     symbol: str
@@ -44,6 +46,8 @@ class SeriesState:
     first: int
     last: int
     lineage: Sequence[str]
+    calendar: str | None = None
+    interval: str | None = None
 
     @property
     def tag(self) -> str:

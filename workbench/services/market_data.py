@@ -19,6 +19,7 @@ from workbench.services.bar_series import bounds, series_states
 from workbench.services.bar_store import BarStore
 from workbench.services.bar_writer import write_bars
 from workbench.services.filters import Moment, Strings
+from workbench.services.known_revisions import AsKnown
 from workbench.services.service import RunScope, Service
 from workbench.tables.data_ingestion import market_data
 
@@ -64,11 +65,14 @@ class MarketData(Service):
         adjust: str | None = None,
         as_of: Moment | None = None,
         latest: int | None = None,
+        as_known: AsKnown | None = None,
     ) -> pd.DataFrame:
         """Bars of one symbol or thousands, daily or minute.
 
         Bars that were loaded before come from a cache on disk. A load after a committed change sees the
-        change, whoever made it.
+        change, whoever made it. A run for a slot gets no bar that was not complete at the slot: a share's
+        daily bar from its session's close, a coin's from the next midnight UTC, any other from its start
+        plus its length.
 
         Parameters
         ----------
@@ -85,9 +89,16 @@ class MarketData(Service):
             Adjust prices for the splits and dividends in the same source's `corporate_actions`, by the
             method "yahoo", "crsp" or "splits"; see `workbench.adjust`. Default: prices as they came.
         as_of : str, date or Timestamp, optional
-            With `adjust`: prices as they were shown on that day.
+            With `adjust`: prices as they were shown on that day; in a run for a slot not later than at the
+            slot.
         latest : int, optional
             Only the last that many bars of each symbol.
+        as_known : str, datetime, Timestamp or UUID, optional
+            Bars as they were known, whatever was corrected, added or deleted since: at a moment with its
+            time zone ("2026-11-20 22:00Z"), by the time at which each change was committed; or to a run, by
+            its id, of which the first characters are enough, at the revisions in its record. `latest` counts
+            the bars of then. `adjust` takes the splits and dividends of now: of those no old versions are
+            kept. Default: as they are now; in an exact rerun, as they were known to the run that it repeats.
 
         Returns
         -------
@@ -100,7 +111,7 @@ class MarketData(Service):
         -----
         NoBarsWarning
             A symbol that was named has no bar in the range; the text says where its series begins and ends.
-            Without `symbols`: no bar was found at all.
+            Without `symbols`: no bar was found at all. In a run for a slot it says so.
 
         Raises
         ------
@@ -110,12 +121,32 @@ class MarketData(Service):
             Several sources hold the symbols; the message names them.
         EmptyRange
             `end` does not lie after `start`.
+        NotKnown
+            `as_known` lies before a series' first bar, or in a time of which versions are not kept, or no
+            longer; or the run has not read the series, or is still running.
         QueryError
-            A field, a moment or a method that does not exist or cannot be read.
+            A field, a moment or a method that does not exist or cannot be read; an `as_known` without a time
+            zone, or in the future.
+
+        Examples
+        --------
+        >>> load = wb.data_ingestion.load_market_data
+        >>> load("AAPL", source="yahoo", as_known="2026-11-20 22:00Z")
+        >>> load("AAPL", source="yahoo", as_known=run["run_id"])
         """
+        if as_known is None:
+            as_known = self._run.known_to()
         chosen = self._source if source is None else source
         request = BarRequest.of(
-            symbols, start, end, source=chosen, fields=fields, adjust=adjust, as_of=as_of, latest=latest
+            symbols,
+            start,
+            end,
+            source=chosen,
+            fields=fields,
+            adjust=adjust,
+            as_of=as_of,
+            latest=latest,
+            known=as_known,
         )
         with self.pool.snapshot("loading bars") as connection:
             return load_bars(connection, self._bars, request, self._run)
@@ -128,12 +159,13 @@ class MarketData(Service):
         *,
         source: str | None = None,
         calendar: str | None = None,
+        as_known: AsKnown | None = None,
     ) -> Coverage:
         """Which bars each symbol has and which are missing, by an exchange's calendar.
 
         Parameters
         ----------
-        symbols, start, end, source
+        symbols, start, end, source, as_known
             As for `load_market_data`.
         calendar : str, optional
             The exchange's name in `exchange_calendars`: "XNYS", "XLON", "24/7", … Default: the setting
@@ -146,7 +178,7 @@ class MarketData(Service):
         """
         from workbench.marketdata.coverage import coverage
 
-        bars = self.load_market_data(symbols, start, end, source=source, fields=["close"])
+        bars = self.load_market_data(symbols, start, end, source=source, fields=["close"], as_known=as_known)
         return coverage(bars, calendar or self._calendar)
 
     def write_market_data(self, frame: pd.DataFrame, *, source: str | None = None) -> Written:

@@ -34,6 +34,9 @@ class RunScope(Protocol):
     def note_read(self, revisions: Mapping[str, int]) -> None:
         """Remember which revision of which data series ("yahoo/AAPL") was read."""
 
+    def known_to(self) -> uuid.UUID | None:
+        """The run as to which bars are read where a load does not say it; None for those of now."""
+
     def note_evidence(self, kind: str, items: Sequence[str]) -> None:
         """Add lines of a kind to what a reader of the run's record should know, such as unclamped reads."""
 

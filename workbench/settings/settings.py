@@ -92,6 +92,8 @@ class Settings(BaseSettings):
         Maximum connections that each service's pool keeps open, and how many more it opens under load.
     cache_size : int
         Maximum bytes of the bar cache on disk ("4GB", "500MB"); 0 for no cache.
+    history_keep_days : int
+        How many days versions of bars are kept that were replaced, for `load_market_data(as_known=…)`.
     polygon_api_key : SecretStr or None
         The key for Polygon (now Massive).
     alpaca_api_key, alpaca_api_secret : SecretStr or None
@@ -141,6 +143,7 @@ class Settings(BaseSettings):
     pool_size: int = Field(default=10, ge=1)
     pool_overflow: int = Field(default=20, ge=0)
     cache_size: ByteSize = ByteSize(4_000_000_000)
+    history_keep_days: int = Field(default=730, ge=1)
     polygon_api_key: SecretStr | None = None
     alpaca_api_key: SecretStr | None = None
     alpaca_api_secret: SecretStr | None = None

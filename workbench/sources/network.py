@@ -160,6 +160,7 @@ class NetworkSource(ABC):
                 self.origin,
                 span.cut(rows),
                 actions_frame(symbol, actions, splits_applied=self.rescales),
+                interval=self.interval,
             )
 
     @abstractmethod

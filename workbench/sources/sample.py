@@ -81,8 +81,8 @@ def _bars(symbols: dict[str, None], stocks: Any, span: Span) -> Iterator[RawBars
         series = getattr(stocks, symbol)
         raw = {name: np.asarray(series[name], dtype=np.float64) for name in PRICES}
         adjusted = {name: _adjusted(series, name) for name in PRICES}
-        yield RawBars(symbol, "yahoo", ORIGIN, span.cut(_rows(series, raw)))
-        yield RawBars(symbol, "yahoo_adjusted", ORIGIN, span.cut(_rows(series, adjusted)))
+        yield RawBars(symbol, "yahoo", ORIGIN, span.cut(_rows(series, raw)), interval="1d")
+        yield RawBars(symbol, "yahoo_adjusted", ORIGIN, span.cut(_rows(series, adjusted)), interval="1d")
 
 
 def _adjusted(series: dict[str, list[Any]], name: str) -> npt.NDArray[np.float64]:

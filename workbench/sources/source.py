@@ -51,6 +51,8 @@ class RawBars:
         Splits and dividends of the symbol, if the source has them: symbol (str), ex_date
         (datetime64[s]), kind (str, "split" or "dividend"), value (float64: new shares per old share, or
         cash per share on the prices' own basis), applied (bool: the prices are already adjusted for it).
+    interval : str or None
+        The length of the bars, such as "1d" or "30min"; None where the source does not know it.
     """
 
     symbol: str
@@ -59,6 +61,7 @@ class RawBars:
     rows: pd.DataFrame
     actions: pd.DataFrame | None = None
     unused: tuple[str, ...] = ()
+    interval: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""The relay's own process: `python -m workbench.stack.relay`; its log is `<home>/logs/relay.log`."""
+"""The relay's own process: `python -m workbench.stack.relay`; its log is `<home>/logs/relay.log`.
+
+Beside relaying events it looks for slots that passed without a run.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,17 @@ from workbench.stack.stack import Stack
 
 
 def main() -> int:
-    """Relay the events of this environment until SIGTERM or SIGINT; 1 if its servers do not run."""
+    """Relay events and look at slots until SIGTERM or SIGINT; 1 if the environment's servers do not run."""
+    import sqlalchemy as sa
+
+    from workbench.db.bar_history import trim_bar_history
+    from workbench.db.pool import ServiceConnectionPool
     from workbench.db.roles import RUNS_ROLE, role_url
     from workbench.events.relay import Relay
     from workbench.events.sinks import PrefectSink, RedisSink, Sink
+    from workbench.runs.slot_store import SlotStore
+    from workbench.stack.prefect_api import PrefectApi
+    from workbench.stack.slot_watch import SlotWatch
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     # httpx logs a line per request, which would repeat the outbox in the log.
@@ -39,9 +49,20 @@ def main() -> int:
                 endpoints.prefect_api_url, endpoints.prefect_auth_string, work_pool=settings.work_pool
             )
         )
-    relay = Relay(role_url(settings, endpoints.database_url, RUNS_ROLE), sinks)
+
+    def upkeep(connection: sa.Connection) -> None:
+        removed = trim_bar_history(connection, keep_days=settings.history_keep_days)
+        if removed:
+            logger.info("removed %s replaced versions of bars", removed)
+
+    url = role_url(settings, endpoints.database_url, RUNS_ROLE)
+    relay = Relay(url, sinks, upkeep=upkeep)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: relay.stop())
+    if endpoints.prefect_api_url is not None:
+        prefect = PrefectApi(endpoints.prefect_api_url, endpoints.prefect_auth_string)
+        slots = SlotStore(ServiceConnectionPool("runs", lambda: url, size=1, overflow=0))
+        SlotWatch(prefect, slots, settings.work_pool).start()
     try:
         relay.run(ready=lambda: logger.info("relaying events (process %s)", os.getpid()))
     finally:

@@ -8,13 +8,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from workbench.stack.moments import next_slot
 from workbench.stack.prefect_api import PrefectApi
 
 __all__ = [
     "ScheduledDeployment",
     "Schedules",
+    "deployments_in",
     "in_zone",
-    "next_cron_slot",
     "next_run_of",
     "schedules_in",
 ]
@@ -103,7 +104,7 @@ def schedules_in(prefect: PrefectApi, pool: str, *, now: datetime | None = None)
         Prefect does not answer.
     """
     now = now or datetime.now(UTC)
-    deployments = tuple(_deployment(prefect, facts, now) for facts in _all_in(prefect, pool))
+    deployments = tuple(_deployment(prefect, facts, now) for facts in deployments_in(prefect, pool))
     scheduled = any(one.schedules for one in deployments)
     return Schedules(deployments, _worker_problem(prefect, pool, now) if scheduled else "")
 
@@ -113,23 +114,13 @@ def next_run_of(prefect: PrefectApi, deployment_id: str) -> datetime | None:
     return _first_planned(prefect, deployment_id, {"after_": datetime.now(UTC).isoformat()})
 
 
-def next_cron_slot(cron: str, timezone: str, now: datetime, *, day_or: bool = True) -> datetime | None:
-    """The next time of a cron schedule, UTC; None if there is none, as for 30 February."""
-    from croniter import CroniterBadDateError, croniter
-
-    try:
-        slot: datetime = croniter(cron, now.astimezone(ZoneInfo(timezone)), day_or=day_or).get_next(datetime)
-    except CroniterBadDateError:
-        return None
-    return slot.astimezone(UTC)
-
-
 def in_zone(moment: datetime, timezone: str) -> str:
     """The time as text, e.g. "Mon 2026-11-30 17:30 America/New_York"."""
     return f"{moment.astimezone(ZoneInfo(timezone)):%a %Y-%m-%d %H:%M} {timezone}"
 
 
-def _all_in(prefect: PrefectApi, pool: str) -> Iterator[Mapping[str, Any]]:
+def deployments_in(prefect: PrefectApi, pool: str) -> Iterator[Mapping[str, Any]]:
+    """What Prefect holds of each deployment in the work pool `pool`, by name."""
     offset = 0
     while True:
         body = {
@@ -152,7 +143,7 @@ def _deployment(prefect: PrefectApi, facts: Mapping[str, Any], now: datetime) ->
     schedules = [entry["schedule"] for entry in active]
     next_run = next_run_of(prefect, deployment_id) if schedules else None
     if next_run is None:
-        slots = filter(None, (_next_slot(schedule, now) for schedule in schedules))
+        slots = filter(None, (next_slot(schedule, now) for schedule in schedules))
         next_run = min((slot for slot in slots if slot - now >= PLANNED_AHEAD), default=None)
     late = _late(prefect, deployment_id, now)
     problem = ""
@@ -211,34 +202,13 @@ def _should_be_planned(
 ) -> bool:
     """Whether Prefect must have planned a run by now: its time is soon, and its schedule is not new."""
     settled = [entry for entry in entries if now - _changed(entry, deployment) > PLANNED_WITHIN]
-    slots = [_next_slot(entry["schedule"], now) for entry in settled]
+    slots = [next_slot(entry["schedule"], now) for entry in settled]
     return any(slot is not None and slot - now < PLANNED_AHEAD for slot in slots)
 
 
 def _changed(entry: Mapping[str, Any], deployment: Mapping[str, Any]) -> datetime:
     # Not the deployment's own `updated`: each poll of a worker sets it.
     return datetime.fromisoformat(entry.get("updated") or deployment["created"])
-
-
-def _next_slot(schedule: Mapping[str, Any], now: datetime) -> datetime | None:
-    """The schedule's next time, UTC; None if it has ended."""
-    zone = ZoneInfo(schedule.get("timezone") or "UTC")
-    if "cron" in schedule:
-        return next_cron_slot(schedule["cron"], zone.key, now, day_or=schedule.get("day_or", True))
-    if "interval" in schedule:
-        anchor = datetime.fromisoformat(schedule["anchor_date"])
-        length = timedelta(seconds=float(schedule["interval"]))
-        return anchor if anchor > now else now + (length - (now - anchor) % length)
-    from dateutil.rrule import rrulestr
-
-    rule, local = rrulestr(schedule["rrule"]), now.astimezone(zone)
-    try:
-        moment: datetime | None = rule.after(local)
-    except TypeError:
-        # A rule with a naive start is in the schedule's own time zone.
-        naive = rule.after(local.replace(tzinfo=None))
-        moment = naive.replace(tzinfo=zone) if naive is not None else None
-    return moment.astimezone(UTC) if moment is not None else None
 
 
 def _in_words(schedule: Mapping[str, Any]) -> str:

@@ -208,12 +208,25 @@ RULES = {
     "data_quality_logs_severity_check": _one_of(
         "data_ingestion.data_quality_logs", "severity", "info", "warning", "error"
     ),
+    "ingestion_status_calendar_check": _named("data_ingestion.ingestion_status", "calendar"),
+    "ingestion_status_interval_check": Rule(
+        "data_ingestion.ingestion_status",
+        ("bar_interval",),
+        'bar_interval must be a whole number of s, min, h, d, w or mo, such as "1d" or "30min"',
+        lambda frame: (
+            frame["bar_interval"].isna()
+            | frame["bar_interval"].astype("str").str.fullmatch("[1-9][0-9]{0,4}(?:s|min|h|d|w|mo)")
+        ),
+    ),
     "corporate_actions_kind_check": _one_of("data_ingestion.corporate_actions", "kind", "split", "dividend"),
     "corporate_actions_value_check": Rule(
         "data_ingestion.corporate_actions",
         ("value",),
         "value must be above zero and finite",
         lambda frame: ~(frame["value"].astype("float64") <= 0),
+    ),
+    "series_revisions_kind_check": _one_of(
+        "data_ingestion.series_revisions", "kind", "before", "inserted", "updated", "deleted", "truncated"
     ),
     "strategies_status_check": _one_of(
         "strategy_engine.strategies", "status", "active", "inactive", "paused"

@@ -1,4 +1,4 @@
-"""Schema `data_ingestion`: bars, corporate actions, refused rows, and the extent of each series."""
+"""Schema `data_ingestion`: bars and old versions, corporate actions, refused rows, each series' extent."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from sqlalchemy.dialects import postgresql
 
 from workbench.tables.types import JSON, METADATA, PRICE, QUANTITY, TIMESTAMP, created_at, identity, run_id
 
-__all__ = ["corporate_actions", "data_quality_logs", "ingestion_status", "market_data"]
+__all__ = [
+    "corporate_actions",
+    "data_quality_logs",
+    "ingestion_status",
+    "market_data",
+    "market_data_history",
+    "series_revisions",
+]
 
 SCHEMA = "data_ingestion"
 
@@ -73,6 +80,9 @@ ingestion_status = sa.Table(
     sa.Column("last_error", sa.Text),
     sa.Column("updated_at", TIMESTAMP, nullable=False, server_default=sa.func.now()),
     sa.Column("lineage", postgresql.ARRAY(sa.Uuid), nullable=False, server_default="{}", info=_COUNTED),
+    # When its bars are complete, see `marketdata.completeness`; NULL: unknown.
+    sa.Column("calendar", sa.Text),
+    sa.Column("bar_interval", sa.Text),
     sa.UniqueConstraint("symbol", "data_source", name="ingestion_status_key"),
     schema=SCHEMA,
 )
@@ -92,5 +102,45 @@ corporate_actions = sa.Table(
     run_id(),
     created_at(),
     sa.UniqueConstraint("symbol", "data_source", "ex_date", "kind", name="corporate_actions_key"),
+    schema=SCHEMA,
+)
+
+# Both are written by the triggers of `market_data` alone, so a service has no method that writes them.
+_KEPT = {"kept_by_triggers": True}
+
+series_revisions = sa.Table(
+    "series_revisions",
+    METADATA,
+    sa.Column("symbol", sa.Text, primary_key=True),
+    sa.Column("data_source", sa.Text, primary_key=True),
+    sa.Column("revision", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("first_changed", TIMESTAMP),
+    sa.Column("last_changed", TIMESTAMP),
+    sa.Column("changed", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("first_bar", TIMESTAMP),
+    sa.Column("last_bar", TIMESTAMP),
+    sa.Column("bars", sa.BigInteger, nullable=False),
+    sa.Column("committed_at", TIMESTAMP),
+    sa.Column("trimmed_at", TIMESTAMP),
+    sa.Index("series_revisions_uncommitted_idx", "symbol", postgresql_where=sa.text("committed_at IS NULL")),
+    info=_KEPT,
+    schema=SCHEMA,
+)
+
+market_data_history = sa.Table(
+    "market_data_history",
+    METADATA,
+    sa.Column("symbol", sa.Text, primary_key=True),
+    sa.Column("data_source", sa.Text, primary_key=True),
+    sa.Column("until_revision", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("timestamp", TIMESTAMP, primary_key=True),
+    sa.Column("open", PRICE),
+    sa.Column("high", PRICE),
+    sa.Column("low", PRICE),
+    sa.Column("close", PRICE),
+    sa.Column("volume", QUANTITY),
+    sa.Column("created_at", TIMESTAMP),
+    info=_KEPT,
     schema=SCHEMA,
 )

@@ -16,6 +16,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from workbench.stack.moments import moments_until
+
 ZONE = ZoneInfo("America/New_York")
 BACK, FORWARD = date(2026, 11, 1), date(2027, 3, 14)
 """At 02:00 the clock goes to 01:00; at 02:00 it goes to 03:00."""
@@ -130,3 +132,17 @@ def test_planned_anew_at_any_moment_of_the_day_there_are_no_other_slots(
     """A server plans all the time; a slot of another moment would be another run."""
     first, *later = planned[cron, day]
     assert set().union(*later) <= set(first)
+
+
+@pytest.mark.parametrize("day", [BACK, FORWARD])
+@pytest.mark.parametrize("cron", CRONS)
+def test_the_slots_before_a_moment_are_those_that_were_planned(
+    planned: Planned, cron: str, day: date
+) -> None:
+    expected = planned[cron, day][0]
+    schedule = {"cron": cron, "timezone": ZONE.key}
+    start, end = midnight(day), midnight(day + timedelta(days=1)) - timedelta(seconds=1)
+    while end > start:
+        walked = itertools.takewhile(lambda moment: moment >= start, moments_until(schedule, end))
+        assert list(walked) == [moment for moment in reversed(expected) if moment <= end]
+        end -= timedelta(minutes=11)

@@ -18,6 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.acceptance.notebooks import write_notebook
 from workbench.errors import NotebookError, NotebookFailed, ParametersRefused
 from workbench.promotion import execute
 from workbench.promotion.execute import execute_notebook
@@ -440,3 +441,24 @@ def _gone(pid: int) -> bool:
             return True
         time.sleep(0.1)
     return False
+
+
+def test_a_moment_arrives_as_a_datetime_and_binds_nothing_else(tmp_path: Path) -> None:
+    cell = (
+        "import datetime\nslot: datetime.datetime | None = None\n"
+        "days: list[datetime.datetime] = []\ntext: str = '2026-11-27T22:30:00+00:00'"
+    )
+    notebook = write_notebook(
+        tmp_path / "study.ipynb",
+        parameters=cell,
+        cells=["print(repr(slot))\nprint(days[0].tzinfo, datetime.__name__, repr(text))"],
+    )
+    given = {"slot": "2026-11-27T17:30:00-05:00", "days": ["2026-11-26T00:00:00+00:00"]}
+    ran = execute_notebook(notebook, given, tmp_path / "out")
+    assert "".join(_texts(ran.output)).splitlines() == [
+        "datetime.datetime(2026, 11, 27, 22, 30, tzinfo=datetime.timezone.utc)",
+        "UTC datetime '2026-11-27T22:30:00+00:00'",
+    ]
+    kept = json.loads(ran.output.read_text())["metadata"]["papermill"]["parameters"]
+    assert kept == {"slot": "2026-11-27T22:30:00+00:00", "days": ["2026-11-26T00:00:00+00:00"]}
+    assert "2026-11-27T22:30:00+00:00" in ran.html.read_text()

@@ -194,11 +194,17 @@ def test_runs_are_listed_newest_first_and_by_filter(wb: Workbench) -> None:
     assert wb.runs.list(notebook="alpha")["run_id"].tolist() == ids[:1]
     assert wb.runs.list(notebook="%_o")["run_id"].tolist() == ids[2:]
     assert wb.runs.list(status="completed")["run_id"].tolist() == ids[:1]
+    of_slot = str(_attempt(wb))
+    assert wb.runs.list(deployment="sma", slot="2024-01-02 22:30")["run_id"].tolist() == [of_slot]
+    assert wb.runs.list(slot=MOMENT)["run_id"].tolist() == [of_slot]
+    assert wb.runs.list(deployment="sm").empty
     empty = wb.runs.list(notebook="nope")
     assert empty.empty
     assert empty.dtypes.equals(wb.runs.list().dtypes)
     with pytest.raises(QueryError, match="latest=0: expected 1 or more"):
         wb.runs.list(latest=0)
+    with pytest.raises(QueryError, match="slot='then' is not a date or time"):
+        wb.runs.list(slot="then")
 
 
 def test_a_run_is_shown_by_the_first_characters_of_its_id(wb: Workbench) -> None:
@@ -259,7 +265,8 @@ def test_a_record_is_shown_as_a_card_and_says_what_its_numbers_were_made_of(wb: 
     run_id = _start(
         wb,
         deployment="sma",
-        scheduled_for=MOMENT,
+        slot=MOMENT,
+        purpose="live",
         notebook_sha256="ab" * 32,
         code_version="0.4.0+g5e4d484",
         parameters={"name": "<b>"},
@@ -269,6 +276,7 @@ def test_a_record_is_shown_as_a_card_and_says_what_its_numbers_were_made_of(wb: 
     told = dict(about(record))
     assert told["run"] == str(run_id)
     assert (told["deployment"], told["slot"]) == ("sma", f"{MOMENT:%Y-%m-%d %H:%M:%S} UTC")
+    assert (told["purpose"], told["attempt"]) == ("live", "1")
     assert (told["content"], told["code"]) == ("ab" * 6, "0.4.0+g5e4d484")
     assert told["data"].startswith("yahoo/S00 at revision 0, yahoo/S01 at revision 1, ")
     assert told["data"].endswith("yahoo/S11 at revision 11, and 8 more, in the record")

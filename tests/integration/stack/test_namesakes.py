@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -67,8 +68,9 @@ def test_a_deployment_is_its_projects_by_name_and_database_whatever_the_folder(
         refuse_namesake(elsewhere.model_copy(update={"database_url": database}), prefect, "daily")
     with pytest.raises(PromotionRefused, match=r"already, fund with the database trading_system and"):
         refuse_namesake(in_project("other"), prefect, "daily")
+    slots: Any = None  # refused before any is looked at
     with pytest.raises(NotDeployed, match=r"another project of this Prefect server, fund with the database"):
-        trigger(in_project("other"), prefect, "daily")
+        trigger(in_project("other"), prefect, slots, "daily")
     # Of its pool it is the same project's, from whichever folder.
     refuse_namesake(settings, prefect, "daily")
 
@@ -78,11 +80,12 @@ def test_each_project_keeps_its_own(prefect: PrefectApi, deployed: Settings, in_
     before = deployment_named(prefect, "nightly")
     other = in_project("other")
     assert other.work_pool == "workbench-other"
+    slots: Any = None  # refused before any is looked at
     notebook = write_notebook(Path("notebooks/one.ipynb"), parameters="fast = 20", cells=["fast"])
     with pytest.raises(PromotionRefused, match=r"a deployment nightly of another project.*workbench-mine"):
-        promote(other, prefect, notebook, name="nightly", cron="0 0 1 1 *", timezone="UTC")
+        promote(other, prefect, slots, notebook, name="nightly", cron="0 0 1 1 *", timezone="UTC")
     with pytest.raises(NotDeployed, match=r"nightly is deployed by another project.*/mine"):
-        trigger(other, prefect, "nightly")
+        trigger(other, prefect, slots, "nightly")
     assert deployment_named(prefect, "nightly") == before
     refuse_namesake(other, prefect, "weekly")
     # Its own, also from another pool, and that of its pool from another machine's folder, are replaced.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,16 @@ FIGURES: dict[str, Any] = {
 RUN: dict[str, Any] = {
     "run_id": "174b8198-25f3-4297-8c31-b9080e38c619",
     "notebook": "strategies/sma_cross.ipynb",
+    "slot": datetime(2026, 11, 27, 22, 30, tzinfo=UTC),
+    "purpose": "live",
     "headline": FIGURES,
     "parameters": {"symbols": ["AAPL"], "start": None, "<b>": "a | `b`"},
     "html_path": "/home/me/a `b`/sma_cross.html",
     "output_path": "/home/me/sma_cross.ipynb",
 }
+
+
+LIVE = ", for the slot 2026-11-27 22:30:00 UTC (live)"
 
 
 def texts(markdown: str) -> list[str]:
@@ -60,7 +66,7 @@ def texts(markdown: str) -> list[str]:
 
 def test_eight_figures_with_digits_that_mean_something_stand_first() -> None:
     seen = texts(completed_markdown(RUN, None, seconds=3.21))
-    assert seen[:2] == ["strategies/sma_cross.ipynb", "Completed in 3.2 s."]
+    assert seen[:2] == ["strategies/sma_cross.ipynb", f"Completed in 3.2 s{LIVE}."]
     assert seen[2:18] == [
         *("Return", "Benchmark", "CAGR", "Volatility", "Sharpe", "Max drawdown", "Trades", "Win rate"),
         *("+637.6%", "+1,274%", "16.6%", "34.7%", "0.63", "−78.0%", "31", "61%"),
@@ -131,8 +137,20 @@ def test_a_failed_run_tells_reason_cell_and_page() -> None:
 
 
 def test_an_error_before_the_run_tells_its_reason() -> None:
-    seen = texts(failed_markdown("x.ipynb", ParametersRefused("x.ipynb has no parameter 'y'.")))
+    refusal = ParametersRefused("x.ipynb has no parameter 'y'.")
+    seen = texts(failed_markdown("x.ipynb", refusal))
     assert seen == ["x.ipynb", "Failed. x.ipynb has no parameter 'y'."]
+    said = "by hand, for the slot 2026-11-27 22:30 UTC"
+    assert texts(failed_markdown("x.ipynb", refusal, slot=said))[2] == f"B{said[1:]}."
+
+
+@pytest.mark.parametrize(
+    ("purpose", "said"), [("live", "live"), ("rerun", "rerun, says nothing live"), (None, "")]
+)
+def test_a_completed_run_tells_its_slot(purpose: str | None, said: str) -> None:
+    run = RUN | {"purpose": purpose, "slot": RUN["slot"] if purpose else None}
+    slot = f", for the slot 2026-11-27 22:30:00 UTC ({said})" if purpose else ""
+    assert texts(completed_markdown(run, None, seconds=1.0))[1] == f"Completed in 1.0 s{slot}."
 
 
 @given(text=st.text(alphabet=st.sampled_from(list("ab1.*_`~#|<>&[]()!\\-+= \n:/@")), min_size=1))

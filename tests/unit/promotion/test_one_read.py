@@ -54,7 +54,16 @@ class Answering:
             self.deployed.append(body)
         if path.endswith("/schedules"):
             return [{"id": "s", "schedule": self.deployed[-1]["schedules"][0]["schedule"]}]
-        return [] if path.endswith("/filter") else {"id": "1", "work_pool_name": "workbench"}
+        return (
+            []
+            if path.endswith("/filter")
+            else {
+                "id": "1",
+                "name": "yearly",
+                "work_pool_name": "workbench",
+                "schedules": [],
+            }
+        )
 
 
 @pytest.fixture

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -40,6 +42,7 @@ symbols = [
 ]  # tickers
 fee: float = 1
 start: datetime.date | None = "2010-01-04"
+asof: datetime.datetime | None = None
 side: Literal["long", "both"] = "long"
 weights: dict[str, float] = {"AAPL": 0.5}
 adjusted: "bool" = True  # noqa: X
@@ -59,6 +62,7 @@ def test_the_cell_gives_names_types_defaults_and_comments(parameters: NotebookPa
         ("symbols: list[str] = ['AAPL', 'MSFT']", "tickers"),
         ("fee: float = 1.0", ""),
         ("start: date | None = '2010-01-04'", ""),
+        ("asof: datetime | None = None", ""),
         ("side: Literal['long', 'both'] = 'long'", ""),
         ("weights: dict[str, float] = {'AAPL': 0.5}", ""),
         ("adjusted: bool = True", ""),
@@ -241,6 +245,7 @@ def test_given_values_come_back_as_plain_json_and_defaults_fill_the_rest(
         "symbols": [],
         "fee": 2.0,
         "start": None,
+        "asof": None,
         "side": "long",
         "weights": {"AAPL": 0.5},
         "adjusted": True,
@@ -266,6 +271,22 @@ def test_given_values_come_back_as_plain_json_and_defaults_fill_the_rest(
         ("weights", {"AAPL": "x"}, "weights key 'AAPL' must be float"),
         ("weights", {1: 0.5}, "weights must have strings as keys"),
         ("start", "20100104", 'start must be a date as "2010-01-31"'),
+        (
+            "asof",
+            "2010-01-04",
+            "asof must have a time zone, got '2010-01-04': put its offset from UTC behind",
+        ),
+        (
+            "asof",
+            datetime(2010, 1, 4),
+            r'asof must have a time zone.*"2010-01-04T00:00:00\+00:00", or localise',
+        ),
+        ("asof", "noon", "asof must be a moment as \"2010-01-31T22:30:00\\+00:00\", got 'noon'"),
+        (
+            "asof",
+            5,
+            r"asof must be datetime \| None, got int 5 \(for example \"2010-01-31T22:30:00\+00:00\"\)",
+        ),
         ("side", "short", "side must be one of 'long', 'both', got 'short'"),
         ("adjusted", 1, "adjusted must be bool, got int 1"),
         ("account", Path("x"), "account must be str, got PosixPath"),
@@ -407,3 +428,46 @@ def test_no_name_but_a_declared_one_is_ever_accepted(name: str) -> None:
     with pytest.raises(ParametersRefused):
         parameters.validate({name: 1})
     assert parameters.validate({"fast": 1}) == {"fast": 1}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2026-11-27T17:30:00-05:00",
+        "2026-11-27 22:30Z",
+        "2026-11-27T22:30:00.000+00:00",
+        datetime(2026, 11, 27, 17, 30, tzinfo=ZoneInfo("America/New_York")),
+    ],
+)
+def test_a_moment_is_kept_in_utc(parameters: NotebookParameters, value: object) -> None:
+    assert parameters.validate({"asof": value}) == {"asof": "2026-11-27T22:30:00+00:00"}
+    assert parameters.parse(["asof=2026-11-27T17:30:00-05:00"]) == {"asof": "2026-11-27T22:30:00+00:00"}
+    schema = parameters.json_schema()["properties"]["asof"]
+    assert schema["anyOf"] == [{"type": "string", "format": "date-time"}, {"type": "null"}]
+
+
+SLOT = datetime(2026, 11, 27, 17, 30, tzinfo=ZoneInfo("America/New_York"))
+
+
+@pytest.mark.parametrize(
+    ("declared", "values", "slot"),
+    [
+        ("slot: datetime | None = None", {}, "2026-11-27T22:30:00+00:00"),
+        ("slot: str | None = None", {"slot": None}, "2026-11-27T22:30:00+00:00"),
+        ("slot = None", {}, "2026-11-27T22:30:00+00:00"),
+        # A value wins, a given one and a default; and what cannot hold a moment is left alone.
+        ("slot: datetime | None = None", {"slot": "2026-11-20T00:00:00+00:00"}, "2026-11-20T00:00:00+00:00"),
+        ("slot: str | None = 'upper'", {}, "upper"),
+        ("slot: int | None = None", {}, None),
+        ("slot: str = ''", {}, ""),
+    ],
+)
+def test_a_run_for_a_slot_gives_it_to_the_parameter(
+    make_notebook: MakeNotebook, declared: str, values: dict[str, Any], slot: str | None
+) -> None:
+    parameters = NotebookParameters.from_notebook(make_notebook(declared))
+    assert parameters.with_slot(parameters.complete(values), SLOT) == {"slot": slot}
+
+
+def test_without_a_parameter_slot_nothing_is_given(parameters: NotebookParameters) -> None:
+    assert parameters.with_slot({"account": "x"}, SLOT) == {"account": "x"}

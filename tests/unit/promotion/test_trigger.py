@@ -30,5 +30,6 @@ class Deployed:
 )
 def test_a_mistyped_parameter_is_answered_with_the_near_one(tmp_path: Path, name: str, says: str) -> None:
     prefect: Any = Deployed()
+    slots: Any = None
     with pytest.raises(ParametersRefused, match=f"^{says}$"):
-        trigger(Settings(home=tmp_path), prefect, "daily", {name: 5})
+        trigger(Settings(home=tmp_path), prefect, slots, "daily", {name: 5})

@@ -1,0 +1,221 @@
+"""Each moment at which a deployment was due is accounted for, through a real Prefect server and worker."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psutil
+import pytest
+
+from tests.acceptance.conftest import Site
+from tests.acceptance.notebooks import write_notebook
+from tests.servers import wait_for
+from workbench.embedded.process import ManagedProcess
+from workbench.errors import SlotRefused
+from workbench.stack import Stack
+from workbench.stack.prefect_api import PrefectApi
+
+pytestmark = [pytest.mark.timeout(900)]
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture(scope="module")
+def prefect(site: Site) -> PrefectApi:
+    endpoints = Stack(site.settings).endpoints()
+    return PrefectApi(str(endpoints.prefect_api_url), endpoints.prefect_auth_string)
+
+
+@pytest.fixture(scope="module")
+def notebook(site: Site) -> Path:
+    """A notebook that prints the slot that it runs for."""
+    return write_notebook(
+        site.folder / "slotted.ipynb",
+        parameters="from datetime import datetime\nslot: datetime | None = None  # when it was due",
+        cells=["print(repr(slot))"],
+    )
+
+
+@dataclass
+class Paused:
+    """A deployment of each minute, whose worker hung for some of them: what was said then, and in the end."""
+
+    meanwhile: pd.DataFrame
+    afterwards: pd.DataFrame
+    began: dict[datetime, datetime]
+    newest: datetime
+
+
+def state_of(listed: pd.DataFrame) -> dict[datetime, str]:
+    return {slot.to_pydatetime(): state for slot, state in zip(listed["slot"], listed["state"], strict=True)}
+
+
+@pytest.fixture(scope="module")
+def paused(site: Site, prefect: PrefectApi, notebook: Path) -> Iterator[Paused]:
+    worker = psutil.Process(ManagedProcess("worker", site.home).pid())
+    with site.workbench() as wb:
+        made = wb.promote(notebook, name="minutely", cron="* * * * *", timezone="UTC")
+
+        def listed() -> pd.DataFrame:
+            time.sleep(0.5)
+            return wb.deployments.slots("minutely", latest=1_000)
+
+        def flow_runs() -> list[dict[str, Any]]:
+            return list(
+                prefect.ask(
+                    "/flow_runs/filter",
+                    {
+                        "deployments": {"id": {"any_": [made.deployment_id]}},
+                        "flow_runs": {"expected_start_time": {"before_": datetime.now(UTC).isoformat()}},
+                    },
+                )
+            )
+
+        wait_for(lambda: "completed" in state_of(listed()).values(), "a slot is completed", seconds=180)
+        worker.send_signal(signal.SIGSTOP)
+        try:
+            wait_for(
+                lambda: list(state_of(listed()).values()).count("missed") >= 2,
+                "the slots that nothing runs are said to be missed",
+                seconds=400,
+            )
+            meanwhile = listed()
+            # Early in a minute, so that what it catches up has most of it.
+            time.sleep(62 - datetime.now(UTC).second)
+            newest = datetime.now(UTC).replace(second=0, microsecond=0)
+        finally:
+            worker.send_signal(signal.SIGCONT)
+        wait_for(
+            lambda: (
+                {slot for slot, state in state_of(listed()).items() if state == "completed"}
+                & {newest + n * MINUTE for n in range(8)}
+            ),
+            "a slot is completed again",
+            seconds=300,
+        )
+        schedules = f"/deployments/{made.deployment_id}/schedules"
+        (entry,) = prefect.ask(schedules)
+        prefect.ask(f"{schedules}/{entry['id']}", {"active": False}, method="PATCH")
+        wait_for(
+            lambda: (
+                {run["state_type"] for run in flow_runs()} <= {"COMPLETED"}
+                and "running" not in state_of(listed()).values()
+            ),
+            "all that was started has ended",
+            seconds=300,
+        )
+        began = {
+            datetime.fromisoformat(run["expected_start_time"]): datetime.fromisoformat(run["start_time"])
+            for run in flow_runs()
+        }
+        yield Paused(meanwhile, listed(), began, newest)
+
+
+def test_while_nothing_runs_it_is_said_by_itself(paused: Paused) -> None:
+    told = paused.meanwhile[paused.meanwhile["state"].isin(["due", "missed"])]
+    assert told["state"].tolist()[0] == "due"
+    assert set(told["state"].tolist()[1:]) == {"missed"}
+    assert told["reason"].tolist()[0] == "no run of it has begun yet"
+    assert all(reason.startswith("no run of it had begun when the slot ") for reason in told["reason"][1:])
+
+
+def test_afterwards_every_slot_is_completed_or_missed_with_a_reason(paused: Paused) -> None:
+    states = state_of(paused.afterwards)
+    assert set(states.values()) == {"completed", "missed"}
+    moments = sorted(states)
+    assert {later - earlier for earlier, later in itertools.pairwise(moments)} == {MINUTE}
+    missed = paused.afterwards[paused.afterwards["state"] == "missed"]
+    assert missed["reason"].str.len().gt(10).all()
+    assert missed["run_id"].isna().all()
+
+
+def test_only_the_newest_slot_is_caught_up(paused: Paused) -> None:
+    states = state_of(paused.afterwards)
+    hung = [slot for slot in paused.meanwhile["slot"] if state_of(paused.meanwhile)[slot] != "completed"]
+    older = [slot for slot in states if min(hung) <= slot < paused.newest]
+    assert len(older) >= 3
+    assert {states[slot] for slot in older} == {"missed"}
+    # In time, unless this machine is so busy that the next one was due before the run began.
+    in_time = paused.began[paused.newest] < paused.newest + MINUTE
+    assert states[paused.newest] == ("completed" if in_time else "missed")
+
+
+def test_missed_slots_are_events(site: Site, paused: Paused) -> None:
+    with site.workbench() as wb:
+        told = [event.data for event in wb.events.recent(500) if event.type == "slot.missed"]
+    missed = list(state_of(paused.afterwards).values()).count("missed")
+    assert sum(data["count"] for data in told if data["deployment"] == "minutely") == missed
+
+
+def test_the_slot_arrives_in_the_notebook_and_in_the_record(site: Site, paused: Paused) -> None:
+    done = paused.afterwards[paused.afterwards["state"] == "completed"].iloc[0]
+    with site.workbench() as wb:
+        run = wb.runs.show(done["run_id"])
+    assert (run["slot"], run["purpose"], run["attempt"]) == (done["slot"], "live", 1)
+    assert run["parameters"] == {"slot": done["slot"].isoformat()}
+    assert printed(run) == [repr(done["slot"].to_pydatetime().astimezone(UTC))]
+    page = Path(run["html_path"]).read_text()
+    assert f"{done['slot']:%Y-%m-%d %H:%M:%S} UTC" in page
+
+
+def test_a_run_by_hand_is_for_the_newest_slot_and_then_a_rerun(
+    site: Site, prefect: PrefectApi, notebook: Path
+) -> None:
+    # A schedule that does not come while this runs.
+    now = datetime.now(UTC)
+    due = (now - timedelta(hours=2)).replace(minute=30, second=0, microsecond=0)
+    with site.workbench() as wb:
+        wb.promote(notebook, name="daily", cron=f"30 {due.hour} * * *", timezone="UTC")
+        first, second = wb.deployments.trigger("daily"), wb.deployments.trigger("daily")
+        words = f"by hand, for the slot {due:%Y-%m-%d %H:%M} UTC"
+        assert first.message.endswith(f" completed, {words}.")
+        assert second.message.endswith(
+            f"{words}, which had completed already: a rerun, which says nothing live."
+        )
+        runs = wb.runs.list(deployment="daily", slot=due)
+        assert runs["purpose"].tolist() == ["rerun", "live"]
+        before = due - timedelta(days=1)
+        third = wb.deployments.trigger("daily", slot=before.isoformat())
+        assert "a backfill, which says nothing live" in third.message
+        backfill = wb.runs.show(wb.runs.list(latest=1)["run_id"].iloc[0])
+        assert (backfill["slot"], backfill["purpose"], backfill["attempt"]) == (before, "backfill", None)
+        assert printed(backfill) == [repr(before)]
+        assert state_of(wb.deployments.slots("daily")) == {due: "completed"}
+        with pytest.raises(SlotRefused, match="daily was never due at"):
+            wb.deployments.trigger("daily", slot=(due + MINUTE).isoformat())
+        # A value that is given wins; Prefect's own form gives the slot, too.
+        given = wb.deployments.trigger("daily", {"slot": "2026-01-05T00:00:00+00:00"})
+        assert given.state == "COMPLETED"
+        assert printed(wb.runs.show(wb.runs.list(latest=1)["run_id"].iloc[0])) == [
+            "datetime.datetime(2026, 1, 5, 0, 0, tzinfo=datetime.timezone.utc)"
+        ]
+    found = prefect.ask("/deployments/name/run-notebook/daily")
+    asked = {"parameters": {"slot": (due + MINUTE).isoformat()}}
+    refused = prefect.ask(f"/deployments/{found['id']}/create_flow_run", asked)
+    ended = wait_for(
+        lambda: (run := prefect.ask(f"/flow_runs/{refused['id']}"))["state_type"] == "FAILED" and run,
+        "the run for a slot that never was has failed",
+        seconds=120,
+    )
+    assert "was never due at" in ended["state"]["message"]
+    listed = site.ask("slots", "daily")
+    assert [(row["state"], row["attempts"]) for row in listed] == [("completed", 1)]
+    assert "completed" in site.run("slots").stdout
+    assert "rerun" in site.run("runs", "list", "--deployment", "daily").stdout
+    assert json.dumps(site.ask("runs", "show", runs["run_id"].iloc[0]))
+
+
+def printed(run: dict[str, Any]) -> list[str]:
+    """What the cells of a run printed."""
+    cells = json.loads(Path(run["output_path"]).read_text())["cells"]
+    texts = [o["text"] for c in cells for o in c.get("outputs", []) if o["output_type"] == "stream"]
+    return "".join("".join(text) for text in texts).splitlines()
