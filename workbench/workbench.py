@@ -70,8 +70,8 @@ class Workbench(HeldServices, EarlierNames):
         Sweeps, honesty, tearsheets, saves.
     deployments : Deployments
         Scheduled notebooks: promote, trigger, list, slots.
-    runs : RunStore
-        Which notebook, parameters, code and data made which rows.
+    runs : Runs
+        Which notebook, parameters, code and data made which rows; `rerun` runs one again.
     trials : TrialStore
         How many variants of each strategy were tried, whether or not they were kept.
     events : DataSyncEventBus
@@ -291,6 +291,7 @@ class Workbench(HeldServices, EarlierNames):
         report: bool | None = None,
         sweep: SweepResult | None = None,
         periods_per_year: float | None = None,
+        live: bool | None = None,
     ) -> dict[str, int]:
         """`research.save`, which has the help."""
         return self.research.save(
@@ -303,6 +304,7 @@ class Workbench(HeldServices, EarlierNames):
             report=report,
             sweep=sweep,
             periods_per_year=periods_per_year,
+            live=live,
         )
 
     save.__doc__ = Research.save.__doc__

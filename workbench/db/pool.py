@@ -12,16 +12,22 @@ from sqlalchemy.engine import URL
 
 from workbench.db.translate import translated
 
-__all__ = ["MAX_OVERFLOW", "POOL_SIZE", "ServiceConnectionPool", "application_name"]
+__all__ = ["MAX_OVERFLOW", "POOL_SIZE", "ServiceConnectionPool", "afterwards", "application_name"]
 
 POOL_SIZE = 10
 MAX_OVERFLOW = 20
 _RECYCLE_SECONDS = 3600
+_AFTERWARDS = "afterwards"
 
 
 def application_name(service: str) -> str:
     """The application name of this process's connections: `workbench:<service>:<process id>`."""
     return f"workbench:{service}:{os.getpid()}"
+
+
+def afterwards(connection: sa.Connection, call: Callable[[], None]) -> None:
+    """Call something after the transaction of `ServiceConnectionPool.begin` has ended, unless it failed."""
+    connection.info.setdefault(_AFTERWARDS, []).append(call)
 
 
 class ServiceConnectionPool:
@@ -77,15 +83,16 @@ class ServiceConnectionPool:
             The driver's error, translated.
         """
         what = doing or self.service
-        with (
-            translated(what),
-            self.engine.connect() as connection,
-            connection.begin() as transaction,
-        ):
-            yield connection
-            if self._undone is not None and _has_written(connection):
-                self._undone(what)
-                transaction.rollback()
+        with translated(what), self.engine.connect() as connection:
+            calls: list[Callable[[], None]] = []
+            connection.info[_AFTERWARDS] = calls
+            with connection.begin() as transaction:
+                yield connection
+                if self._undone is not None and _has_written(connection):
+                    self._undone(what)
+                    transaction.rollback()
+        for call in calls:
+            call()
 
     @contextmanager
     def snapshot(self, doing: str | None = None) -> Iterator[sa.Connection]:

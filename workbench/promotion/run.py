@@ -27,7 +27,7 @@ from workbench.runs import RunStore
 from workbench.runs.code import code_version, promoted_code_version
 from workbench.runs.outputs import Outputs
 from workbench.runs.record import about
-from workbench.runs.scope import RUN_ID_VARIABLE
+from workbench.runs.scope import RUN_FOLDER_VARIABLE, RUN_ID_VARIABLE
 from workbench.settings import Settings
 
 __all__ = ["NotebookRunResult", "Origin", "check_timeout", "run_notebook"]
@@ -41,7 +41,8 @@ logger = logging.getLogger(__name__)
 class Origin:
     """Who asked for a run: a command, or a deployment for a slot.
 
-    `scheduled_for` is the moment for which a schedule started it, if one did; `slot` the one it works on.
+    `scheduled_for` is the moment for which a schedule started it, if one did; `slot` the one it works on;
+    `rerun_of` the run that it repeats.
     """
 
     trigger: str = "command"
@@ -51,6 +52,7 @@ class Origin:
     slot: datetime | None = None
     member: str = ""
     purpose: Purpose | None = None
+    rerun_of: str | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -152,6 +154,8 @@ def run_notebook(
     )
     output_folder = settings.runs_folder / str(run_id)
     try:
+        if origin.rerun_of is not None:
+            runs.note_evidence(run_id, "rerun_of", [origin.rerun_of])
         with TemporaryFolder("run", settings.home) as scratch:
             if promoted is None:
                 rules = import_rules(folder, settings.home, record=scratch / "imports")
@@ -166,6 +170,7 @@ def run_notebook(
                         **import_environment(rules),
                         **(environment or {}),
                         RUN_ID_VARIABLE: str(run_id),
+                        RUN_FOLDER_VARIABLE: str(output_folder),
                     },
                     cwd=folder,
                     timeout_seconds=timeout_seconds,

@@ -22,6 +22,7 @@ from workbench.runs.outputs import fetch
 from workbench.runs.record import RunRecord
 from workbench.runs.slot_store import SlotStore
 from workbench.runs.slots import close_slot, open_slot
+from workbench.services.contradictions import sentences_of
 from workbench.services.filters import Moment, as_moment
 from workbench.tables.workbench import runs
 
@@ -146,6 +147,9 @@ class RunStore(Face):
     def show(self, run_id: str | uuid.UUID | float | None) -> dict[str, Any]:
         """Show the whole record of one run; the first characters of its id are enough.
 
+        `contradictions` holds a sentence for each live signal of which it said something else than another
+        run for the same slot.
+
         Raises
         ------
         RunError
@@ -161,13 +165,14 @@ class RunStore(Face):
         query = sa.select(runs).where(sa.cast(runs.c.run_id, sa.Text).startswith(prefix, autoescape=True))
         with self.pool.begin("showing a run") as connection:
             found = connection.execute(query.limit(2)).mappings().all()
+            contradictions = sentences_of(connection, found[0]["run_id"]) if len(found) == 1 else []
         if not found:
             raise RunError(
                 f"there is no run {run_id}; wb.runs.list() or `workbench runs list` shows all runs"
             )
         if len(found) > 1:
             raise RunError(f"several run ids begin with {run_id}; give more characters")
-        return RunRecord({**found[0], "run_id": str(found[0]["run_id"])})
+        return RunRecord({**found[0], "run_id": str(found[0]["run_id"]), "contradictions": contradictions})
 
     def open(self, run_id: str | uuid.UUID) -> OpenedRun:
         """Fetch the page and the output notebook of a run, of any machine; in a notebook, show links to them.
@@ -275,18 +280,19 @@ class RunStore(Face):
                 connection.execute(runs.insert().values(values))
                 if purpose == "live" and deployment is not None and slot is not None:
                     open_slot(connection, Attempt(deployment, slot, member), run_id)
-                outbox.add(
-                    connection,
-                    "notebook_run.started",
-                    "runs",
-                    {
-                        "run_id": str(run_id),
-                        "notebook": notebook,
-                        "trigger": trigger,
-                        "deployment": deployment,
-                    },
-                    key=str(run_id),
-                )
+                if purpose != "rerun":  # of which nobody is told: it changes nothing
+                    outbox.add(
+                        connection,
+                        "notebook_run.started",
+                        "runs",
+                        {
+                            "run_id": str(run_id),
+                            "notebook": notebook,
+                            "trigger": trigger,
+                            "deployment": deployment,
+                        },
+                        key=str(run_id),
+                    )
         except DuplicateKeys as error:
             raise SlotTaken(
                 f"deployment {deployment} is running for {slot}, or has run for it: "
@@ -386,13 +392,17 @@ class RunStore(Face):
                 runs.update()
                 .where(runs.c.run_id == run_id, runs.c.status == "running")
                 .values(values)
-                .returning(runs.c.notebook, runs.c.headline, runs.c.deployment, runs.c.output_path)
+                .returning(
+                    runs.c.notebook, runs.c.headline, runs.c.deployment, runs.c.output_path, runs.c.purpose
+                )
             ).one_or_none()
             if ended is None:
                 raise RunFenced(
                     f"run {run_id} has ended already or was declared dead; its end was not recorded"
                 )
             close_slot(connection, run_id, status, error)
+            if ended.purpose == "rerun":
+                return
             outbox.add(
                 connection,
                 f"notebook_run.{status}",

@@ -12,14 +12,15 @@ import sqlalchemy as sa
 from workbench.attempt import Attempt
 from workbench.db import frames
 from workbench.db.frames import Written
-from workbench.db.pool import ServiceConnectionPool
+from workbench.db.pool import ServiceConnectionPool, afterwards
 from workbench.display.face import Face
 from workbench.errors import QueryError
 from workbench.events import outbox
 
-__all__ = ["RunScope", "Service"]
+__all__ = ["SHOWN_SYMBOLS", "RunScope", "Service"]
 
-_SHOWN_SYMBOLS = 50
+SHOWN_SYMBOLS = 50
+"""Most names of a kind that an event tells."""
 
 
 class RunScope(Protocol):
@@ -36,6 +37,9 @@ class RunScope(Protocol):
 
     def known_to(self) -> uuid.UUID | None:
         """The run as to which bars are read where a load does not say it; None for those of now."""
+
+    def note_written(self, table: sa.Table, frame: pd.DataFrame, key: Sequence[str]) -> None:
+        """Keep rows that a transaction wrote, to compare them with those of another run."""
 
     def note_evidence(self, kind: str, items: Sequence[str]) -> None:
         """Add lines of a kind to what a reader of the run's record should know, such as unclamped reads."""
@@ -92,10 +96,13 @@ class Service(Face):
         key: Sequence[str] = (),
         partial: bool = False,
         also: Callable[[sa.Connection, Written], None] | None = None,
+        among: Mapping[str, str] | None = None,
     ) -> Written:
         """Write a frame in one transaction: check the fence, write rows, call `also`, add the event."""
         with self.pool.begin(f"writing {table}") as connection:
-            return self._write_within(connection, table, frame, key=key, partial=partial, also=also)
+            return self._write_within(
+                connection, table, frame, key=key, partial=partial, also=also, among=among
+            )
 
     def _write_within(
         self,
@@ -106,6 +113,7 @@ class Service(Face):
         key: Sequence[str] = (),
         partial: bool = False,
         also: Callable[[sa.Connection, Written], None] | None = None,
+        among: Mapping[str, str] | None = None,
         by: Callable[[sa.Connection, pd.DataFrame], Written] | None = None,
     ) -> Written:
         run_id = self._run.run_id()
@@ -117,11 +125,12 @@ class Service(Face):
         if "run_id" in table.columns and "run_id" not in given and frames.states_rows(table, frame, key):
             frame = frame.assign(run_id=None if run_id is None else str(run_id))
         if by is None:
-            written = frames.write(connection, table, frame, key=key, partial=partial)
+            written = frames.write(connection, table, frame, key=key, partial=partial, among=among)
         else:
             written = by(connection, frame)
         if also is not None:
             also(connection, written)
+        afterwards(connection, lambda: self._run.note_written(table, frame, key))
         if written.changed:
             # A write that changed no row adds no event.
             outbox.add(
@@ -147,7 +156,7 @@ def _facts(
     for name in ("data_source", "strategy_id", "symbol"):
         if name in levels.columns:
             distinct = sorted(map(str, levels[name].dropna().unique()))
-            facts[f"{name}s"] = distinct[:_SHOWN_SYMBOLS]
+            facts[f"{name}s"] = distinct[:SHOWN_SYMBOLS]
     for name in ("timestamp", "date"):
         if name in levels.columns and levels[name].notna().any():
             facts["first"] = str(levels[name].min())
