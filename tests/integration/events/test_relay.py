@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from typing import Any
 
+import psycopg
 import pytest
 import redis
 
@@ -24,6 +25,7 @@ from workbench.events.outbox import Row
 from workbench.events.relay import PrefectSink, RedisSink, Relay
 from workbench.settings import Settings
 
+KEEPALIVES = ("idle", "interval", "count")
 RunRelay = Callable[[Relay], threading.Event]
 
 
@@ -119,6 +121,17 @@ def test_of_two_relays_one_works_and_the_other_takes_over(
     _publish(wb, 100)
     wait_until_told(wb, 200)
     assert len({event.event_id for event in wb.events.recent(300)}) == 200
+
+
+def test_a_server_soon_notices_that_the_machine_of_a_relay_is_gone(
+    make_relay: MakeRelay, database_url: str
+) -> None:
+    """What holds the lock is then a connection without a peer, and PostgreSQL's default is two hours."""
+    with psycopg.connect(database_url, autocommit=True) as listener:
+        assert make_relay()._become_leader(listener)
+        shown = [listener.execute(f"SHOW tcp_keepalives_{name}".encode()) for name in KEEPALIVES]
+        idle, interval, count = (int(one.fetchone()[0]) for one in shown)  # type: ignore[index]
+    assert idle + interval * count == 30
 
 
 def test_a_relay_whose_connection_is_cut_comes_back(
