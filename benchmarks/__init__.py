@@ -39,6 +39,8 @@ class BenchmarkSize:
         How many symbols the backtests beside vectorbt trade: few, some, many.
     traded_days, traded_minutes : int
         How many bars each of them has; minutes are of one symbol alone.
+    revised_bars : int
+        How many minute bars the series has that is loaded as it was known.
     universe_symbols, universe_days : int
         How many symbols are loaded and traded in one process, and how many daily bars each of them has.
     notebook_seconds : tuple of float
@@ -63,6 +65,7 @@ class BenchmarkSize:
     traded_symbols: tuple[int, int, int] = (1, 50, 500)
     traded_days: int = 2_520
     traded_minutes: int = 100_000
+    revised_bars: int = 98_000
     universe_symbols: int = 3_000
     universe_days: int = 2_520
     notebook_seconds: tuple[float, ...] = (2.0, 20.0)

@@ -251,17 +251,11 @@ class AmbiguousSource(QueryError):
 
 
 class NotKnown(QueryError):
-    """Nothing was known of a series then, or what was known is not kept, or was not read by that run.
+    """Nothing was known of a series then, or it is not kept, or that run did not read it. Field: `series`."""
 
-    Attributes
-    ----------
-    series : list of str
-        As "yahoo/AAPL".
-    """
-
-    def __init__(self, message: str, *, series: Sequence[str] = ()) -> None:
+    def __init__(self, message: str | None = None, *, series: Sequence[str] = ()) -> None:
         super().__init__(message)
-        self.series = list(series)
+        self.series = tuple(series)
 
 
 class EmptyRange(QueryError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from workbench.events import DataSyncEventBus
-    from workbench.runs import RunStore
+    from workbench.promotion.runs import Runs
     from workbench.runs.trials import TrialStore
     from workbench.services.analytics import AnalyticsService
     from workbench.services.data_ingestion import DataIngestionService
@@ -63,9 +63,11 @@ class HeldServices:
         return self.session.logging
 
     @cached_property
-    def runs(self) -> RunStore:
-        """The run records: `list()`, `show(id)`, `compare(one, other)`."""
-        return self.session.runs
+    def runs(self) -> Runs:
+        """The run records: `list()`, `show(id)`, `compare(one, other)`, and `rerun(id)`."""
+        from workbench.promotion.runs import Runs
+
+        return Runs(self.session)
 
     @cached_property
     def trials(self) -> TrialStore:

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import atexit
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from workbench.db.pool import ServiceConnectionPool
 from workbench.db.roles import READONLY_ROLE, RUNS_ROLE, role_of, role_url
 from workbench.runs.rehearsing import note_undone, rehearses
+from workbench.runs.repeating import repeats
 
 if TYPE_CHECKING:
     from workbench.events import DataSyncEventBus
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
     from workbench.stack.prefect_api import PrefectApi
 
 __all__ = ["Session"]
+
+# The pool of a rerun's events and trials, which are undone, unlike its record.
+_UNDONE_RUNS = "rerun"
 
 
 class Session:
@@ -91,17 +96,26 @@ class Session:
         return PrefectApi(str(endpoints.prefect_api_url), endpoints.prefect_auth_string)
 
     def pool(self, service: str) -> ServiceConnectionPool:
-        """The connections of a service's role, or of "runs" or "readonly"; opened when first used."""
-        role = {"runs": RUNS_ROLE, "readonly": READONLY_ROLE}.get(service) or role_of(service)
+        """The connections of a service's role, or of "runs" or "readonly"; opened when first used.
+
+        In a rehearsal what is written over them is undone; in a rerun, too, but for the run's own record.
+        """
+        roles = {"runs": RUNS_ROLE, _UNDONE_RUNS: RUNS_ROLE, "readonly": READONLY_ROLE}
+        role = roles.get(service) or role_of(service)
         if service not in self._pools:
             self._pools[service] = ServiceConnectionPool(
                 service,
                 lambda: role_url(self.settings, self.endpoints.database_url, role),
                 size=self.settings.pool_size,
                 overflow=self.settings.pool_overflow,
-                undone=note_undone if rehearses() else None,
+                undone=self._undone(service),
             )
         return self._pools[service]
+
+    def _undone(self, service: str) -> Callable[[str], None] | None:
+        if rehearses():
+            return note_undone
+        return _let_go if repeats() and service != "runs" else None
 
     def close(self) -> None:
         """Store what was tried, and close every connection; the next use opens new ones."""
@@ -209,7 +223,9 @@ class Session:
         from workbench.events import DataSyncEventBus
 
         prefix = self.settings.event_prefix
-        return DataSyncEventBus(self.pool("runs"), lambda: self.endpoints.redis_url, prefix=prefix)
+        return DataSyncEventBus(
+            self.pool(_UNDONE_RUNS if repeats() else "runs"), lambda: self.endpoints.redis_url, prefix=prefix
+        )
 
     @cached_property
     def trials(self) -> TrialStore:
@@ -217,7 +233,7 @@ class Session:
         from workbench.backtest.trials import JOURNAL
         from workbench.runs.trials import TrialStore
 
-        return TrialStore(self.pool("runs"), lambda: self.run, JOURNAL)
+        return TrialStore(self.pool(_UNDONE_RUNS if repeats() else "runs"), lambda: self.run, JOURNAL)
 
     def store_trials(self) -> None:
         """Store what was tried in this process, where a database was found already; warns if it cannot."""
@@ -241,6 +257,10 @@ class Session:
         self.__dict__.pop("endpoints", None)
         JOURNAL.ignore(self.trials.store_in_passing)
         atexit.unregister(self.trials.store_or_warn)
+
+
+def _let_go(_doing: str) -> None:
+    """What a rerun wrote was kept in its folder, and is undone."""
 
 
 def _warn_of_old_data(step: str) -> None:

@@ -63,8 +63,8 @@ class Workbench(HeldServices, EarlierNames):
         Sweeps, honesty, tearsheets, saves.
     deployments : Deployments
         Scheduled notebooks: promote, trigger, list, slots.
-    runs : RunStore
-        Which notebook, parameters, code and data made which rows.
+    runs : Runs
+        Which notebook, parameters, code and data made which rows; `rerun` runs one again.
     trials : TrialStore
         How many variants of each strategy were tried, whether or not they were kept.
     events : DataSyncEventBus

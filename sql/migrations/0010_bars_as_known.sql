@@ -130,7 +130,9 @@ BEGIN
                 THEN (s.lineage || excluded.lineage)[greatest(1, cardinality(s.lineage) - 14):]
                 ELSE excluded.lineage END,
             updated_at = now()
-        RETURNING s.symbol, s.data_source, s.revision, s.first_bar, s.last_bar, s.bars
+        RETURNING s.symbol, s.data_source, s.revision, s.first_bar, s.last_bar, s.bars,
+                  -- Of an append, which needs no more than this statement.
+                  cardinality(s.lineage) > 1 AS appended
     ), logged AS (
         INSERT INTO data_ingestion.series_revisions
             (symbol, data_source, revision, kind, first_changed, last_changed, changed, first_bar, last_bar, bars)
@@ -141,7 +143,12 @@ BEGIN
     )
     SELECT array_agg(l.symbol), array_agg(l.data_source), array_agg(l.revision),
            array_agg(l.first_changed), array_agg(l.last_changed)
-    INTO symbols, sources, revisions, firsts, lasts FROM logged l;
+    INTO symbols, sources, revisions, firsts, lasts
+    FROM logged l JOIN moved m ON m.symbol = l.symbol AND m.data_source = l.data_source
+    WHERE NOT m.appended AND l.revision > 1;
+    IF symbols IS NULL THEN
+        RETURN NULL;
+    END IF;
 
     -- Bars between the first and the last one that the series had. A statement of its own: it sees what was committed
     -- while the one above waited for the row of `ingestion_status`.
@@ -213,24 +220,27 @@ DECLARE
     sources text[];
     moved boolean;
 BEGIN
-    -- Both sides: an update may hand bars from one series to another.
-    SELECT array_agg(c.symbol), array_agg(c.data_source) INTO symbols, sources
-    FROM (SELECT symbol, data_source FROM old_bars UNION SELECT symbol, data_source FROM new_bars) c;
-    IF symbols IS NULL THEN
-        RETURN NULL;
-    END IF;
     -- Otherwise values were corrected, the usual case: first, last and number stay, whatever the series' length.
     moved := EXISTS (SELECT symbol, data_source, "timestamp" FROM old_bars
                      EXCEPT SELECT symbol, data_source, "timestamp" FROM new_bars);
+    -- Where bars moved both sides: an update may hand them from one series to another.
+    SELECT array_agg(c.symbol), array_agg(c.data_source) INTO symbols, sources
+    FROM (SELECT symbol, data_source FROM new_bars UNION SELECT symbol, data_source FROM old_bars WHERE moved) c;
+    IF symbols IS NULL THEN
+        RETURN NULL;
+    END IF;
     PERFORM data_ingestion.move_revisions(symbols, sources, moved);
     INSERT INTO data_ingestion.series_revisions
         (symbol, data_source, revision, kind, first_changed, last_changed, changed, first_bar, last_bar, bars)
     SELECT s.symbol, s.data_source, s.revision, 'updated', c.first_changed, c.last_changed, c.changed,
            s.first_bar, s.last_bar, s.bars
     FROM (SELECT b.symbol, b.data_source, min(b."timestamp") AS first_changed, max(b."timestamp") AS last_changed,
-                 count(DISTINCT b."timestamp") AS changed
-          FROM (SELECT symbol, data_source, "timestamp" FROM old_bars
-                UNION ALL SELECT symbol, data_source, "timestamp" FROM new_bars) b
+                 count(*) AS changed
+          FROM (SELECT symbol, data_source, "timestamp" FROM new_bars
+                UNION ALL
+                SELECT symbol, data_source, "timestamp" FROM old_bars o
+                WHERE moved AND NOT EXISTS (SELECT FROM new_bars n WHERE n.symbol = o.symbol
+                                            AND n.data_source = o.data_source AND n."timestamp" = o."timestamp")) b
           GROUP BY b.symbol, b.data_source) c
     JOIN data_ingestion.ingestion_status s ON s.symbol = c.symbol AND s.data_source = c.data_source;
     INSERT INTO data_ingestion.market_data_history

@@ -38,6 +38,7 @@ TINY = BenchmarkSize(
     traded_symbols=(1, 2, 5),
     traded_days=150,
     traded_minutes=300,
+    revised_bars=300,
     universe_symbols=10,
     universe_days=150,
     notebook_seconds=(0.1,),
@@ -111,6 +112,7 @@ def arcticdb_is_there() -> bool:
         ("load", {*FIGURES_OF_DATABASE_PEERS, *FIGURES_OF_ARCTICDB, "load_peak_memory"}),
         ("write", {"write_vs_handwritten_copy", "write_vs_to_sql", "rewrite_vs_write"}),
         ("growth", {"growth_load", "growth_append", "growth_append_daily"}),
+        ("as_known", {"as_known_load_vs_load"}),
         (
             "sweep",
             {
@@ -161,6 +163,7 @@ def test_every_benchmark_that_can_be_named_is_tested_here() -> None:
         "load",
         "write",
         "growth",
+        "as_known",
         "sweep",
         "backtest",
         "universe",

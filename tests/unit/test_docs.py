@@ -17,7 +17,7 @@ import pytest
 
 from workbench import Settings, Workbench
 from workbench.events import DataSyncEventBus
-from workbench.runs import RunStore
+from workbench.promotion.runs import Runs
 from workbench.runs.trials import TrialStore
 from workbench.services.analytics import AnalyticsService
 from workbench.services.data_ingestion import DataIngestionService
@@ -46,7 +46,7 @@ _LOADED_WHEN_USED = {
         LoggingService,
         NotificationService,
         RiskManagementService,
-        RunStore,
+        Runs,
         Settings,
         StrategyEngineService,
         TrialStore,

@@ -11,11 +11,14 @@ import typer
 from rich.markup import escape
 
 from workbench.cli.looking import looking_workbench
-from workbench.terminal import SAY, TELL, as_json, note, print_plain, step, table
+from workbench.terminal import SAY, TELL, as_json, note, print_plain, step, steps, table
+from workbench.workbench import Workbench
 
 __all__ = ["runs"]
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+_SHOWN = 20
 
 runs = typer.Typer(help="Run records: which notebook, parameters and data made which rows.")
 
@@ -131,3 +134,51 @@ def show_run(
                 SAY.print(f"  {escape(str(inner))}: {escape(str(item))}", soft_wrap=True)
         elif value is not None:
             SAY.print(f"[bold]{name}[/] {escape(str(value))}", soft_wrap=True)
+
+
+@runs.command("rerun")
+def rerun_run(
+    run_id: Annotated[str, typer.Argument(help="The first characters are enough.")],
+    today: Annotated[
+        bool, typer.Option("--today", help="On today's bars, instead of those that the run knew.")
+    ] = False,
+    timeout: Annotated[float | None, typer.Option(min=1, help="Seconds after which it is killed.")] = None,
+    json: Json = False,
+) -> None:
+    """Run a run again, and tell what differs; what it writes is undone."""
+    with Workbench() as wb, steps(f"Running {run_id} again") as tell:
+        result = wb.runs.rerun(
+            run_id,
+            exact=not today,
+            timeout_seconds=timeout,
+            progress=lambda done, total, what: tell(f"{done} of {total} done; {what}"),
+        )
+    if json:
+        as_json(
+            {
+                "run_id": result.run_id,
+                "rerun_id": result.rerun_id,
+                "exact": result.exact,
+                "same": result.same,
+                "rows": result.rows,
+                "differences": result.differences.to_dict("records"),
+                "revised": result.revised.assign(
+                    first=result.revised["first"].astype(str), last=result.revised["last"].astype(str)
+                ).to_dict("records"),
+                "notes": list(result.notes),
+                "html": str(result.html),
+            }
+        )
+        return
+    step(result.sentence())
+    if not result.differences.empty:
+        shown = result.differences.head(_SHOWN).fillna("")
+        table(shown, ["table", "key", "column", "before", "now"], flexible=["key", "before", "now"])
+    if len(result.differences) > _SHOWN:
+        note(f"and {len(result.differences) - _SHOWN:,} more; --json tells up to a thousand")
+    for one in result.revised.itertuples():
+        step(f"{one.series}: {one.bars:,} bars revised since, from {one.first} to {one.last}")
+    for text in result.notes:
+        note(text)
+    step(f"rerun {result.rerun_id}, of which nothing was kept but its record")
+    step(f"page  {result.html}")

@@ -7,19 +7,21 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import psycopg
 import sqlalchemy as sa
 from psycopg import sql
 
 from workbench.db.bar_range import conditions
 from workbench.db.bars import EPOCH, VALUES, elements
+from workbench.tables.data_ingestion import market_data_history
 
-__all__ = ["ReplacedBars", "read_replaced", "trim_bar_history"]
+__all__ = ["ReplacedBars", "count_replaced", "read_replaced", "trim_bar_history"]
 
 _ALL_OF_TIME = -(2**62), 2**62
 # For each bar the first version that was replaced after the revision that is asked for.
 _QUERY = """
-SELECT symbol, array_agg(timestamp ORDER BY timestamp), array_agg(until_revision ORDER BY timestamp), {arrays}
+SELECT symbol, array_agg(timestamp), array_agg(until_revision), {arrays}
 FROM (SELECT DISTINCT ON (symbol, timestamp) symbol, timestamp, until_revision, {values}
       FROM unnest({symbols}::text[], {revisions}::bigint[]) AS asked (asked_symbol, asked_revision)
       JOIN data_ingestion.market_data_history ON symbol = asked_symbol AND until_revision > asked_revision
@@ -77,8 +79,7 @@ def read_replaced(
     first, last = _ALL_OF_TIME
     query = sql.SQL(_QUERY).format(
         arrays=sql.SQL(", ").join(
-            sql.SQL("array_agg(coalesce({}::float8, 'NaN') ORDER BY timestamp)").format(sql.Identifier(name))
-            for name in VALUES
+            sql.SQL("array_agg(coalesce({}::float8, 'NaN'))").format(sql.Identifier(name)) for name in VALUES
         ),
         values=sql.SQL(", ").join(map(sql.Identifier, VALUES)),
         symbols=sql.Literal(list(revisions)),
@@ -97,12 +98,58 @@ def read_replaced(
         for row in range(result.ntuples):
             symbol, times, until, *values = (result.get_value(row, n) for n in range(result.nfields))
             assert symbol is not None
-            found[symbol.decode()] = ReplacedBars(
-                elements(times, ">i8").astype(np.int64) + EPOCH,
-                elements(until, ">i8").astype(np.int64),
-                np.stack([elements(column, ">f8") for column in values]).astype(np.float64),
-            )
+            moments = elements(times, ">i8").astype(np.int64) + EPOCH
+            revisions_then = elements(until, ">i8").astype(np.int64)
+            numbers = np.stack([elements(column, ">f8") for column in values]).astype(np.float64)
+            if not (np.diff(moments) > 0).all():
+                order = np.argsort(moments)
+                moments, revisions_then, numbers = moments[order], revisions_then[order], numbers[:, order]
+            found[symbol.decode()] = ReplacedBars(moments, revisions_then, numbers)
     return found
+
+
+def count_replaced(connection: sa.Connection, revisions: Mapping[str, int]) -> pd.DataFrame:
+    """How many bars of each series were corrected, removed or added between others since a revision.
+
+    Parameters
+    ----------
+    connection : Connection
+    revisions : mapping of str to int
+        The revision by series ("yahoo/AAPL").
+
+    Returns
+    -------
+    DataFrame
+        series, bars (how many), first, last (their times, UTC); without those of which it is none.
+    """
+    asked = sa.select(
+        sa.func.unnest(sa.cast(list(revisions), sa.ARRAY(sa.Text))).label("series"),
+        sa.func.unnest(sa.cast(list(revisions.values()), sa.ARRAY(sa.BigInteger))).label("revision"),
+    ).subquery()
+    old = market_data_history
+    query = (
+        sa.select(
+            asked.c.series,
+            sa.func.count(old.c.timestamp.distinct()),
+            sa.func.min(old.c.timestamp),
+            sa.func.max(old.c.timestamp),
+        )
+        .join(
+            old,
+            sa.and_(
+                old.c.data_source == sa.func.split_part(asked.c.series, "/", 1),
+                old.c.symbol == sa.func.substr(asked.c.series, sa.func.strpos(asked.c.series, "/") + 1),
+                old.c.until_revision > asked.c.revision,
+            ),
+        )
+        .group_by(asked.c.series)
+        .order_by(asked.c.series)
+    )
+    rows = connection.execute(query).all() if revisions else []
+    found = pd.DataFrame(rows, columns=["series", "bars", "first", "last"])
+    for name in ("first", "last"):
+        found[name] = pd.to_datetime(found[name], utc=True).astype("datetime64[us, UTC]")
+    return found.astype({"series": "str", "bars": "int64"})
 
 
 def trim_bar_history(connection: sa.Connection, *, keep_days: int) -> int:

@@ -17,9 +17,10 @@ from sqlalchemy.dialects import postgresql
 
 from workbench.errors import NaiveTimestamp, ValueRefused
 
-__all__ = ["brief", "dtype_of", "encode"]
+__all__ = ["NULL", "brief", "dtype_of", "encode"]
 
 NULL = "\\N"
+"""How COPY writes a NULL."""
 _SHOWN = 3
 _BRIEF = 200
 # COPY uses two characters per byte, and a line must stay below 1 GB.

@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL
 from workbench.attempt import RUN_ID_VARIABLE
 from workbench.db.translate import translated
 
-__all__ = ["MAX_OVERFLOW", "POOL_SIZE", "ServiceConnectionPool", "application_name"]
+__all__ = ["MAX_OVERFLOW", "POOL_SIZE", "ServiceConnectionPool", "afterwards", "application_name"]
 
 POOL_SIZE = 10
 MAX_OVERFLOW = 20
@@ -28,6 +28,7 @@ _SOON: dict[str, Any] = {
     "keepalives_interval": 5,
     "keepalives_count": 2,
 }
+_AFTERWARDS = "afterwards"
 
 
 def application_name(service: str, run_id: object = None) -> str:
@@ -37,6 +38,11 @@ def application_name(service: str, run_id: object = None) -> str:
     `workbench:<service>:<process id>`. A run that is declared dead is rid of its sessions by that name.
     """
     return f"workbench:{service}:{run_id or os.environ.get(RUN_ID_VARIABLE) or os.getpid()}"
+
+
+def afterwards(connection: sa.Connection, call: Callable[[], None]) -> None:
+    """Call something after the transaction of `ServiceConnectionPool.begin` has ended, unless it failed."""
+    connection.info.setdefault(_AFTERWARDS, []).append(call)
 
 
 class ServiceConnectionPool:
@@ -96,15 +102,16 @@ class ServiceConnectionPool:
             The driver's error, translated.
         """
         what = doing or self.service
-        with (
-            translated(what),
-            self.engine.connect() as connection,
-            connection.begin() as transaction,
-        ):
-            yield connection
-            if self._undone is not None and _has_written(connection):
-                self._undone(what)
-                transaction.rollback()
+        with translated(what), self.engine.connect() as connection:
+            calls: list[Callable[[], None]] = []
+            connection.info[_AFTERWARDS] = calls
+            with connection.begin() as transaction:
+                yield connection
+                if self._undone is not None and _has_written(connection):
+                    self._undone(what)
+                    transaction.rollback()
+        for call in calls:
+            call()
 
     @contextmanager
     def snapshot(self, doing: str | None = None) -> Iterator[sa.Connection]:

@@ -41,7 +41,8 @@ logger = logging.getLogger(__name__)
 class Origin:
     """Who asked for a run: a command, or a deployment for a slot.
 
-    `scheduled_for` is the moment for which a schedule started it, if one did; `slot` the one it works on.
+    `scheduled_for` is the moment for which a schedule started it, if one did; `slot` the one it works on;
+    `rerun_of` the run that it repeats.
     """
 
     trigger: str = "command"
@@ -51,6 +52,7 @@ class Origin:
     slot: datetime | None = None
     member: str = ""
     purpose: Purpose | None = None
+    rerun_of: str | None = None
 
 
 @dataclass(frozen=True, repr=False)

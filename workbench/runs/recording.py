@@ -92,18 +92,19 @@ class RunRecorder(Face):
                     register(connection, run_id, process, group=process_group)
                 if purpose == "live" and deployment is not None and slot is not None:
                     open_slot(connection, Attempt(deployment, slot, member), run_id)
-                outbox.add(
-                    connection,
-                    "notebook_run.started",
-                    "runs",
-                    {
-                        "run_id": str(run_id),
-                        "notebook": notebook,
-                        "trigger": trigger,
-                        "deployment": deployment,
-                    },
-                    key=str(run_id),
-                )
+                if purpose != "rerun":  # of which nobody is told: it changes nothing
+                    outbox.add(
+                        connection,
+                        "notebook_run.started",
+                        "runs",
+                        {
+                            "run_id": str(run_id),
+                            "notebook": notebook,
+                            "trigger": trigger,
+                            "deployment": deployment,
+                        },
+                        key=str(run_id),
+                    )
         except DuplicateKeys as error:
             raise SlotTaken(
                 f"deployment {deployment} is running for {slot}, or has run for it: "
@@ -211,13 +212,17 @@ class RunRecorder(Face):
                 runs.update()
                 .where(runs.c.run_id == run_id, runs.c.status == "running")
                 .values(values)
-                .returning(runs.c.notebook, runs.c.headline, runs.c.deployment, runs.c.output_path)
+                .returning(
+                    runs.c.notebook, runs.c.headline, runs.c.deployment, runs.c.output_path, runs.c.purpose
+                )
             ).one_or_none()
             if ended is None:
                 raise RunFenced(
                     f"run {run_id} has ended already or was declared dead; its end was not recorded"
                 )
             close_slot(connection, run_id, status, error)
+            if ended.purpose == "rerun":
+                return
             outbox.add(
                 connection,
                 f"notebook_run.{status}",

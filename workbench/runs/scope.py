@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import itertools
 import logging
 import os
 import threading
@@ -10,7 +11,7 @@ import uuid
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.attempt import RUN_ID_VARIABLE, Attempt
 from workbench.errors import NotebookError, SettingsError, WorkbenchError, WorkbenchWarning
@@ -23,9 +24,24 @@ from workbench.runs.rehearsing import rehearses
 from workbench.runs.repeating import known_to
 from workbench.runs.store import RunStore
 
-__all__ = ["NO_RUN", "RUN_ID_VARIABLE", "InteractiveRun", "NoRun", "NotebookRun", "scope_of_process"]
+if TYPE_CHECKING:
+    import pandas as pd
+    import sqlalchemy as sa
+
+__all__ = [
+    "NO_RUN",
+    "RUN_FOLDER_VARIABLE",
+    "RUN_ID_VARIABLE",
+    "InteractiveRun",
+    "NoRun",
+    "NotebookRun",
+    "scope_of_process",
+]
 
 _BEAT_SECONDS = 30.0
+
+RUN_FOLDER_VARIABLE = "WORKBENCH_RUN_FOLDER"
+"""The environment variable with the run's folder, for the same kernel: what it writes is kept there."""
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +67,9 @@ class NoRun:
         """None: bars are read as they are."""
         return None
 
+    def note_written(self, table: sa.Table, frame: pd.DataFrame, key: Sequence[str]) -> None:
+        """Does nothing: there is no run."""
+
     def note_headline(self, headline: Mapping[str, Any]) -> None:
         """Does nothing: there is no run."""
 
@@ -66,6 +85,7 @@ class NotebookRun:
         self._run_id = run_id
         self._attempts: list[Attempt | None] = []
         self._noted: set[tuple[str, str]] = set()
+        self._writes = itertools.count(1)
         self._lock = threading.Lock()
 
     def run_id(self) -> uuid.UUID | None:
@@ -95,6 +115,17 @@ class NotebookRun:
     def known_to(self) -> uuid.UUID | None:
         """In an exact rerun, the run that it repeats."""
         return known_to()
+
+    def note_written(self, table: sa.Table, frame: pd.DataFrame, key: Sequence[str]) -> None:
+        """Keep the rows in the run's folder, and their digest in its evidence (`written`)."""
+        folder = os.environ.get(RUN_FOLDER_VARIABLE)
+        if not folder:
+            return
+        from workbench.runs.written import keep_rows
+
+        write = keep_rows(Path(folder), next(self._writes), table, frame, key)
+        if write is not None:
+            self._store.note_evidence(self._run_id, "written", [write.to_line()])
 
     def note_headline(self, headline: Mapping[str, Any]) -> None:
         """Record the headline figures immediately."""
@@ -173,6 +204,9 @@ class InteractiveRun:
     def known_to(self) -> uuid.UUID | None:
         """None: an interactive notebook reads bars as they are."""
         return None
+
+    def note_written(self, table: sa.Table, frame: pd.DataFrame, key: Sequence[str]) -> None:
+        """Does nothing: the cells of an interactive notebook run in any order, so it is not repeated."""
 
     def note_headline(self, headline: Mapping[str, Any]) -> None:
         """Record the headline figures of a saved result."""

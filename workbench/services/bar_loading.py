@@ -166,7 +166,7 @@ def _states(
     if known is not None:
         then = known_states(connection, states, source, known, named=symbols)
         if then != states:
-            store, states = KnownBars(connection, store, states, then), then
+            store, states = KnownBars(store, states), then
     run.note_read({f"{source}/{state.symbol}": state.revision for state in states})
     return store, states, source
 

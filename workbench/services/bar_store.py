@@ -14,11 +14,11 @@ from workbench.marketdata.cache import BarCache
 from workbench.marketdata.cache_files import CachedSeries
 from workbench.marketdata.series import Assembled, SeriesBars, assemble
 
-__all__ = ["BarStore", "SeriesState"]
+__all__ = ["WORTH_KEEPING", "BarStore", "SeriesState"]
 
 _DAY = 86_400_000_000
-# Fewer bars are assembled faster than a file is mapped.
-_WORTH_KEEPING = 50_000
+WORTH_KEEPING = 50_000
+"""Fewer bars are assembled faster than a file is mapped."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class BarStore:
                 return kept
         held = name is not None and all(self._is_held(state) for state in states if state.bars)
         whole = assemble(self.read(connection, states, start, end))
-        if name is not None and held and len(whole) >= _WORTH_KEEPING:
+        if name is not None and held and len(whole) >= WORTH_KEEPING:
             self.cache.put_assembled(name, whole)
         return whole
 

@@ -179,10 +179,11 @@ class DataIngestionService(MarketData):
         Columns: symbol, data_source, revision; `kind` ("inserted", "updated", "deleted", "truncated";
         "before" for the state that an upgrade found); first_changed, last_changed, changed (how many bars);
         first_bar, last_bar, bars (of the series afterwards); committed_at; trimmed_at (NaT unless older
-        versions were removed). Triggers keep them, whoever wrote.
+        versions were removed). Triggers keep them, whoever wrote. In a run for a slot not clamped, and listed
+        in its evidence.
         """
         table = series_revisions
-        return self._load(
+        rows = self._load(
             table,
             where=[
                 *matching(table, symbol=symbols, data_source=source),
@@ -191,6 +192,8 @@ class DataIngestionService(MarketData):
             order_by=("committed_at", "data_source", "symbol", "revision"),
             latest=latest,
         )
+        note_unclamped(self._run, _said("load_series_revisions", symbols, source))
+        return rows
 
     def load_market_data_history(
         self,
@@ -204,10 +207,11 @@ class DataIngestionService(MarketData):
         """Versions of bars that were replaced or removed; `[start, end)` bounds the bar's timestamp, UTC.
 
         Each held until the series' revision `until_revision`; NaN prices say that there was no bar before it.
-        `load_market_data(as_known=…)` puts them together.
+        `load_market_data(as_known=…)` puts them together. In a run for a slot not clamped, and listed in its
+        evidence.
         """
         table = market_data_history
-        return self._load(
+        rows = self._load(
             table,
             where=[
                 *matching(table, symbol=symbols, data_source=source),
@@ -216,6 +220,8 @@ class DataIngestionService(MarketData):
             order_by=("data_source", "symbol", "timestamp", "until_revision"),
             latest=latest,
         )
+        note_unclamped(self._run, _said("load_market_data_history", symbols, source))
+        return rows
 
     def write_checked_bars(
         self,

@@ -13,7 +13,7 @@ from psycopg.rows import tuple_row
 
 from workbench.db.bar_history import ReplacedBars, read_replaced
 from workbench.marketdata.series import Assembled, SeriesBars, assemble
-from workbench.services.bar_store import BarStore, SeriesState
+from workbench.services.bar_store import WORTH_KEEPING, BarStore, SeriesState
 
 __all__ = ["KnownBars"]
 
@@ -62,24 +62,20 @@ class KnownBars(BarStore):
 
     Parameters
     ----------
-    connection : Connection
-        In the snapshot of both lists.
     store : BarStore
-    now, then : sequence of SeriesState
-        Series of one source as they are, and as they are asked for.
+    now : sequence of SeriesState
+        Series of one source as they are, in the snapshot in which they are read as they were.
     """
 
     def __init__(
         self,
-        connection: sa.Connection,
         store: BarStore,
         now: Sequence[SeriesState],
-        then: Sequence[SeriesState],
     ) -> None:
         super().__init__(store.cache)
         self._store = store
         self._now = {state.symbol: state for state in now}
-        self._extents = _extents(connection, [state for state in then if self._differs(state) and state.bars])
+        self._extents: dict[str, _Extents] = {}
 
     def read(
         self,
@@ -94,6 +90,8 @@ class KnownBars(BarStore):
         current = [self._now[state.symbol] for state in states if state.bars]
         read = {bars.symbol: bars for bars in self._store.read(connection, current, start, end, keep=keep)}
         asked = {state.symbol: state.revision for state in states if state.bars and self._differs(state)}
+        new = [state for state in states if state.symbol in asked and state.symbol not in self._extents]
+        self._extents |= _extents(connection, new)
         replaced = read_replaced(connection, states[0].source, asked, start, end) if asked else {}
         done = []
         for state in states:
@@ -111,8 +109,24 @@ class KnownBars(BarStore):
         start: int | None = None,
         end: int | None = None,
     ) -> Assembled:
-        """As `BarStore.assembled`, but never from a file."""
-        return assemble(self.read(connection, states, start, end))
+        """As `BarStore.assembled`; a file's name has today's tags and the revisions of then."""
+        name = self._name_of(states, start, end)
+        kept = None if name is None else self.cache.get_assembled(name)
+        if kept is not None:
+            return kept
+        held = name is not None and all(self._is_held(self._now[state.symbol]) for state in states)
+        whole = assemble(self.read(connection, states, start, end))
+        if name is not None and held and len(whole) >= WORTH_KEEPING:
+            self.cache.put_assembled(name, whole)
+        return whole
+
+    def _name_of(self, states: Sequence[SeriesState], start: int | None, end: int | None) -> str | None:
+        """None where a series has no tag. A tag stands for one state of the table, and so for its history."""
+        now = [self._now[state.symbol] for state in states]
+        if not now or not all(state.tag for state in now):
+            return None
+        said = [f"{one.symbol} {one.tag} {then.revision}" for one, then in zip(now, states, strict=True)]
+        return "\0".join(["known", states[0].source, f"{start} {end}", *said])
 
     def _differs(self, state: SeriesState) -> bool:
         return state.revision != self._now[state.symbol].revision

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -200,7 +200,9 @@ def _as_then(state: SeriesState, row: Any) -> SeriesState:
     if row.revision == state.revision:
         return state
     # Without lineage: what is put together from several versions belongs under no tag of the cache.
-    return SeriesState(state.symbol, state.source, row.bars, row.revision, row.first or 0, row.last or 0, ())
+    return replace(
+        state, bars=row.bars, revision=row.revision, first=row.first or 0, last=row.last or 0, lineage=()
+    )
 
 
 def _neither(value: object) -> QueryError:

@@ -190,6 +190,23 @@ def test_prices_are_adjusted_for_what_had_happened(stocked: Workbench, kernel: K
     assert len(service.load_corporate_actions()) == 3
 
 
+def test_bars_as_they_were_known_are_clamped_alike(stocked: Workbench, kernel: Kernel) -> None:
+    """Before bars of the share and the coin were corrected: by the same sessions as those of today."""
+    before = pd.Timestamp.now("UTC")
+    corrected = stocked.data_ingestion.load_market_data(["AAPL", "BTC-USD"]) + 1000
+    stocked.data_ingestion.write_market_data(corrected.reset_index(), source="file")
+    load = kernel().data_ingestion.load_market_data
+    known = load(EVERYTHING, as_known=before)
+    assert _last(known) == LAST
+    assert known["close"].max() < 1000
+    assert _last(load(["AAPL", "BTC-USD"], latest=1, as_known=before)) == {
+        name: LAST[name] for name in ("AAPL", "BTC-USD")
+    }
+    today = load(EVERYTHING)
+    assert _last(today) == LAST
+    assert today["close"].loc["AAPL"].min() > 1000
+
+
 def test_coverage_ends_with_what_is_seen(kernel: Kernel) -> None:
     table = kernel().data_ingestion.coverage(["AAPL", "BTC-USD"]).table
     assert table["last"].dt.strftime("%Y-%m-%d").to_dict() == {"AAPL": "2024-07-03", "BTC-USD": "2024-07-02"}
@@ -232,12 +249,20 @@ def test_what_is_not_clamped_is_listed(stocked: Workbench, kernel: Kernel) -> No
     run.sql(statement)
     run.data_ingestion.load_ingestion_status("AAPL")
     run.data_ingestion.load_data_quality_logs(source="file")
+    run.data_ingestion.load_series_revisions("AAPL")
+    run.data_ingestion.load_market_data_history()
     listed = _evidence(run)["unclamped"]
-    assert len(listed) == 3
+    assert len(listed) == 5
     [said] = [line for line in listed if line.startswith("SELECT")]
     assert said.startswith("SELECT max(timestamp) FROM data_ingestion.market_data -- long")
     assert len(said) == 200
-    assert {"load_ingestion_status('AAPL')", "load_data_quality_logs(source='file')"} < set(listed)
+    assert set(listed) == {
+        said,
+        "load_ingestion_status('AAPL')",
+        "load_data_quality_logs(source='file')",
+        "load_series_revisions('AAPL')",
+        "load_market_data_history()",
+    }
 
 
 def test_a_guessed_close_is_listed_and_shown(stocked: Workbench, kernel: Kernel) -> None:

@@ -56,7 +56,7 @@ def deployed(prefect: PrefectApi, in_project: InProject) -> Settings:
 def test_a_deployment_is_its_projects_by_name_and_database_whatever_the_folder(
     prefect: PrefectApi, in_project: InProject
 ) -> None:
-    settings = in_project("mine")
+    settings = in_project("fund")
     prefect.ask("/work_pools/", {"name": settings.work_pool, "type": "process"})
     flow = prefect.ask("/flows/", {"name": FLOW_NAME})
     body = {"name": "daily", "flow_id": flow["id"], "work_pool_name": settings.work_pool, **where(settings)}
@@ -64,16 +64,12 @@ def test_a_deployment_is_its_projects_by_name_and_database_whatever_the_folder(
     elsewhere = settings.model_copy(update={"work_pool": "another"})
     refuse_namesake(elsewhere, prefect, "daily")
     database = SecretStr("postgresql://me@127.0.0.1/another")
-    with pytest.raises(
-        PromotionRefused, match=r"already, mine with the database trading_system and the work"
-    ):
+    with pytest.raises(PromotionRefused, match=r"already, fund with the database trading_system and"):
         refuse_namesake(elsewhere.model_copy(update={"database_url": database}), prefect, "daily")
-    with pytest.raises(
-        PromotionRefused, match=r"already, mine with the database trading_system and the work"
-    ):
+    with pytest.raises(PromotionRefused, match=r"already, fund with the database trading_system and"):
         refuse_namesake(in_project("other"), prefect, "daily")
     slots: Any = None  # refused before any is looked at
-    with pytest.raises(NotDeployed, match=r"another project of this Prefect server, mine with the database"):
+    with pytest.raises(NotDeployed, match=r"another project of this Prefect server, fund with the database"):
         trigger(in_project("other"), prefect, slots, "daily")
     # Of its pool it is the same project's, from whichever folder.
     refuse_namesake(settings, prefect, "daily")
