@@ -18,6 +18,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from workbench.demo_said import said_by, show_said
 from workbench.errors import DemoFailed
 from workbench.paths import shipped
 from workbench.project import the_project
@@ -238,14 +239,21 @@ def _facts(
             .order_by(market_data.c.data_source)
         ).all()
         counts = {
-            table.name: connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
-            for table in (strategies, strategy_signals, strategy_performance)
+            table.name: connection.execute(
+                sa.select(sa.func.count()).select_from(table).where(*where)
+            ).scalar_one()
+            for table, where in (
+                (strategies, ()),
+                (strategy_signals, (strategy_signals.c.kind == "backtest",)),
+                (strategy_performance, (strategy_performance.c.kind == "backtest",)),
+            )
         }
         waiting = sa.select(sa.func.count()).select_from(strategy_signals).where(strategy_signals.c.pending)
         pending = connection.execute(waiting).scalar_one()
     for name, count in counts.items():
         if not count:
             raise DemoFailed(f"no row was written to {name}")
+    scheduled = next(run for run in runs if run["scheduled_for"] is not None)
     return {
         "bars": {str(source): int(count) for source, count in bars},
         "strategies": counts["strategies"],
@@ -253,11 +261,9 @@ def _facts(
         "pending": pending,
         "performance": counts["strategy_performance"],
         "runs": [_run_facts(run) for run in runs if run["scheduled_for"] is None],
-        "scheduled_run": next(
-            _run_facts(run) | {"scheduled_for": run["scheduled_for"], "started_at": run["started_at"]}
-            for run in runs
-            if run["scheduled_for"] is not None
-        ),
+        "scheduled_run": _run_facts(scheduled)
+        | {"scheduled_for": scheduled["scheduled_for"], "started_at": scheduled["started_at"]},
+        "said": said_by(wb, scheduled["run_id"]),
         "deployment": {
             "name": DEPLOYMENT,
             "schedule": CRON,
@@ -310,6 +316,8 @@ def summary(report: Report) -> None:
     SAY.print(
         Panel(both, title="workbench demo", subtitle=f"{report.seconds:.0f} s", expand=False, padding=(1, 2))
     )
+    show_said(facts["said"])
+    SAY.print()
     deployment = facts["deployment"]
     running = "" if report.kept else "  [dim](while the servers run)[/]"
     for label, what in (

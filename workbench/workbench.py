@@ -276,6 +276,7 @@ class Workbench(HeldServices, EarlierNames):
         report: bool | None = None,
         sweep: SweepResult | None = None,
         periods_per_year: float | None = None,
+        live: bool | None = None,
     ) -> dict[str, int]:
         """`research.save`, which has the help."""
         return self.research.save(
@@ -288,6 +289,7 @@ class Workbench(HeldServices, EarlierNames):
             report=report,
             sweep=sweep,
             periods_per_year=periods_per_year,
+            live=live,
         )
 
     save.__doc__ = Research.save.__doc__

@@ -43,6 +43,7 @@ class Stored:
     """What is there after both demos."""
 
     signals: pd.DataFrame
+    live: pd.DataFrame
     traced: dict[str, Any]
     scheduled: list[dict[str, Any]]
     events: dict[str, int]
@@ -56,6 +57,7 @@ def stored(second: Any, demo_site: Site) -> Iterator[Stored]:
         runs = [wb.runs.show(run_id) for run_id in wb.runs.list(latest=1000)["run_id"]]
         found = Stored(
             signals,
+            wb.strategy_engine.load_strategy_signals(kind="live"),
             wb.runs.show(signals["run_id"].iloc[0]),
             [run for run in runs if run["scheduled_for"] is not None],
             wb.events.counts(),
@@ -130,12 +132,30 @@ def test_a_run_was_started_by_the_schedule(first: Any) -> None:
     assert Path(run["html"]).is_file()
 
 
+def test_the_scheduled_run_said_one_live_signal_for_each_symbol_of_the_newest_bar(
+    first: Any, second: subprocess.CompletedProcess[str], stored: Stored
+) -> None:
+    said = first["said"]
+    assert [row["symbol"] for row in said] == ["AAPL", "IBM", "MSFT"]
+    for row in said:
+        assert row["bar"].startswith("2013-03-01")
+        assert row["signal"] in ("buy", "sell", "hold")
+        assert 0.0 <= row["target"] <= 1.0
+        assert row["slot"] == first["scheduled_run"]["scheduled_for"]
+    assert "Said live" in second.stdout
+    # The second demo brought no new bar: it ran, and says so.
+    assert "no new bar since 2013-03-01" in second.stdout
+    kept = stored.live.groupby("symbol")["signal"].first()
+    assert kept.to_dict() == {row["symbol"]: row["signal"] for row in said}
+
+
 def test_events_arrived_on_redis(first: Any) -> None:
     for event_type in (
         "market_data.written",
         "strategies.written",
         "strategy_signals.written",
         "strategy_performance.written",
+        "signals.said",
         "notebook_run.started",
         "notebook_run.completed",
     ):

@@ -24,6 +24,7 @@ from workbench.fills.outside import read_dividends
 from workbench.fills.pending import pending_signals
 from workbench.fills.simulation import settle_rules, simulate
 from workbench.fills.sizing import Size
+from workbench.fills.wanted import wanted_fractions
 from workbench.signals.decisions import Decisions, Fill, Targets, decide
 from workbench.signals.gaps import warn_of_signals_in_gaps
 from workbench.signals.inputs import read_bars
@@ -227,6 +228,8 @@ def backtest(
         known = Fingerprint(market, decided, ranges=rules.has_stops, dividends=paid)
     layout = lay_out(market, rules, paid)
     made = simulate(layout, decided)
+    waiting = pending_signals(layout, made, decided)
+    wanted = wanted_fractions(layout, made, decided, waiting)
     result = BacktestResult(
         name=name or (strategy.name if strategy else "backtest"),
         symbols=market.symbols,
@@ -234,9 +237,7 @@ def backtest(
         fees=rules.fees,
         slippage=rules.slippage,
         periods_per_year=rules.periods_per_year,
-        books=keep_books(
-            layout, made.lines, made.balances, benchmark, pending_signals(layout, made, decided)
-        ),
+        books=keep_books(layout, made.lines, made.balances, benchmark, waiting, wanted),
         execution=rules,
         strategy=strategy.name if strategy else None,
         parameters=chosen,

@@ -132,6 +132,11 @@ def show_run(
             SAY.print(f"[bold]{name}[/]")
             for inner, item in value.items():
                 SAY.print(f"  {escape(str(inner))}: {escape(str(item))}", soft_wrap=True)
+        elif isinstance(value, list):
+            if value:
+                SAY.print(f"[bold]{name}[/]")
+            for item in value:
+                SAY.print(f"  {escape(str(item))}", soft_wrap=True)
         elif value is not None:
             SAY.print(f"[bold]{name}[/] {escape(str(value))}", soft_wrap=True)
 

@@ -179,9 +179,12 @@ def _ask(yes: bool, question: str, what: str) -> None:
 def status(json: Json = False) -> None:
     """What runs where, which version, and when each deployment runs next; exit code 1 where one will not."""
     from workbench.stack import Stack
+    from workbench.stack.contradicted import DAYS, contradicted_lately
 
-    stack = Stack(Settings.load())
+    settings = Settings.load()
+    stack = Stack(settings)
     services = stack.status()
+    contradicted = contradicted_lately(settings, stack)
     try:
         schedules = stack.schedules()
         unkept = stack.unkept_promotions()
@@ -197,12 +200,18 @@ def status(json: Json = False) -> None:
                 "services": [asdict(service) for service in services],
                 "deployments": deployments,
                 "problems": problems,
+                "contradictions": contradicted,
             }
         )
     else:
         _draw_services(services)
         if schedules is not None:
             _draw_deployments(schedules)
+        if contradicted:
+            warn(
+                f"live signals contradicted in the last {DAYS} days: {contradicted:,}; see "
+                "wb.strategy_engine.load_signal_contradictions()"
+            )
         for problem in problems:
             fail(problem)
     if problems:

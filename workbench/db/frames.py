@@ -84,6 +84,7 @@ def write(
     *,
     key: Sequence[str] = (),
     partial: bool = False,
+    among: Mapping[str, str] | None = None,
 ) -> Written:
     """Insert the frame's rows; a row whose key exists already is updated if its values differ.
 
@@ -107,6 +108,9 @@ def write(
     partial : bool
         Whether a frame may leave out columns that a new row needs, if all its rows exist already: an order's
         id and its new status. If one row does not exist, the frame is refused.
+    among : mapping, optional
+        Values of columns that all rows of this write have, by default or in the frame: rows with other values
+        are as if they were not there. The key is then that of a unique index of just these rows.
 
     Raises
     ------
@@ -127,17 +131,18 @@ def write(
     _refuse_duplicates(name, dict(zip(given, encoded, strict=True)), key)
     stage = _stage(connection, table, columns, encoded)
     if not key:
-        return Written(_insert(connection, table, stage, given, ()), 0, 0)
+        return Written(_insert(connection, table, stage, given, (), {}), 0, 0)
     take_turns(connection, table)
     if lacking:
         _refuse_new_rows(connection, table, stage, frame, key, lacking[0])
-    updated = _update(connection, table, stage, given, key)
+    kind = {} if among is None else among
+    updated = _update(connection, table, stage, given, key, kind)
     if "run_id" in given and "run_id" not in key:
-        _stamp(connection, table, stage, key)
+        _stamp(connection, table, stage, key, kind)
     # PostgreSQL checks NOT NULL and CHECK before ON CONFLICT: if the frame lacks columns that they need, only
     # new rows may be inserted.
     tried = all(set(rule.columns) <= set(given) for rule in rules_of(name)) and not lacking
-    inserted = _insert(connection, table, stage, given, key, only_new=not tried)
+    inserted = _insert(connection, table, stage, given, key, kind, only_new=not tried)
     return Written(inserted, updated, len(frame) - inserted - updated)
 
 
@@ -240,14 +245,20 @@ def _refuse_new_rows(
         raise _incomplete(table, frame, lacking, why, new[:_SHOWN])
 
 
-def _same_key(table: sa.Table, key: Sequence[str]) -> str:
-    return " AND ".join(
+def _same_key(table: sa.Table, key: Sequence[str], among: Mapping[str, str] | None = None) -> str:
+    same = [
         f't."{name}" IS NOT DISTINCT FROM s."{name}"'
         # Without NULLs a plain equality, which PostgreSQL can hash.
         if table.columns[name].nullable
         else f't."{name}" = s."{name}"'
         for name in key
-    )
+    ]
+    return " AND ".join(same + ([_are(among, "t.")] if among else []))
+
+
+def _are(among: Mapping[str, str], prefix: str = "") -> str:
+    """The condition of a partial index; the values are our own constants."""
+    return " AND ".join(f"{prefix}\"{name}\" = '{value}'" for name, value in among.items())
 
 
 def _server_made(column: sa.Column[Any]) -> bool:
@@ -319,7 +330,12 @@ def _stage(
 
 
 def _update(
-    connection: sa.Connection, table: sa.Table, stage: str, given: Sequence[str], key: Sequence[str]
+    connection: sa.Connection,
+    table: sa.Table,
+    stage: str,
+    given: Sequence[str],
+    key: Sequence[str],
+    among: Mapping[str, str],
 ) -> int:
     values = [name for name in given if name not in key and name not in _PROVENANCE]
     if not values:
@@ -329,17 +345,19 @@ def _update(
     assignments += [f"{name} = now()" for name in _TOUCHED if name in table.columns and name not in given]
     statement = (
         f"UPDATE {table} AS t SET {', '.join(assignments)} FROM {stage} AS s WHERE "
-        + _same_key(table, key)
+        + _same_key(table, key, among)
         + f" AND ({_list(values, 't')}) IS DISTINCT FROM ({_list(values, 's')})"
     )
     return connection.exec_driver_sql(statement).rowcount
 
 
-def _stamp(connection: sa.Connection, table: sa.Table, stage: str, key: Sequence[str]) -> None:
+def _stamp(
+    connection: sa.Connection, table: sa.Table, stage: str, key: Sequence[str], among: Mapping[str, str]
+) -> None:
     """Set the frame's run_id on unchanged rows too."""
     connection.exec_driver_sql(
         f"UPDATE {table} AS t SET run_id = s.run_id FROM {stage} AS s "
-        f"WHERE {_same_key(table, key)} AND t.run_id IS DISTINCT FROM s.run_id"
+        f"WHERE {_same_key(table, key, among)} AND t.run_id IS DISTINCT FROM s.run_id"
     )
 
 
@@ -349,12 +367,15 @@ def _insert(
     stage: str,
     given: Sequence[str],
     key: Sequence[str],
+    among: Mapping[str, str],
     *,
     only_new: bool = False,
 ) -> int:
     names = _list(given)
-    new = f" WHERE NOT EXISTS (SELECT FROM {table} AS t WHERE {_same_key(table, key)})" if only_new else ""
-    conflict = f" ORDER BY {_list(key)} ON CONFLICT ({_list(key)}) DO NOTHING" if key else ""
+    there = f"SELECT FROM {table} AS t WHERE {_same_key(table, key, among)}"
+    new = f" WHERE NOT EXISTS ({there})" if only_new else ""
+    index = f"({_list(key)}){f' WHERE {_are(among)}' if among else ''}"
+    conflict = f" ORDER BY {_list(key)} ON CONFLICT {index} DO NOTHING" if key else ""
     statement = f"INSERT INTO {table} ({names}) SELECT {names} FROM {stage} AS s{new}{conflict}"
     return connection.exec_driver_sql(statement).rowcount
 

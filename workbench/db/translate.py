@@ -30,6 +30,8 @@ from workbench.tables.constraints import RULES
 __all__ = ["translated"]
 
 _FENCED = "WB001"
+# What was said live is changed by nobody, and said by live runs alone.
+_KEPT = "WB002"
 # In the server's error if our roles and databases were never created, or were created again.
 _NOT_SET_UP = ("password authentication failed", "does not exist")
 # SQLSTATE 53300; for a failed login libpq gives no SQLSTATE, only the server's message.
@@ -66,6 +68,8 @@ def _own(error: BaseException | None, doing: str) -> WorkbenchError:
         return RunFenced(
             f"{doing}: {error.diag.message_primary}, so it must not write any more; start a new run"
         )
+    if error.sqlstate == _KEPT:
+        return PermissionRefused(f"{doing}: {error.diag.message_primary}")
     if isinstance(error, pg.IntegrityError | pg.DataError):
         return _refused_row(error, doing)
     return _unable(error, doing)

@@ -17,6 +17,7 @@ from workbench.fills.outside import read_benchmark
 from workbench.fills.pending import Waiting, pending_frame
 from workbench.fills.simulation import buy_and_hold
 from workbench.fills.trades import RoundTrips, round_trips, sums, text, trades_frame
+from workbench.fills.wanted import held_fractions, newest_rows
 
 __all__ = ["Books", "keep_books"]
 
@@ -42,6 +43,10 @@ class Books:
         The trades, by entry.
     waiting : sequence of Waiting
         Decisions that no bar has filled yet, by symbol.
+    last_rows : ndarray of int64, shape (n_symbols,)
+        The row of each symbol's last bar.
+    wanted : ndarray of float64, shape (n_symbols,)
+        The positions that are wanted then, as fractions of equity; see `BacktestRecord.newest`.
     benchmark : ndarray of float64, shape (n_bars,)
         What the cash would have become in it.
     benchmark_name : str
@@ -54,6 +59,8 @@ class Books:
     fills: Lines
     trips: RoundTrips
     waiting: Sequence[Waiting]
+    last_rows: npt.NDArray[np.int64]
+    wanted: Floats
     benchmark: Floats
     benchmark_name: str
 
@@ -88,6 +95,30 @@ class Books:
         """`BacktestRecord.trades`."""
         return trades_frame(self.trips, self.timestamps, self.symbols)
 
+    def newest(self, signals: pd.DataFrame) -> pd.DataFrame:
+        """`BacktestRecord.newest`, of its signals, pending ones included."""
+        times = self.timestamps[self.last_rows]
+        said = {
+            (symbol, time): place
+            for place, (symbol, time) in enumerate(zip(self.symbols, times, strict=True))
+        }
+        sides, strengths = ["hold"] * len(self.symbols), np.zeros(len(self.symbols))
+        places = [said.get(key) for key in zip(signals["symbol"], signals["timestamp"], strict=True)]
+        for place, side, strength in zip(places, signals["signal"], signals["strength"], strict=True):
+            if place is not None:
+                sides[place], strengths[place] = side, strength
+        for column, _, side, strength in self.waiting:
+            sides[column], strengths[column] = side, strength
+        return pd.DataFrame(
+            {
+                "symbol": pd.array(self.symbols, dtype="str"),
+                "timestamp": times,
+                "signal": pd.array(sides, dtype="str"),
+                "strength": strengths,
+                "target": self.wanted,
+            }
+        )
+
     def pending(self) -> pd.DataFrame:
         """`BacktestRecord.pending`."""
         return pending_frame(self.waiting, self.timestamps, self.symbols)
@@ -111,6 +142,7 @@ def keep_books(
     balances: Balances,
     benchmark: pd.Series[float] | None,
     waiting: Sequence[Waiting] = (),
+    wanted: Floats | None = None,
 ) -> Books:
     """Book what happened; no fill is decided here.
 
@@ -123,6 +155,8 @@ def keep_books(
     benchmark : Series of float64, optional
         Prices to compare with, as `read_benchmark` takes them. Default: buying and holding the same symbols.
     waiting : sequence of Waiting
+    wanted : ndarray of float64, shape (n_symbols,), optional
+        Of `wanted_fractions`. Default: what is held.
 
     Raises
     ------
@@ -142,6 +176,8 @@ def keep_books(
     else:
         read = read_benchmark(benchmark, market, layout.execution.cash)
         rival, rival_name = np.asarray(read.to_numpy()), str(read.name)
+    if wanted is None:
+        wanted = held_fractions(balances.units[-1], layout.last_closes[-1], float(balances.equity[-1]))
     return Books(
         timestamps=market.timestamps,
         symbols=market.symbols,
@@ -150,6 +186,8 @@ def keep_books(
         fills=fills,
         trips=round_trips(lines, layout.last_closes[-1]),
         waiting=waiting,
+        last_rows=newest_rows(market.present),
+        wanted=wanted,
         benchmark=rival,
         benchmark_name=rival_name,
     )

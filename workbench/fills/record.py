@@ -228,6 +228,26 @@ class BacktestRecord:
         acted = acted.drop_duplicates(["symbol", "timestamp"], keep="last")
         return acted.sort_values(["timestamp", "symbol"], kind="stable", ignore_index=True)
 
+    def newest(self) -> pd.DataFrame:
+        """What is said at each symbol's last bar: a decision that waits, what that bar did, or hold.
+
+        `target` is the position that is wanted then, as a fraction of the equity of the whole backtest (cash
+        and positions of all symbols) at the last closes; negative for a short one, 0 for none. Of a weight
+        that waits it is the weight. Of an entry that waits: of `Percent` its share, which of a symbol's own
+        account counts as much as that account is of the whole; of `VolatilityTarget` the share that it is
+        worth at the deciding bar; of `Fixed` the units' value at the close. It is neither cut to what cash
+        and leverage pay for nor rounded to whole units: that is up to the fill. Of an exit that waits it is
+        0, of everything else what is held.
+
+        Returns
+        -------
+        DataFrame
+            One row a symbol, in ascending order: symbol, timestamp (of its last bar, UTC), signal ("buy",
+            "sell" or "hold"), strength (in [0, 1]; of a hold 0), target (NaN without equity). A stop that
+            the bar touched is a sale, of a short position a purchase.
+        """
+        return self.books.newest(self.signals(pending=True))
+
     def performance(self) -> pd.DataFrame:
         """The figures as they stood at the end of each date; the last row is `metrics`.
 

@@ -115,6 +115,12 @@ def completed_markdown(run: Mapping[str, Any], picture: bytes | None, *, seconds
         )
     elif picture is not None:
         parts.append(f"![Equity and drawdown](data:image/png;base64,{base64.b64encode(picture).decode()})")
+    contradictions = run.get("contradictions", [])
+    if contradictions:
+        told = "\n".join(f"- {_escaped(line)}" for line in contradictions)
+        parts.append(
+            f"**Contradicted.** Two runs say different things of one slot; the first stands:\n\n{told}"
+        )
     parts += [
         _folded("More figures", {words(name): _figure(name, figures[name]) for name in rest}),
         _folded("Parameters", {name: _json(value) for name, value in run["parameters"].items()}),

@@ -12,7 +12,7 @@ __all__ = ["Kind", "kind_of", "require_options"]
 Kind = Literal["backtest", "sweep", "validation", "vectorbt portfolio"]
 
 _TAKES: dict[Kind, tuple[str, ...]] = {
-    "backtest": ("strategy_id", "name", "parameters", "status", "report", "bars", "sweep"),
+    "backtest": ("strategy_id", "name", "parameters", "status", "report", "bars", "sweep", "live"),
     "sweep": ("strategy_id", "report", "bars"),
     "validation": ("strategy_id",),
     "vectorbt portfolio": (
@@ -23,6 +23,7 @@ _TAKES: dict[Kind, tuple[str, ...]] = {
         "status",
         "report",
         "periods_per_year",
+        "live",
     ),
 }
 """The options of a save that each kind takes."""

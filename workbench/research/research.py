@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.display.face import Face
 from workbench.research import rows
 from workbench.research.kinds import Kind, kind_of, require_options
+from workbench.research.saying import said_by
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,6 +140,7 @@ class Research(Face):
         report: bool | None = None,
         sweep: SweepResult | None = None,
         periods_per_year: float | None = None,
+        live: bool | None = None,
     ) -> dict[str, int]:
         """Store a result of research: a backtest, a sweep, a validation or a vectorbt portfolio.
 
@@ -172,6 +174,12 @@ class Research(Face):
             What a backtest was chosen from, for its tearsheet.
         periods_per_year : float, optional
             Of a portfolio: bars in a year, for annualised figures. Default: 252.
+        live : bool, optional
+            Of a backtest or portfolio: False says nothing live. Default: what a live run of a deployment
+            saves is said for its slot, one row a symbol that is never changed
+            (`load_strategy_signals(kind="live")`), with the performance of what was said until now, for which
+            `bars` are needed. A run that says otherwise than was said leaves a row of
+            `signal_contradictions`.
 
         Returns
         -------
@@ -181,7 +189,8 @@ class Research(Face):
         Raises
         ------
         SaveRefused
-            It cannot be saved, or not with these options; nothing was stored.
+            It cannot be saved, or not with these options, or the run has said something else of one of the
+            symbols already; nothing was stored.
         SweepDiffers
             The sweep is not of this backtest; nothing was stored.
 
@@ -200,6 +209,7 @@ class Research(Face):
             "report": report,
             "sweep": sweep,
             "periods_per_year": periods_per_year,
+            "live": live,
         }
         require_options(kind, given)
         options = {option: value for option, value in given.items() if value is not None}
@@ -223,19 +233,33 @@ class Research(Face):
         report: bool = True,
         bars: pd.DataFrame | None = None,
         sweep: SweepResult | None = None,
+        live: bool | None = None,
+        weights: bool | None = None,
     ) -> dict[str, Written]:
         stored_under = rows.chosen_id(strategy_id, lambda: rows.strategy_id_of(result))
         if sweep is not None:
             sweep.require_same(result)
+        chosen = dict(result.parameters if parameters is None else parameters)
+        tearsheet = self.tearsheet(result, bars=bars, sweep=sweep, title=name) if report else None
+        said = said_by(
+            self._session,
+            result,
+            live=live,
+            strategy_id=stored_under,
+            parameters=chosen,
+            bars=bars,
+            weights=result.of_weights if weights is None else weights,
+        )
         written = rows.save_backtest(
             self._session.strategy_engine,
             self._session.analytics,
             result,
             strategy_id=stored_under,
             name=name or result.name,
-            parameters=dict(result.parameters if parameters is None else parameters),
+            parameters=chosen,
             status=status,
-            tearsheet=self.tearsheet(result, bars=bars, sweep=sweep, title=name) if report else None,
+            tearsheet=tearsheet,
+            said=said,
         )
         self._session.run.note_headline(rows.as_json(result.metrics))
         return written
@@ -256,7 +280,8 @@ class Research(Face):
         result = BacktestResult.from_vectorbt(
             portfolio, bars, name=name or stored_under, periods_per_year=periods_per_year
         )
-        return self._save_backtest(result, strategy_id=stored_under, bars=bars, **options)
+        # Its signals are the orders that were filled, of any size: only its weights tell what was wanted.
+        return self._save_backtest(result, strategy_id=stored_under, bars=bars, weights=True, **options)
 
     def _save_sweep(
         self,

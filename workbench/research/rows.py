@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from workbench.report import Tearsheet
     from workbench.runs.trials import TrialCount
     from workbench.services.analytics import AnalyticsService
+    from workbench.services.live_signals import Said
     from workbench.services.strategy_engine import StrategyEngineService
     from workbench.sweep import SweepResult
     from workbench.validation import ValidationResult
@@ -111,8 +112,9 @@ def save_backtest(
     parameters: Mapping[str, Any],
     status: str,
     tearsheet: Tearsheet | None,
+    said: Said | None = None,
 ) -> dict[str, Written]:
-    """Store signals and daily performance, then the figures, then the report.
+    """Store signals, what is said live and daily performance, then the figures, then the report.
 
     Three transactions, of two services: each is whole or not there, and saving again completes what a crash
     between them left out. All rows of a save bear the run that saved them, unchanged ones too.
@@ -128,6 +130,7 @@ def save_backtest(
         performance=result.performance(),
         rules=rules_to_json(result.execution),
         inputs=_inputs(result),
+        said=said,
     )
     figures = _figures(strategy_id, result.metrics, result.start, result.end, {"parameters": parameters})
     written["performance_metrics"] = analytics.write_performance_metrics(figures)

@@ -63,6 +63,7 @@ def about(record: Mapping[str, Any]) -> list[tuple[str, str]]:
         "modules": _hashes(record["modules"]),
         "files": _hashes(record["files"]),
         "data": data,
+        "contradicted": _several(record.get("contradictions", [])),
     }
     shown = [(name, value) for name, value in rows.items() if value]
     return shown + [

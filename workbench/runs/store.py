@@ -21,6 +21,7 @@ from workbench.runs.reaped import Reaped
 from workbench.runs.record import RunRecord
 from workbench.runs.recording import RunRecorder
 from workbench.runs.slot_store import SlotStore
+from workbench.services.contradictions import sentences_of
 from workbench.services.filters import Moment, as_moment
 from workbench.tables.workbench import heartbeats, runs
 
@@ -143,6 +144,9 @@ class RunStore(RunRecorder):
         Its `heartbeat` is a dict, or None: the process that answers for the run, the cell that it was last
         at, resident memory of the kernel with its peak in bytes, and when that was told (`beat_at`).
 
+        `contradictions` holds a sentence for each live signal of which it said something else than another
+        run for the same slot.
+
         Raises
         ------
         RunError
@@ -159,13 +163,15 @@ class RunStore(RunRecorder):
         with self.pool.begin("showing a run") as connection:
             found = connection.execute(query.limit(2)).mappings().all()
             heartbeat = heartbeat_of(connection, found[0]["run_id"]) if found else None
+            contradictions = sentences_of(connection, found[0]["run_id"]) if len(found) == 1 else []
         if not found:
             raise RunError(
                 f"there is no run {run_id}; wb.runs.list() or `workbench runs list` shows all runs"
             )
         if len(found) > 1:
             raise RunError(f"several run ids begin with {run_id}; give more characters")
-        return RunRecord({**found[0], "run_id": str(found[0]["run_id"]), "heartbeat": heartbeat})
+        facts = {"run_id": str(found[0]["run_id"]), "heartbeat": heartbeat, "contradictions": contradictions}
+        return RunRecord({**found[0], **facts})
 
     def open(self, run_id: str | uuid.UUID) -> OpenedRun:
         """Fetch the page and the output notebook of a run, of any machine; in a notebook, show links to them.

@@ -17,9 +17,10 @@ from workbench.display.face import Face
 from workbench.errors import QueryError
 from workbench.events import outbox
 
-__all__ = ["RunScope", "Service"]
+__all__ = ["SHOWN_SYMBOLS", "RunScope", "Service"]
 
-_SHOWN_SYMBOLS = 50
+SHOWN_SYMBOLS = 50
+"""Most names of a kind that an event tells."""
 
 
 class RunScope(Protocol):
@@ -95,10 +96,13 @@ class Service(Face):
         key: Sequence[str] = (),
         partial: bool = False,
         also: Callable[[sa.Connection, Written], None] | None = None,
+        among: Mapping[str, str] | None = None,
     ) -> Written:
         """Write a frame in one transaction: check the fence, write rows, call `also`, add the event."""
         with self.pool.begin(f"writing {table}") as connection:
-            return self._write_within(connection, table, frame, key=key, partial=partial, also=also)
+            return self._write_within(
+                connection, table, frame, key=key, partial=partial, also=also, among=among
+            )
 
     def _write_within(
         self,
@@ -109,6 +113,7 @@ class Service(Face):
         key: Sequence[str] = (),
         partial: bool = False,
         also: Callable[[sa.Connection, Written], None] | None = None,
+        among: Mapping[str, str] | None = None,
         by: Callable[[sa.Connection, pd.DataFrame], Written] | None = None,
     ) -> Written:
         run_id = self._run.run_id()
@@ -120,7 +125,7 @@ class Service(Face):
         if "run_id" in table.columns and "run_id" not in given and frames.states_rows(table, frame, key):
             frame = frame.assign(run_id=None if run_id is None else str(run_id))
         if by is None:
-            written = frames.write(connection, table, frame, key=key, partial=partial)
+            written = frames.write(connection, table, frame, key=key, partial=partial, among=among)
         else:
             written = by(connection, frame)
         if also is not None:
@@ -151,7 +156,7 @@ def _facts(
     for name in ("data_source", "strategy_id", "symbol"):
         if name in levels.columns:
             distinct = sorted(map(str, levels[name].dropna().unique()))
-            facts[f"{name}s"] = distinct[:_SHOWN_SYMBOLS]
+            facts[f"{name}s"] = distinct[:SHOWN_SYMBOLS]
     for name in ("timestamp", "date"):
         if name in levels.columns and levels[name].notna().any():
             facts["first"] = str(levels[name].min())

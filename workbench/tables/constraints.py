@@ -123,6 +123,13 @@ def _prices_in_order(frame: pd.DataFrame) -> pd.Series[bool]:
     return ~(outside | (prices["low"] <= 0) | (prices["high"] < prices["low"]))
 
 
+def _live_rows_alone(frame: pd.DataFrame) -> pd.Series[bool]:
+    live = frame["kind"] == "live"
+    complete = frame[["deployment", "slot", "said_at", "run_id"]].notna().all(axis=1)
+    some = frame[["deployment", "version", "slot", "said_at", "target", "reason"]].notna().any(axis=1)
+    return (live & complete) | ~(live | some)
+
+
 RULES = {
     "runs_trigger_check": _one_of(
         "workbench.runs", "trigger", "interactive", "command", "deployment", "retry"
@@ -239,6 +246,46 @@ RULES = {
         ("strength",),
         "strength must lie between 0 and 1",
         lambda frame: frame["strength"].astype("float64").between(0, 1) | frame["strength"].isna(),
+    ),
+    "strategy_signals_kind_check": _one_of("strategy_engine.strategy_signals", "kind", "backtest", "live"),
+    "strategy_signals_bar_check": Rule(
+        "strategy_engine.strategy_signals",
+        ("timestamp", "kind", "signal", "reason"),
+        "a signal is of a bar; only a live hold with its reason may have no timestamp",
+        lambda frame: (
+            frame["timestamp"].notna()
+            | ((frame["kind"] == "live") & (frame["signal"] == "hold") & frame["reason"].notna())
+        ),
+    ),
+    "strategy_signals_target_check": _finite("strategy_engine.strategy_signals", "target"),
+    "strategy_signals_live_check": Rule(
+        "strategy_engine.strategy_signals",
+        ("kind", "deployment", "version", "slot", "said_at", "target", "reason", "run_id"),
+        "a live signal, and no other, has a deployment, a slot, a run and the time at which it was said",
+        _live_rows_alone,
+    ),
+    "signal_contradictions_said_check": _one_of(
+        "strategy_engine.signal_contradictions", "said_signal", "buy", "sell", "hold"
+    ),
+    "signal_contradictions_signal_check": _one_of(
+        "strategy_engine.signal_contradictions", "signal", "buy", "sell", "hold"
+    ),
+    "signal_contradictions_cause_check": _one_of(
+        "strategy_engine.signal_contradictions",
+        "cause",
+        "bars_revised",
+        "code",
+        "parameters",
+        "nondeterminism",
+    ),
+    "strategy_performance_kind_check": _one_of(
+        "strategy_engine.strategy_performance", "kind", "backtest", "live"
+    ),
+    "strategy_performance_live_check": Rule(
+        "strategy_engine.strategy_performance",
+        ("kind", "deployment"),
+        "the live performance, and no other, is of a deployment",
+        lambda frame: (frame["kind"] == "live") == frame["deployment"].notna(),
     ),
     "strategy_configs_version_check": Rule(
         "strategy_engine.strategy_configs",

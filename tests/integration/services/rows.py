@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from workbench.errors import DuplicateKeys, FrameRefused, MissingReference, ValueRefused
+from workbench.errors import DuplicateKeys, FrameRefused, MissingReference, ValueRefused, WriteRefused
 
 __all__ = ["CHANGES", "REFUSED", "ROWS"]
 
@@ -57,6 +57,25 @@ ROWS: dict[str, pd.DataFrame] = {
             "signal": ["buy", "sell", "hold"],
             "strength": [1.0, 0.25, 0.0],
             "pending": [False, True, False],
+            "kind": "backtest",
+        }
+    ),
+    "strategy_engine.signal_contradictions": pd.DataFrame(
+        {
+            "deployment": ["nightly", "weekly"],
+            "slot": _utc("2024-01-02 22:00", "2024-01-05 22:00"),
+            "symbol": ["AAPL", "IBM"],
+            "said_timestamp": _utc("2024-01-02", None),
+            "said_signal": ["buy", "hold"],
+            "said_strength": [1.0, 0.0],
+            "said_target": [0.5, None],
+            "timestamp": _utc("2024-01-02", "2024-01-05"),
+            "signal": ["sell", "buy"],
+            "strength": [1.0, 0.25],
+            "target": [-0.5, 0.25],
+            "cause": ["code", "bars_revised"],
+            "details": [{"code": ["version_sha256"]}, {}],
+            "created_at": _MOMENTS,
         }
     ),
     "strategy_engine.strategy_configs": pd.DataFrame(
@@ -71,6 +90,7 @@ ROWS: dict[str, pd.DataFrame] = {
             "max_drawdown": [0.0, -0.02],
             "total_trades": pd.array([None, 1], dtype="Int64"),
             "win_rate": [float("nan"), 0.0],
+            "kind": "backtest",
         }
     ),
     "execution.orders": pd.DataFrame(
@@ -274,7 +294,13 @@ REFUSED: dict[str, list[tuple[dict[str, Any], type[FrameRefused], str]]] = {
         ({"strength": 1.5}, ValueRefused, "strength must lie between 0 and 1"),
         ({"strength": -0.1}, ValueRefused, "strength must lie between 0 and 1"),
         ({"signal": "foo"}, ValueRefused, "signal must be buy, sell or hold"),
+        ({"kind": "live"}, WriteRefused, "only a live run says live rows"),
+        ({"target": _INF}, ValueRefused, "it is not finite"),
         ({"strategy_id": "ghost"}, MissingReference, "ghost.*write that one first"),
+    ],
+    "strategy_engine.signal_contradictions": [
+        ({"cause": "mood"}, ValueRefused, "cause must be bars_revised, code, parameters or nondeterminism"),
+        ({"said_signal": "foo"}, ValueRefused, "said_signal must be buy, sell or hold"),
     ],
     "strategy_engine.strategy_configs": [({"version": [0, 3]}, ValueRefused, "version must be 1 or more")],
     "execution.orders": [

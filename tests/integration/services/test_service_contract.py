@@ -1,4 +1,4 @@
-"""What every table of every service promises, for the 22 that the page of services tells of.
+"""What every table of every service promises, for the 23 that the page of services tells of.
 
 - Rows come back as they were given, in the order of their moment, and as text where the column is an enum.
 - The same rows once more change nothing and cause no event; a table without a key is appended to.
@@ -35,7 +35,7 @@ from workbench.tables.types import METADATA
 TOLD = told_of_tables()
 # Filters that are no column's name; flags that no column holds are tested with their service.
 COLUMNS = {"symbols": "symbol", "source": "data_source"}
-NO_COLUMNS = {"run_id", "latest", "flat", "resolved", "content", "expired"}
+NO_COLUMNS = {"run_id", "latest", "slot", "flat", "resolved", "content", "expired"}
 
 
 class Table:
