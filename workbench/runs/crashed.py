@@ -74,40 +74,53 @@ def ask_again(pool: ServiceConnectionPool, slot: CrashedSlot) -> None:
         settle_slot(connection, slot.attempt, "due", reason)
 
 
-def note_never_began(pool: ServiceConnectionPool, attempt: Attempt, reason: str) -> bool:
+def note_never_began(
+    pool: ServiceConnectionPool, attempt: Attempt, flow_run_id: str, reason: str, *, seconds_ago: float
+) -> bool:
     """Record that an attempt at a slot ended before it had a record; it counts as one.
 
     Parameters
     ----------
+    pool : ServiceConnectionPool
+    attempt : Attempt
+    flow_run_id : str
+        Of the attempt: telling it twice counts once.
     reason : str
-        Names the flow run, so that telling it twice counts once.
+    seconds_ago : float
+        How long ago that was, at least: of a slot that has had a run since, nothing is told.
 
     Returns
     -------
     bool
         Whether that was news.
     """
+    told = f"flow run {flow_run_id}"
+    since = sa.func.clock_timestamp() - sa.func.make_interval(0, 0, 0, 0, 0, 0, seconds_ago)
+    had_run = sa.exists().where(
+        runs.c.deployment == attempt.deployment, runs.c.slot == attempt.slot, runs.c.started_at > since
+    )
     insert = postgresql.insert(slots).values(
         deployment=attempt.deployment,
         slot=attempt.slot,
         member=attempt.member,
         state="failed",
-        reason=reason,
+        reason=f"{told}: {reason}",
         attempts=1,
     )
-    told = insert.on_conflict_do_update(
+    statement = insert.on_conflict_do_update(
         index_elements=[slots.c.deployment, slots.c.slot, slots.c.member],
         set_={
             "state": "failed",
-            "reason": reason,
+            "reason": f"{told}: {reason}",
             "run_id": None,
             "attempts": slots.c.attempts + 1,
             "updated_at": sa.func.clock_timestamp(),
         },
         where=sa.and_(
             slots.c.state.not_in(["running", "completed"]),
-            sa.not_(sa.func.coalesce(slots.c.reason, "").contains(reason, autoescape=True)),
+            sa.not_(sa.func.coalesce(slots.c.reason, "").contains(told, autoescape=True)),
+            sa.not_(had_run),
         ),
     ).returning(slots.c.attempts)
     with pool.begin("recording an attempt that never began") as connection:
-        return connection.execute(told).first() is not None
+        return connection.execute(statement).first() is not None

@@ -8,7 +8,7 @@ import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -21,6 +21,7 @@ __all__ = [
     "FlowRunSeen",
     "ask_for_attempt",
     "crash",
+    "crashed_lately",
     "deployment_name",
     "local_flow_runs",
     "state_of",
@@ -33,20 +34,21 @@ FLOW_NAME = "run-notebook"
 """The flow that every promoted notebook's deployment runs."""
 
 _DEFAULT_RETRIES = 2
+_LATELY = timedelta(minutes=10)
 
 logger = logging.getLogger("workbench.reaper")
 
 
 @dataclass(frozen=True, slots=True)
 class FlowRunSeen:
-    """A flow run that has not ended, as Prefect says.
+    """A flow run that has not ended, or has just crashed, as Prefect says.
 
     Attributes
     ----------
     flow_run_id : str
     name : str
     state : str
-        "PENDING", "RUNNING" or "CANCELLING".
+        "PENDING", "RUNNING", "CANCELLING" or "CRASHED".
     seconds : float
         How long it has been in that state.
     deployment_id : str
@@ -70,10 +72,26 @@ def unfinished(prefect: PrefectApi, pool: str) -> list[FlowRunSeen]:
     ServerError
         Prefect does not answer.
     """
+    return _seen(prefect, pool, {"state": {"type": {"any_": ["PENDING", "RUNNING", "CANCELLING"]}}})
+
+
+def crashed_lately(prefect: PrefectApi, pool: str) -> list[FlowRunSeen]:
+    """Those in the work pool that ended as Crashed within the last minutes, whoever found that.
+
+    Raises
+    ------
+    ServerError
+        Prefect does not answer.
+    """
+    since = (datetime.now(UTC) - _LATELY).isoformat()
+    return _seen(prefect, pool, {"state": {"type": {"any_": ["CRASHED"]}}, "end_time": {"after_": since}})
+
+
+def _seen(prefect: PrefectApi, pool: str, which: Mapping[str, Any]) -> list[FlowRunSeen]:
     wanted = {
         "flows": {"name": {"any_": [FLOW_NAME]}},
         "work_pools": {"name": {"any_": [pool]}},
-        "flow_runs": {"state": {"type": {"any_": ["PENDING", "RUNNING", "CANCELLING"]}}},
+        "flow_runs": which,
         "limit": 200,
     }
     found = prefect.ask("/flow_runs/filter", wanted)

@@ -25,6 +25,7 @@ from workbench.stack.flow_runs import (
     FlowRunSeen,
     ask_for_attempt,
     crash,
+    crashed_lately,
     deployment_name,
     local_flow_runs,
     state_of,
@@ -171,12 +172,27 @@ class Reaper:
             reason = self._why_lost(prefect, one) if last is None else _why_over(last)
             if reason:
                 crash(prefect, one.flow_run_id, f"{reason}.")
-                if last is None and one.slot is not None and (name := deployment_name(prefect, one)):
-                    told = f"flow run {one.flow_run_id}: {reason}"
-                    note_never_began(self._runs.pool, Attempt(name, one.slot), told)
+                if last is None:
+                    self._tell_slot(prefect, one, reason)
                 what = f"flow run {one.name} ({one.flow_run_id}) is crashed: {reason}"
                 done.append(Reaped(what, flow_run_id=one.flow_run_id))
+        # Its worker tells Prefect of a process that was killed, but nobody us if it had not begun its run.
+        for one in crashed_lately(prefect, self._work_pool):
+            reason = "it crashed before it began its run"
+            if last_run_of(self._runs.pool, one.flow_run_id) is None and self._tell_slot(
+                prefect, one, reason
+            ):
+                done.append(Reaped(f"flow run {one.name}: {reason}", flow_run_id=one.flow_run_id))
         return done
+
+    def _tell_slot(self, prefect: PrefectApi, one: FlowRunSeen, reason: str) -> bool:
+        """Record at its slot that a flow run ended without a run; whether that was news."""
+        name = deployment_name(prefect, one)
+        if one.slot is None or not name:
+            return False
+        return note_never_began(
+            self._runs.pool, Attempt(name, one.slot), one.flow_run_id, reason, seconds_ago=one.seconds
+        )
 
     def _why_lost(self, prefect: PrefectApi, one: FlowRunSeen) -> str:
         """Why a flow run without a record of ours will never have one; empty if it may."""

@@ -244,6 +244,7 @@ class Flows:
 
     prefect: PrefectApi
     name: str
+    pool: str
     deployment_id: str
 
     def create(self, state: str, **body: Any) -> str:
@@ -268,15 +269,18 @@ class Flows:
 @pytest.fixture
 def flows(prefect: PrefectApi) -> Flows:
     name = f"daily-{uuid.uuid4().hex[:6]}"
+    # Of its own: each test has a database of its own, which knows no flow runs of the others.
+    pool = f"pool-of-{name}"
+    prefect.ask("/work_pools/", {"name": pool, "type": "process"})
     flow = prefect.ask("/flows/", {"name": FLOW_NAME})
     body = {
         "name": name,
         "flow_id": flow["id"],
-        "work_pool_name": POOL,
+        "work_pool_name": pool,
         "enforce_parameter_schema": False,
         "parameters": {"notebook": "a.ipynb", "parameters": {"fast": 20}, "retries": 1},
     }
-    return Flows(prefect, name, str(prefect.ask("/deployments/", body)["id"]))
+    return Flows(prefect, name, pool, str(prefect.ask("/deployments/", body)["id"]))
 
 
 def start_flow(wb: Workbench, flows: Flows, flow_run_id: str, slot: datetime = SLOT) -> uuid.UUID:
@@ -290,7 +294,7 @@ def test_a_crashed_run_is_crashed_in_prefect_and_its_slot_is_tried_again_as_ofte
     values = {"notebook": "a.ipynb", "parameters": {"fast": 7}}
     flow_run = flows.create("RUNNING", parameters=values)
     run_id = start_flow(wb, flows, flow_run)
-    done = reap(wb.runs, flows.prefect, work_pool=POOL)
+    done = reap(wb.runs, flows.prefect, work_pool=flows.pool)
     assert [one.run_id for one in done] == [str(run_id), None]
     kind, message = flows.state(flow_run)
     assert kind == "CRASHED"
@@ -302,11 +306,11 @@ def test_a_crashed_run_is_crashed_in_prefect_and_its_slot_is_tried_again_as_ofte
     assert again["idempotency_key"] == f"{flows.name}/{slot}/2"
     state = admin.execute("SELECT state, attempts FROM workbench.slots").fetchall()
     assert state == [("due", 1)]
-    assert reap(wb.runs, flows.prefect, work_pool=POOL) == []
+    assert reap(wb.runs, flows.prefect, work_pool=flows.pool) == []
     # The second attempt crashes, too, and the deployment has one retry.
     start_flow(wb, flows, again["id"])
     flows.prefect.ask(f"/flow_runs/{again['id']}/set_state", {"state": {"type": "RUNNING"}, "force": True})
-    assert len(reap(wb.runs, flows.prefect, work_pool=POOL)) == 1
+    assert len(reap(wb.runs, flows.prefect, work_pool=flows.pool)) == 1
     assert flows.scheduled() == []
     assert admin.execute("SELECT state, attempts FROM workbench.slots").fetchall() == [("failed", 2)]
 
@@ -318,7 +322,7 @@ def test_a_slot_is_not_tried_again_when_a_newer_one_is_due(
     newer = start(
         wb.runs, this_process(), deployment=flows.name, slot=SLOT + timedelta(days=1), purpose="live"
     )
-    assert len(reap(wb.runs, flows.prefect, work_pool=POOL)) == 1
+    assert len(reap(wb.runs, flows.prefect, work_pool=flows.pool)) == 1
     assert flows.scheduled() == []
     assert wb.runs.show(newer)["status"] == "running"
 
@@ -330,7 +334,7 @@ def test_a_run_that_was_cancelled_is_cancelled_and_not_tried_again(
     run_id = start_flow(wb, flows, flow_run)
     cancelled = {"state": {"type": "CANCELLED"}, "force": True}
     flows.prefect.ask(f"/flow_runs/{flow_run}/set_state", cancelled)
-    reap(wb.runs, flows.prefect, work_pool=POOL)
+    reap(wb.runs, flows.prefect, work_pool=flows.pool)
     assert wb.runs.show(run_id)["status"] == "cancelled"
     assert flows.scheduled() == []
     assert admin.execute("SELECT state FROM workbench.slots").fetchall() == [("cancelled",)]
@@ -343,7 +347,7 @@ def test_flow_runs_that_go_on_in_prefect_alone_are_crashed_there(wb: Workbench, 
     wb.runs.finish(ended, "failed", error="a cell raised")
     pausing = start(wb.runs, this_process(), trigger="deployment", flow_run_id=lives)
     wb.runs.finish(pausing, "failed", error="a server was away")
-    (done,) = reap(wb.runs, flows.prefect, work_pool=POOL)
+    (done,) = reap(wb.runs, flows.prefect, work_pool=flows.pool)
     assert done.flow_run_id == over
     assert flows.state(over)[0] == "CRASHED"
     assert "its run is failed" in flows.state(over)[1]
@@ -361,9 +365,9 @@ def test_a_flow_run_that_never_began_is_crashed_and_its_slot_says_so(
     environment = {**os.environ, "PREFECT__FLOW_RUN_ID": begins}
     with subprocess.Popen(["sleep", "600"], env=environment) as child:
         try:
-            assert reap(wb.runs, flows.prefect, work_pool=POOL) == [], "too soon"
+            assert reap(wb.runs, flows.prefect, work_pool=flows.pool) == [], "too soon"
             monkeypatch.setattr("workbench.stack.reaper._BEGIN_SECONDS", 0.0)
-            done = reap(wb.runs, flows.prefect, work_pool=POOL)
+            done = reap(wb.runs, flows.prefect, work_pool=flows.pool)
         finally:
             child.kill()
     assert [one.flow_run_id for one in done] == [lost, None]
@@ -377,15 +381,36 @@ def test_a_flow_run_that_never_began_is_crashed_and_its_slot_says_so(
     flows.prefect.ask(f"/flow_runs/{begins}", method="DELETE")
 
 
+def test_a_flow_run_that_its_worker_found_dead_before_it_began_is_tried_again(
+    wb: Workbench, flows: Flows, admin: Connection
+) -> None:
+    """Prefect knows of it, and our records do not."""
+    flow_run = flows.create("PENDING", parameters={"slot": SLOT.isoformat()})
+    crashed = {"state": {"type": "CRASHED", "message": "exited with -9"}, "force": True}
+    flows.prefect.ask(f"/flow_runs/{flow_run}/set_state", crashed)
+    done = reap(wb.runs, flows.prefect, work_pool=flows.pool)
+    assert [one.flow_run_id for one in done if one.flow_run_id == flow_run] == [flow_run]
+    (again,) = flows.scheduled()
+    rows = admin.execute("SELECT state, attempts FROM workbench.slots WHERE deployment = %s", [flows.name])
+    assert rows.fetchall() == [("due", 1)]
+    assert reap(wb.runs, flows.prefect, work_pool=flows.pool) == []
+    # The second attempt fails by itself: the crash before it is not told again.
+    wb.runs.finish(start_flow(wb, flows, again["id"]), "failed", error="a cell raised")
+    flows.prefect.ask(f"/flow_runs/{again['id']}", method="DELETE")
+    assert reap(wb.runs, flows.prefect, work_pool=flows.pool) == []
+    rows = admin.execute("SELECT state, attempts FROM workbench.slots WHERE deployment = %s", [flows.name])
+    assert rows.fetchall() == [("failed", 2)]
+
+
 def test_a_prefect_that_is_away_holds_up_nothing_and_is_told_later(wb: Workbench, flows: Flows) -> None:
     flow_run = flows.create("RUNNING")
     run_id = start_flow(wb, flows, flow_run)
     away = PrefectApi("http://127.0.0.1:9/api", None)
-    (done,) = reap(wb.runs, away, work_pool=POOL)
+    (done,) = reap(wb.runs, away, work_pool=flows.pool)
     assert done.run_id == str(run_id)
     assert wb.runs.show(run_id)["status"] == "crashed"
     assert flows.state(flow_run)[0] == "RUNNING"
-    reap(wb.runs, flows.prefect, work_pool=POOL)
+    reap(wb.runs, flows.prefect, work_pool=flows.pool)
     assert flows.state(flow_run)[0] == "CRASHED"
 
 
