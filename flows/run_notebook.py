@@ -27,7 +27,9 @@ from prefect.states import Cancelled, Completed
 from workbench import Workbench
 from workbench.errors import NotebookFailed, SlotRefused, SlotTaken
 from workbench.promotion.artifact import artifact_key, completed_markdown, failed_markdown, saved_picture
+from workbench.promotion.held import lead_group
 from workbench.promotion.printed import printed_lines
+from workbench.promotion.retrying import RETRIES, RetryOn, with_retries
 from workbench.promotion.run import NotebookRunResult, Origin
 from workbench.promotion.slot_of_run import slot_of_run
 from workbench.promotion.superseded import WITHDRAWN, settle_withdrawn
@@ -42,6 +44,10 @@ def run_notebook(
     sha256: str | None = None,
     timeout_seconds: float | None = None,
     slot: str | None = None,
+    memory_limit: str | int | None = None,
+    retries: int = RETRIES,
+    retry_on: RetryOn = "away",
+    locks: list[str] | None = None,
 ) -> State[None]:
     """Run a notebook headless and record the run; its printed output goes to the log and an artifact.
 
@@ -58,7 +64,16 @@ def run_notebook(
     slot : str, optional
         The slot to run, in ISO 8601 with an offset. Default: the one that the schedule has started the run
         for; of a run by hand the newest that is due.
+    memory_limit : str or int, optional
+        Resident memory beyond which a run is killed, as "4GB".
+    retries : int
+        How many attempts may follow the first.
+    retry_on : str
+        "away" (a server or a vendor was away) or "any" (any failure of a cell).
+    locks : list of str, optional
+        Resources that no two runs have at once.
     """
+    lead_group()
     logger = get_run_logger()
     with Workbench() as wb:
         origin, words = _origin(wb, slot)
@@ -69,13 +84,22 @@ def run_notebook(
         if origin.deployment is not None:
             work_in_project(wb.settings)
         try:
-            result = wb.run(
-                notebook,
-                parameters,
-                sha256=sha256,
-                origin=origin,
-                timeout_seconds=timeout_seconds,
-                progress=lambda done, total, what: logger.info("%s of %s done; %s", done, total, what),
+            result = with_retries(
+                lambda origin: wb.run(
+                    notebook,
+                    parameters,
+                    sha256=sha256,
+                    origin=origin,
+                    timeout_seconds=timeout_seconds,
+                    memory_limit=memory_limit,
+                    locks=locks or (),
+                    progress=lambda done, total, what: logger.info("%s of %s done; %s", done, total, what),
+                ),
+                origin,
+                tell=logger.warning,
+                retries=retries,
+                retry_on=retry_on,
+                made=_attempts_before(origin.deployment),
             )
         except Exception as error:
             if isinstance(error, SlotTaken):
@@ -90,6 +114,15 @@ def run_notebook(
         logger.info("run %s completed in %.1f s: %s", result.run_id, result.seconds, result.html)
         _create_artifact(notebook, "completed", origin, partial(_completed, wb, result))
     return Completed(message=f"Run {result.run_id[:8]} completed{f', {words}' if words else ''}.")
+
+
+def _attempts_before(deployment: str | None) -> int:
+    """How many attempts there were before, by the key of a run that the reaper asked for; else 0."""
+    context = FlowRunContext.get()
+    key = (context.flow_run.idempotency_key if context and context.flow_run else None) or ""
+    asked_for, _, rest = key.partition("/")
+    number = rest.rpartition("/")[2]
+    return int(number) - 1 if asked_for and asked_for == deployment and number.isdecimal() else 0
 
 
 def _origin(wb: Workbench, slot: str | None) -> tuple[Origin | State[None], str]:
@@ -117,7 +150,7 @@ def _origin(wb: Workbench, slot: str | None) -> tuple[Origin | State[None], str]
     if found.missed:
         return Completed(message=found.missed, name="Missed"), ""
     return Origin(
-        trigger="deployment",
+        trigger="retry" if _attempts_before(timetable.deployment) else "deployment",
         deployment=timetable.deployment,
         scheduled_for=scheduled_for,
         flow_run_id=str(flow_run.id),

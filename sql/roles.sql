@@ -36,6 +36,13 @@ END $$;
 GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA workbench TO workbench_runs;
 GRANT EXECUTE ON FUNCTION workbench.require_live_run(uuid) TO workbench_runs;
 
+DO $$
+BEGIN
+    IF to_regprocedure('workbench.end_sessions(uuid)') IS NOT NULL THEN
+        GRANT EXECUTE ON FUNCTION workbench.end_sessions(uuid) TO workbench_runs;
+    END IF;
+END $$;
+
 -- What runs regularly forgets old versions of bars; a database between two revisions may keep none yet.
 DO $$
 BEGIN

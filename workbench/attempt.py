@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-__all__ = ["PURPOSES", "Attempt", "Purpose"]
+__all__ = ["PURPOSES", "RUN_ID_VARIABLE", "Attempt", "Purpose"]
+
+RUN_ID_VARIABLE = "WORKBENCH_RUN_ID"
+"""The environment variable with the run's id, for the kernel of a headless notebook and what it starts."""
 
 Purpose = Literal["live", "rehearsal", "shadow", "backfill", "rerun"]
 """Why a run works on a slot; only `live` runs say what counts, one a slot."""

@@ -44,7 +44,9 @@ facts as fields. `str(error)` is meant for people; the fields are meant for prog
     ├── RunError                          a run record cannot be used
     │   ├── RunFenced                     the run was declared dead: it may write nothing more
     │   ├── SlotTaken                     another live run has that slot, or has completed it
+    │   │   └── DeploymentBusy            another live run of the deployment is under way
     │   └── SlotRefused (ValueError)      a moment at which the deployment was not due
+    ├── LockTimeout                       a resource that a run has to itself was not free in time
     ├── EventError                        an event cannot be published or read
     ├── PromotionRefused (ValueError)     a notebook may not be promoted
     │   └── NotDeployed (KeyError)        nothing is deployed under that name
@@ -70,6 +72,7 @@ __all__ = [
     "ColumnMismatch",
     "DatabaseError",
     "DemoFailed",
+    "DeploymentBusy",
     "DuplicateKeys",
     "EmptyRange",
     "EventError",
@@ -77,6 +80,7 @@ __all__ = [
     "FileRefused",
     "FrameRefused",
     "KeyRefused",
+    "LockTimeout",
     "MigrationError",
     "MissingReference",
     "ModuleNotPromoted",
@@ -374,8 +378,16 @@ class SlotTaken(RunError):
     """A live run works on the slot, or has completed it: there is one for each."""
 
 
+class DeploymentBusy(SlotTaken):
+    """Another live run of the deployment is under way, so that the slot is skipped: one runs at a time."""
+
+
 class SlotRefused(RunError, ValueError):
     """A moment is given as a slot at which the deployment was not due."""
+
+
+class LockTimeout(WorkbenchError):
+    """A resource that a run has to itself was not free in time."""
 
 
 class EventError(WorkbenchError):

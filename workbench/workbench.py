@@ -6,8 +6,9 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from workbench.db.roles import SERVICES
 from workbench.earlier_names import EarlierNames
 from workbench.held_services import HeldServices
 from workbench.promotion.deployments import Deployments
@@ -30,15 +31,7 @@ __all__ = ["Workbench"]
 
 # The rows of the card.
 _GROUPS = {
-    "Services": (
-        "data_ingestion",
-        "strategy_engine",
-        "execution",
-        "risk_management",
-        "analytics",
-        "notification",
-        "logging",
-    ),
+    "Services": SERVICES,
     "Records": ("runs", "trials", "events", "run_id"),
     "Data": ("ingest", "sql"),
     "Research": ("sweep", "save", "research"),
@@ -239,11 +232,9 @@ class Workbench(HeldServices, EarlierNames):
             server and never becomes part of the statement.
         timeout : float
             Seconds after which the server cancels it.
-        max_rows : int
-            More rows than these are refused.
-        max_bytes : int
-            More bytes than these are refused, and one row that has more than a quarter of them, before they
-            are sent: text and JSON count as they are written, a number or a time counts 8.
+        max_rows, max_bytes : int
+            More rows or bytes than these are refused, and one row that has more than a quarter of the bytes,
+            before they are sent: text and JSON count as they are written, a number or a time counts 8.
         **parameters
             Numbers, text, times (without a time zone: UTC), None, lists (`= ANY(:symbols)`), dicts (jsonb).
 
@@ -260,14 +251,8 @@ class Workbench(HeldServices, EarlierNames):
         from workbench.db.adhoc import query
         from workbench.services.slot_clamp import note_unclamped
 
-        frame = query(
-            self.session.pool("readonly"),
-            statement,
-            parameters,
-            timeout=timeout,
-            max_rows=max_rows,
-            max_bytes=max_bytes,
-        )
+        limits: dict[str, Any] = {"timeout": timeout, "max_rows": max_rows, "max_bytes": max_bytes}
+        frame = query(self.session.pool("readonly"), statement, parameters, **limits)
         note_unclamped(self.session.run, statement)
         return frame
 
@@ -317,6 +302,8 @@ class Workbench(HeldServices, EarlierNames):
         sha256: str | None = None,
         origin: Origin | None = None,
         timeout_seconds: float | None = None,
+        memory_limit: str | int | None = None,
+        locks: Sequence[str] = (),
         progress: Progress | None = None,
     ) -> NotebookRunResult:
         """Run a notebook headless from a clean kernel, here and now, and record it.
@@ -333,6 +320,10 @@ class Workbench(HeldServices, EarlierNames):
             Who asked, for the record. Default: a command.
         timeout_seconds : float, optional
             The kernel is killed after that long. Default: no limit.
+        memory_limit : str or int, optional
+            "4GB", "512MB" or bytes of resident memory, beyond which the kernel is killed.
+        locks : sequence of str
+            Names of resources, as ["gpu"], that no two runs have at once; they are waited for.
         progress : callable, optional
             Called as `progress(cells done, cells in all, what runs now)`.
 
@@ -365,6 +356,8 @@ class Workbench(HeldServices, EarlierNames):
             sha256=sha256,
             origin=origin,
             timeout_seconds=timeout_seconds,
+            memory_limit=memory_limit,
+            locks=locks,
             environment=settings_environment(self.settings),
             progress=progress,
         )
@@ -378,6 +371,10 @@ class Workbench(HeldServices, EarlierNames):
         timezone: str | None = None,
         parameters: Mapping[str, Any] | None = None,
         timeout_seconds: float | None = None,
+        memory_limit: str | int | None = None,
+        retries: int = 2,
+        retry_on: Literal["away", "any"] = "away",
+        locks: Sequence[str] = (),
         files: Sequence[str | os.PathLike[str]] = (),
         force: bool = False,
         progress: Callable[[str], None] | None = None,
@@ -390,6 +387,10 @@ class Workbench(HeldServices, EarlierNames):
             timezone=timezone,
             parameters=parameters,
             timeout_seconds=timeout_seconds,
+            memory_limit=memory_limit,
+            retries=retries,
+            retry_on=retry_on,
+            locks=locks,
             files=files,
             force=force,
             progress=progress,

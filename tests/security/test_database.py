@@ -257,18 +257,20 @@ def test_on_a_server_of_the_users_own_doctor_says_what_to_type(their_server: Pla
     before = their_server.as_superuser(others)
     their_server.set_up()
     assert their_server.as_superuser(others) == before
-    databases, files, functions = open_doors(their_server.settings, their_server.url)
+    databases, files, functions, sessions = open_doors(their_server.settings, their_server.url)
     assert databases.what == (
         "Every login, and so each of workbench's, may connect to databases that are not its own: Their own, "
         "postgres, template1"
     )
     assert files.what.startswith("A statement of workbench_readonly may fill the server's disk")
     assert "take advisory locks, and so block writers, and make large objects: dba may not" in functions.what
+    assert sessions.what.startswith("dba may not end the sessions of a run that is dead: ")
     told = {finding.what: finding for finding in doctor.findings_of(their_server.settings)}
-    assert all(told[door.what].level == "warn" for door in (databases, files, functions))
+    assert all(told[door.what].level == "warn" for door in (databases, files, functions, sessions))
 
     their_server.as_superuser(databases.advice.partition(": ")[2].rpartition(";")[0])
     their_server.as_superuser(files.advice.partition(": ")[2])
+    their_server.as_superuser(sessions.advice.partition(": ")[2])
     script = functions.advice.partition(" -f ")[2]
     their_server.as_superuser(Path(script).read_text())
     assert open_doors(their_server.settings, their_server.url) == []

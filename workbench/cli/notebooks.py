@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from typing import Annotated
+from typing import Annotated, Literal, cast
 
 import typer
 
@@ -24,6 +24,13 @@ __all__ = ["demo", "lab", "promote", "run"]
 _LAB_PATIENCE = 20.0
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Memory = Annotated[
+    str | None, typer.Option(help="Resident memory beyond which it is killed, as 4GB or 512MB.")
+]
+Locks = Annotated[
+    list[str] | None,
+    typer.Option("--lock", help="A resource that no two runs have at once; may be repeated."),
+]
 Parameters = Annotated[
     list[str] | None,
     typer.Option("--parameter", "-p", help="name=value, may be repeated; lists as A,B or JSON."),
@@ -48,6 +55,8 @@ def run(
     notebook: Annotated[str, typer.Argument(help="A path, or a name below notebooks/.")],
     parameter: Parameters = None,
     timeout: Annotated[float | None, typer.Option(min=1, help="Seconds after which it is killed.")] = None,
+    memory: Memory = None,
+    lock: Locks = None,
     json: Json = False,
 ) -> None:
     """Run a notebook headless from a clean kernel, and record it."""
@@ -61,6 +70,8 @@ def run(
                 file,
                 values,
                 timeout_seconds=timeout,
+                memory_limit=memory,
+                locks=lock or (),
                 progress=lambda done, total, what: tell(f"{done} of {total} done; {what}"),
             )
             headline = wb.runs.show(result.run_id)["headline"]
@@ -118,6 +129,12 @@ def promote(
     ] = None,
     parameter: Parameters = None,
     timeout: Annotated[float | None, typer.Option(min=1, help="Seconds after which a run is killed.")] = None,
+    memory: Memory = None,
+    retries: Annotated[int, typer.Option(min=0, help="Attempts that may follow one that failed.")] = 2,
+    retry_on: Annotated[
+        str, typer.Option(help='Which failures: "away" (a server or vendor), or "any" of a cell.')
+    ] = "away",
+    lock: Locks = None,
     file: Annotated[
         list[str] | None,
         typer.Option("--file", help="A file of the project to promote with it; may be repeated."),
@@ -141,6 +158,10 @@ def promote(
             timezone=timezone,
             parameters=values,
             timeout_seconds=timeout,
+            memory_limit=memory,
+            retries=retries,
+            retry_on=cast(Literal["away", "any"], retry_on),
+            locks=lock or (),
             files=file or (),
             force=force,
             progress=tell,

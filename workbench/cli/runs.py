@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 import typer
@@ -63,6 +64,7 @@ def list_runs(
             for headline in found["headline"]
         ],
         by=found["deployment"].fillna(found["trigger"]),
+        status=[_status(run) for run in found.itertuples()],
         slot=[
             "" if pd.isna(slot) else f"{slot:%m-%d %H:%M}{'' if purpose == 'live' else f' {purpose}'}"
             for slot, purpose in zip(found["slot"], found["purpose"], strict=True)
@@ -77,6 +79,28 @@ def list_runs(
     )
     for run in shown[shown["error"].notna()].itertuples():
         TELL.print(f"[red]{run.run}[/] {escape(str(run.error).splitlines()[0])}", soft_wrap=True)
+
+
+def _status(run: Any) -> str:
+    """The status; of a run that goes on also where it is, and what memory it has."""
+    if run.status != "running" or pd.isna(run.cells):
+        return str(run.status)
+    at = f"running, cell {run.cell:.0f} of {run.cells:.0f}" if not pd.isna(run.cell) else "running"
+    return at if pd.isna(run.memory_bytes) else f"{at}, {run.memory_bytes / 1e6:,.0f} MB"
+
+
+@runs.command("reap")
+def reap_runs(json: Json = False) -> None:
+    """Find runs whose process, machine or heartbeat is gone, and end them in the records and in Prefect."""
+    with looking_workbench() as wb:
+        done = wb.runs.reap()
+    if json:
+        as_json([asdict(one) for one in done])
+        return
+    for one in done:
+        step(one.what)
+    if not done:
+        step("nothing to reap: every run that is running has a process that is alive")
 
 
 @runs.command("open")

@@ -27,14 +27,18 @@ BAR_READER_CONNECTIONS = READERS
 
 # Prefect's own pool (5, and 10 more), and its LISTEN connection.
 _PREFECT = 16
-# The relay's pool (2, and SQLAlchemy's 10 more), its LISTEN connection, and one to look at slots.
-_RELAY = 14
+# The relay's pool (2, and SQLAlchemy's 10 more), its LISTEN connection, one to look at slots, three to reap.
+_RELAY = 14 + 3
 # A notebook, and three headless runs at once, each with two processes: the flow's and the kernel's.
 _PROCESSES = 7
+# What the parents of these three open for them: a small pool each, and a connection that holds locks.
+_OF_RUNS = 3 * 4
 # The pools that a process may open: one per service, one for run records, and the read-only one.
 _POOLS = len(SERVICES) + 2
 
-_OURS = re.compile(r"workbench:(?P<service>\w+):(?P<pid>\d+)")
+# Of a process, or of a run: what the run's two processes open for it counts as one process, and what its
+# parent opens otherwise as another.
+_OURS = re.compile(r"workbench:(?P<service>\w+):(?P<owner>\d+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 # From a login that is not a superuser, PostgreSQL hides the type and address of other logins' sessions.
 _SESSIONS = """
     SELECT coalesce(datname, ''), coalesce(nullif(application_name, ''), usename, ''),
@@ -60,7 +64,7 @@ class Holder:
     ----------
     database : str
     name : str
-        The application's name, as `workbench:runs:4711`, or the login's if it has none.
+        The application's name, as `workbench:runs:4711` or with a run's id, or the login's if it has none.
     address : str
         The client's address; "" if PostgreSQL hides it.
     connections : int
@@ -73,9 +77,9 @@ class Holder:
 
     @property
     def process(self) -> tuple[str, str] | None:
-        """Address and process id of a process of workbench; None for other applications."""
+        """Address, and process id or run of a process of workbench; None for other applications."""
         ours = _OURS.fullmatch(self.name)
-        return (self.address, ours["pid"]) if ours else None
+        return (self.address, ours["owner"]) if ours else None
 
     @property
     def service(self) -> str:
@@ -153,7 +157,7 @@ def most_of_a_process(settings: Settings) -> int:
 
 def stated_budget(settings: Settings) -> int:
     """Connections of a notebook, three headless runs at once, Prefect's server and the relay together."""
-    return _PROCESSES * most_of_a_process(settings) + _PREFECT + _RELAY
+    return _PROCESSES * most_of_a_process(settings) + _OF_RUNS + _PREFECT + _RELAY
 
 
 def connection_budget(settings: Settings, server: str) -> ConnectionBudget:

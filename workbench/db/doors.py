@@ -1,4 +1,4 @@
-"""Finds permissions that our login roles do not need and our login cannot revoke; changes nothing."""
+"""Finds permissions of our roles that our login cannot revoke, or grant, as it should; changes nothing."""
 
 from __future__ import annotations
 
@@ -34,18 +34,25 @@ _FUNCTIONS = """
       AND proname ~ '^(lo_.*|loread|lowrite|pg_(try_)?advisory_(xact_)?lock(_shared)?)$'
       AND has_function_privilege(%(role)s, oid, 'EXECUTE')
 """
+# The function that ends the sessions of a dead run works with its owner's permissions.
+_SIGNALS = """
+    SELECT r.rolname, quote_ident(r.rolname) FROM pg_proc AS p JOIN pg_roles AS r ON r.oid = p.proowner
+    WHERE p.oid = to_regprocedure('workbench.end_sessions(uuid)') AND NOT r.rolsuper
+      AND NOT (pg_has_role(r.oid, 'pg_signal_backend', 'USAGE')
+               AND pg_has_role(r.oid, 'pg_read_all_stats', 'USAGE'))
+"""
 
 
 @dataclass(frozen=True)
 class Door:
-    """A permission that one of our roles has and does not need.
+    """A permission that one of our roles has and does not need, or needs and does not have.
 
     Attributes
     ----------
     what : str
         The role and the permission.
     advice : str
-        The SQL that revokes it, and who may run that.
+        The SQL that revokes or grants it, and who may run that.
     """
 
     what: str
@@ -66,7 +73,12 @@ def open_doors(settings: Settings, server: str) -> list[Door]:
     with translated("checking the roles' permissions"), engine.connect() as connection:
         driver = connection.connection.driver_connection
         assert isinstance(driver, psycopg.Connection)
-        return [*_databases(driver, settings), *_temporary_files(driver), *_functions(driver, settings)]
+        return [
+            *_databases(driver, settings),
+            *_temporary_files(driver),
+            *_functions(driver, settings),
+            *_sessions(driver),
+        ]
 
 
 def _databases(connection: psycopg.Connection[tuple[Any, ...]], settings: Settings) -> list[Door]:
@@ -116,5 +128,18 @@ def _functions(connection: psycopg.Connection[tuple[Any, ...]], settings: Settin
             f"By a direct login {READONLY_ROLE} may {' and '.join(may).rstrip(',')}: {connection.info.user} "
             "may not forbid it",
             f"As a superuser: psql -d {settings.trading_database} -f {script}",
+        )
+    ]
+
+
+def _sessions(connection: psycopg.Connection[tuple[Any, ...]]) -> list[Door]:
+    row = connection.execute(_SIGNALS).fetchone()
+    if row is None:
+        return []
+    return [
+        Door(
+            f"{row[0]} may not end the sessions of a run that is dead: until such a session ends by itself, "
+            "what it was writing and its locks hold others up",
+            f"As a superuser: GRANT pg_signal_backend, pg_read_all_stats TO {row[1]}",
         )
     ]

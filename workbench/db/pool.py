@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
+from workbench.attempt import RUN_ID_VARIABLE
 from workbench.db.translate import translated
 
 __all__ = ["MAX_OVERFLOW", "POOL_SIZE", "ServiceConnectionPool", "afterwards", "application_name"]
@@ -17,12 +21,23 @@ __all__ = ["MAX_OVERFLOW", "POOL_SIZE", "ServiceConnectionPool", "afterwards", "
 POOL_SIZE = 10
 MAX_OVERFLOW = 20
 _RECYCLE_SECONDS = 3600
+# For connections whose loss must be noticed within seconds, also behind a network that drops everything.
+_SOON: dict[str, Any] = {
+    "tcp_user_timeout": 10_000,
+    "keepalives_idle": 5,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+}
 _AFTERWARDS = "afterwards"
 
 
-def application_name(service: str) -> str:
-    """The application name of this process's connections: `workbench:<service>:<process id>`."""
-    return f"workbench:{service}:{os.getpid()}"
+def application_name(service: str, run_id: object = None) -> str:
+    """The application name of a connection: `workbench:<service>:<run id>`, at most 62 bytes.
+
+    Without a run, given or in the environment as in the kernel of a headless notebook:
+    `workbench:<service>:<process id>`. A run that is declared dead is rid of its sessions by that name.
+    """
+    return f"workbench:{service}:{run_id or os.environ.get(RUN_ID_VARIABLE) or os.getpid()}"
 
 
 def afterwards(connection: sa.Connection, call: Callable[[], None]) -> None:
@@ -40,12 +55,14 @@ class ServiceConnectionPool:
     Parameters
     ----------
     service : str
-        The service's name; `pg_stat_activity` shows its connections as `workbench:<service>:<process id>`.
+        The service's name, for `pg_stat_activity`, as `application_name` tells it.
     url : Callable[[], URL]
         Called once, at the first use; returns the URL with the login.
     size, overflow : int
         From `WORKBENCH_POOL_SIZE` and `WORKBENCH_POOL_OVERFLOW`; `workbench.db.budget` computes their sum
         over all pools and processes.
+    run_id : UUID, optional
+        The run that its connections are opened for. Default: the one in the environment.
     undone : callable, optional
         For a rehearsal: each transaction that has written something is rolled back at its end, with its
         constraints checked, and this is called with what it was doing.
@@ -58,9 +75,11 @@ class ServiceConnectionPool:
         *,
         size: int = POOL_SIZE,
         overflow: int = MAX_OVERFLOW,
+        run_id: uuid.UUID | None = None,
         undone: Callable[[str], None] | None = None,
     ) -> None:
         self.service = service
+        self._run_id = run_id
         self._undone = undone
         self.size = size
         self.overflow = overflow
@@ -119,12 +138,43 @@ class ServiceConnectionPool:
                     pool_pre_ping=True,
                     pool_recycle=_RECYCLE_SECONDS,
                     connect_args={
-                        "application_name": application_name(self.service),
+                        "application_name": application_name(self.service, self._run_id),
                         "connect_timeout": 10,
+                        **(_SOON if self._run_id is not None else {}),
                         "options": "-c search_path=public -c timezone=UTC",
                     },
                 )
             return self._engine
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was used since it was made or closed."""
+        return self._engine is not None
+
+    def of_run(self, run_id: uuid.UUID) -> ServiceConnectionPool:
+        """A small pool of this login for what the process does for one run; its sessions carry that id."""
+        return ServiceConnectionPool(
+            self.service, self._url, size=1, overflow=2, run_id=run_id, undone=self._undone
+        )
+
+    def connect_alone(self, doing: str, run_id: uuid.UUID) -> psycopg.Connection[Any]:
+        """A connection outside of the pool, in autocommit, for one run; closed by whoever asked for it.
+
+        Raises
+        ------
+        psycopg.Error
+            The driver's own error: for those that try again.
+        """
+        url = self._url().set(drivername="postgresql").render_as_string(hide_password=False)
+        return psycopg.connect(
+            # SQLAlchemy does not escape spaces in a password, and libpq refuses them.
+            url.replace(" ", "%20"),
+            autocommit=True,
+            application_name=application_name(doing, run_id),
+            connect_timeout=5,
+            **_SOON,
+            options="-c search_path=public -c timezone=UTC -c statement_timeout=10s",
+        )
 
     def close(self) -> None:
         """Close every connection; the next use opens new ones."""

@@ -17,9 +17,11 @@ from workbench.promotion.contents import Contents
 from workbench.promotion.fitness import refused_values, unfit
 from workbench.promotion.flow_schema import flow_schema
 from workbench.promotion.keeping import keep
+from workbench.promotion.memory import memory_limit_bytes
 from workbench.promotion.namesakes import deployment_named, refuse_namesake
 from workbench.promotion.notebook_file import open_notebook
 from workbench.promotion.records import FLOW_NAME, Deployment
+from workbench.promotion.retrying import RETRIES, RetryOn, check_retries
 from workbench.promotion.run import check_timeout
 from workbench.promotion.slots import await_plan, first_slot
 from workbench.promotion.superseded import settle_withdrawn, withdraw_superseded
@@ -48,6 +50,10 @@ def promote(
     timezone: str,
     parameters: Mapping[str, Any] | None = None,
     timeout_seconds: float | None = None,
+    memory_limit: str | int | None = None,
+    retries: int = RETRIES,
+    retry_on: RetryOn = "away",
+    locks: Sequence[str] = (),
     files: Sequence[str | os.PathLike[str]] = (),
     environment: Mapping[str, str] | None = None,
     progress: Progress | None = None,
@@ -75,6 +81,8 @@ def promote(
         Values for every run, checked strictly.
     timeout_seconds : float, optional
         A run that takes longer is killed.
+    memory_limit, retries, retry_on, locks
+        As `Deployments.promote` takes them.
     files : sequence of path
         Files of the project to promote with it, as `gathering.named_files` takes them.
     environment : mapping, optional
@@ -104,6 +112,9 @@ def promote(
             f"{name!r} cannot name a deployment; use letters, digits, dots, dashes and underscores"
         )
     check_timeout(timeout_seconds)
+    memory_bytes = memory_limit_bytes(memory_limit)
+    check_retries(retries, retry_on)
+    _check_locks(locks)
     first_slot(cron, timezone)
     file = open_notebook(notebook)
     values = file.parameters.complete(file.parameters.validate(dict(parameters or {})))
@@ -119,6 +130,7 @@ def promote(
         files=files,
         environment=environment or {},
         timeout_seconds=timeout_seconds,
+        memory_limit=memory_bytes,
         progress=progress or _quiet,
         force=force,
         contents=contents,
@@ -131,6 +143,10 @@ def promote(
         "parameters": values,
         "timeout_seconds": timeout_seconds,
         "slot": None,
+        "memory_limit": memory_limit,
+        "retries": retries,
+        "retry_on": retry_on,
+        "locks": sorted(set(locks)),
     }
     _ensure_work_pool(prefect, settings.work_pool)
     flow = prefect.ask("/flows/", {"name": FLOW_NAME})
@@ -175,6 +191,15 @@ def promote(
         files=tuple(stored.files),
         doubts=tuple(doubts),
     )
+
+
+def _check_locks(locks: Sequence[str]) -> None:
+    wrong = [locks] if isinstance(locks, str) else [name for name in locks if not _NAME.fullmatch(name)]
+    if wrong:
+        raise PromotionRefused(
+            f"{wrong[0]!r} cannot name a lock; give a list of names of letters, digits, dots, dashes and "
+            'underscores, as in locks=["gpu"]'
+        )
 
 
 def _quiet(step: str) -> None:

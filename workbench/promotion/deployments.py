@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.display.face import Face
 from workbench.errors import PromotionRefused
@@ -41,6 +41,10 @@ class Deployments(Face):
         timezone: str | None = None,
         parameters: Mapping[str, Any] | None = None,
         timeout_seconds: float | None = None,
+        memory_limit: str | int | None = None,
+        retries: int = 2,
+        retry_on: Literal["away", "any"] = "away",
+        locks: Sequence[str] = (),
         files: Sequence[str | os.PathLike[str]] = (),
         force: bool = False,
         progress: Callable[[str], None] | None = None,
@@ -66,6 +70,17 @@ class Deployments(Face):
             Values for every run, checked strictly against the "parameters" cell.
         timeout_seconds : float, optional
             A run is killed after that long. Default: no limit.
+        memory_limit : str or int, optional
+            "4GB", "512MB" or bytes: a run whose kernel, with all that descends from it, has more resident
+            memory than that is killed. Default: no limit.
+        retries : int
+            How many attempts may follow a first one that failed, after 5 s, 30 s, and then two minutes each.
+        retry_on : str
+            Which failures: "away", of a server or a vendor that does not answer, or "any" failure of a cell.
+            A run whose process was killed is tried again in either case.
+        locks : sequence of str
+            Names of resources that no two runs have at once, such as ["gpu"]. A run waits for them, as long
+            as `timeout_seconds`, or an hour.
         files : sequence of path
             Files of the project to promote with it, relative to the project's root: "data/universe.csv". The
             notebook opens `project_file("data/universe.csv")`. Of at most 1 GB each.
@@ -117,6 +132,10 @@ class Deployments(Face):
             timezone=zone,
             parameters=parameters,
             timeout_seconds=timeout_seconds,
+            memory_limit=memory_limit,
+            retries=retries,
+            retry_on=retry_on,
+            locks=locks,
             files=files,
             environment=settings_environment(self._session.settings),
             progress=progress,

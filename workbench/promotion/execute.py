@@ -27,6 +27,7 @@ from workbench.promotion.iri_check import put_off_iri_grammar
 from workbench.promotion.kernel_values import for_kernel, teach_papermill
 from workbench.promotion.notebook_file import NotebookFile
 from workbench.promotion.supervision import CellError, Progress, Supervision
+from workbench.runs.heartbeat import Heartbeat
 from workbench.runs.notebook import read_notebook
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ def execute_notebook(
     environment: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     timeout_seconds: float | None = None,
+    memory_limit: int | None = None,
+    heartbeat: Heartbeat | None = None,
     progress: Progress | None = None,
     about: Callable[[], Sequence[tuple[str, str]]] = tuple,
     page: bool = True,
@@ -91,6 +94,11 @@ def execute_notebook(
         Where the notebook's code works. Default: the notebook's folder.
     timeout_seconds : float, optional
         A limit for the whole run, after which the kernel is killed.
+    memory_limit : int, optional
+        Bytes of resident memory of the kernel and all that descends from it, beyond which it is killed;
+        looked at each second.
+    heartbeat : Heartbeat, optional
+        Of the run's record: told how far the run is, and asked whether it is over.
     progress : callable, optional
         Called in this thread as `progress(code cells done, code cells in all, what runs now)`.
     about : callable, optional
@@ -129,7 +137,7 @@ def execute_notebook(
 
         environment = {"PLOTLY_RENDERER": "plotly_mimetype", **(environment or {})}
         kernel = RunKernel(scratch, environment, cwd, text_limit=CELL_TEXT_LIMIT, total_limit=OUTPUT_LIMIT)
-        run = Supervision(notebook.name, file.document, given, kernel)
+        run = Supervision(notebook.name, file.document, given, kernel, memory_limit, heartbeat)
         started = time.monotonic()
         failure: BaseException | None = None
         try:

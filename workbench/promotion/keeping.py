@@ -30,6 +30,7 @@ def keep(
     files: Sequence[str | os.PathLike[str]],
     environment: Mapping[str, str],
     timeout_seconds: float | None,
+    memory_limit: int | None = None,
     progress: Progress,
     force: bool,
     contents: Contents | None = None,
@@ -59,6 +60,7 @@ def keep(
         home=settings.home,
         environment=environment,
         timeout_seconds=timeout_seconds,
+        memory_limit=memory_limit,
         progress=progress,
     )
     doubts = []

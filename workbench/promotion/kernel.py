@@ -30,6 +30,7 @@ from nbformat.v4 import new_output
 
 from workbench.paths import PACKAGE
 from workbench.promotion.keeper import END_ALL
+from workbench.promotion.memory import resident_bytes
 from workbench.promotion.outputs import (
     CUT,
     DISPLAYS,
@@ -39,6 +40,7 @@ from workbench.promotion.outputs import (
     size_of,
     without_retractions,
 )
+from workbench.runs.process import ProcessIdentity, identity_of
 from workbench.secrets_file import hand_over
 
 __all__ = ["BoundedOutputs", "RunKernel", "unheard"]
@@ -179,6 +181,16 @@ class RunKernel:
             if time.monotonic() - self._told_at > _FORCE_AFTER_SECONDS:
                 for left in (*_descendants(pid), pid):
                     os.kill(left, signal.SIGKILL)
+
+    def identity(self) -> ProcessIdentity | None:
+        """The process that keeps the kernel, and leads its process group; None while there is none."""
+        pid = self._process.pid
+        return None if pid is None else identity_of(pid)
+
+    def resident_bytes(self) -> int:
+        """Resident memory of the kernel and of all that descends from it; 0 while there is none."""
+        pid = self._process.pid
+        return 0 if pid is None else resident_bytes(pid)
 
     def last_words(self) -> str:
         """How the kernel's process ended, and the last of what it printed outside of any cell."""

@@ -9,12 +9,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from workbench.display.card import card_html
+from workbench.stack.flow_runs import FLOW_NAME
 from workbench.stack.schedules import in_zone
 
 __all__ = ["FLOW_NAME", "Deployment", "FlowRun", "flow_run_of"]
-
-FLOW_NAME = "run-notebook"
-"""The flow that every promoted notebook's deployment runs."""
 
 _FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 

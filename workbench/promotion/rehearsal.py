@@ -50,6 +50,7 @@ def rehearse(
     home: Path,
     environment: Mapping[str, str],
     timeout_seconds: float | None = None,
+    memory_limit: int | None = None,
     progress: Progress | None = None,
 ) -> Rehearsal:
     """Run the notebook with these values in its own folder, and keep neither its outputs nor its writes.
@@ -84,6 +85,7 @@ def rehearse(
                 },
                 cwd=file.path.parent,
                 timeout_seconds=timeout_seconds,
+                memory_limit=memory_limit,
                 progress=None if progress is None else _in_words(progress),
                 page=False,
                 home=home,

@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from workbench.attempt import Purpose
+from workbench.attempt import RUN_ID_VARIABLE, Attempt, Purpose
 from workbench.display.card import card_html
 from workbench.errors import NotebookError, NotebookFailed, OutputsUnreachable, WorkbenchError
 from workbench.home.temporary import TemporaryFolder
@@ -21,13 +20,16 @@ from workbench.project.imports import ImportRules
 from workbench.project.modules import import_environment, import_rules, read_record
 from workbench.promotion.contents import Contents
 from workbench.promotion.execute import Progress, execute_notebook, output_paths
+from workbench.promotion.held import HeldRun
+from workbench.promotion.memory import memory_limit_bytes
 from workbench.promotion.notebook_file import open_notebook
 from workbench.promotion.store import NotebookStore
 from workbench.runs import RunStore
 from workbench.runs.code import code_version, promoted_code_version
 from workbench.runs.outputs import Outputs
 from workbench.runs.record import about
-from workbench.runs.scope import RUN_FOLDER_VARIABLE, RUN_ID_VARIABLE
+from workbench.runs.scope import RUN_FOLDER_VARIABLE
+from workbench.runs.written import files_of_rows
 from workbench.settings import Settings
 
 __all__ = ["NotebookRunResult", "Origin", "check_timeout", "run_notebook"]
@@ -42,7 +44,7 @@ class Origin:
     """Who asked for a run: a command, or a deployment for a slot.
 
     `scheduled_for` is the moment for which a schedule started it, if one did; `slot` the one it works on;
-    `rerun_of` the run that it repeats.
+    `rerun_of` the run that it repeats, of which no event tells.
     """
 
     trigger: str = "command"
@@ -90,6 +92,8 @@ def run_notebook(
     sha256: str | None = None,
     origin: Origin | None = None,
     timeout_seconds: float | None = None,
+    memory_limit: str | int | None = None,
+    locks: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> NotebookRunResult:
@@ -109,6 +113,11 @@ def run_notebook(
         Who asked. Default: a command. A parameter `slot` of the notebook that has no value gets the slot's.
     timeout_seconds : float, optional
         The kernel is killed after that long.
+    memory_limit : str or int, optional
+        As `memory_limit_bytes` takes it; beyond it the kernel is killed.
+    locks : sequence of str
+        Names of resources that no two runs have at once; each is waited for, as long as `timeout_seconds`, or
+        an hour.
     environment : mapping, optional
         Further variables for the kernel.
     progress : callable, optional
@@ -122,9 +131,14 @@ def run_notebook(
         A cell raised, the kernel died, time ran out; the record says so, and the error names it.
     SlotTaken
         A live run works on that slot, or has completed it.
+    DeploymentBusy
+        Another live run of the deployment is under way; the slot is skipped.
+    LockTimeout
+        A named resource was not free in time; the record says so.
     """
     origin = origin or Origin()
     check_timeout(timeout_seconds)
+    memory_bytes = memory_limit_bytes(memory_limit)
     version = None if sha256 is None else _store(settings, runs).open(sha256)
     if version is None:
         file = open_notebook(notebook)
@@ -136,63 +150,89 @@ def run_notebook(
     values = file.parameters.complete(file.parameters.validate(dict(parameters or {})))
     if origin.slot is not None:
         values = file.parameters.with_slot(values, origin.slot)
-    run_id = runs.start(
-        notebook=name,
-        notebook_sha256=file.sha256,
-        parameters=values,
-        trigger=origin.trigger,
-        code_version=code_version() if promoted is None else promoted_code_version(promoted.commit),
-        version_sha256=None if version is None else version.sha256,
-        modules={} if promoted is None else promoted.modules,
-        files={} if promoted is None else promoted.files,
-        deployment=origin.deployment,
-        scheduled_for=origin.scheduled_for,
-        slot=origin.slot,
-        member=origin.member,
-        purpose=origin.purpose,
-        flow_run_id=origin.flow_run_id,
-    )
-    output_folder = settings.runs_folder / str(run_id)
-    try:
-        if origin.rerun_of is not None:
-            runs.note_evidence(run_id, "rerun_of", [origin.rerun_of])
-        with TemporaryFolder("run", settings.home) as scratch:
-            if promoted is None:
-                rules = import_rules(folder, settings.home, record=scratch / "imports")
-            else:
-                rules = import_rules(folder, settings.home, tree=promoted.tree, paths=promoted.paths)
-            try:
-                executed = execute_notebook(
-                    file,
-                    values,
-                    output_folder,
-                    environment={
-                        **import_environment(rules),
-                        **(environment or {}),
-                        RUN_ID_VARIABLE: str(run_id),
-                        RUN_FOLDER_VARIABLE: str(output_folder),
-                    },
-                    cwd=folder,
-                    timeout_seconds=timeout_seconds,
-                    progress=progress,
-                    about=lambda: _about(runs, run_id, rules),
-                    home=settings.home,
-                )
-            finally:
-                _note_code(runs, run_id, rules)
-    except BaseException as error:
-        left = [path for path in output_paths(file.path, output_folder) if path.exists()]
-        # A run that is being ended has no time to put them elsewhere.
-        placed = (
-            _placed(settings, runs, run_id, left)
-            if isinstance(error, Exception)
-            else {path: str(path) for path in left}
+    tell = origin.rerun_of is None
+    with HeldRun(runs) as run:
+        if origin.purpose == "live" and origin.deployment is not None and origin.slot is not None:
+            attempt = Attempt(origin.deployment, origin.slot, origin.member)
+            run.reserve(attempt, is_retry=origin.trigger == "retry")
+        run.start(
+            notebook=name,
+            notebook_sha256=file.sha256,
+            parameters=values,
+            trigger=origin.trigger,
+            code_version=code_version() if promoted is None else promoted_code_version(promoted.commit),
+            version_sha256=None if version is None else version.sha256,
+            modules={} if promoted is None else promoted.modules,
+            files={} if promoted is None else promoted.files,
+            deployment=origin.deployment,
+            scheduled_for=origin.scheduled_for,
+            slot=origin.slot,
+            member=origin.member,
+            purpose=origin.purpose,
+            flow_run_id=origin.flow_run_id,
+            tell=tell,
         )
-        _record_failure(runs, run_id, error, placed)
-        raise
-    placed = _placed(settings, runs, run_id, [executed.output, executed.html])
-    runs.finish(run_id, "completed", output_path=placed[executed.output], html_path=placed[executed.html])
-    return NotebookRunResult(str(run_id), name, executed.output, executed.html, executed.seconds)
+        output_folder = settings.runs_folder / str(run.run_id)
+        try:
+            if origin.rerun_of is not None:
+                runs.note_evidence(run.run_id, "rerun_of", [origin.rerun_of])
+            run.await_resources(locks, timeout_seconds, _teller(progress))
+            with TemporaryFolder("run", settings.home) as scratch:
+                if promoted is None:
+                    rules = import_rules(folder, settings.home, record=scratch / "imports")
+                else:
+                    rules = import_rules(folder, settings.home, tree=promoted.tree, paths=promoted.paths)
+                try:
+                    executed = execute_notebook(
+                        file,
+                        values,
+                        output_folder,
+                        environment={
+                            **import_environment(rules),
+                            **(environment or {}),
+                            RUN_ID_VARIABLE: str(run.run_id),
+                            RUN_FOLDER_VARIABLE: str(output_folder),
+                        },
+                        cwd=folder,
+                        timeout_seconds=timeout_seconds,
+                        memory_limit=memory_bytes,
+                        heartbeat=run.heartbeat,
+                        progress=progress,
+                        about=lambda: _about(run, rules),
+                        home=settings.home,
+                    )
+                finally:
+                    _note_code(run, rules)
+        except BaseException as error:
+            left = [path for path in output_paths(file.path, output_folder) if path.exists()]
+            left += files_of_rows(output_folder)
+            # A run that is being ended has no time to put them elsewhere.
+            placed = (
+                _placed(settings, run, left)
+                if isinstance(error, Exception)
+                else {path: str(path) for path in left}
+            )
+            _record_failure(run, error, placed, tell=tell)
+            raise
+        left = [executed.output, executed.html, *files_of_rows(output_folder)]
+        placed = _placed(settings, run, left)
+        run.finish(
+            "completed",
+            output_path=placed[executed.output],
+            html_path=placed[executed.html],
+            tell=tell,
+        )
+    return NotebookRunResult(str(run.run_id), name, executed.output, executed.html, executed.seconds)
+
+
+def _teller(progress: Progress | None) -> Callable[[str], None]:
+    """Says what is waited for before the first cell."""
+
+    def tell(words: str) -> None:
+        if progress is not None:
+            progress(0, 0, words)
+
+    return tell
 
 
 def _store(settings: Settings, runs: RunStore) -> NotebookStore:
@@ -206,63 +246,61 @@ def _folder_of(name: str, settings: Settings) -> Path:
     return next((folder for folder in wanted if folder.is_dir()), settings.home)
 
 
-def _note_code(runs: RunStore, run_id: uuid.UUID, rules: ImportRules) -> None:
+def _note_code(run: HeldRun, rules: ImportRules) -> None:
     """Record which modules and files of the working tree were used; those promoted are recorded already."""
     if rules.record is not None:
         used = read_record(rules)[1]
         try:
             version = code_version([*used.modules, *used.files])
-            runs.note_code(run_id, version, modules=used.modules, files=used.files)
+            run.store.note_code(run.run_id, version, modules=used.modules, files=used.files)
         except WorkbenchError as error:
-            logger.warning("what run %s imported was not recorded: %s", run_id, error)
+            logger.warning("what run %s imported was not recorded: %s", run.run_id, error)
 
 
-def _about(runs: RunStore, run_id: uuid.UUID, rules: ImportRules) -> list[tuple[str, str]]:
+def _about(run: HeldRun, rules: ImportRules) -> list[tuple[str, str]]:
     """The record's facts; only the run's id if the database does not answer."""
-    _note_code(runs, run_id, rules)
+    _note_code(run, rules)
     try:
-        return about(runs.show(run_id))
+        return about(run.store.show(run.run_id))
     except WorkbenchError:
-        return [("run", str(run_id))]
+        return [("run", str(run.run_id))]
 
 
-def _placed(settings: Settings, runs: RunStore, run_id: uuid.UUID, paths: Sequence[Path]) -> dict[Path, str]:
+def _placed(settings: Settings, run: HeldRun, paths: Sequence[Path]) -> dict[Path, str]:
     """Where each of a run's outputs is for the record: put below the outputs' URL, or kept in the home."""
     here = {path: str(path) for path in paths}
     if settings.outputs_url is None or not paths:
         return here
     try:
-        return dict(zip(paths, Outputs(settings.outputs_url).put(str(run_id), paths), strict=True))
+        return dict(zip(paths, Outputs(settings.outputs_url).put(str(run.run_id), paths), strict=True))
     except OutputsUnreachable as error:
         logger.warning(
             "the outputs of run %s are kept in %s on %s: %s",
-            *(run_id, paths[0].parent, socket.gethostname(), error),
+            *(run.run_id, paths[0].parent, socket.gethostname(), error),
         )
         try:
-            runs.note_evidence(run_id, "outputs_kept", [f"on {socket.gethostname()}: {error}"])
+            run.store.note_evidence(run.run_id, "outputs_kept", [f"on {socket.gethostname()}: {error}"])
         except WorkbenchError as second:
             logger.warning("that was not recorded: %s", second)
         return here
 
 
-def _record_failure(
-    runs: RunStore, run_id: uuid.UUID, error: BaseException, placed: Mapping[Path, str]
-) -> None:
+def _record_failure(run: HeldRun, error: BaseException, placed: Mapping[Path, str], *, tell: bool) -> None:
     output = next((path for path in placed if path.suffix == ".ipynb"), None)
     html = next((place for path, place in placed.items() if path.suffix == ".html"), None)
     said = str(error) if isinstance(error, WorkbenchError) else f"{type(error).__name__}: {error}"
     if isinstance(error, NotebookFailed):
-        error.run_id = str(run_id)
+        error.run_id = str(run.run_id)
         error.output = output
         error.html = html
     try:
-        runs.finish(
-            run_id,
+        run.finish(
             "failed",
             error=said[:_ERROR_LENGTH],
             output_path=None if output is None else placed[output],
             html_path=html,
+            tell=tell,
         )
     except WorkbenchError as second:
         # The run's own error matters more; this one is added to it as a note.
-        error.add_note(f"the failure of run {run_id} could not be recorded: {second}")
+        error.add_note(f"the failure of run {run.run_id} could not be recorded: {second}")

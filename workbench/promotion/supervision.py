@@ -15,15 +15,22 @@ from typing import Any, Literal, Protocol
 
 from workbench.errors import NotebookFailed
 from workbench.promotion.failing_line import failing_line
+from workbench.promotion.memory import memory_in_words
+from workbench.runs.heartbeats import Pulse
 from workbench.runs.notebook import Notebook, cells_tagged, is_run
+from workbench.runs.process import ProcessIdentity
 
 __all__ = ["CellError", "Progress", "Supervision"]
+
+Cause = Literal["deadline", "outputs", "memory", "fence", "shutdown"]
+"""Why a kernel is killed."""
 
 Progress = Callable[[int, int, str], None]
 """Called as `progress(code cells done, code cells in all, what runs now)`."""
 
 # How long a kernel may take to shut down after its last cell, and the runner to return after that.
 _SHUTDOWN_SECONDS = 30.0
+_SAMPLE_SECONDS = 1.0
 _AFTERMATH_SECONDS = 15.0
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
@@ -34,6 +41,19 @@ class Killable(Protocol):
     def kill(self) -> None: ...
 
     def last_words(self) -> str: ...
+
+    def identity(self) -> ProcessIdentity | None: ...
+
+    def resident_bytes(self) -> int: ...
+
+
+class Watched(Protocol):
+    """The run's heartbeat, as far as this must know it."""
+
+    @property
+    def over(self) -> str: ...
+
+    def update(self, pulse: Pulse) -> None: ...
 
 
 class _RunEnded(Exception):
@@ -68,9 +88,13 @@ class Supervision:
     document: Notebook
     given: dict[str, Any]
     kernel: Killable
+    memory_limit: int | None = None  # bytes
+    heartbeat: Watched | None = None
+    resident: int = 0  # bytes, at the last sample
+    peak: int = 0
     executed: int = 0  # code cells that have run
     current: int = -1  # index of the cell that runs, in the running notebook; -1 before the first
-    killed_for: Literal["", "deadline", "outputs", "shutdown"] = ""
+    killed_for: Cause | Literal[""] = ""
     blamed: int = -1  # index of the cell because of which it was killed
     cell_error: CellError | None = None
     kernel_died: bool = False
@@ -100,7 +124,7 @@ class Supervision:
         """Called by the runner after each code cell, also after one that raised."""
         self.executed += 1
 
-    def kill(self, why: Literal["deadline", "outputs", "shutdown"], at: int | None = None) -> None:
+    def kill(self, why: Cause, at: int | None = None) -> None:
         """Kill the kernel because of the cell at index `at`, by default the one that runs."""
         if not self.killed_for:
             self.killed_for = why
@@ -128,15 +152,23 @@ class Supervision:
     ) -> None:
         """Wait until `runner` has ended or is given up, then kill the kernel if it still runs."""
         begun = time.monotonic()
+        sampled = 0.0
         ending: float | None = None
         try:
             while runner.is_alive():
                 self._tell(progress, wait_seconds=0.1)
                 now = time.monotonic()
+                if now - sampled >= _SAMPLE_SECONDS and not self.killed_for:
+                    sampled = now
+                    self._sample()
                 if self.executed == self.cells and ending is None:
                     ending = now  # every cell has run; only the kernel has to shut down
                 elif timeout_seconds is not None and now - begun > timeout_seconds and ending is None:
                     self.kill("deadline")
+                elif ending is None and self.memory_limit is not None and self.resident > self.memory_limit:
+                    self.kill("memory")
+                elif ending is None and self.heartbeat is not None and self.heartbeat.over:
+                    self.kill("fence")
                 if self.killed_for:
                     self.kernel.kill()  # again: the first time it may not have started yet
                     ending = ending or now
@@ -150,11 +182,20 @@ class Supervision:
             runner.join(_AFTERMATH_SECONDS)
         self._tell(progress, wait_seconds=0)
 
+    def _sample(self) -> None:
+        """Measure the kernel's memory, and tell the heartbeat how far the run is."""
+        self.resident = self.kernel.resident_bytes()
+        self.peak = max(self.peak, self.resident)
+        if self.heartbeat is not None:
+            number, doing = self.where(self.current) if self.current >= 0 else (None, "its kernel's start")
+            pulse = Pulse(number, self.cells, doing, self.kernel.identity(), self.resident, self.peak)
+            self.heartbeat.update(pulse)
+
     def failure(self, timeout_seconds: float | None) -> NotebookFailed | None:
         """The error that says what happened; None where every cell ran and none raised."""
         if self.cell_error is not None:
             return self._raised(self.cell_error)
-        if self.executed == self.cells and self.killed_for != "outputs":
+        if self.executed == self.cells and self.killed_for not in {"outputs", "memory", "fence"}:
             return None  # an error after the last cell does not undo the work
         if self.current < 0 and not self.killed_for:
             words = self.kernel.last_words()
@@ -174,6 +215,18 @@ class Supervision:
         elif self.killed_for == "outputs":
             name = "OutputLimit"
             message = f"{self.name} was stopped in {where}: its outputs grew too large; show less. {done}."
+        elif self.killed_for == "memory" and self.memory_limit is not None:
+            name = "MemoryLimit"
+            message = (
+                f"{self.name} was stopped in {where}: it had {memory_in_words(self.resident)} of resident "
+                f"memory, above its limit of {memory_in_words(self.memory_limit)}; its peak was "
+                f"{memory_in_words(self.peak)}. {done}."
+            )
+        elif self.killed_for == "fence" and self.heartbeat is not None:
+            name = "RunFenced"
+            message = (
+                f"{self.name} was stopped in {where}, because its run is over: {self.heartbeat.over}; {done}."
+            )
         elif self.kernel_died:
             name, words = "DeadKernelError", self.kernel.last_words()
             reason = f" ({words.splitlines()[0]})" if words else ""

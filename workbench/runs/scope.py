@@ -8,15 +8,18 @@ import logging
 import os
 import threading
 import uuid
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.attempt import Attempt
-from workbench.errors import NotebookError, SettingsError, WorkbenchError
+from workbench.attempt import RUN_ID_VARIABLE, Attempt
+from workbench.errors import NotebookError, SettingsError, WorkbenchError, WorkbenchWarning
 from workbench.project.modules import Used, used_by_process
 from workbench.runs.code import code_version, shown_name
+from workbench.runs.heartbeat import Heartbeat
 from workbench.runs.notebook import notebook_sha256
+from workbench.runs.process import this_process
 from workbench.runs.rehearsing import rehearses
 from workbench.runs.repeating import known_to
 from workbench.runs.store import RunStore
@@ -35,8 +38,7 @@ __all__ = [
     "scope_of_process",
 ]
 
-RUN_ID_VARIABLE = "WORKBENCH_RUN_ID"
-"""The environment variable with the run's id, for the kernel of a headless notebook."""
+_BEAT_SECONDS = 30.0
 
 RUN_FOLDER_VARIABLE = "WORKBENCH_RUN_FOLDER"
 """The environment variable with the run's folder, for the same kernel: what it writes is kept there."""
@@ -131,13 +133,19 @@ class NotebookRun:
 
 
 class InteractiveRun:
-    """The run of an interactive notebook: it begins with the first write and ends with the kernel."""
+    """The run of an interactive notebook: it begins with the first write and ends with the kernel.
+
+    Between the two its process says every half minute that it is alive. If it is declared dead all the same,
+    as after a night of a machine that slept, the next write begins another run.
+    """
 
     def __init__(self, store: RunStore, notebook: str, home: Path) -> None:
         self._store = store
         self._notebook = notebook
         self._home = home
         self._run_id: uuid.UUID | None = None
+        self._heartbeat: Heartbeat | None = None
+        self._owner = os.getpid()
         self._read: dict[str, int] = {}
         self._lock = threading.Lock()
         # Registered now, so that it is called after later handlers, which may still write for this run.
@@ -146,6 +154,7 @@ class InteractiveRun:
     def run_id(self) -> uuid.UUID | None:
         """The run's id; the first call records the start of the run."""
         with self._lock:
+            self._notice_end()
             if self._run_id is None:
                 used = self._used()
                 self._run_id = self._store.start(
@@ -155,9 +164,29 @@ class InteractiveRun:
                     code_version=code_version([*used.modules, *used.files]),
                     modules=used.modules,
                     files=used.files,
+                    process=this_process(),
                 )
+                self._owner = os.getpid()
+                self._heartbeat = Heartbeat(self._store.pool, self._run_id, every=_BEAT_SECONDS)
+                self._heartbeat.start()
                 self._store.note_revisions(self._run_id, self._read)
             return self._run_id
+
+    def _notice_end(self) -> None:
+        """Forget a run that was declared dead; it can only have been while no beat arrived."""
+        heartbeat = self._heartbeat
+        # A forked child writes for its parent's run, and leaves its end to the parent.
+        if heartbeat is None or os.getpid() != self._owner:
+            return
+        if heartbeat.silent_seconds > 2 * _BEAT_SECONDS:
+            heartbeat.beat()
+        if heartbeat.over:
+            text = (
+                f"run {self._run_id} of this notebook was ended by others ({heartbeat.over}); "
+                "what is written from here on is another run's"
+            )
+            warnings.warn(text, WorkbenchWarning, stacklevel=2)
+            self._run_id = self._heartbeat = None
 
     def note_read(self, revisions: Mapping[str, int]) -> None:
         """Keep what was read; recorded when the run begins with the first write."""
@@ -186,8 +215,10 @@ class InteractiveRun:
             self._store.note_headline(run_id, headline)
 
     def _end(self) -> None:
-        if self._run_id is not None:
+        if self._run_id is not None and os.getpid() == self._owner:
             try:
+                if self._heartbeat is not None:
+                    self._heartbeat.stop()
                 used = self._used()
                 version = code_version([*used.modules, *used.files])
                 self._store.note_code(self._run_id, version, modules=used.modules, files=used.files)

@@ -1,6 +1,7 @@
 """The relay's own process: `python -m workbench.stack.relay`; its log is `<home>/logs/relay.log`.
 
-Beside relaying events it looks for slots that passed without a run.
+Beside relaying events it looks for slots that passed without a run, and for runs that are dead: processes of
+their own would take another 100 MB each.
 """
 
 from __future__ import annotations
@@ -9,15 +10,19 @@ import logging
 import os
 import signal
 import sys
+import threading
+
+from sqlalchemy.engine import URL
 
 from workbench.errors import WorkbenchError
 from workbench.settings import Settings
 from workbench.stack.gone import end_with_home
+from workbench.stack.model import Endpoints
 from workbench.stack.stack import Stack
 
 
 def main() -> int:
-    """Relay events and look at slots until SIGTERM or SIGINT; 1 if the environment's servers do not run."""
+    """Relay events, look at slots and reap dead runs until SIGTERM or SIGINT; 1 if the servers do not run."""
     import sqlalchemy as sa
 
     from workbench.db.bar_history import trim_bar_history
@@ -56,9 +61,17 @@ def main() -> int:
             logger.info("removed %s replaced versions of bars", removed)
 
     url = role_url(settings, endpoints.database_url, RUNS_ROLE)
-    relay = Relay(url, sinks, upkeep=upkeep)
+    relay, end = Relay(url, sinks, upkeep=upkeep), threading.Event()
+    # Each home has one, whoever relays: only a process of the same machine sees which processes are gone.
+    reaping = threading.Thread(target=_reap, args=(settings, endpoints, url, end), name="reaper", daemon=True)
+
+    def stop(*_: object) -> None:
+        end.set()
+        relay.stop()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: relay.stop())
+        signal.signal(number, stop)
+    reaping.start()
     if endpoints.prefect_api_url is not None:
         prefect = PrefectApi(endpoints.prefect_api_url, endpoints.prefect_auth_string)
         slots = SlotStore(ServiceConnectionPool("runs", lambda: url, size=1, overflow=0))
@@ -68,6 +81,19 @@ def main() -> int:
     finally:
         relay.close()
     return 0
+
+
+def _reap(settings: Settings, endpoints: Endpoints, url: URL, end: threading.Event) -> None:
+    from workbench.db.pool import ServiceConnectionPool
+    from workbench.runs import RunStore
+    from workbench.stack.prefect_api import PrefectApi
+    from workbench.stack.reaper import Reaper
+
+    runs = RunStore(ServiceConnectionPool("runs", lambda: url, size=1, overflow=2))
+    prefect = None
+    if endpoints.prefect_api_url is not None:
+        prefect = PrefectApi(endpoints.prefect_api_url, endpoints.prefect_auth_string)
+    Reaper(runs, prefect, work_pool=settings.work_pool).work(end)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Schema `workbench`: run records, slots, trials, the event outbox and what was promoted."""
+"""Schema `workbench`: run records, heartbeats, slots, trials, the event outbox and what was promoted."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from workbench.tables.types import JSON, METADATA, TIMESTAMP, created_at, run_id
 
-__all__ = ["content_parts", "contents", "events", "runs", "slots", "trials", "versions"]
+__all__ = ["content_parts", "contents", "events", "heartbeats", "runs", "slots", "trials", "versions"]
 
 SCHEMA = "workbench"
 
@@ -48,6 +48,27 @@ runs = sa.Table(
         unique=True,
         postgresql_where=sa.text("purpose = 'live' AND status IN ('running', 'completed')"),
     ),
+    schema=SCHEMA,
+)
+
+heartbeats = sa.Table(
+    "heartbeats",
+    METADATA,
+    sa.Column("run_id", sa.Uuid, sa.ForeignKey("workbench.runs.run_id"), primary_key=True),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("boot", sa.Text, nullable=False),
+    sa.Column("pid", sa.BigInteger, nullable=False),
+    sa.Column("started", sa.BigInteger, nullable=False),
+    sa.Column("process_group", sa.BigInteger),
+    sa.Column("kernel_pid", sa.BigInteger),
+    sa.Column("kernel_started", sa.BigInteger),
+    sa.Column("cell", sa.Integer),
+    sa.Column("cells", sa.Integer),
+    sa.Column("doing", sa.Text),
+    sa.Column("memory_bytes", sa.BigInteger),
+    sa.Column("peak_bytes", sa.BigInteger),
+    sa.Column("beat_at", TIMESTAMP, nullable=False, server_default=sa.func.clock_timestamp()),
+    sa.Column("reaping_at", TIMESTAMP),
     schema=SCHEMA,
 )
 

@@ -24,8 +24,10 @@ def test_a_process_may_fill_a_pool_for_each_service_the_runs_and_plain_sql_besid
 
 
 def test_the_embedded_server_allows_what_is_stated_for_a_notebook_three_runs_prefect_and_the_relay() -> None:
-    # Prefect: 5 + 10, and one that listens. The relay: 2 + 10, and one that listens.
-    stated = (1 + 3 * 2) * most_of_a_process(Settings()) + (5 + 10 + 1) + (2 + 10 + 1)
+    # Prefect: 5 + 10, and one that listens. The relay: 2 + 10, one that listens, one for slots, the reaper 3.
+    stated = (1 + 3 * 2) * most_of_a_process(Settings()) + (5 + 10 + 1) + (2 + 10 + 1 + 1 + 1 + 2)
+    # Of each run: 1 + 2 for its record and heartbeat, and one that holds its locks.
+    stated += 3 * (1 + 2 + 1)
     assert stated_budget(Settings()) == stated
     # PostgreSQL keeps three for superusers.
     assert int(cluster._CONFIGURATION["max_connections"]) - 3 >= stated

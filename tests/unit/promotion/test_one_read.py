@@ -11,11 +11,15 @@ from typing import Any
 
 import pytest
 import typer
+from sqlalchemy.engine import URL
 
 from workbench.cli import notebooks
+from workbench.db.pool import ServiceConnectionPool
 from workbench.promotion.execute import execute_notebook
+from workbench.promotion.held import HeldRun
 from workbench.promotion.notebook_file import NotebookFile, open_notebook
 from workbench.promotion.store import NotebookStore
+from workbench.runs import RunStore
 from workbench.session import Session
 
 MakeNotebook = Callable[..., Path]
@@ -129,10 +133,11 @@ def test_the_command_run_reads_the_notebook_once(
         seen.append(facts)
         raise typer.Exit(3)
 
-    class Runs:
-        start = record
+    def unopened() -> URL:
+        raise AssertionError("a run that is not recorded opens no connection")
 
-    monkeypatch.setattr(Session, "runs", Runs())
+    monkeypatch.setattr(Session, "runs", RunStore(ServiceConnectionPool("runs", unopened)))
+    monkeypatch.setattr(HeldRun, "start", record)
     monkeypatch.setattr(Session, "endpoints", None)
     with reads_of(path) as reads:
         with pytest.raises(typer.Exit):
