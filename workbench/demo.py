@@ -18,7 +18,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from workbench.demo_said import said_by, show_said
+from workbench.demo_said import said_of, show_said
 from workbench.errors import DemoFailed
 from workbench.paths import shipped
 from workbench.project import the_project
@@ -263,7 +263,7 @@ def _facts(
         "runs": [_run_facts(run) for run in runs if run["scheduled_for"] is None],
         "scheduled_run": _run_facts(scheduled)
         | {"scheduled_for": scheduled["scheduled_for"], "started_at": scheduled["started_at"]},
-        "said": said_by(wb, scheduled["run_id"]),
+        "said": said_of(wb, DEPLOYMENT, scheduled["run_id"]),
         "deployment": {
             "name": DEPLOYMENT,
             "schedule": CRON,

@@ -1,4 +1,4 @@
-"""The part of the demo that shows what its scheduled run said live."""
+"""The part of the demo that shows what its deployment said live of the newest bars."""
 
 from __future__ import annotations
 
@@ -11,30 +11,33 @@ from workbench.errors import DemoFailed
 from workbench.terminal import SAY
 from workbench.workbench import Workbench
 
-__all__ = ["said_by", "show_said"]
+__all__ = ["said_of", "show_said"]
 
 
-def said_by(wb: Workbench, run_id: str) -> list[dict[str, Any]]:
-    """The live signals of a run, one for each symbol.
+def said_of(wb: Workbench, deployment: str, run_id: str) -> list[dict[str, Any]]:
+    """What a deployment said of each symbol's newest bar, and why its scheduled run had nothing to add.
 
     Raises
     ------
     DemoFailed
-        It said nothing.
+        The run said nothing.
     """
-    rows = wb.strategy_engine.load_strategy_signals(kind="live", run_id=run_id)
-    if rows.empty:
+    rows = wb.strategy_engine.load_strategy_signals(deployment=deployment).rename(
+        columns={"timestamp": "bar"}
+    )
+    by_run = rows[rows["run_id"] == run_id].set_index("symbol")["reason"]
+    if by_run.empty:
         raise DemoFailed(f"the scheduled run {run_id} completed, and said nothing live")
-    rows = rows.rename(columns={"timestamp": "bar"})
+    decided = rows[rows["reason"].isna()].drop_duplicates("symbol", keep="last").sort_values("symbol")
     names = ["symbol", "bar", "signal", "strength", "target", "slot", "said_at", "reason"]
     return [
         {str(name): None if pd.isna(value) else value for name, value in row.items()}
-        for row in rows[names].to_dict("records")
+        for row in decided.assign(reason=decided["symbol"].map(by_run))[names].to_dict("records")
     ]
 
 
 def show_said(said: list[dict[str, Any]]) -> None:
-    """Print them as a table, with the reasons of holds that nobody decided."""
+    """Print them as a table, and beneath it why the scheduled run had nothing new to say."""
     drawn = Table(header_style="bold", box=None, pad_edge=False)
     for column, justify in (
         ("symbol", "left"),
@@ -54,7 +57,7 @@ def show_said(said: list[dict[str, Any]]) -> None:
             f"{row['target']:.0%}" if row["target"] is not None else "–",
             f"{row['said_at']:%Y-%m-%d %H:%M:%S} UTC",
         )
-    SAY.print("\n[bold]Said live[/] by the scheduled run, of each symbol's newest bar; kept as it was said")
+    SAY.print("\n[bold]Said live[/] by the deployment, of each symbol's newest bar; kept as it was said")
     SAY.print(drawn)
     for reason in dict.fromkeys(row["reason"] for row in said if row["reason"] is not None):
-        SAY.print(f"[dim]{reason}[/]", soft_wrap=True)
+        SAY.print(f"[dim]the scheduled run said hold: {reason}[/]", soft_wrap=True)

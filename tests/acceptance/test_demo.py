@@ -132,7 +132,7 @@ def test_a_run_was_started_by_the_schedule(first: Any) -> None:
     assert Path(run["html"]).is_file()
 
 
-def test_the_scheduled_run_said_one_live_signal_for_each_symbol_of_the_newest_bar(
+def test_one_live_signal_was_said_for_each_symbol_of_the_newest_bar_and_stays(
     first: Any, second: subprocess.CompletedProcess[str], stored: Stored
 ) -> None:
     said = first["said"]
@@ -141,12 +141,15 @@ def test_the_scheduled_run_said_one_live_signal_for_each_symbol_of_the_newest_ba
         assert row["bar"].startswith("2013-03-01")
         assert row["signal"] in ("buy", "sell", "hold")
         assert 0.0 <= row["target"] <= 1.0
-        assert row["slot"] == first["scheduled_run"]["scheduled_for"]
     assert "Said live" in second.stdout
-    # The second demo brought no new bar: it ran, and says so.
+    # The second demo brought no new bar: its scheduled run ran, and says so.
     assert "no new bar since 2013-03-01" in second.stdout
-    kept = stored.live.groupby("symbol")["signal"].first()
-    assert kept.to_dict() == {row["symbol"]: row["signal"] for row in said}
+    decided = stored.live[stored.live["reason"].isna()]
+    assert dict(zip(decided["symbol"], decided["signal"], strict=True)) == {
+        row["symbol"]: row["signal"] for row in said
+    }
+    assert len(decided) == len(said)
+    assert stored.live[["slot", "symbol"]].duplicated().sum() == 0
 
 
 def test_events_arrived_on_redis(first: Any) -> None:
