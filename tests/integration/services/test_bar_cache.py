@@ -303,7 +303,7 @@ def test_what_is_loaded_again_and_again_is_mapped_as_it_was_put_together_and_nev
     admin: Connection,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(bar_store, "_WORTH_KEEPING", 100)
+    monkeypatch.setattr(bar_store, "WORTH_KEEPING", 100)
     service = wb.data_ingestion
     service.write_market_data(many_bars(3), source="file")
     first = service.load_market_data()

@@ -221,7 +221,7 @@ def test_the_cache_serves_both_whoever_comes_first(
     clamped_first: bool,
 ) -> None:
     """Cold, from cached series, and from the file of the whole that a third load maps."""
-    monkeypatch.setattr(bar_store, "_WORTH_KEEPING", 1)
+    monkeypatch.setattr(bar_store, "WORTH_KEEPING", 1)
     run = kernel()
     later = kernel(pd.Timestamp("2024-07-05 20:00", tz="UTC"))
     kernels = [run, later, stocked] if clamped_first else [stocked, later, run]
