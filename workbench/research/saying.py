@@ -53,7 +53,9 @@ def said_by(
     if attempt is None or attempt.purpose not in ("live", "rerun"):
         return None
     newest = _with_symbols(result.newest(), parameters.get("symbols"))
-    performance = _performance(session, attempt, result, strategy_id, bars, weights=weights)
+    performance = None
+    if attempt.is_live:
+        performance = _performance(session, attempt, result, strategy_id, bars, weights=weights)
     return Said(attempt, newest, performance)
 
 
@@ -91,7 +93,7 @@ def _performance(
     said = session.strategy_engine.load_strategy_signals(
         strategy_id, kind="live", deployment=attempt.deployment
     )
-    # Of earlier slots: so that a rerun comes to the same.
+    # Of earlier slots: what is said now can only be filled by bars to come.
     said = said[(said["member"] == attempt.member) & (said["slot"] < attempt.slot)]
     if said.empty:
         return None

@@ -49,15 +49,11 @@ class Compared:
     Attributes
     ----------
     new : DataFrame
-        To be inserted.
-    unchanged : DataFrame
-        Of what was said already, and in a rerun all that it says: not to be inserted.
+        What was not said before.
     contradictions : DataFrame
-        To be inserted.
     """
 
     new: pd.DataFrame
-    unchanged: pd.DataFrame
     contradictions: pd.DataFrame
 
 
@@ -106,9 +102,8 @@ def compare(connection: sa.Connection, said: Said, strategy_id: str, run_id: uui
             )
         if not own and row["symbol"] not in told and not _same(row, before):
             different.append(_contradiction(attempt, row, before))
-    new = ~rows["symbol"].isin(list(there)) & attempt.is_live
-    live = _as_live(attempt, rows)
-    return Compared(live[new], live[~new], told_causes(connection, different, run_id))
+    new = rows[~rows["symbol"].isin(list(there)) & attempt.is_live]
+    return Compared(_as_live(attempt, new), told_causes(connection, different, run_id))
 
 
 def _with_reasons(connection: sa.Connection, attempt: Attempt, rows: pd.DataFrame) -> pd.DataFrame:

@@ -347,19 +347,17 @@ class StrategyEngineService(Service):
                 },
                 key=attempt.deployment,
             )
-        # A rerun writes none of this, and is compared by what it would have written.
-        afterwards(connection, lambda: self._run.note_written(strategy_signals, found.unchanged, ()))
-        if said.performance is not None:
+        if said.performance is not None and attempt.is_live:
             days = said.performance.assign(
                 strategy_id=strategy_id, kind="live", deployment=attempt.deployment, member=attempt.member
             )
-            key = ("deployment", "member", "strategy_id", "date")
-            if attempt.is_live:
-                written[strategy_performance.name] = self._write_within(
-                    connection, strategy_performance, days, key=key, among=_LIVE
-                )
-            else:
-                afterwards(connection, lambda: self._run.note_written(strategy_performance, days, key))
+            written[strategy_performance.name] = self._write_within(
+                connection,
+                strategy_performance,
+                days,
+                key=("deployment", "member", "strategy_id", "date"),
+                among=_LIVE,
+            )
         if not attempt.is_live and len(found.contradictions):
             # The rows of a rerun are undone; its record stays.
             told = found.contradictions.assign(run_id=str(run_id)).to_dict("records")
