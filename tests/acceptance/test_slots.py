@@ -21,6 +21,8 @@ from tests.acceptance.notebooks import write_notebook
 from tests.servers import wait_for
 from workbench.embedded.process import ManagedProcess
 from workbench.errors import SlotRefused
+from workbench.promotion.once import add_run_at
+from workbench.promotion.records import Deployment
 from workbench.stack import Stack
 from workbench.stack.prefect_api import PrefectApi
 
@@ -47,12 +49,17 @@ def notebook(site: Site) -> Path:
 
 @dataclass
 class Paused:
-    """A deployment of each minute, whose worker hung for some of them: what was said then, and in the end."""
+    """Two deployments whose worker hung for some of their slots: what was said then, and in the end.
+
+    One is due each minute. Of the other's two slots Prefect has lost the run for the second.
+    """
 
     meanwhile: pd.DataFrame
     afterwards: pd.DataFrame
     began: dict[datetime, datetime]
     newest: datetime
+    two: tuple[datetime, datetime]
+    lost: pd.DataFrame
 
 
 def state_of(listed: pd.DataFrame) -> dict[datetime, str]:
@@ -81,6 +88,12 @@ def paused(site: Site, prefect: PrefectApi, notebook: Path) -> Iterator[Paused]:
             )
 
         wait_for(lambda: "completed" in state_of(listed()).values(), "a slot is completed", seconds=180)
+        lost = wb.promote(notebook, name="lost", cron="0 0 29 2 *", timezone="UTC")
+        # Further ahead than a worker takes runs up, and past before the other one has missed two slots.
+        first = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=40)
+        two = first, first + timedelta(seconds=5)
+        for moment in two:
+            add_run_at(prefect, lost, moment)
         worker.send_signal(signal.SIGSTOP)
         try:
             wait_for(
@@ -89,6 +102,7 @@ def paused(site: Site, prefect: PrefectApi, notebook: Path) -> Iterator[Paused]:
                 seconds=400,
             )
             meanwhile = listed()
+            delete_run(prefect, lost, two[1])
             # Early in a minute, so that what it catches up has most of it.
             time.sleep(62 - datetime.now(UTC).second)
             newest = datetime.now(UTC).replace(second=0, microsecond=0)
@@ -117,7 +131,22 @@ def paused(site: Site, prefect: PrefectApi, notebook: Path) -> Iterator[Paused]:
             datetime.fromisoformat(run["expected_start_time"]): datetime.fromisoformat(run["start_time"])
             for run in flow_runs()
         }
-        yield Paused(meanwhile, listed(), began, newest)
+        wait_for(
+            lambda: state_of(wb.deployments.slots("lost")).get(two[1]) == "completed",
+            "the newest of two slots is completed",
+            seconds=120,
+        )
+        yield Paused(meanwhile, listed(), began, newest, two, wb.deployments.slots("lost"))
+
+
+def delete_run(prefect: PrefectApi, deployment: Deployment, slot: datetime) -> None:
+    """Delete what Prefect has planned for a slot: as if it had been down for longer than it plans ahead."""
+    wanted = {
+        "deployments": {"id": {"any_": [deployment.deployment_id]}},
+        "flow_runs": {"expected_start_time": {"after_": slot.isoformat(), "before_": slot.isoformat()}},
+    }
+    (run,) = prefect.ask("/flow_runs/filter", wanted)
+    prefect.ask(f"/flow_runs/{run['id']}", method="DELETE")
 
 
 def test_while_nothing_runs_it_is_said_by_itself(paused: Paused) -> None:
@@ -147,6 +176,15 @@ def test_only_the_newest_slot_is_caught_up(paused: Paused) -> None:
     # In time, unless this machine is so busy that the next one was due before the run began.
     in_time = paused.began[paused.newest] < paused.newest + MINUTE
     assert states[paused.newest] == ("completed" if in_time else "missed")
+
+
+def test_a_newest_slot_that_prefect_has_no_run_for_is_taken_by_the_late_one(
+    site: Site, paused: Paused
+) -> None:
+    assert state_of(paused.lost) == {paused.two[0]: "missed", paused.two[1]: "completed"}
+    with site.workbench() as wb:
+        run = wb.runs.show(paused.lost["run_id"].iloc[0])
+    assert (run["scheduled_for"], run["slot"], run["purpose"]) == (*paused.two, "live")
 
 
 def test_missed_slots_are_events(site: Site, paused: Paused) -> None:

@@ -68,7 +68,7 @@ class Relay:
         url: sa.URL,
         sinks: Sequence[Sink],
         *,
-        upkeep: Callable[[sa.Connection], None] | None = None,
+        upkeep: Callable[[sa.Connection], object] | None = None,
     ) -> None:
         self._engine = sa.create_engine(url, pool_size=2, pool_pre_ping=True)
         self._url = url.set(drivername="postgresql").render_as_string(hide_password=False)

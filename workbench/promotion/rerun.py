@@ -6,14 +6,14 @@ ones.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from workbench.db.bar_history import count_replaced
-from workbench.errors import NotebookError, NotebookFailed, RunError
+from workbench.errors import NotebookError, NotebookFailed, OutputsUnreachable, RunError
 from workbench.project import find_project
 from workbench.project.files_used import file_sha256
 from workbench.project.imports import BESIDE
@@ -22,6 +22,7 @@ from workbench.promotion.notebook_file import NotebookFile, open_notebook
 from workbench.promotion.rerun_result import RerunResult
 from workbench.promotion.run import Origin, run_notebook
 from workbench.runs import RunStore
+from workbench.runs.outputs import fetch
 from workbench.runs.repeating import rerun_environment
 from workbench.runs.written import writes_of
 from workbench.runs.written_compared import compare_writes
@@ -69,9 +70,7 @@ def rerun(
             error.add_note("What a rerun writes is undone; a cell that reads it again does not find it.")
         raise
     now = runs.show(done.run_id)
-    written = compare_writes(
-        *((settings.runs_folder / run["run_id"], writes_of(run["evidence"])) for run in (before, now))
-    )
+    written = compare_writes(*((_files(settings, run), writes_of(run["evidence"])) for run in (before, now)))
     figures = _figures(before["headline"], now["headline"])
     notes = list(written.notes)
     if before["status"] != "completed":
@@ -137,6 +136,20 @@ def _sha256_now(path: str, beside: Path) -> str | None:
         return file_sha256(place)
     except OSError:
         return None
+
+
+def _files(settings: Settings, run: Mapping[str, Any]) -> Callable[[str], Path | None]:
+    """What gives a file that lies beside the run's output notebook, fetched from wherever that is."""
+    folder = settings.runs_folder / run["run_id"]
+    place = str(run["output_path"] or folder / "output.ipynb").rpartition("/")[0]
+
+    def get(name: str) -> Path | None:
+        try:
+            return fetch(f"{place}/{name}", folder)
+        except (RunError, OutputsUnreachable):
+            return None
+
+    return get
 
 
 def _figures(before: Mapping[str, Any], now: Mapping[str, Any]) -> pd.DataFrame:

@@ -28,6 +28,8 @@ from workbench.runs import RunStore
 from workbench.runs.code import code_version, promoted_code_version
 from workbench.runs.outputs import Outputs
 from workbench.runs.record import about
+from workbench.runs.scope import RUN_FOLDER_VARIABLE
+from workbench.runs.written import files_of_rows
 from workbench.settings import Settings
 
 __all__ = ["NotebookRunResult", "Origin", "check_timeout", "run_notebook"]
@@ -42,7 +44,7 @@ class Origin:
     """Who asked for a run: a command, or a deployment for a slot.
 
     `scheduled_for` is the moment for which a schedule started it, if one did; `slot` the one it works on;
-    `rerun_of` the run that it repeats.
+    `rerun_of` the run that it repeats, of which no event tells.
     """
 
     trigger: str = "command"
@@ -167,9 +169,12 @@ def run_notebook(
             member=origin.member,
             purpose=origin.purpose,
             flow_run_id=origin.flow_run_id,
+            tell=origin.rerun_of is None,
         )
         output_folder = settings.runs_folder / str(run.run_id)
         try:
+            if origin.rerun_of is not None:
+                run.store.note_evidence(run.run_id, "rerun_of", [origin.rerun_of])
             run.await_resources(locks, timeout_seconds, _teller(progress))
             with TemporaryFolder("run", settings.home) as scratch:
                 if promoted is None:
@@ -185,6 +190,7 @@ def run_notebook(
                             **import_environment(rules),
                             **(environment or {}),
                             RUN_ID_VARIABLE: str(run.run_id),
+                            RUN_FOLDER_VARIABLE: str(output_folder),
                         },
                         cwd=folder,
                         timeout_seconds=timeout_seconds,
@@ -198,16 +204,23 @@ def run_notebook(
                     _note_code(run, rules)
         except BaseException as error:
             left = [path for path in output_paths(file.path, output_folder) if path.exists()]
+            left += files_of_rows(output_folder)
             # A run that is being ended has no time to put them elsewhere.
             placed = (
                 _placed(settings, run, left)
                 if isinstance(error, Exception)
                 else {path: str(path) for path in left}
             )
-            _record_failure(run, error, placed)
+            _record_failure(run, error, placed, tell=origin.rerun_of is None)
             raise
-        placed = _placed(settings, run, [executed.output, executed.html])
-        run.finish("completed", output_path=placed[executed.output], html_path=placed[executed.html])
+        left = [executed.output, executed.html, *files_of_rows(output_folder)]
+        placed = _placed(settings, run, left)
+        run.finish(
+            "completed",
+            output_path=placed[executed.output],
+            html_path=placed[executed.html],
+            tell=origin.rerun_of is None,
+        )
     return NotebookRunResult(str(run.run_id), name, executed.output, executed.html, executed.seconds)
 
 
@@ -271,7 +284,7 @@ def _placed(settings: Settings, run: HeldRun, paths: Sequence[Path]) -> dict[Pat
         return here
 
 
-def _record_failure(run: HeldRun, error: BaseException, placed: Mapping[Path, str]) -> None:
+def _record_failure(run: HeldRun, error: BaseException, placed: Mapping[Path, str], *, tell: bool) -> None:
     output = next((path for path in placed if path.suffix == ".ipynb"), None)
     html = next((place for path, place in placed.items() if path.suffix == ".html"), None)
     said = str(error) if isinstance(error, WorkbenchError) else f"{type(error).__name__}: {error}"
@@ -285,6 +298,7 @@ def _record_failure(run: HeldRun, error: BaseException, placed: Mapping[Path, st
             error=said[:_ERROR_LENGTH],
             output_path=None if output is None else placed[output],
             html_path=html,
+            tell=tell,
         )
     except WorkbenchError as second:
         # The run's own error matters more; this one is added to it as a note.

@@ -25,7 +25,7 @@ class Runs(RunStore):
     """
 
     def __init__(self, session: Session) -> None:
-        super().__init__(session.pool("runs"))
+        super().__init__(session.pool("runs"), session.settings.runs_folder)
         self._session = session
 
     def rerun(

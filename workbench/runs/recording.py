@@ -52,14 +52,15 @@ class RunRecorder(Face):
         purpose: Purpose | None = None,
         flow_run_id: str | None = None,
         output_path: str | None = None,
+        tell: bool = True,
         run_id: uuid.UUID | None = None,
         process: ProcessIdentity | None = None,
         process_group: int | None = None,
     ) -> uuid.UUID:
         """Record the start of a run, and return its id; a live one takes its slot.
 
-        `process` is the one that answers for the run and beats for it from now on; `process_group` the group
-        that it leads, if that may be ended with it.
+        Without `tell` no event tells of it. `process` is the one that answers for the run and beats for it
+        from now on; `process_group` the group that it leads, if that may be ended with it.
 
         Raises
         ------
@@ -92,7 +93,7 @@ class RunRecorder(Face):
                     register(connection, run_id, process, group=process_group)
                 if purpose == "live" and deployment is not None and slot is not None:
                     open_slot(connection, Attempt(deployment, slot, member), run_id)
-                if purpose != "rerun":  # of which nobody is told: it changes nothing
+                if tell:
                     outbox.add(
                         connection,
                         "notebook_run.started",
@@ -184,11 +185,13 @@ class RunRecorder(Face):
         error: str | None = None,
         output_path: str | None = None,
         html_path: str | None = None,
+        tell: bool = True,
         lock_seconds: float | None = None,
     ) -> None:
         """Record how a run ended ("completed", "failed", "crashed" or "cancelled"), and publish an event.
 
-        It waits for a write of the run that is under way; with `lock_seconds` no longer than that.
+        Without `tell` there is no event, as of its start. It waits for a write of the run that is under way;
+        with `lock_seconds` no longer than that.
 
         Raises
         ------
@@ -212,16 +215,14 @@ class RunRecorder(Face):
                 runs.update()
                 .where(runs.c.run_id == run_id, runs.c.status == "running")
                 .values(values)
-                .returning(
-                    runs.c.notebook, runs.c.headline, runs.c.deployment, runs.c.output_path, runs.c.purpose
-                )
+                .returning(runs.c.notebook, runs.c.headline, runs.c.deployment, runs.c.output_path)
             ).one_or_none()
             if ended is None:
                 raise RunFenced(
                     f"run {run_id} has ended already or was declared dead; its end was not recorded"
                 )
             close_slot(connection, run_id, status, error)
-            if ended.purpose == "rerun":
+            if not tell:
                 return
             outbox.add(
                 connection,

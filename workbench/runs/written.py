@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,10 +17,9 @@ from workbench.db.columns import encode
 from workbench.home.files import replace_file
 from workbench.home.folders import private_folder
 
-__all__ = ["MOST_BYTES", "ROWS_FOLDER", "Write", "keep_rows", "kept_rows", "writes_of"]
+__all__ = ["MOST_BYTES", "Write", "files_of_rows", "keep_rows", "kept_rows", "writes_of"]
 
-ROWS_FOLDER = "rows"
-"""The folder of the kept rows, in the run's own."""
+_NAME = "rows-{number}-{table}.parquet"
 MOST_BYTES = 20_000_000
 """Of the text of one write; of a larger one only the digest is kept."""
 
@@ -48,7 +47,7 @@ class Write:
     key : tuple of str
         The columns that tell one row from another; empty if there are none.
     file : str or None
-        The kept rows, relative to the run's folder; None if they were too large, or could not be written.
+        The kept rows' name in the run's folder; None if they were too large, or could not be written.
     """
 
     number: int
@@ -87,24 +86,29 @@ def keep_rows(
         As it was written.
     key : sequence of str
     """
-    if table.schema in _NOT_KEPT or frame.empty:
+    if table.schema in _NOT_KEPT:
+        return None
+    flat = frame.reset_index() if any(name is not None for name in frame.index.names) else frame
+    if table.schema == "strategy_engine" and "kind" in flat.columns:
+        # What is said live is said once: a rerun says nothing, and what contradicts it is a row of its own.
+        flat = flat[flat["kind"] != "live"]
+    if flat.empty:
         return None
     apart = _APART | _APART_IN.get(str(table), set())
-    flat = frame.reset_index() if any(name is not None for name in frame.index.names) else frame
     names = sorted(name for name in map(str, flat.columns) if name in table.columns and name not in apart)
     text = pd.DataFrame(
         {name: encode(table.columns[name], flat[name], str(table)) for name in names}, dtype="str"
     )
     lines = sorted("\t".join(row) for row in text.itertuples(index=False, name=None))
     content = "\n".join(["\t".join(names), *lines]).encode()
-    file = None if len(content) > MOST_BYTES else _kept(folder / ROWS_FOLDER, number, table.name, text)
+    file = None if len(content) > MOST_BYTES else _kept(folder, number, table.name, text)
     return Write(
         number,
         str(table),
         len(text),
         hashlib.sha256(content).hexdigest(),
         tuple(name for name in key if name not in apart),
-        None if file is None else f"{ROWS_FOLDER}/{file.name}",
+        None if file is None else file.name,
     )
 
 
@@ -113,18 +117,33 @@ def writes_of(evidence: Mapping[str, Sequence[str]]) -> list[Write]:
     return sorted((Write.from_line(line) for line in evidence.get("written", ())), key=lambda w: w.number)
 
 
-def kept_rows(folder: Path, writes: Sequence[Write]) -> pd.DataFrame | None:
-    """The rows of several writes of one table, as text; of a key the last one. None if some are not there."""
+def files_of_rows(folder: Path) -> list[Path]:
+    """The files with kept rows in a run's folder."""
+    return sorted(folder.glob(_NAME.format(number="*", table="*")))
+
+
+def kept_rows(fetch: Callable[[str], Path | None], writes: Sequence[Write]) -> pd.DataFrame | None:
+    """The rows of several writes of one table, as text; of a key the last one. None if some are not there.
+
+    Parameters
+    ----------
+    fetch : callable
+        The path of a file of the run's folder, by its name; None if it is not there any more.
+    writes : sequence of Write
+    """
     frames = []
     for write in writes:
+        path = None if write.file is None else fetch(write.file)
         try:
-            frame = pd.read_parquet(folder / str(write.file))
-        except (OSError, ValueError):
+            frames.append(None if path is None else pd.read_parquet(path))
+        except (OSError, ValueError):  # removed in between, or damaged
             return None
-        frames.append(frame)
-    if not frames:
+    there = [frame for frame in frames if frame is not None]
+    if len(there) < len(frames):
+        return None
+    if not there:
         return pd.DataFrame()
-    rows = pd.concat(frames, ignore_index=True)
+    rows = pd.concat(there, ignore_index=True)
     key = list(writes[0].key)
     return rows.drop_duplicates(key, keep="last", ignore_index=True) if key else rows
 
@@ -136,7 +155,7 @@ def _kept(folder: Path, number: int, name: str, text: pd.DataFrame) -> Path | No
     try:
         private_folder(folder)
         while True:
-            path = folder / f"{number}-{name}.parquet"
+            path = folder / _NAME.format(number=number, table=name)
             try:
                 os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
                 break

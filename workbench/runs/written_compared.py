@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +18,8 @@ MOST_DIFFERENCES = 1_000
 """So many differences are told."""
 COLUMNS = ["table", "key", "column", "before", "now"]
 
-Side = tuple[Path, Sequence[Write]]
-"""A run's folder, and its writes."""
+Side = tuple[Callable[[str], Path | None], Sequence[Write]]
+"""What fetches a file of a run's folder, as `kept_rows` takes it, and the run's writes."""
 
 
 @dataclass(frozen=True)
@@ -46,23 +46,25 @@ def compare_writes(before: Side, now: Side) -> WrittenCompared:
 
     Parameters
     ----------
-    before, now : (Path, sequence of Write)
-        Each run's folder and its writes in their order.
+    before, now : (callable, sequence of Write)
+        Each run's files and its writes in their order.
     """
     rows: list[tuple[str, str, str, str | None, str | None]] = []
     notes: list[str] = []
-    for table in sorted({write.table for _, writes in (before, now) for write in writes}):
-        sides = [(folder, [one for one in writes if one.table == table]) for folder, writes in (before, now)]
+    for table, key in sorted({(write.table, write.key) for _, writes in (before, now) for write in writes}):
+        sides = [
+            (fetch, [one for one in writes if (one.table, one.key) == (table, key)])
+            for fetch, writes in (before, now)
+        ]
         if _digests(sides[0][1]) == _digests(sides[1][1]):
             continue
-        frames = [kept_rows(folder, writes) for folder, writes in sides]
+        frames = [kept_rows(fetch, writes) for fetch, writes in sides]
         if frames[0] is None or frames[1] is None:
             whose = "the repeated run's" if frames[0] is None else "the rerun's"
             notes.append(f"the rows of {table} differ, and {whose} are not kept (any more)")
             rows.append((table, "", "", None, None))
         else:
-            key = next(list(one.key) for _, writes in sides for one in writes)
-            rows += _differences(table, frames[0], frames[1], key)
+            rows += _differences(table, frames[0], frames[1], list(key))
     if len(rows) > MOST_DIFFERENCES:
         notes.append(f"{len(rows):,} differences in rows, of which the first {MOST_DIFFERENCES:,} are told")
     told = pd.DataFrame(rows[:MOST_DIFFERENCES], columns=COLUMNS, dtype="object")

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
+import sqlalchemy as sa
 from pydantic import SecretStr
 
 from tests.servers import Postgres, ServerPark, wait_for
@@ -67,9 +68,11 @@ def make_relay(wb: Workbench, database_settings: Settings, database_url: str) ->
     _ = wb.runs.list()  # the databases and roles are there from here on
     made: list[Relay] = []
 
-    def make(*sinks: RedisSink | PrefectSink) -> Relay:
+    def make(
+        *sinks: RedisSink | PrefectSink, upkeep: Callable[[sa.Connection], object] | None = None
+    ) -> Relay:
         ours = sinks or [redis_sink(database_settings)]
-        relay = Relay(role_url(database_settings, database_url, RUNS_ROLE), ours)
+        relay = Relay(role_url(database_settings, database_url, RUNS_ROLE), ours, upkeep=upkeep)
         made.append(relay)
         return relay
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from typing import Any
 
+import psycopg
 import pytest
 import redis
 
@@ -17,12 +18,14 @@ from tests.integration.conftest import MakeBars
 from tests.integration.events.conftest import ONES_OWN, MakeRelay, redis_sink, wait_until_told
 from tests.servers import ServerPark, wait_for
 from workbench import Workbench
+from workbench.db.bar_history import trim_bar_history
 from workbench.errors import ServerUnreachable
 from workbench.events import outbox, relay
 from workbench.events.outbox import Row
 from workbench.events.relay import PrefectSink, RedisSink, Relay
 from workbench.settings import Settings
 
+KEEPALIVES = ("idle", "interval", "count")
 RunRelay = Callable[[Relay], threading.Event]
 
 
@@ -118,6 +121,17 @@ def test_of_two_relays_one_works_and_the_other_takes_over(
     _publish(wb, 100)
     wait_until_told(wb, 200)
     assert len({event.event_id for event in wb.events.recent(300)}) == 200
+
+
+def test_a_server_soon_notices_that_the_machine_of_a_relay_is_gone(
+    make_relay: MakeRelay, database_url: str
+) -> None:
+    """What holds the lock is then a connection without a peer, and PostgreSQL's default is two hours."""
+    with psycopg.connect(database_url, autocommit=True) as listener:
+        assert make_relay()._become_leader(listener)
+        shown = [listener.execute(f"SHOW tcp_keepalives_{name}".encode()) for name in KEEPALIVES]
+        idle, interval, count = (int(one.fetchone()[0]) for one in shown)  # type: ignore[index]
+    assert idle + interval * count == 30
 
 
 def test_a_relay_whose_connection_is_cut_comes_back(
@@ -383,3 +397,29 @@ def test_events_that_redis_has_had_for_long_are_deleted(wb: Workbench, admin: Co
     with wb.runs.pool.begin() as connection:
         assert outbox.delete_old(connection, days=30) == 1
     assert admin.execute("SELECT count(*) FROM workbench.events").fetchall() == [(2,)]
+
+
+def test_old_versions_of_bars_are_removed_by_themselves_and_events_go_on_where_that_fails(
+    wb: Workbench,
+    make_bars: MakeBars,
+    make_relay: MakeRelay,
+    run_relay: RunRelay,
+    admin: Connection,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bars = make_bars()
+    wb.data_ingestion.write_market_data(bars, source="file")
+    wb.data_ingestion.write_market_data(bars.assign(volume=7.0), source="file")
+    admin.execute(
+        "UPDATE data_ingestion.series_revisions SET committed_at = committed_at - interval '40 days'"
+    )
+    relay = make_relay(upkeep=lambda connection: trim_bar_history(connection, keep_days=30))
+    assert run_relay(relay).wait(30)
+    wait_for(lambda: wb.data_ingestion.load_market_data_history().empty, "old versions are removed", 30)
+    assert wb.data_ingestion.load_series_revisions()["trimmed_at"].notna().tolist() == [True]
+    relay.stop()
+    failing = make_relay(upkeep=lambda connection: trim_bar_history(connection, keep_days=0))
+    assert run_relay(failing).wait(30)
+    _publish(wb, 1)
+    wait_until_told(wb, 3)
+    assert "the hourly upkeep: old versions of bars are kept for at least a day" in caplog.text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +20,7 @@ from workbench.errors import NotebookFailed, PromotionRefused, RunError
 from workbench.promotion.keeping import keep
 from workbench.promotion.notebook_file import NotebookFile
 from workbench.promotion.run import NotebookRunResult, Origin
+from workbench.runs.written import files_of_rows
 from workbench.settings import Settings
 from workbench.stack.environment import settings_environment
 
@@ -99,6 +99,7 @@ def test_on_the_bars_that_it_knew_it_gives_the_same_and_leaves_nothing(
     project.write(rules__rule="SLOW = 9")  # what was promoted is what runs
     before = _counts(admin)
     kept = stocked.strategy_engine.load_strategy_signals("mine")
+    assert len(stocked.strategy_engine.load_strategy_signals("mine", kind="live")) == 1
     result = stocked.runs.rerun(promoted_run.run_id[:8])
     assert result.same, result.differences
     assert result.differences.empty
@@ -115,7 +116,9 @@ def test_on_the_bars_that_it_knew_it_gives_the_same_and_leaves_nothing(
     assert "the same rows and figures" in repr(result)
     assert promoted_run.run_id in result._repr_html_()
     # And again, without the rows of the first: their digests suffice.
-    shutil.rmtree(promoted_run.output.parent / "rows")
+    assert len(files_of_rows(promoted_run.output.parent)) == 5
+    for path in files_of_rows(promoted_run.output.parent):
+        path.unlink()
     assert stocked.runs.rerun(promoted_run.run_id).same
 
 
@@ -142,7 +145,8 @@ def test_on_todays_bars_it_says_which_rows_and_figures_differ(
     pd.testing.assert_series_equal(
         stocked.strategy_engine.load_strategy_performance("mine").set_index("date")["returns"], stored
     )
-    shutil.rmtree(promoted_run.output.parent / "rows")
+    for path in files_of_rows(promoted_run.output.parent):
+        path.unlink()
     without = stocked.runs.rerun(promoted_run.run_id, exact=False)
     assert not without.same
     assert any("the repeated run's are not kept" in note for note in without.notes)

@@ -13,7 +13,7 @@ from tests.unit.services.classes import CLASSES, told_of_tables
 from workbench.db.roles import SERVICES
 from workbench.tables.types import METADATA
 
-# How prices are adjusted is no filter; splits and dividends are told of beside the table of 22.
+# How prices are adjusted is no filter; splits and dividends are told of beside the table of 23.
 NO_FILTERS = {"adjust", "as_of"}
 BESIDE = {"data_ingestion.corporate_actions"}
 
@@ -22,10 +22,10 @@ def _table(name: str) -> sa.Table:
     return METADATA.tables[name]
 
 
-def test_it_tells_of_22_tables_which_are_all_that_services_have() -> None:
+def test_it_tells_of_23_tables_which_are_all_that_services_have() -> None:
     assert set(CLASSES) == set(SERVICES)
     told = told_of_tables()
-    assert len(told) == 22
+    assert len(told) == 23
     assert set(told) | BESIDE == {str(table) for table in METADATA.sorted_tables if table.schema in CLASSES}
 
 
@@ -48,6 +48,12 @@ def test_the_key_is_unique_in_the_database(name: str) -> None:
         tuple(column.name for column in constraint.columns)
         for constraint in table.constraints
         if isinstance(constraint, sa.UniqueConstraint | sa.PrimaryKeyConstraint)
+    }
+    # Where a table has live rows too, the key is that of the others.
+    keys |= {
+        tuple(column.name for column in index.columns)
+        for index in table.indexes
+        if index.unique and str(index.dialect_options["postgresql"]["where"]) == "kind = 'backtest'"
     }
     told = told_of_tables()[name][0]
     assert keys - {("id",)} == (set() if told == "none" else {tuple(told.split(", "))})
