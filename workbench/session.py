@@ -18,7 +18,6 @@ from workbench.runs.repeating import repeats
 if TYPE_CHECKING:
     from workbench.events import DataSyncEventBus
     from workbench.runs import InteractiveRun, NotebookRun, RunStore
-    from workbench.runs.reaped import Reaped
     from workbench.runs.scope import NoRun
     from workbench.runs.trials import TrialStore
     from workbench.services.analytics import AnalyticsService
@@ -196,19 +195,7 @@ class Session:
         """The run records."""
         from workbench.runs import RunStore
 
-        return RunStore(self.pool("runs"), self.settings.runs_folder, self._reap)
-
-    def _reap(self, runs: RunStore) -> list[Reaped]:
-        """One pass of the reaper; Prefect is told where it runs, and not started for it."""
-        from workbench.stack.prefect_api import PrefectApi
-        from workbench.stack.reaper import reap
-
-        _ = self.endpoints
-        now = self.stack.endpoints()
-        prefect = None
-        if now.prefect_api_url is not None:
-            prefect = PrefectApi(now.prefect_api_url, now.prefect_auth_string)
-        return reap(runs, prefect, work_pool=self.settings.work_pool)
+        return RunStore(self.pool("runs"), self.settings.runs_folder)
 
     @cached_property
     def run(self) -> NoRun | NotebookRun | InteractiveRun:

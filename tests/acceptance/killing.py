@@ -101,7 +101,7 @@ class Killing:
 
     def round(self, targets: list[str]) -> list[Round]:
         """Schedule a run of each deployment, kill something of each, and wait until all is settled."""
-        slot = (datetime.now(UTC) + timedelta(seconds=15)).replace(microsecond=0)
+        slot = (datetime.now(UTC) + timedelta(seconds=45)).replace(microsecond=0)
         rounds = []
         for name in self.names[: len(targets)]:
             add_run_at(self.prefect, self.deployments[name], slot)

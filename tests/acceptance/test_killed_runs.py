@@ -26,7 +26,7 @@ from workbench.embedded.process import ManagedProcess, is_alive
 
 KILLS = int(os.environ.get("KILLS", "6"))
 SEED = int(os.environ.get("SEED", "13"))
-AT_ONCE = 3 if KILLS <= 6 else 10
+AT_ONCE = min(KILLS, 6)
 
 logger = logging.getLogger(__name__)
 

@@ -83,6 +83,7 @@ def test_there_are_commands_with_required_words() -> None:
         "promote",
         "runs show",
         "runs open",
+        "runs rerun",
         "db restore",
     }
 
@@ -108,7 +109,7 @@ def test_help_tells_every_option_and_no_default_that_is_none(say: Say, names: tu
     ("words", "said"),
     [
         (["runz"], "workbench has no command runz (did you mean run or runs?); it has: init, demo, lab, up"),
-        (["runs"], "workbench runs needs one of its commands: list, open, reap, show;"),
+        (["runs"], "workbench runs needs one of its commands: list, reap, open, show"),
         (["runs", "shw"], "workbench runs has no command shw (did you mean show?)"),
         (["run", "x", "--jsn"], "workbench run has no option --jsn (did you mean --json?)"),
         (["run", "x", "y"], "workbench run cannot be run so: got unexpected extra argument"),

@@ -150,7 +150,6 @@ def run_notebook(
     values = file.parameters.complete(file.parameters.validate(dict(parameters or {})))
     if origin.slot is not None:
         values = file.parameters.with_slot(values, origin.slot)
-    tell = origin.rerun_of is None
     with HeldRun(runs) as run:
         if origin.purpose == "live" and origin.deployment is not None and origin.slot is not None:
             attempt = Attempt(origin.deployment, origin.slot, origin.member)
@@ -170,12 +169,12 @@ def run_notebook(
             member=origin.member,
             purpose=origin.purpose,
             flow_run_id=origin.flow_run_id,
-            tell=tell,
+            tell=origin.rerun_of is None,
         )
         output_folder = settings.runs_folder / str(run.run_id)
         try:
             if origin.rerun_of is not None:
-                runs.note_evidence(run.run_id, "rerun_of", [origin.rerun_of])
+                run.store.note_evidence(run.run_id, "rerun_of", [origin.rerun_of])
             run.await_resources(locks, timeout_seconds, _teller(progress))
             with TemporaryFolder("run", settings.home) as scratch:
                 if promoted is None:
@@ -212,7 +211,7 @@ def run_notebook(
                 if isinstance(error, Exception)
                 else {path: str(path) for path in left}
             )
-            _record_failure(run, error, placed, tell=tell)
+            _record_failure(run, error, placed, tell=origin.rerun_of is None)
             raise
         left = [executed.output, executed.html, *files_of_rows(output_folder)]
         placed = _placed(settings, run, left)
@@ -220,7 +219,7 @@ def run_notebook(
             "completed",
             output_path=placed[executed.output],
             html_path=placed[executed.html],
-            tell=tell,
+            tell=origin.rerun_of is None,
         )
     return NotebookRunResult(str(run.run_id), name, executed.output, executed.html, executed.seconds)
 

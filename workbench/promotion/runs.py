@@ -1,4 +1,4 @@
-"""`Runs`: the facet behind `wb.runs`: the records of runs, and running one again."""
+"""`Runs`: the facet behind `wb.runs`: the records of runs, running one again, and ending dead ones."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from workbench.runs import RunStore
 if TYPE_CHECKING:
     from workbench.promotion.execute import Progress
     from workbench.promotion.rerun_result import RerunResult
+    from workbench.runs.reaped import Reaped
     from workbench.session import Session
 
 __all__ = ["Runs"]
 
 
 class Runs(RunStore):
-    """The run records, and `rerun`.
+    """The run records, `rerun` and `reap`.
 
     Parameters
     ----------
@@ -91,3 +92,24 @@ class Runs(RunStore):
             timeout_seconds=timeout_seconds,
             progress=progress,
         )
+
+    def reap(self) -> list[Reaped]:
+        """Find runs whose process, machine or heartbeat is gone; end them here and in Prefect.
+
+        The stack does so by itself, every ten seconds. Silence alone takes a second look ten seconds later.
+        Prefect is told where it runs, and not started for it.
+
+        Returns
+        -------
+        list of Reaped
+            What was done, each as a sentence in `what`, with the ids of the run and the flow run.
+        """
+        from workbench.stack.prefect_api import PrefectApi
+        from workbench.stack.reaper import reap
+
+        _ = self._session.endpoints
+        now = self._session.stack.endpoints()
+        prefect = None
+        if now.prefect_api_url is not None:
+            prefect = PrefectApi(now.prefect_api_url, now.prefect_auth_string)
+        return reap(self, prefect, work_pool=self._session.settings.work_pool)

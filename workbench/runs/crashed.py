@@ -119,8 +119,9 @@ def note_never_began(
         where=sa.and_(
             slots.c.state.not_in(["running", "completed"]),
             sa.not_(sa.func.coalesce(slots.c.reason, "").contains(told, autoescape=True)),
-            sa.not_(had_run),
         ),
     ).returning(slots.c.attempts)
     with pool.begin("recording an attempt that never began") as connection:
+        if connection.execute(sa.select(had_run)).scalar_one():
+            return False
         return connection.execute(statement).first() is not None

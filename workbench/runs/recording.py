@@ -52,15 +52,15 @@ class RunRecorder(Face):
         purpose: Purpose | None = None,
         flow_run_id: str | None = None,
         output_path: str | None = None,
+        tell: bool = True,
         run_id: uuid.UUID | None = None,
         process: ProcessIdentity | None = None,
         process_group: int | None = None,
-        tell: bool = True,
     ) -> uuid.UUID:
         """Record the start of a run, and return its id; a live one takes its slot.
 
-        `process` is the one that answers for the run and beats for it from now on; `process_group` the group
-        that it leads, if that may be ended with it. Without `tell` no event tells of it.
+        Without `tell` no event tells of it. `process` is the one that answers for the run and beats for it
+        from now on; `process_group` the group that it leads, if that may be ended with it.
 
         Raises
         ------
@@ -185,13 +185,13 @@ class RunRecorder(Face):
         error: str | None = None,
         output_path: str | None = None,
         html_path: str | None = None,
-        lock_seconds: float | None = None,
         tell: bool = True,
+        lock_seconds: float | None = None,
     ) -> None:
         """Record how a run ended ("completed", "failed", "crashed" or "cancelled"), and publish an event.
 
-        It waits for a write of the run that is under way; with `lock_seconds` no longer than that. Without
-        `tell` there is no event, as of its start.
+        Without `tell` there is no event, as of its start. It waits for a write of the run that is under way;
+        with `lock_seconds` no longer than that.
 
         Raises
         ------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from workbench.runs.comparing import compared
 from workbench.runs.heartbeats import heartbeat_of
 from workbench.runs.opened import OpenedRun
 from workbench.runs.outputs import fetch
-from workbench.runs.reaped import Reaped
 from workbench.runs.record import RunRecord
 from workbench.runs.recording import RunRecorder
 from workbench.runs.slot_store import SlotStore
@@ -56,8 +54,6 @@ class RunStore(RunRecorder):
         With the role `workbench_runs`.
     folder : Path, optional
         Where `open` puts what it fetches: the home's `runs/`.
-    reaper : callable, optional
-        Makes a pass over the runs for `reap`.
     """
 
     _inside = frozenset(
@@ -74,16 +70,10 @@ class RunStore(RunRecorder):
         }
     )
 
-    def __init__(
-        self,
-        pool: ServiceConnectionPool,
-        folder: Path | None = None,
-        reaper: Callable[[RunStore], Sequence[Reaped]] | None = None,
-    ) -> None:
+    def __init__(self, pool: ServiceConnectionPool, folder: Path | None = None) -> None:
         super().__init__(pool)
         self.slots = SlotStore(pool)
         self._folder = folder
-        self._reaper = reaper
 
     # ------------------------------------------------------------------------------------------ queries
 
@@ -216,15 +206,3 @@ class RunStore(RunRecorder):
             that do not. Of modules and files the values are the SHA-256 of their contents.
         """
         return compared(self.show(one), self.show(other))
-
-    def reap(self) -> Sequence[Reaped]:
-        """Find runs whose process, machine or heartbeat is gone; end them here and in Prefect.
-
-        The stack does so by itself, every ten seconds. Silence alone takes a second look ten seconds later.
-
-        Returns
-        -------
-        list of Reaped
-            What was done, each as a sentence in `what`, with the ids of the run and the flow run.
-        """
-        return [] if self._reaper is None else self._reaper(self)

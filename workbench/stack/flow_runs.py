@@ -35,6 +35,7 @@ FLOW_NAME = "run-notebook"
 
 _DEFAULT_RETRIES = 2
 _LATELY = timedelta(minutes=10)
+_DUE_LATELY = timedelta(hours=2)
 
 logger = logging.getLogger("workbench.reaper")
 
@@ -83,8 +84,10 @@ def crashed_lately(prefect: PrefectApi, pool: str) -> list[FlowRunSeen]:
     ServerError
         Prefect does not answer.
     """
-    since = (datetime.now(UTC) - _LATELY).isoformat()
-    return _seen(prefect, pool, {"state": {"type": {"any_": ["CRASHED"]}}, "end_time": {"after_": since}})
+    # One that never began has no end in Prefect.
+    due = {"after_": (datetime.now(UTC) - _DUE_LATELY).isoformat()}
+    found = _seen(prefect, pool, {"state": {"type": {"any_": ["CRASHED"]}}, "expected_start_time": due})
+    return [one for one in found if one.seconds < _LATELY.total_seconds()]
 
 
 def _seen(prefect: PrefectApi, pool: str, which: Mapping[str, Any]) -> list[FlowRunSeen]:
