@@ -155,7 +155,7 @@ def test_a_filter_that_finds_nothing_names_what_there_is(site: Site) -> None:
         wb.runs.finish(run_id, "completed")
         wb.events.publish_data_event("mine.written", "mine", {"symbols": ["FB"]})
     said = site.refusal("runs", "list", "--status", "wrong")
-    assert said == 'there is no status "wrong"; use one of running, completed, failed, crashed'
+    assert said == 'there is no status "wrong"; use one of running, completed, failed, crashed, cancelled'
     for words in (["--notebook", "nope"], ["--status", "crashed"]):
         done = site.run("runs", "list", *words)
         assert (done.returncode, done.stdout) == (0, "")

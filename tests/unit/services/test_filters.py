@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from tests.unit.services.classes import CLASSES
 from workbench.errors import EmptyRange, QueryError
 from workbench.marketdata.cache import BarCache
+from workbench.runs import NO_RUN
 from workbench.services.filters import as_range, matching, of_run, span
 from workbench.services.service import Service
 from workbench.tables.execution import orders
@@ -40,7 +41,7 @@ def _names(loader: Any) -> list[str]:
 
 def _service(name: str, tmp_path: Any) -> Service:
     further: list[Any] = [BarCache(tmp_path, 0)] if name == "data_ingestion" else []
-    return CLASSES[name](_NoPool(), None, *further)  # type: ignore[arg-type]
+    return CLASSES[name](_NoPool(), NO_RUN, *further)  # type: ignore[arg-type]
 
 
 def sql(conditions: list[sa.ColumnElement[bool]]) -> str:
