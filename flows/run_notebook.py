@@ -31,7 +31,7 @@ from workbench.promotion.held import lead_group
 from workbench.promotion.printed import printed_lines
 from workbench.promotion.retrying import RETRIES, RetryOn, with_retries
 from workbench.promotion.run import NotebookRunResult, Origin
-from workbench.promotion.slot_of_run import slot_of_run
+from workbench.promotion.slot_of_run import await_slot, slot_of_run
 from workbench.promotion.superseded import WITHDRAWN, settle_withdrawn
 from workbench.promotion.where import work_in_project
 from workbench.stack.timetable import timetable_of
@@ -134,23 +134,27 @@ def _origin(wb: Workbench, slot: str | None) -> tuple[Origin | State[None], str]
             raise SlotRefused(f"slot={slot!r}: only a run of a deployment has a slot")
         return Origin(flow_run_id=None if flow_run is None else str(flow_run.id)), ""
     scheduled_for = flow_run.expected_start_time if flow_run.auto_scheduled else None
+    if scheduled_for is not None:
+        await_slot(scheduled_for)
     with get_client(sync_client=True) as client:
         timetable = timetable_of(client.read_deployment(flow_run.deployment_id).model_dump(mode="json"))
         # A run that was cancelled before it began: newer Prefects begin it all the same.
         if scheduled_for and any(state.is_cancelled() for state in client.read_flow_run_states(flow_run.id)):
             settle_withdrawn(wb.runs.slots, timetable, [scheduled_for])
             return Cancelled(message=WITHDRAWN), ""
+        attempts = _attempts_before(timetable.deployment)
         found = slot_of_run(
             wb.runs.slots,
             timetable,
             scheduled_for=scheduled_for,
             asked=slot,
+            again=attempts > 0,
             is_planned=partial(_is_planned, client, flow_run.deployment_id),
         )
     if found.missed:
         return Completed(message=found.missed, name="Missed"), ""
     return Origin(
-        trigger="retry" if _attempts_before(timetable.deployment) else "deployment",
+        trigger="retry" if attempts else "deployment",
         deployment=timetable.deployment,
         scheduled_for=scheduled_for,
         flow_run_id=str(flow_run.id),

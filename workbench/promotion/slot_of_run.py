@@ -6,6 +6,7 @@ already, is missed: what it said would be said with hindsight.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ from workbench.runs.slot_store import SlotStore
 from workbench.stack.passed_slots import in_words, settle_missed
 from workbench.stack.timetable import Timetable
 
-__all__ = ["SlotOfRun", "slot_asked_for", "slot_of_run"]
+__all__ = ["SlotOfRun", "await_slot", "slot_asked_for", "slot_of_run"]
 
 _SAYS_NOTHING = {
     "rerun": "had completed already: a rerun, which says nothing live",
@@ -46,12 +47,18 @@ class SlotOfRun:
     missed: str = ""
 
 
+def await_slot(slot: datetime) -> None:
+    """Wait until a slot has come: Prefect rounds to seconds, and may begin a run up to half of one early."""
+    time.sleep(max(0.0, (slot - datetime.now(UTC)).total_seconds()))
+
+
 def slot_of_run(
     slots: SlotStore,
     timetable: Timetable,
     *,
     scheduled_for: datetime | None = None,
     asked: str | None = None,
+    again: bool = False,
     now: datetime | None = None,
     is_planned: Callable[[datetime], bool] | None = None,
 ) -> SlotOfRun:
@@ -66,7 +73,9 @@ def slot_of_run(
         The moment for which a schedule has started the run; without it, it was started by hand, and is for
         the newest slot that is due. Without any schedule that is the moment itself.
     asked : str, optional
-        A slot in ISO 8601, which is taken instead: for a run that is tried again.
+        A slot in ISO 8601, which is taken instead.
+    again : bool
+        Whether the run is another attempt at a slot whose last one crashed.
     now : datetime, optional
         Timezone-aware. Default: now.
     is_planned : callable, optional
@@ -81,7 +90,8 @@ def slot_of_run(
     now = now or datetime.now(UTC)
     newest = timetable.newest(now)
     if asked is not None:
-        return _by_hand(slots, timetable, slot_asked_for(slots, timetable, asked, now), newest)
+        slot = slot_asked_for(slots, timetable, asked, now)
+        return _by_hand(slots, timetable, slot, newest, how="another attempt" if again else "by hand")
     if scheduled_for is None:
         return _by_hand(slots, timetable, newest or now.astimezone(UTC).replace(microsecond=0), newest)
     if newest is None or newest <= scheduled_for:
@@ -133,7 +143,9 @@ def slot_asked_for(
     return slot
 
 
-def _by_hand(slots: SlotStore, timetable: Timetable, slot: datetime, newest: datetime | None) -> SlotOfRun:
+def _by_hand(
+    slots: SlotStore, timetable: Timetable, slot: datetime, newest: datetime | None, how: str = "by hand"
+) -> SlotOfRun:
     purpose: Purpose = "live"
     if slots.state(timetable.deployment, slot) == "completed":
         purpose = "rerun"
@@ -141,7 +153,7 @@ def _by_hand(slots: SlotStore, timetable: Timetable, slot: datetime, newest: dat
         purpose = "backfill"
     else:
         settle_missed(slots, timetable, slot)
-    words = f"by hand, for the slot {in_words(slot)}"
+    words = f"{how}, for the slot {in_words(slot)}"
     if purpose in _SAYS_NOTHING:
         words += f", which {_SAYS_NOTHING[purpose]}"
     return SlotOfRun(slot, purpose, words)
