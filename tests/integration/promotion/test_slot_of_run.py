@@ -8,7 +8,7 @@ import pytest
 
 from workbench import Workbench
 from workbench.errors import SlotRefused, SlotTaken
-from workbench.promotion.slot_of_run import await_slot, slot_asked_for, slot_of_run
+from workbench.promotion.slot_of_run import slot_asked_for, slot_of_run
 from workbench.promotion.superseded import settle_withdrawn
 from workbench.stack.passed_slots import settle_missed
 from workbench.stack.timetable import Timetable
@@ -192,11 +192,3 @@ def test_a_withdrawn_runs_slot_is_cancelled_unless_it_is_taken_or_still_to_be_ru
     listed = wb.deployments.slots("sma").set_index("slot")
     assert listed["state"].to_dict() == {gone: "cancelled", taken: "running"}
     assert listed["reason"][gone] == "The deployment was promoted again before this run began."
-
-
-def test_a_slot_that_is_a_moment_ahead_is_waited_for() -> None:
-    """Prefect begins a run up to half a second early."""
-    slot = datetime.now(UTC) + timedelta(seconds=0.3)
-    await_slot(slot)
-    assert datetime.now(UTC) >= slot
-    await_slot(slot)
