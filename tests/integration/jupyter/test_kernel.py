@@ -97,7 +97,7 @@ def test_frames_show_dates_and_ids_that_are_copied_whole_and_tab_offers_what_one
         assert shown("str(frame.index.tz), frame['run_id'].iloc[0]")["text/plain"] == f"('UTC', '{run_id}')"
 
         reply = client.complete("wb.runs.", reply=True, timeout=60)
-        assert reply["content"]["matches"] == ["compare", "list", "show"]
+        assert reply["content"]["matches"] == ["compare", "list", "open", "reap", "rerun", "show"]
 
         with open_page("about:blank") as page:
             page.set_content(f"{data['text/html']}<textarea></textarea>")
