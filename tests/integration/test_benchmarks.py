@@ -167,6 +167,7 @@ def test_every_benchmark_that_can_be_named_is_tested_here() -> None:
         "sweep",
         "backtest",
         "universe",
+        "notebook",
         "startup",
     ]
 
