@@ -221,7 +221,8 @@ class SchedulesFire:
         following = {one["name"]: one["next_run"] for one in asked["deployments"]}
         assert set(following) == set(watched.deployments)
         now = datetime.now(UTC)
-        assert now - MINUTE < datetime.fromisoformat(following["every-minute"]) <= now + MINUTE
+        # One that a worker has taken up, ten seconds ahead, is no longer the next.
+        assert now - MINUTE < datetime.fromisoformat(following["every-minute"]) <= now + 2 * MINUTE
         in_kolkata = datetime.fromisoformat(following["kolkata"])
         assert in_kolkata == watched.slot + timedelta(days=1)
         # Further ahead than Prefect plans.
