@@ -133,8 +133,10 @@ def _origin(wb: Workbench, slot: str | None) -> tuple[Origin | State[None], str]
         if slot is not None:
             raise SlotRefused(f"slot={slot!r}: only a run of a deployment has a slot")
         return Origin(flow_run_id=None if flow_run is None else str(flow_run.id)), ""
-    scheduled_for = flow_run.expected_start_time if flow_run.auto_scheduled else None
-    if scheduled_for is not None:
+    scheduled_for = None
+    if flow_run.auto_scheduled and flow_run.expected_start_time is not None:
+        # Prefect's is of a class of its own, whose differences cannot be divided by a plain timedelta.
+        scheduled_for = datetime.fromisoformat(flow_run.expected_start_time.isoformat())
         await_slot(scheduled_for)
     with get_client(sync_client=True) as client:
         timetable = timetable_of(client.read_deployment(flow_run.deployment_id).model_dump(mode="json"))
