@@ -36,19 +36,17 @@ END $$;
 GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA workbench TO workbench_runs;
 GRANT EXECUTE ON FUNCTION workbench.require_live_run(uuid) TO workbench_runs;
 
+-- What ends the sessions of dead runs, and what forgets old versions of bars; a database between two revisions may not
+-- have them yet.
 DO $$
+DECLARE
+    routine text;
 BEGIN
-    IF to_regprocedure('workbench.end_sessions(uuid)') IS NOT NULL THEN
-        GRANT EXECUTE ON FUNCTION workbench.end_sessions(uuid) TO workbench_runs;
-    END IF;
-END $$;
-
--- What runs regularly forgets old versions of bars; a database between two revisions may keep none yet.
-DO $$
-BEGIN
-    IF to_regprocedure('workbench.trim_bar_history(interval)') IS NOT NULL THEN
-        GRANT EXECUTE ON FUNCTION workbench.trim_bar_history(interval) TO workbench_runs;
-    END IF;
+    FOREACH routine IN ARRAY ARRAY['workbench.end_sessions(uuid)', 'workbench.trim_bar_history(interval)'] LOOP
+        IF to_regprocedure(routine) IS NOT NULL THEN
+            EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO workbench_runs', routine);
+        END IF;
+    END LOOP;
 END $$;
 
 -- By default PUBLIC may take advisory locks and create large objects. Here only roles that write may take advisory

@@ -113,9 +113,9 @@ def _performance(
 def _calendars(session: Session, symbols: set[str]) -> dict[str, str]:
     """The exchange calendars of the symbols' series that the run has read, where they are known."""
     run_id = session.run.run_id()
-    if run_id is None or "calendar" not in ingestion_status.c:
+    if run_id is None:
         return {}
-    calendar: sa.Column[Any] = ingestion_status.c["calendar"]
+    calendar = ingestion_status.c.calendar
     series = ingestion_status.c.data_source + "/" + ingestion_status.c.symbol
     read = list(session.runs.show(run_id)["data_revisions"])
     query = sa.select(ingestion_status.c.symbol, calendar).where(

@@ -111,9 +111,7 @@ def _differing(one: Mapping[str, Any], other: Mapping[str, Any], prefix: str = "
 
 
 def _changed(connection: sa.Connection, series: str, before: int, after: int, until: pd.Timestamp) -> bool:
-    """Whether bars up to a moment changed between two revisions; True where no log of changes tells."""
-    if connection.execute(sa.text("SELECT to_regclass('data_ingestion.series_revisions')")).scalar() is None:
-        return True
+    """Whether bars up to a moment changed between two revisions."""
     source, _, symbol = series.partition("/")
     first, last = sorted((before, after))
     query = (
