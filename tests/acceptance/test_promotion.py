@@ -413,12 +413,23 @@ def test_a_run_that_a_worker_took_up_before_promoting_again_is_withdrawn(site: S
         prefect(site).ask(f"/deployments/{deployment_id}", method="DELETE")
 
     def promote_in_time(wb: Workbench) -> tuple[dict[str, Any], str]:
-        """Promote again between a worker's taking up a run, ten seconds before its slot, and the slot."""
+        """Promote again between a worker's taking up a run, ten seconds before its slot, and the slot.
+
+        The second promotion runs its notebook first, and waits for the worker when that has ended.
+        """
         for number in range(4):
             schedule: dict[str, Any] = {"name": f"taken-{number}", "cron": "* * * * *", "timezone": "UTC"}
             made = wb.promote(notebook, parameters={"strategy": "earlier"}, **schedule).deployment_id
-            (run,) = wait_for(partial(runs, made, "PENDING"), "a worker has taken up a run", seconds=90)
-            wb.promote(notebook, parameters={"strategy": "later"}, **schedule)
+            taken: list[dict[str, Any]] = []
+
+            def wait_for_worker(step: str, made: str = made, taken: list[dict[str, Any]] = taken) -> None:
+                if step.endswith("; done"):
+                    taken += wait_for(
+                        partial(runs, made, "PENDING"), "a worker has taken up a run", seconds=90
+                    )
+
+            wb.promote(notebook, parameters={"strategy": "later"}, progress=wait_for_worker, **schedule)
+            (run,) = taken
             if datetime.now(UTC) < datetime.fromisoformat(run["expected_start_time"]):
                 return run, made
             remove(made)

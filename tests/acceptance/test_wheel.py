@@ -126,6 +126,7 @@ def facts(person: Person) -> Any:
     return person.ask("demo")
 
 
+@pytest.mark.parametrize("person", ["plain, an ordinary user"], indirect=True)
 def test_the_demo_passes(facts: Any, person: Person) -> None:
     assert facts["bars"] == {"yahoo": 12_154, "yahoo_adjusted": 12_154}
     assert [run["status"] for run in facts["runs"]] == ["completed", "completed"]
@@ -137,7 +138,8 @@ def test_the_demo_passes(facts: Any, person: Person) -> None:
     assert [" ".join(process.cmdline()) for process in marked(person.project / ".workbench")] == []
 
 
-def test_nothing_of_the_clone_is_used(facts: Any, person: Person) -> None:
+def test_nothing_of_the_clone_is_used(person: Person) -> None:
+    assert person.type("up", "--detach").returncode == 0
     done = person.start(
         person.environment.program("python"),
         "-c",
@@ -165,7 +167,7 @@ def text_of(output: str) -> str:
     return "".join(one.get("text", "") for one in cell.outputs)
 
 
-def test_a_rule_of_ones_own_is_imported_in_a_run(facts: Any, person: Person) -> None:
+def test_a_rule_of_ones_own_is_imported_in_a_run(person: Person) -> None:
     write_own(person.project / "notebooks" / "own.ipynb", OWN)
     run = person.ask("run", "own")
     printed = dict(line.split(" ", 1) for line in text_of(run["output"]).splitlines())

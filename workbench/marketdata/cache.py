@@ -70,15 +70,15 @@ class BarCache:
             f"of at most {self.limit / 1e6:,.0f} MB>"
         )
 
-    def get(self, source: str, symbol: str) -> CachedSeries | None:
-        """The cached bars of a series; None if there are none or the file is damaged."""
+    def get(self, source: str, symbol: str, version: str = "") -> CachedSeries | None:
+        """The cached bars of a series, or of a version of it; None if there are none, or they are damaged."""
         if not self.limit:
             return None
-        path = self._path(f"{source}\0{symbol}")
-        version = _version(path)
+        path = self._path_of(source, symbol, version)
+        current = _version(path)
         known = self._mapped.get(path)
-        if version is None or (known is not None and known[0] == version):
-            return None if version is None or known is None else known[1]
+        if current is None or (known is not None and known[0] == current):
+            return None if current is None or known is None else known[1]
         try:
             found = read_series(path, source, symbol)
         except (Damaged, OSError):
@@ -88,13 +88,13 @@ class BarCache:
         with self._lock:
             if len(self._mapped) >= _MAPPED:
                 self._mapped.clear()
-            self._mapped[path] = (self._used(path, version), found)
+            self._mapped[path] = (self._used(path, current), found)
         return found
 
-    def put(self, source: str, series: CachedSeries) -> None:
-        """Store a series; an earlier file of it is replaced."""
+    def put(self, source: str, series: CachedSeries, version: str = "") -> None:
+        """Store a series, or a version of it that is not the newest; an earlier file of it is replaced."""
         size = series.bars.times.nbytes + series.bars.values.nbytes
-        path = self._path(f"{source}\0{series.bars.symbol}")
+        path = self._path_of(source, series.bars.symbol, version)
         self._put(path, size, lambda part: write_series(part, source, series))
 
     def get_assembled(self, name: str) -> Assembled | None:
@@ -167,6 +167,9 @@ class BarCache:
             self._verified.pop(path, None)
         with contextlib.suppress(OSError):
             path.unlink()
+
+    def _path_of(self, source: str, symbol: str, version: str) -> Path:
+        return self._path("\0".join([source, symbol, version] if version else [source, symbol]))
 
     def _path(self, name: str) -> Path:
         # A symbol may contain anything, even "../": the file's name is a digest.

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from psycopg.rows import tuple_row
 
 from workbench.db.bar_history import ReplacedBars, read_replaced
+from workbench.marketdata.cache_files import CachedSeries
 from workbench.marketdata.series import Assembled, SeriesBars, assemble
 from workbench.services.bar_store import WORTH_KEEPING, BarStore, SeriesState
 
@@ -109,16 +110,35 @@ class KnownBars(BarStore):
         start: int | None = None,
         end: int | None = None,
     ) -> Assembled:
-        """As `BarStore.assembled`; a file's name has today's tags and the revisions of then."""
+        """As `BarStore.assembled`; a file's name has today's tags and the revisions of then.
+
+        Of one series its bars are kept: they are mapped once in a process, and each load copies out of them.
+        """
         name = self._name_of(states, start, end)
-        kept = None if name is None else self.cache.get_assembled(name)
+        kept = None if name is None else self._kept(states, name)
         if kept is not None:
             return kept
         held = name is not None and all(self._is_held(self._now[state.symbol]) for state in states)
-        whole = assemble(self.read(connection, states, start, end))
+        read = self.read(connection, states, start, end)
+        whole = assemble(read)
         if name is not None and held and len(whole) >= WORTH_KEEPING:
-            self.cache.put_assembled(name, whole)
+            self._keep(states, name, read, whole)
         return whole
+
+    def _kept(self, states: Sequence[SeriesState], name: str) -> Assembled | None:
+        if len(states) > 1:
+            return self.cache.get_assembled(name)
+        series = self.cache.get(states[0].source, states[0].symbol, name)
+        return None if series is None else assemble([series.bars])
+
+    def _keep(
+        self, states: Sequence[SeriesState], name: str, read: Sequence[SeriesBars], whole: Assembled
+    ) -> None:
+        if len(states) > 1:
+            self.cache.put_assembled(name, whole)
+        else:
+            (then,), (bars,) = states, read
+            self.cache.put(then.source, CachedSeries(bars, then.tag, then.last, None, None), name)
 
     def _name_of(self, states: Sequence[SeriesState], start: int | None, end: int | None) -> str | None:
         """None where a series has no tag. A tag stands for one state of the table, and so for its history."""

@@ -32,20 +32,22 @@ _SHOWN = 20
 _OF_EACH = """
 SELECT asked.symbol, known.revision, known.bars,
        (extract(epoch FROM known.first_bar) * 1000000)::bigint AS first,
-       (extract(epoch FROM known.last_bar) * 1000000)::bigint AS last,
-       oldest.revision AS oldest, oldest.committed_at AS since,
-       oldest.kind = 'before' OR oldest.trimmed_at IS NOT NULL AS had_earlier,
-       oldest.trimmed_at IS NOT NULL AS was_trimmed, clock_timestamp() AS now
+       (extract(epoch FROM known.last_bar) * 1000000)::bigint AS last, clock_timestamp() AS now
 FROM unnest(%(symbols)s::text[], %(revisions)s::bigint[]) AS asked (symbol, revision)
 LEFT JOIN LATERAL (SELECT * FROM data_ingestion.series_revisions r
                    WHERE r.symbol = asked.symbol AND r.data_source = %(source)s AND {which}
                    ORDER BY r.revision DESC LIMIT 1) known ON true
-LEFT JOIN LATERAL (SELECT * FROM data_ingestion.series_revisions r
-                   WHERE r.symbol = asked.symbol AND r.data_source = %(source)s
-                   ORDER BY r.revision LIMIT 1) oldest ON true
 """
 _BY_MOMENT = _OF_EACH.format(which="r.committed_at <= %(moment)s").encode()
 _BY_REVISION = _OF_EACH.format(which="r.revision = asked.revision").encode()
+# Of those that were not found, which are few.
+_OLDEST = b"""
+SELECT DISTINCT ON (r.symbol) r.symbol, r.revision, r.committed_at AS since,
+       r.kind = 'before' OR r.trimmed_at IS NOT NULL AS had_earlier, r.trimmed_at IS NOT NULL AS was_trimmed
+FROM data_ingestion.series_revisions r
+WHERE r.symbol = ANY(%(missing)s) AND r.data_source = %(source)s
+ORDER BY r.symbol, r.revision
+"""
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,10 @@ def known_states(
     with driver.cursor(row_factory=namedtuple_row) as cursor:
         cursor.execute(_BY_REVISION if isinstance(known, RunRead) else _BY_MOMENT, given)
         rows: dict[str, Any] = {row[0]: row for row in cursor.fetchall()}
+        given["missing"] = [symbol for symbol, row in rows.items() if row.revision is None]
+        oldest: dict[str, Any] = {}
+        if given["missing"]:
+            oldest = {row[0]: row for row in cursor.execute(_OLDEST, given)}
     if not isinstance(known, RunRead) and known > pd.Timestamp(next(iter(rows.values())).now):
         raise QueryError(f"as_known='{_told(known)}' lies in the future: what will be known then is not yet")
     found, before = [], []
@@ -179,13 +185,15 @@ def known_states(
         row = rows[state.symbol]
         if row.revision is not None:
             found.append(_as_then(state, row))
-        elif row.oldest is None or (asked == 0 and not row.had_earlier):
+            continue
+        first = oldest.get(state.symbol)
+        if first is None or (asked == 0 and not first.had_earlier):
             # It was ingested, and no good bar of it was there.
             found.append(SeriesState(state.symbol, source, 0, 0, 0, 0, ()))
-        elif row.had_earlier or asked is not None:
-            raise _not_kept(f"{source}/{state.symbol}", row, asked)
+        elif first.had_earlier or asked is not None:
+            raise _not_kept(f"{source}/{state.symbol}", first, asked)
         else:
-            before.append(row)
+            before.append(first)
     if before and (named is not None or not found):
         first = min(before, key=lambda row: row.since)
         raise NotKnown(
@@ -222,22 +230,22 @@ def _unread(run: RunRead, source: str, symbols: Sequence[str]) -> NotKnown:
     )
 
 
-def _not_kept(series: str, row: Any, asked: int | None) -> NotKnown:
+def _not_kept(series: str, oldest: Any, asked: int | None) -> NotKnown:
     wanted = "" if asked is None else f", revision {asked} among them,"
-    if asked is not None and asked >= row.oldest:
+    if asked is not None and asked >= oldest.revision:
         text = (
             f"the database has no revision {asked} of {series}: it was restored from a backup, or is another "
             "one than the run's"
         )
-    elif row.was_trimmed:
+    elif oldest.was_trimmed:
         text = (
-            f"the history of {series} is whole since {_told(row.since)} (revision {row.oldest}); earlier "
-            f"versions{wanted} were removed by the setting history_keep_days"
+            f"the history of {series} is whole since {_told(oldest.since)} (revision {oldest.revision}); "
+            f"earlier versions{wanted} were removed by the setting history_keep_days"
         )
     else:
         text = (
-            f"the history of {series} begins on {_told(row.since)} (revision {row.oldest}), before which no "
-            f"versions were kept; earlier ones{wanted} are not there"
+            f"the history of {series} begins on {_told(oldest.since)} (revision {oldest.revision}), before "
+            f"which no versions were kept; earlier ones{wanted} are not there"
         )
     return NotKnown(text, series=[series])
 

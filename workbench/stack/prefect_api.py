@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,9 @@ __all__ = ["PrefectApi", "PrefectRefused", "WorkerSeen"]
 
 _HEALTH_SECONDS = 5.0
 _ANSWER_SECONDS = 60.0
+# What a server answers that is busy, as with a locked database: it has done nothing, and is to be asked again.
+_BUSY = {429, 503}
+_BUSY_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,8 @@ class PrefectApi:
     ) -> Any:
         """One request; the JSON that comes back, or None where nothing does.
 
+        A server that says that it is busy is asked again, up to five times in a quarter of a minute.
+
         Parameters
         ----------
         path : str
@@ -94,6 +100,23 @@ class PrefectApi:
         ServerUnreachable
             It does not answer, or refuses our login.
         """
+        until = time.monotonic() + seconds
+        for pause in _BUSY_PAUSES:
+            try:
+                return self._ask_once(path, body, method, seconds)
+            except PrefectRefused as error:
+                if error.status not in _BUSY or time.monotonic() + pause > until:
+                    raise
+            time.sleep(pause)
+        return self._ask_once(path, body, method, seconds)
+
+    def _ask_once(
+        self,
+        path: str,
+        body: Mapping[str, Any] | Sequence[Any] | None,
+        method: str | None,
+        seconds: float,
+    ) -> Any:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self._url}{path}", data=data, method=method)  # noqa: S310
         request.add_header("Content-Type", "application/json")
