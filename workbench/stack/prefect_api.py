@@ -20,7 +20,7 @@ __all__ = ["PrefectApi", "PrefectRefused", "WorkerSeen"]
 
 _HEALTH_SECONDS = 5.0
 _ANSWER_SECONDS = 60.0
-# What a server answers that is busy, as with a locked database: it has done nothing, and is to be asked again.
+# What a server answers that is busy, as with a locked database: it has done nothing, and may be asked again.
 _BUSY = {429, 503}
 _BUSY_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 
