@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,7 @@ from workbench.promotion.retrying import RETRIES, RetryOn, with_retries
 from workbench.promotion.run import NotebookRunResult, Origin
 from workbench.promotion.slot_of_run import await_slot, slot_of_run
 from workbench.promotion.superseded import WITHDRAWN, settle_withdrawn
+from workbench.promotion.what_runs import WhatRuns, what_runs
 from workbench.promotion.where import work_in_project
 from workbench.stack.timetable import timetable_of
 
@@ -48,6 +50,7 @@ def run_notebook(
     retries: int = RETRIES,
     retry_on: RetryOn = "away",
     locks: list[str] | None = None,
+    version: int | None = None,
 ) -> State[None]:
     """Run a notebook headless and record the run; its printed output goes to the log and an artifact.
 
@@ -72,6 +75,9 @@ def run_notebook(
         "away" (a server or a vendor was away) or "any" (any failure of a cell).
     locks : list of str, optional
         Resources that no two runs have at once.
+    version : int, optional
+        The deployment's version to run. Default: the one that is in use when the run begins; content, limits
+        and retries are that version's, and of a scheduled run the parameters too, whatever was planned.
     """
     lead_group()
     logger = get_run_logger()
@@ -81,24 +87,45 @@ def run_notebook(
             return origin
         if words:
             logger.info("%s", words)
+        planned = WhatRuns(
+            notebook,
+            sha256,
+            parameters or {},
+            {
+                "timeout_seconds": timeout_seconds,
+                "memory_limit": memory_limit,
+                "retries": retries,
+                "retry_on": retry_on,
+                "locks": locks or [],
+            },
+        )
+        is_planned_ahead = origin.scheduled_for is not None or origin.trigger == "retry"
+        runs = what_runs(
+            wb.runs.versions, origin.deployment, planned, asked=version, by_schedule=is_planned_ahead
+        )
+        origin = replace(
+            origin,
+            version=runs.version,
+            purpose=origin.purpose if runs.in_use or origin.purpose != "live" else "shadow",
+        )
         if origin.deployment is not None:
             work_in_project(wb.settings)
         try:
             result = with_retries(
                 lambda origin: wb.run(
-                    notebook,
-                    parameters,
-                    sha256=sha256,
+                    runs.notebook,
+                    runs.parameters,
+                    sha256=runs.sha256,
                     origin=origin,
-                    timeout_seconds=timeout_seconds,
-                    memory_limit=memory_limit,
-                    locks=locks or (),
+                    timeout_seconds=runs.options["timeout_seconds"],
+                    memory_limit=runs.options["memory_limit"],
+                    locks=runs.options["locks"],
                     progress=lambda done, total, what: logger.info("%s of %s done; %s", done, total, what),
                 ),
                 origin,
                 tell=logger.warning,
-                retries=retries,
-                retry_on=retry_on,
+                retries=runs.options["retries"],
+                retry_on=runs.options["retry_on"],
                 made=_attempts_before(origin.deployment),
             )
         except Exception as error:

@@ -377,6 +377,7 @@ class Workbench(HeldServices, EarlierNames):
         locks: Sequence[str] = (),
         files: Sequence[str | os.PathLike[str]] = (),
         force: bool = False,
+        note: str | None = None,
         progress: Callable[[str], None] | None = None,
     ) -> Deployment:
         """`deployments.promote`, which has the help."""
@@ -393,6 +394,7 @@ class Workbench(HeldServices, EarlierNames):
             locks=locks,
             files=files,
             force=force,
+            note=note,
             progress=progress,
         )
 

@@ -142,6 +142,7 @@ def promote(
     force: Annotated[
         bool, typer.Option("--force", help="Promote it although it is not fit to run by schedule.")
     ] = False,
+    note: Annotated[str | None, typer.Option(help="What you say of this version, such as why.")] = None,
     json: Json = False,
 ) -> None:
     """Turn a notebook into a scheduled Prefect job."""
@@ -164,6 +165,7 @@ def promote(
             locks=lock or (),
             files=file or (),
             force=force,
+            note=note,
             progress=tell,
         )
     if json:
@@ -180,7 +182,7 @@ def promote(
     else:
         step(f"next run: {in_zone(deployment.next_run, deployment.timezone)}")
     kept = [*deployment.modules, *deployment.files]
-    step(f"it runs as it is now (version {deployment.sha256[:12]}); promote it again after a change")
+    step(f"it runs as it is now, version {deployment.version}; promote it again after a change")
     if kept:
         step(f"with it were promoted: {', '.join(kept)}")
     step("it runs only while the servers run: workbench status")

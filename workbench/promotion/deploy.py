@@ -26,8 +26,10 @@ from workbench.promotion.run import check_timeout
 from workbench.promotion.slots import await_plan, first_slot
 from workbench.promotion.superseded import settle_withdrawn, withdraw_superseded
 from workbench.promotion.where import where
+from workbench.runs.code import promoted_code_version
 from workbench.runs.outputs import Outputs
 from workbench.runs.slot_store import SlotStore
+from workbench.runs.versions import DeploymentVersion, VersionStore
 from workbench.settings import Settings
 from workbench.stack.model import Progress
 from workbench.stack.passed_slots import settle_deployment
@@ -45,6 +47,7 @@ def promote(
     slots: SlotStore,
     notebook: str | os.PathLike[str],
     *,
+    versions: VersionStore,
     name: str,
     cron: str,
     timezone: str,
@@ -58,6 +61,7 @@ def promote(
     environment: Mapping[str, str] | None = None,
     progress: Progress | None = None,
     force: bool = False,
+    note: str | None = None,
     contents: Contents | None = None,
 ) -> Deployment:
     """Copy a notebook and what it imports into the store and schedule it; a second time replaces the first.
@@ -93,6 +97,8 @@ def promote(
         Promote a notebook that is not fit to run by schedule, too (`workbench.promotion.readiness`), with
         parameters that its strategies would refuse (`refusals`), and one that fails in its rehearsal. The
         deployment's description says so.
+    note : str, optional
+        What whoever promotes says of this version.
     contents : Contents, optional
         Those of the database, from which the workers of other machines fetch what was promoted.
 
@@ -137,23 +143,42 @@ def promote(
     )
     # Again, since a slot may have passed while the notebook ran.
     slot = first_slot(cron, timezone)
-    flow_parameters: dict[str, Any] = {
-        "notebook": file.shown,
-        "sha256": stored.sha256,
-        "parameters": values,
+    options = {
         "timeout_seconds": timeout_seconds,
-        "slot": None,
         "memory_limit": memory_limit,
         "retries": retries,
         "retry_on": retry_on,
         "locks": sorted(set(locks)),
+    }
+    schedule = {"kind": "cron", "cron": cron, "timezone": timezone}
+    new = DeploymentVersion(
+        deployment=name,
+        notebook=file.shown,
+        content=stored.sha256,
+        parameters=values,
+        options=options,
+        schedule=schedule,
+        code_version=promoted_code_version(stored.commit),
+        forced="; ".join(overruled) or None,
+        note=note,
+    )
+    # Stored before Prefect knows of it, and used from the moment at which Prefect does.
+    version = versions.add(new).version
+    flow_parameters: dict[str, Any] = {
+        "notebook": file.shown,
+        "sha256": stored.sha256,
+        "parameters": values,
+        "slot": None,
+        "version": None,
+        **options,
     }
     _ensure_work_pool(prefect, settings.work_pool)
     flow = prefect.ask("/flows/", {"name": FLOW_NAME})
     body = {
         "name": name,
         "flow_id": flow["id"],
-        "description": f"`{file.shown}` (version {stored.sha256[:12]}), promoted by workbench."
+        "version": str(version),
+        "description": f"`{file.shown}` (version {version}, {stored.sha256[:12]}), promoted by workbench."
         + "".join(f"\n\nForced, although {reason}." for reason in overruled)
         + "".join(f"\n\n{doubt}" for doubt in doubts),
         **where(settings),
@@ -171,6 +196,7 @@ def promote(
         created = prefect.ask("/deployments/", body)
     except PrefectRefused as error:
         raise PromotionRefused(f"Prefect refuses the deployment {name}: {_first_reason(error)}") from error
+    versions.use(name, version)
     deployment_id = str(created["id"])
     schedule_id = _keep_one_schedule(prefect, deployment_id, cron, timezone)
     timetable = timetable_of(prefect.ask(f"/deployments/{deployment_id}"))
@@ -190,6 +216,7 @@ def promote(
         modules=tuple(stored.modules),
         files=tuple(stored.files),
         doubts=tuple(doubts),
+        version=version,
     )
 
 

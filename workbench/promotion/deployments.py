@@ -47,6 +47,7 @@ class Deployments(Face):
         locks: Sequence[str] = (),
         files: Sequence[str | os.PathLike[str]] = (),
         force: bool = False,
+        note: str | None = None,
         progress: Callable[[str], None] | None = None,
     ) -> Deployment:
         """Turn a notebook into a scheduled Prefect job; starts Prefect and a worker where none run.
@@ -88,6 +89,8 @@ class Deployments(Face):
             Promote what is not fit to run by schedule, too: a notebook without a "parameters" cell, one that
             promotes or triggers, values that its strategy would refuse, one that fails when it is run. Its
             description in Prefect says so.
+        note : str, optional
+            What you say of this version, such as why it was made.
         progress : callable, optional
             Called with a few words on what is being started or waited for.
 
@@ -127,6 +130,7 @@ class Deployments(Face):
             self._session.prefect(progress),
             self._session.runs.slots,
             notebook,
+            versions=self._session.runs.versions,
             name=name,
             cron=cron,
             timezone=zone,
@@ -140,6 +144,7 @@ class Deployments(Face):
             environment=settings_environment(self._session.settings),
             progress=progress,
             force=force,
+            note=note,
             contents=Contents(self._session.pool("runs")),
         )
 

@@ -79,5 +79,12 @@ def flow_schema(declared: NotebookParameters, values: Mapping[str, Any]) -> dict
                 "description": "Resources that no two runs have at once.",
                 "position": 8,
             },
+            "version": {
+                "title": "version",
+                "anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}],
+                "default": None,
+                "description": "The version to run; by default the one that is in use when the run begins.",
+                "position": 9,
+            },
         },
     }

@@ -39,6 +39,8 @@ class Deployment:
         The project's modules and files that were promoted with it, by their paths relative to its root.
     doubts : tuple of str
         What is doubtful about it: that it failed when it was run once, and why that was let pass.
+    version : int
+        The number of this version among those of the deployment, from 1.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Deployment:
     modules: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
+    version: int = 1
 
     def __repr__(self) -> str:
         local = self.next_run.astimezone(ZoneInfo(self.timezone)) if self.next_run else None
@@ -60,7 +63,7 @@ class Deployment:
 
     def _repr_html_(self) -> str:
         rows = [
-            ("notebook", f"{self.notebook} as promoted, version {self.sha256[:12]}"),
+            ("notebook", f"{self.notebook} as promoted, version {self.version} ({self.sha256[:12]})"),
             *((name, ", ".join(kept)) for name, kept in self._kept().items() if kept),
             *(("doubtful", doubt) for doubt in self.doubts),
             ("schedule", f"{self.schedule} ({self.timezone})"),

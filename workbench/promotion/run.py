@@ -43,12 +43,14 @@ logger = logging.getLogger(__name__)
 class Origin:
     """Who asked for a run: a command, or a deployment for a slot.
 
-    `scheduled_for` is the moment for which a schedule started it, if one did; `slot` the one it works on;
-    `rerun_of` the run that it repeats, of which no event tells.
+    `version` is the number of the deployment's version; `scheduled_for` the moment for which a schedule
+    started it, if one did; `slot` the one it works on; `rerun_of` the run that it repeats, of which no
+    event tells.
     """
 
     trigger: str = "command"
     deployment: str | None = None
+    version: int | None = None
     scheduled_for: datetime | None = None
     flow_run_id: str | None = None
     slot: datetime | None = None
@@ -164,6 +166,7 @@ def run_notebook(
             modules={} if promoted is None else promoted.modules,
             files={} if promoted is None else promoted.files,
             deployment=origin.deployment,
+            deployment_version=origin.version,
             scheduled_for=origin.scheduled_for,
             slot=origin.slot,
             member=origin.member,

@@ -19,6 +19,7 @@ from workbench.runs.outputs import fetch
 from workbench.runs.record import RunRecord
 from workbench.runs.recording import RunRecorder
 from workbench.runs.slot_store import SlotStore
+from workbench.runs.versions import VersionStore
 from workbench.services.contradictions import sentences_of
 from workbench.services.filters import Moment, as_moment
 from workbench.tables.workbench import heartbeats, runs
@@ -67,12 +68,14 @@ class RunStore(RunRecorder):
             "pool",
             "slots",
             "start",
+            "versions",
         }
     )
 
     def __init__(self, pool: ServiceConnectionPool, folder: Path | None = None) -> None:
         super().__init__(pool)
         self.slots = SlotStore(pool)
+        self.versions = VersionStore(pool)
         self._folder = folder
 
     # ------------------------------------------------------------------------------------------ queries

@@ -55,12 +55,12 @@ def _named(table: str, *columns: str) -> Rule:
     return Rule(table, columns, f"{_listed(columns, 'and')} must not be empty", holds)
 
 
-def _hash(table: str) -> Rule:
+def _hash(table: str, column: str = "sha256") -> Rule:
     return Rule(
         table,
-        ("sha256",),
-        "sha256 must be 64 hex digits",
-        lambda frame: frame["sha256"].str.fullmatch("[0-9a-f]{64}"),
+        (column,),
+        f"{column} must be 64 hex digits",
+        lambda frame: frame[column].isna() | frame[column].str.fullmatch("[0-9a-f]{64}").eq(True),
     )
 
 
@@ -87,6 +87,10 @@ def _not_below_zero(table: str, column: str) -> Rule:
         f"{column} must be finite and not below zero",
         lambda frame: ~(_numbers(frame[column]) < 0),
     )
+
+
+def _at_least_one(table: str, column: str) -> Rule:
+    return Rule(table, (column,), f"{column} must be 1 or more", lambda frame: ~(_numbers(frame[column]) < 1))
 
 
 def _not_before(table: str, later: str, earlier: str) -> Rule:
@@ -164,6 +168,16 @@ RULES = {
     "content_parts_part_check": _not_below_zero("workbench.content_parts", "part"),
     "versions_sha256_check": _hash("workbench.versions"),
     "versions_name_check": _named("workbench.versions", "name"),
+    "deployment_versions_deployment_check": _named("workbench.deployment_versions", "deployment"),
+    "deployment_versions_version_check": _at_least_one("workbench.deployment_versions", "version"),
+    "deployment_versions_made_check": _one_of(
+        "workbench.deployment_versions", "made", "promoted", "rolled_back", "cut_over"
+    ),
+    "deployment_versions_content_check": _hash("workbench.deployment_versions", "content"),
+    "deployment_versions_lock_sha256_check": _hash("workbench.deployment_versions", "lock_sha256"),
+    "deployments_kind_check": _one_of("workbench.deployments", "kind", "notebook", "ingest", "sweep"),
+    "deployments_state_check": _one_of("workbench.deployments", "state", "active", "paused", "retired"),
+    "deployments_shadow_slots_check": _not_below_zero("workbench.deployments", "shadow_slots"),
     "runs_ended_check": Rule(
         "workbench.runs",
         ("ended_at", "status"),

@@ -6,7 +6,18 @@ import sqlalchemy as sa
 
 from workbench.tables.types import JSON, METADATA, TIMESTAMP, created_at, run_id
 
-__all__ = ["content_parts", "contents", "events", "heartbeats", "runs", "slots", "trials", "versions"]
+__all__ = [
+    "content_parts",
+    "contents",
+    "deployment_versions",
+    "deployments",
+    "events",
+    "heartbeats",
+    "runs",
+    "slots",
+    "trials",
+    "versions",
+]
 
 SCHEMA = "workbench"
 
@@ -38,6 +49,7 @@ runs = sa.Table(
     sa.Column("member", sa.Text, nullable=False, server_default=""),
     sa.Column("attempt", sa.Integer),
     sa.Column("evidence", JSON, nullable=False, server_default="{}"),
+    sa.Column("deployment_version", sa.Integer),
     sa.Index("runs_started_at_idx", sa.text("started_at DESC")),
     sa.Index("runs_slot_idx", "deployment", "slot"),
     sa.Index(
@@ -159,5 +171,51 @@ versions = sa.Table(
     sa.Column("commit", sa.Text),
     sa.Column("created_at", TIMESTAMP, nullable=False, server_default=sa.func.clock_timestamp()),
     info={"kept_by_triggers": True},
+    schema=SCHEMA,
+)
+
+deployment_versions = sa.Table(
+    "deployment_versions",
+    METADATA,
+    sa.Column("deployment", sa.Text, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("made", sa.Text, nullable=False, server_default="promoted"),
+    sa.Column("of_version", sa.Integer),
+    sa.Column("content", sa.Text),
+    sa.Column("notebook", sa.Text, nullable=False),
+    sa.Column("parameters", JSON, nullable=False, server_default="{}"),
+    sa.Column("options", JSON, nullable=False, server_default="{}"),
+    sa.Column("schedule", JSON, nullable=False, server_default="{}"),
+    sa.Column("code_version", sa.Text, nullable=False),
+    sa.Column("packages", JSON, nullable=False, server_default="{}"),
+    sa.Column("lock_sha256", sa.Text, nullable=False),
+    sa.Column("evidence", JSON, nullable=False, server_default="[]"),
+    sa.Column("forced", sa.Text),
+    sa.Column("note", sa.Text),
+    sa.Column("made_by", sa.Text, nullable=False),
+    sa.Column("made_at", TIMESTAMP, nullable=False, server_default=sa.func.clock_timestamp()),
+    info={"kept_by_triggers": True},
+    schema=SCHEMA,
+)
+
+deployments = sa.Table(
+    "deployments",
+    METADATA,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False, server_default="notebook"),
+    sa.Column("state", sa.Text, nullable=False, server_default="active"),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("shadow", sa.Integer),
+    sa.Column("shadow_slots", sa.Integer),
+    sa.Column("reason", sa.Text),
+    sa.Column("changed_by", sa.Text, nullable=False),
+    sa.Column("created_at", TIMESTAMP, nullable=False, server_default=sa.func.clock_timestamp()),
+    sa.Column("updated_at", TIMESTAMP, nullable=False, server_default=sa.func.clock_timestamp()),
+    sa.ForeignKeyConstraint(
+        ["name", "version"], [deployment_versions.c.deployment, deployment_versions.c.version]
+    ),
+    sa.ForeignKeyConstraint(
+        ["name", "shadow"], [deployment_versions.c.deployment, deployment_versions.c.version]
+    ),
     schema=SCHEMA,
 )

@@ -83,7 +83,9 @@ def test_each_project_keeps_its_own(prefect: PrefectApi, deployed: Settings, in_
     slots: Any = None  # refused before any is looked at
     notebook = write_notebook(Path("notebooks/one.ipynb"), parameters="fast = 20", cells=["fast"])
     with pytest.raises(PromotionRefused, match=r"a deployment nightly of another project.*workbench-mine"):
-        promote(other, prefect, slots, notebook, name="nightly", cron="0 0 1 1 *", timezone="UTC")
+        promote(
+            other, prefect, slots, notebook, versions=slots, name="nightly", cron="0 0 1 1 *", timezone="UTC"
+        )
     with pytest.raises(NotDeployed, match=r"nightly is deployed by another project.*/mine"):
         trigger(other, prefect, slots, "nightly")
     assert deployment_named(prefect, "nightly") == before

@@ -45,13 +45,14 @@ def test_the_field_that_cannot_be_is_named_with_its_range(
     make_notebook: MakeNotebook, tmp_path: Path, cron: str, says: str
 ) -> None:
     prefect: Any = Unasked()
-    slots: Any = None
+    store: Any = None
     with pytest.raises(PromotionRefused, match=f"^the schedule .* cannot be: {says}"):
         promote(
             Settings(home=tmp_path),
             prefect,
-            slots,
+            store,
             make_notebook("n = 5"),
+            versions=store,
             name="never",
             cron=cron,
             timezone="UTC",

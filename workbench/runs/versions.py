@@ -1,0 +1,290 @@
+"""`VersionStore`: the deployments and their versions: what each runs now, and all that it has ever run."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from workbench.db.pool import ServiceConnectionPool
+from workbench.errors import NotDeployed
+from workbench.runs.packages import installed_packages, lock_hash
+from workbench.tables.workbench import deployment_versions, deployments
+
+__all__ = ["DeploymentState", "DeploymentVersion", "VersionStore", "who"]
+
+Made = Literal["promoted", "rolled_back", "cut_over"]
+Kind = Literal["notebook", "ingest", "sweep"]
+
+
+@dataclass(frozen=True)
+class DeploymentVersion:
+    """What a deployment runs, or ran once; never changed.
+
+    Attributes
+    ----------
+    deployment : str
+    version : int
+        From 1. 0 for one that is not stored yet.
+    notebook : str
+        Its name for people.
+    content : str or None
+        The hash of what was promoted; None where no notebook runs.
+    parameters : dict
+        What every run gets.
+    options : dict
+        `timeout_seconds`, `memory_limit`, `retries`, `retry_on`, `locks`.
+    schedule : dict
+    code_version : str
+    packages : dict of str to str
+        The environment that it was promoted in.
+    evidence : list of dict
+        What its gates have found.
+    forced, note : str or None
+        Why a refusal was overruled; what whoever made it says of it.
+    made : str
+        "promoted", "rolled_back" (to `of_version`) or "cut_over" (from the shadow `of_version`).
+    made_by : str
+        As in "ann@research-1".
+    made_at : datetime or None
+        UTC.
+    """
+
+    deployment: str
+    notebook: str
+    content: str | None
+    parameters: Mapping[str, Any]
+    options: Mapping[str, Any]
+    schedule: Mapping[str, Any]
+    code_version: str
+    version: int = 0
+    packages: Mapping[str, str] = field(default_factory=installed_packages)
+    evidence: Sequence[Mapping[str, Any]] = ()
+    forced: str | None = None
+    note: str | None = None
+    made: Made = "promoted"
+    of_version: int | None = None
+    made_by: str = field(default_factory=lambda: who())
+    made_at: datetime | None = None
+
+    @property
+    def lock_sha256(self) -> str:
+        """The hash of its environment."""
+        return lock_hash(self.packages)
+
+
+@dataclass(frozen=True)
+class DeploymentState:
+    """A deployment as it stands: which version it runs, and whether it runs at all.
+
+    Attributes
+    ----------
+    name : str
+    kind : str
+        "notebook", "ingest" or "sweep".
+    state : str
+        "active", "paused" or "retired".
+    version : int
+        What a run gets when it starts.
+    shadow, shadow_slots : int or None
+        A version that runs beside it, and in how many slots more.
+    reason : str or None
+        Of the last change of its state.
+    changed_by : str
+    updated_at : datetime
+        UTC.
+    """
+
+    name: str
+    kind: str
+    state: str
+    version: int
+    shadow: int | None
+    shadow_slots: int | None
+    reason: str | None
+    changed_by: str
+    updated_at: datetime
+
+
+class VersionStore:
+    """The rows of `workbench.deployments` and `workbench.deployment_versions`.
+
+    Parameters
+    ----------
+    pool : ServiceConnectionPool
+        With the role `workbench_runs`.
+    """
+
+    def __init__(self, pool: ServiceConnectionPool) -> None:
+        self._pool = pool
+
+    def add(self, new: DeploymentVersion) -> DeploymentVersion:
+        """Store a version under the next number, and return it with that; nothing runs it yet."""
+        with self._pool.begin("storing a version of a deployment") as connection:
+            # One after the other, or two at once would get one number.
+            connection.execute(
+                sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(new.deployment, 14)))
+            )
+            table = deployment_versions
+            last = sa.select(sa.func.coalesce(sa.func.max(table.c.version), 0)).where(
+                table.c.deployment == new.deployment
+            )
+            number = connection.execute(last).scalar_one() + 1
+            stored = connection.execute(
+                table.insert()
+                .values(
+                    deployment=new.deployment,
+                    version=number,
+                    made=new.made,
+                    of_version=new.of_version,
+                    content=new.content,
+                    notebook=new.notebook,
+                    parameters=dict(new.parameters),
+                    options=dict(new.options),
+                    schedule=dict(new.schedule),
+                    code_version=new.code_version,
+                    packages=dict(new.packages),
+                    lock_sha256=new.lock_sha256,
+                    evidence=[dict(one) for one in new.evidence],
+                    forced=new.forced,
+                    note=new.note,
+                    made_by=new.made_by,
+                )
+                .returning(table)
+            ).one()
+        return _version(stored)
+
+    def use(self, deployment: str, version: int, *, kind: Kind = "notebook") -> None:
+        """Have every run that starts from now on get this version, and be active if it was paused."""
+        values = {
+            "version": version,
+            "kind": kind,
+            "state": "active",
+            "reason": None,
+            "changed_by": who(),
+            "updated_at": sa.func.clock_timestamp(),
+        }
+        with self._pool.begin("putting a version of a deployment to use") as connection:
+            connection.execute(
+                postgresql.insert(deployments)
+                .values(name=deployment, **values)
+                .on_conflict_do_update(index_elements=[deployments.c.name], set_=values)
+            )
+
+    def set_state(self, deployment: str, state: str, reason: str | None = None) -> None:
+        """Note that it is "active", "paused" or "retired".
+
+        Raises
+        ------
+        NotDeployed
+            There is no such deployment, or it was promoted before there were versions.
+        """
+        changed = (
+            sa.update(deployments)
+            .where(deployments.c.name == deployment)
+            .values(state=state, reason=reason, changed_by=who(), updated_at=sa.func.clock_timestamp())
+            .returning(deployments.c.name)
+        )
+        with self._pool.begin("changing the state of a deployment") as connection:
+            if connection.execute(changed).first() is None:
+                raise NotDeployed(f"there are no versions of {deployment}; promote it again")
+
+    def state(self, deployment: str) -> DeploymentState | None:
+        """How it stands; None if there are no versions of it."""
+        return next(iter(self.states(deployment)), None)
+
+    def states(self, deployment: str | None = None) -> list[DeploymentState]:
+        """How each deployment stands, by name."""
+        query = sa.select(deployments).order_by(deployments.c.name)
+        if deployment is not None:
+            query = query.where(deployments.c.name == deployment)
+        with self._pool.snapshot("reading deployments") as connection:
+            rows = connection.execute(query).all()
+        return [
+            DeploymentState(
+                row.name,
+                row.kind,
+                row.state,
+                row.version,
+                row.shadow,
+                row.shadow_slots,
+                row.reason,
+                row.changed_by,
+                row.updated_at,
+            )
+            for row in rows
+        ]
+
+    def current(self, deployment: str) -> DeploymentVersion | None:
+        """The version that a run gets which starts now; None if there are no versions of it."""
+        table = deployment_versions
+        query = (
+            sa.select(table)
+            .join(
+                deployments,
+                (deployments.c.name == table.c.deployment) & (deployments.c.version == table.c.version),
+            )
+            .where(table.c.deployment == deployment)
+        )
+        with self._pool.snapshot("reading a version of a deployment") as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else _version(row)
+
+    def get(self, deployment: str, version: int) -> DeploymentVersion:
+        """A version by its number.
+
+        Raises
+        ------
+        NotDeployed
+            There is none of that number.
+        """
+        found = {one.version: one for one in self.list(deployment)}
+        if version not in found:
+            told = f"it has 1 to {max(found)}" if found else "there are no versions of it"
+            raise NotDeployed(f"{deployment} has no version {version}; {told}")
+        return found[version]
+
+    def list(self, deployment: str) -> list[DeploymentVersion]:
+        """All versions of a deployment, newest first."""
+        table = deployment_versions
+        query = sa.select(table).where(table.c.deployment == deployment).order_by(table.c.version.desc())
+        with self._pool.snapshot("reading versions of a deployment") as connection:
+            return [_version(row) for row in connection.execute(query).all()]
+
+
+def who() -> str:
+    """Whoever runs this process, as in "ann@research-1"."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        # An account without a name, as in containers.
+        name = str(os.getuid())
+    return f"{name}@{socket.gethostname()}"
+
+
+def _version(row: Any) -> DeploymentVersion:
+    return DeploymentVersion(
+        deployment=row.deployment,
+        version=row.version,
+        made=row.made,
+        of_version=row.of_version,
+        content=row.content,
+        notebook=row.notebook,
+        parameters=row.parameters,
+        options=row.options,
+        schedule=row.schedule,
+        code_version=row.code_version,
+        packages=row.packages,
+        evidence=row.evidence,
+        forced=row.forced,
+        note=row.note,
+        made_by=row.made_by,
+        made_at=row.made_at,
+    )
