@@ -27,7 +27,7 @@ pytestmark = pytest.mark.parametrize("postgres", ["postgresql-18"], indirect=Tru
 BEGIN = """import numpy as np
 import pandas as pd
 from workbench import Workbench, panel
-from workbench.backtest import backtest
+from workbench.backtest import Weights, backtest
 wb = Workbench()"""
 LOAD = """bars = wb.data_ingestion.load_market_data(['AAPL', 'IBM'], '2008-01-01', source='yahoo_adjusted')
 close = panel(bars, 'close')"""
@@ -111,13 +111,26 @@ LOOKS_AHEAD = {
 }
 
 
-def test_each_kind_of_look_ahead_is_found_by_its_cell_and_an_honest_one_is_not(
+# A window of the latest bars, of prices adjusted as they are read.
+LATEST = """late = wb.data_ingestion.load_market_data('IBM', source='yahoo', latest=400, adjust='yahoo')
+up = panel(late, 'close') > panel(late, 'close').rolling(30).mean()
+wb.save(backtest(late, entries=up, exits=~up), strategy_id='latest', report=False)"""
+WEIGHTS = """risk = close.pct_change().rolling(60).std()
+weights = (0.9 / risk).div((1 / risk).sum(axis=1, min_count=2), axis=0).iloc[::21].reindex(close.index)
+wb.save(backtest(bars, Weights(weights)), strategy_id='weights', report=False)"""
+BY_HAND = """side = np.where(close['IBM'] > close['IBM'].shift(20), 'buy', 'hold')
+rows = pd.DataFrame({'timestamp': close.index, 'symbol': 'IBM', 'signal': side})
+wb.strategy_engine.write_strategy_signals(rows.assign(strategy_id='by hand'))"""
+
+
+def test_each_kind_of_look_ahead_is_found_by_its_cell_and_honest_ones_are_not(
     stocked: Workbench, promotion: Promotion
 ) -> None:
+    stocked.strategy_engine.write_strategies(pd.DataFrame({"strategy_id": ["by hand"], "name": ["x"]}))
     rules = {"an honest rule": HONEST, **LOOKS_AHEAD}
     save = SAVE.replace("'study'", "kind")
     cells = [f"kind = {kind!r}\n{rule}\n{save}" for kind, rule in rules.items()]
-    kept = promotion.keep(BEGIN, LOAD, *cells, force=True)
+    kept = promotion.keep(BEGIN, LOAD, LATEST, WEIGHTS, BY_HAND, *cells, force=True)
     gates = {gate.gate: gate for gate in kept.gates}
     assert {gate: one.outcome for gate, one in gates.items()} == {
         **dict.fromkeys(("headless", "repeatable", "own_writes"), "passed"),

@@ -193,9 +193,8 @@ def _future(
 
 
 def _reached(full: Captured, run: Rehearsal) -> bool:
-    """Whether a run that failed did so behind the last cell that saves signals."""
-    cell = None if run.failure is None else run.failure.cell
-    return cell is not None and cell > int(full.signals["cell"].max())
+    """Whether each cell that saves signals has saved some before a run failed."""
+    return set(full.signals["cell"]) <= set(run.captured.signals["cell"])
 
 
 def _why_not(full: Captured) -> str:
