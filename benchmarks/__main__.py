@@ -31,6 +31,7 @@ BENCHMARKS: Mapping[str, str] = {
     "backtest": "one backtest beside backtesting.py, and the first of a process beside Numba's compiler",
     "universe": "backtests of one to 500 symbols beside vectorbt, and 3,000 symbols in one process",
     "notebook": "a notebook's run beside papermill's, and from a due slot to its first cell",
+    "gates": "all gates of a promotion beside one run of the notebook",
     "startup": "what an import, a first query and a first backtest cost in a fresh process",
 }
 """Every benchmark: a module of this package with a function `run(size)`, and what it measures."""

@@ -18,6 +18,7 @@ from workbench.runs.repeating import repeats
 if TYPE_CHECKING:
     from workbench.events import DataSyncEventBus
     from workbench.runs import InteractiveRun, NotebookRun, RunStore
+    from workbench.runs.rehearsing import RehearsalRun
     from workbench.runs.scope import NoRun
     from workbench.runs.trials import TrialStore
     from workbench.services.analytics import AnalyticsService
@@ -111,9 +112,9 @@ class Session:
             )
         return self._pools[service]
 
-    def _undone(self, service: str) -> Callable[[str], None] | None:
+    def _undone(self, service: str) -> Callable[[str, bool], None] | None:
         if rehearses():
-            return note_undone
+            return lambda what, by_service: note_undone(service, what, by_service=by_service)
         return _let_go if repeats() and service != "runs" else None
 
     def close(self) -> None:
@@ -198,7 +199,7 @@ class Session:
         return RunStore(self.pool("runs"), self.settings.runs_folder)
 
     @cached_property
-    def run(self) -> NoRun | NotebookRun | InteractiveRun:
+    def run(self) -> NoRun | NotebookRun | InteractiveRun | RehearsalRun:
         """The run that this process writes for."""
         from workbench.runs.scope import scope_of_process
 
@@ -246,7 +247,7 @@ class Session:
         atexit.unregister(self.trials.store_or_warn)
 
 
-def _let_go(_doing: str) -> None:
+def _let_go(_doing: str, _by_service: bool) -> None:
     """What a rerun wrote was kept in its folder, and is undone."""
 
 

@@ -384,8 +384,12 @@ class Workbench(HeldServices, EarlierNames):
         retry_on: Literal["away", "any"] = "away",
         locks: Sequence[str] = (),
         files: Sequence[str | os.PathLike[str]] = (),
-        force: bool = False,
+        force: str | None = None,
         note: str | None = None,
+        min_dsr: float | None = None,
+        max_pbo: float | None = None,
+        min_trades: int | None = None,
+        max_drawdown: float | None = None,
         progress: Callable[[str], None] | None = None,
     ) -> Deployment:
         """`deployments.promote`, which has the help."""
@@ -408,6 +412,10 @@ class Workbench(HeldServices, EarlierNames):
             files=files,
             force=force,
             note=note,
+            min_dsr=min_dsr,
+            max_pbo=max_pbo,
+            min_trades=min_trades,
+            max_drawdown=max_drawdown,
             progress=progress,
         )
 

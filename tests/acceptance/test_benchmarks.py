@@ -142,6 +142,7 @@ def arcticdb_is_there() -> bool:
                 "slot_to_first_cell_our_seconds",
             },
         ),
+        ("gates", {"gates_vs_one_run", "gates_seconds"}),
         ("startup", {"import_vs_its_parts", "first_query_vs_plain", "first_backtest_vs_plain"}),
     ],
 )
@@ -168,6 +169,7 @@ def test_every_benchmark_that_can_be_named_is_tested_here() -> None:
         "backtest",
         "universe",
         "notebook",
+        "gates",
         "startup",
     ]
 

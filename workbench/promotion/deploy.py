@@ -11,6 +11,7 @@ from typing import Any
 from workbench.errors import PromotionRefused
 from workbench.promotion.contents import Contents
 from workbench.promotion.fitness import refused_values, unfit
+from workbench.promotion.gates.floors import Floors
 from workbench.promotion.keeping import keep
 from workbench.promotion.memory import memory_limit_bytes
 from workbench.promotion.namesakes import refuse_namesake
@@ -52,7 +53,8 @@ def promote(
     files: Sequence[str | os.PathLike[str]] = (),
     environment: Mapping[str, str] | None = None,
     progress: Progress | None = None,
-    force: bool = False,
+    force: str | None = None,
+    floors: Floors | None = None,
     note: str | None = None,
     contents: Contents | None = None,
 ) -> Deployment:
@@ -85,10 +87,12 @@ def promote(
         The settings, for the kernel of its rehearsal.
     progress : callable, optional
         Called with a few words on what is being waited for.
-    force : bool
-        Promote a notebook that is not fit to run by schedule, too (`workbench.promotion.readiness`), with
-        parameters that its strategies would refuse (`refusals`), and one that fails in its rehearsal. The
-        deployment's description says so.
+    force : str, optional
+        Why to promote a notebook all the same that is not fit to run by schedule
+        (`workbench.promotion.readiness`), with parameters that its strategies would refuse (`refusals`), or
+        that does not pass a gate (`gates`). The version and the deployment's description say so, and who.
+    floors : Floors, optional
+        What the figures that it saves must reach.
     note : str, optional
         What whoever promotes says of this version.
     contents : Contents, optional
@@ -97,9 +101,11 @@ def promote(
     Raises
     ------
     PromotionRefused
-        A name or policy that cannot be used, or another project's deployment of that name; a
-        notebook without a "parameters" cell, one that promotes or triggers, or one that fails when it is run
-        once; a file that cannot be promoted.
+        A name or policy that cannot be used, or another project's deployment of that name; a notebook
+        without a "parameters" cell, or one that promotes or triggers; a file that cannot be promoted;
+        `force` without a reason.
+    GateFailed
+        The notebook does not pass a gate; nothing was stored or deployed.
     ParametersRefused, NotebookError
         The notebook or its parameters; nothing was deployed.
     OutputsUnreachable
@@ -114,14 +120,16 @@ def promote(
     check_retries(retries, retry_on)
     _check_locks(locks)
     check_catch_up(catch_up)
+    forced = _reason(force)
+    (floors or Floors()).check()
     file = open_notebook(notebook)
     values = file.parameters.complete(file.parameters.validate(dict(parameters or {})))
-    overruled = unfit(file.document, file.path.name, force)
-    overruled += refused_values(file.document, file.path.name, values, force)
+    overruled = unfit(file.document, file.path.name, force=forced is not None)
+    overruled += refused_values(file.document, file.path.name, values, force=forced is not None)
     refuse_namesake(settings, prefect, name)
     if settings.outputs_url is not None:
         Outputs(settings.outputs_url).check()
-    stored, doubts = keep(
+    kept = keep(
         settings,
         file,
         values,
@@ -129,10 +137,14 @@ def promote(
         environment=environment or {},
         timeout_seconds=timeout_seconds,
         memory_limit=memory_bytes,
+        alone=bool(locks),
+        floors=floors,
         progress=progress or _quiet,
-        force=force,
+        force=forced is not None,
         contents=contents,
     )
+    stored = kept.version
+    overruled += kept.overruled
     new = DeploymentVersion(
         deployment=name,
         notebook=file.shown,
@@ -147,10 +159,11 @@ def promote(
         },
         schedule={**schedule.to_json(), "catch_up": catch_up},
         code_version=promoted_code_version(stored.commit),
-        forced="; ".join(overruled) or None,
+        evidence=[gate.to_json() for gate in kept.gates],
+        forced=None if forced is None else "; ".join([forced, *(f"although {why}" for why in overruled)]),
         note=note,
     )
-    told = [*doubts, *filter(None, [schedule.warning(datetime.now(UTC))])]
+    told = [*kept.doubts, *filter(None, [schedule.warning(datetime.now(UTC))])]
     with versions.alone(name):
         # Stored before Prefect knows of it, and used from the moment at which Prefect does.
         version = versions.add(new)
@@ -177,6 +190,8 @@ def promote(
         files=tuple(stored.files),
         doubts=tuple(told),
         version=version.version,
+        gates=tuple(kept.gates),
+        forced=forced,
     )
 
 
@@ -187,6 +202,23 @@ def _check_locks(locks: Sequence[str]) -> None:
             f"{wrong[0]!r} cannot name a lock; give a list of names of letters, digits, dots, dashes and "
             'underscores, as in locks=["gpu"]'
         )
+
+
+def _reason(force: str | None) -> str | None:
+    """Why a refusal is overruled; None where none is.
+
+    Raises
+    ------
+    PromotionRefused
+        A reason is missing.
+    """
+    if force is None:
+        return None
+    if not isinstance(force, str) or not force.strip():
+        raise PromotionRefused(
+            f'force={force!r} gives no reason; say why in a few words, force="why", which the version keeps'
+        )
+    return force.strip()
 
 
 def _quiet(step: str) -> None:

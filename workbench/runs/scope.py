@@ -20,7 +20,7 @@ from workbench.runs.code import code_version, shown_name
 from workbench.runs.heartbeat import Heartbeat
 from workbench.runs.notebook import notebook_sha256
 from workbench.runs.process import this_process
-from workbench.runs.rehearsing import rehearses
+from workbench.runs.rehearsing import RehearsalRun, rehearses
 from workbench.runs.repeating import known_to
 from workbench.runs.store import RunStore
 
@@ -67,7 +67,7 @@ class NoRun:
         """None: bars are read as they are."""
         return None
 
-    def note_written(self, table: sa.Table, frame: pd.DataFrame, key: Sequence[str]) -> None:
+    def note_written(self, table: sa.Table, frame: pd.DataFrame, key: Sequence[str], changed: int) -> None:
         """Does nothing: there is no run."""
 
     def note_headline(self, headline: Mapping[str, Any]) -> None:
@@ -116,7 +116,7 @@ class NotebookRun:
         """In an exact rerun, the run that it repeats."""
         return known_to()
 
-    def note_written(self, table: sa.Table, frame: pd.DataFrame, key: Sequence[str]) -> None:
+    def note_written(self, table: sa.Table, frame: pd.DataFrame, key: Sequence[str], changed: int) -> None:  # noqa: ARG002
         """Keep the rows in the run's folder, and their digest in its evidence (`written`)."""
         folder = os.environ.get(RUN_FOLDER_VARIABLE)
         if not folder:
@@ -205,7 +205,7 @@ class InteractiveRun:
         """None: an interactive notebook reads bars as they are."""
         return None
 
-    def note_written(self, table: sa.Table, frame: pd.DataFrame, key: Sequence[str]) -> None:
+    def note_written(self, table: sa.Table, frame: pd.DataFrame, key: Sequence[str], changed: int) -> None:
         """Does nothing: the cells of an interactive notebook run in any order, so it is not repeated."""
 
     def note_headline(self, headline: Mapping[str, Any]) -> None:
@@ -231,14 +231,14 @@ class InteractiveRun:
         return used_by_process(Path(self._notebook).parent, self._home)
 
 
-def scope_of_process(store: RunStore, home: Path) -> NoRun | NotebookRun | InteractiveRun:
+def scope_of_process(store: RunStore, home: Path) -> NoRun | NotebookRun | InteractiveRun | RehearsalRun:
     """The scope of this process, from its environment.
 
-    With a run id in the environment: that run. In a kernel of JupyterLab (or VS Code): an interactive run of
-    its notebook. Otherwise (a script, a shell, a test, a rehearsal): none.
+    In a rehearsal: that. With a run id in the environment: that run. In a kernel of JupyterLab (or VS Code):
+    an interactive run of its notebook. Otherwise (a script, a shell, a test): none.
     """
     if rehearses():
-        return NO_RUN
+        return RehearsalRun()
     given = os.environ.get(RUN_ID_VARIABLE)
     if given:
         try:

@@ -67,7 +67,7 @@ def stocked(wb: Workbench, project: Project, make_bars: MakeBars) -> Workbench:
 @pytest.fixture
 def promoted_run(stocked: Workbench, database_settings: Settings, project: Project) -> NotebookRunResult:
     """A live run of a promoted notebook for a slot."""
-    version, _ = keep(
+    version = keep(
         database_settings,
         NotebookFile.read(project.notebook(*STUDY, parameters=PARAMETERS)),
         {},
@@ -76,7 +76,7 @@ def promoted_run(stocked: Workbench, database_settings: Settings, project: Proje
         timeout_seconds=None,
         progress=lambda _: None,
         force=False,
-    )
+    ).version
     origin = Origin("deployment", deployment="mine", slot=SLOT, purpose="live")
     return stocked.run("study.ipynb", {"fast": 3}, sha256=version.sha256, origin=origin)
 

@@ -132,7 +132,7 @@ def _description(version: DeploymentVersion, doubts: Sequence[str]) -> str:
     content = (version.content or "")[:12]
     said = [f"`{version.notebook}` (version {version.version}, {content}), {made}."]
     said += [version.note] if version.note else []
-    said += [f"Forced, although {version.forced}."] if version.forced else []
+    said += [f"Forced by {version.made_by}: {version.forced}."] if version.forced else []
     return "\n\n".join([*said, *doubts])
 
 
