@@ -50,6 +50,7 @@ facts as fields. `str(error)` is meant for people; the fields are meant for prog
     ├── EventError                        an event cannot be published or read
     ├── PromotionRefused (ValueError)     a notebook may not be promoted
     │   ├── GateFailed                    it does not pass a gate, such as signals without the future
+    │   ├── ScheduleRefused               a schedule that cannot be, or a policy for what is missed
     │   └── NotDeployed (KeyError)        nothing is deployed under that name
     └── DemoFailed                        something that the demo shows did not happen
 
@@ -104,6 +105,7 @@ __all__ = [
     "RunError",
     "RunFenced",
     "SaveRefused",
+    "ScheduleRefused",
     "ServerError",
     "ServerUnreachable",
     "SettingsError",
@@ -417,6 +419,10 @@ class GateFailed(PromotionRefused):
         super().__init__(message)
         self.gate = gate
         self.gates = list(gates)
+
+
+class ScheduleRefused(PromotionRefused):
+    """A schedule cannot be."""
 
 
 class NotDeployed(PromotionRefused, KeyError):

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from workbench.errors import PromotionRefused
-from workbench.promotion.cron import wrong_field
 from workbench.promotion.deploy import promote
 from workbench.promotion.gates.floors import Floors
+from workbench.schedules import Cron
+from workbench.schedules.cron_fields import wrong_field
 from workbench.settings import Settings
 
 MakeNotebook = Callable[..., Path]
@@ -55,8 +56,7 @@ def test_the_field_that_cannot_be_is_named_with_its_range(
             make_notebook("n = 5"),
             versions=store,
             name="never",
-            cron=cron,
-            timezone="UTC",
+            schedule=Cron(cron, "UTC"),
         )
 
 
@@ -73,7 +73,7 @@ def test_so_is_a_force_without_a_reason_and_a_floor_that_cannot_be(
 ) -> None:
     prefect: Any = Unasked()
     store: Any = None
-    given: dict[str, Any] = {"versions": store, "name": "never", "cron": "0 6 * * *", "timezone": "UTC"}
+    given: dict[str, Any] = {"versions": store, "name": "never", "schedule": Cron("0 6 * * *", "UTC")}
     with pytest.raises(PromotionRefused, match=f"^{says}"):
         promote(Settings(home=tmp_path), prefect, store, make_notebook("n = 5"), **given, **options)
 
