@@ -32,7 +32,7 @@ from workbench.stack.prefect_api import PrefectApi
 from workbench.stack.schedules import in_zone, next_run_of
 from workbench.tables.data_ingestion import market_data
 from workbench.tables.strategy_engine import strategies, strategy_performance, strategy_signals
-from workbench.terminal import SAY, step, steps
+from workbench.terminal import SAY, note, step, steps
 from workbench.workbench import Workbench
 
 __all__ = ["Demo", "DemoFailed", "Report", "summary"]
@@ -157,9 +157,7 @@ class Demo:
     def _promote(self, wb: Workbench, endpoints: Endpoints) -> tuple[str, str]:
         """Deploy the notebook; return the ids of two runs: one asked for, one started by the schedule."""
         prefect = PrefectApi(str(endpoints.prefect_api_url), endpoints.prefect_auth_string)
-        with _step(
-            "Promotion", f"deployed as {DEPLOYMENT}: {CRON}, {TIMEZONE}; a run asked for completed"
-        ) as tell:
+        with _step("Gates", "it says the same twice, without the future and with another one") as tell:
             deployment = wb.promote(
                 NOTEBOOK,
                 name=DEPLOYMENT,
@@ -168,6 +166,11 @@ class Demo:
                 parameters={"symbols": ["AAPL", "IBM", "MSFT"]},
                 progress=tell,
             )
+        for gate in deployment.gates:
+            note(str(gate))
+        with _step(
+            "Promotion", f"deployed as {DEPLOYMENT}: {CRON}, {TIMEZONE}; a run asked for completed"
+        ) as tell:
             asked = wb.deployments.trigger(deployment, timeout_seconds=_RUN_PATIENCE, progress=_changes(tell))
             second = _recorded(wb, asked)
         # Its own schedule comes at half past five; a second one comes once, in a few seconds. Not before the

@@ -49,8 +49,8 @@ facts as fields. `str(error)` is meant for people; the fields are meant for prog
     ├── LockTimeout                       a resource that a run has to itself was not free in time
     ├── EventError                        an event cannot be published or read
     ├── PromotionRefused (ValueError)     a notebook may not be promoted
-    │   ├── ScheduleRefused               a schedule that cannot be, or a policy for what is missed
     │   ├── GateFailed                    it does not pass a gate, such as signals without the future
+    │   ├── ScheduleRefused               a schedule that cannot be, or a policy for what is missed
     │   └── NotDeployed (KeyError)        nothing is deployed under that name
     └── DemoFailed                        something that the demo shows did not happen
 

@@ -176,7 +176,7 @@ def test_the_summary_for_people_says_where_things_are(second: subprocess.Complet
         "lab",
     ):
         assert words in second.stdout
-    for step in ("Servers", "Prices", "Backtest", "Promotion", "Schedule", "Events", "Stopping"):
+    for step in ("Servers", "Prices", "Backtest", "Gates", "Promotion", "Schedule", "Events", "Stopping"):
         assert f"✓ {step}" in second.stderr
     with pytest.raises(json.JSONDecodeError):
         json.loads(second.stdout)

@@ -366,7 +366,7 @@ def test_what_is_not_fit_to_run_by_schedule_is_refused_with_advice_that_works(si
     assert str(kept.forced).startswith("to show it; although it has no cell tagged")
     assert [gate["gate"] for gate in kept.evidence] == [gate["gate"] for gate in forced["gates"]]
     told = prefect(site).ask(f"/deployments/{forced['deployment_id']}")["description"]
-    assert "(to show it), although it has no cell tagged" in told
+    assert ": to show it; although it has no cell tagged" in told
     log = log_of(site, ended.flow_run_id, until="yahoo_adjusted")
     assert [line for line in log if re.match(r"cell \d+: AAPL +yahoo_adjusted", line)], log
 

@@ -102,8 +102,8 @@ def promote(
     ------
     PromotionRefused
         A name or policy that cannot be used, or another project's deployment of that name; a notebook
-        without a "parameters" cell, or one that promotes or triggers; a file that cannot be promoted;
-        `force` without a reason.
+        without a "parameters" cell, or one that promotes or triggers; a file that cannot be promoted; `force`
+        without a reason.
     GateFailed
         The notebook does not pass a gate; nothing was stored or deployed.
     ParametersRefused, NotebookError
@@ -119,9 +119,9 @@ def promote(
     memory_bytes = memory_limit_bytes(memory_limit)
     check_retries(retries, retry_on)
     _check_locks(locks)
-    check_catch_up(catch_up)
     forced = _reason(force)
     (floors or Floors()).check()
+    check_catch_up(catch_up)
     file = open_notebook(notebook)
     values = file.parameters.complete(file.parameters.validate(dict(parameters or {})))
     overruled = unfit(file.document, file.path.name, force=forced is not None)
@@ -143,7 +143,7 @@ def promote(
         force=forced is not None,
         contents=contents,
     )
-    stored = kept.version
+    stored, doubts = kept.version, kept.doubts
     overruled += kept.overruled
     new = DeploymentVersion(
         deployment=name,
@@ -163,7 +163,7 @@ def promote(
         forced=None if forced is None else "; ".join([forced, *(f"although {why}" for why in overruled)]),
         note=note,
     )
-    told = [*kept.doubts, *filter(None, [schedule.warning(datetime.now(UTC))])]
+    told = [*doubts, *filter(None, [schedule.warning(datetime.now(UTC))])]
     with versions.alone(name):
         # Stored before Prefect knows of it, and used from the moment at which Prefect does.
         version = versions.add(new)

@@ -142,11 +142,11 @@ class Deployments(Face):
         NotebookError, ParametersRefused
             The notebook or its parameters are not as they must be; nothing was deployed.
         PromotionRefused
-            A name or file that cannot be used; or Prefect refuses.
-        ScheduleRefused
-            A schedule, time zone or policy that cannot be.
+            A name, floor or file that cannot be used; or Prefect refuses.
         GateFailed
             The notebook does not pass a gate: which, by which cell, symbol and bar; nothing was deployed.
+        ScheduleRefused
+            A schedule, time zone or policy that cannot be.
         OutputsUnreachable
             Outputs cannot be put below the URL of the setting `outputs`.
 

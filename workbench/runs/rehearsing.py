@@ -97,7 +97,7 @@ class RehearsalRun:
     def note_read(self, revisions: Mapping[str, int]) -> None:
         """Note which series were read."""
         if revisions:
-            _note({"read": list(revisions)})
+            _note({"read": dict(revisions)})
 
     def note_evidence(self, kind: str, items: Sequence[str]) -> None:
         """Note it with the other notes."""

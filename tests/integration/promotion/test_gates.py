@@ -175,6 +175,25 @@ def test_rows_by_hand_that_chance_decides_are_refused_by_a_second_run(
     assert {offender(refused)["was"], offender(refused)["became"]} == {"buy", "sell"}
 
 
+def test_bars_that_come_while_it_runs_are_no_difference(stocked: Workbench, promotion: Promotion) -> None:
+    stocked.strategy_engine.write_strategies(pd.DataFrame({"strategy_id": ["mine"], "name": ["x"]}))
+    row = (
+        "row = {'strategy_id': 'mine', 'symbol': 'AAPL', 'timestamp': close.index[-1], 'signal': 'buy'}\n"
+        "wb.strategy_engine.write_strategy_signals(pd.DataFrame([row]).assign(pending=True))"
+    )
+
+    def write(told: str) -> None:
+        if "(headless)" in told and "cell 3" in told:
+            bar = {"symbol": "AAPL", "timestamp": pd.Timestamp("2013-03-04", tz="UTC"), "volume": 1.0}
+            prices = dict.fromkeys(("open", "high", "low", "close"), 60.0)
+            stocked.data_ingestion.write_market_data(pd.DataFrame([bar | prices]), source="yahoo_adjusted")
+
+    promotion.tell = write
+    kept = promotion.keep(BEGIN, LOAD, row)
+    assert kept.gates[1].summary == "a second run saved the same 1 rows, 1 of them signals"
+    assert kept.gates[2].summary.startswith("it saves no signal but at its newest bar")
+
+
 OWN = """import psycopg
 url = wb.session.pool('strategy_engine').engine.url.set(drivername='postgresql')
 with psycopg.connect(url.render_as_string(hide_password=False)) as own:

@@ -73,7 +73,7 @@ def test_so_is_a_force_without_a_reason_and_a_floor_that_cannot_be(
 ) -> None:
     prefect: Any = Unasked()
     store: Any = None
-    given: dict[str, Any] = {"versions": store, "name": "never", "cron": "0 6 * * *", "timezone": "UTC"}
+    given: dict[str, Any] = {"versions": store, "name": "never", "schedule": Cron("0 6 * * *", "UTC")}
     with pytest.raises(PromotionRefused, match=f"^{says}"):
         promote(Settings(home=tmp_path), prefect, store, make_notebook("n = 5"), **given, **options)
 

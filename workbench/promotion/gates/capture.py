@@ -36,8 +36,8 @@ class Captured:
     rows : dict of str to DataFrame
         By table: the rows as text, NaN for NULL, with the number of the cell that saved them in `cell`. Of
         rows that one cell saved twice the last.
-    read : tuple of str
-        The series that were loaded: "yahoo/AAPL".
+    revisions : dict of str to int
+        The series that were loaded ("yahoo/AAPL"), each with the revision that was read last.
     unclamped : tuple of str
         Reads from which a gate could not hide the future.
     undone : int
@@ -51,12 +51,17 @@ class Captured:
     """
 
     rows: Mapping[str, pd.DataFrame]
-    read: tuple[str, ...]
+    revisions: Mapping[str, int]
     unclamped: tuple[str, ...]
     undone: int
     outside: Sequence[tuple[int | None, str, str]]
     market_data: Sequence[tuple[int | None, str]]
     figures: Sequence[Mapping[str, float]]
+
+    def changed_since(self, earlier: Captured) -> list[str]:
+        """The series that both loaded, and that were written to in between."""
+        then = earlier.revisions
+        return sorted(name for name, number in self.revisions.items() if then.get(name, number) != number)
 
     @property
     def signals(self) -> pd.DataFrame:
@@ -77,7 +82,7 @@ class Captured:
         undone = [fact for fact in facts if "undone" in fact]
         return cls(
             rows={table: _rows(notes.parent / "rows", saved, table) for table in KEYS},
-            read=_distinct(name for fact in facts for name in fact.get("read", ())),
+            revisions={name: number for fact in facts for name, number in fact.get("read", {}).items()},
             unclamped=_distinct(
                 item for fact in facts if fact.get("evidence") == "unclamped" for item in fact["items"]
             ),

@@ -65,7 +65,7 @@ def choose_moments(captured: Captured) -> list[Moment]:
     for place, side in zip(places, _SIDES, strict=True):
         bar = _nearest(bars, turns, place, side, list(chosen))
         if bar is not None:
-            chosen[bar] = _moment(bar, signals, captured.read)
+            chosen[bar] = _moment(bar, signals, sorted(captured.revisions))
     return [chosen[bar] for bar in sorted(chosen)]
 
 

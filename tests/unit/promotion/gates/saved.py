@@ -17,4 +17,4 @@ def captured(*rows: Row, cell: int = 1) -> Captured:
     frame["timestamp"] = pd.to_datetime(frame["timestamp"], utc=True)
     frame = frame.assign(cell=cell, strategy_id="mine")
     empty = {table: pd.DataFrame(columns=["cell", *key]) for table, key in KEYS.items()}
-    return Captured({**empty, SIGNALS: frame}, ("yahoo/A",), (), 1, [], [], [])
+    return Captured({**empty, SIGNALS: frame}, {"yahoo/A": 1}, (), 1, [], [], [])

@@ -68,7 +68,7 @@ def test_two_runs_are_the_same_but_for_rounding_in_every_table() -> None:
     for value in ("1.5", "1.5000000001", "1.6"):
         side = captured(BEFORE)
         rows = pd.DataFrame({"cell": [1], "strategy": ["mine"], "metric": ["sharpe"], "value": [value]})
-        sides.append(Captured({**side.rows, table: rows}, (), (), 1, [], [], []))
+        sides.append(Captured({**side.rows, table: rows}, {}, (), 1, [], [], []))
     assert differing_rows(sides[0], sides[1]) == []
     (found,) = differing_rows(sides[0], sides[2])
     assert told([found], CELLS) == (

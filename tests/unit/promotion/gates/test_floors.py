@@ -22,7 +22,7 @@ def saved(figures: dict[str, list[str | None]], computed: list[dict[str, float]]
     columns = ["cell", "strategy", "metric", "value"]
     side = captured()
     tables = {**side.rows, "analytics.performance_metrics": pd.DataFrame(rows, columns=columns)}
-    return Captured(tables, (), (), 1, [], [], computed or [])
+    return Captured(tables, {}, (), 1, [], [], computed or [])
 
 
 @pytest.mark.parametrize(
