@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from workbench.cli import ingestion, notebooks, projects, servers
+from workbench.cli.cleaning import clean
 from workbench.cli.events import events
 from workbench.cli.lineage import runs_of, why
 from workbench.cli.runs import runs
@@ -52,7 +53,7 @@ app.command("lab", rich_help_panel="Start here")(notebooks.lab)
 app.command("up", rich_help_panel="Servers")(servers.up)
 app.command("worker", rich_help_panel="Servers")(servers.worker)
 app.command("down", rich_help_panel="Servers")(servers.down)
-app.command("clean", rich_help_panel="Servers")(servers.clean)
+app.command("clean", rich_help_panel="Servers")(clean)
 app.command("status", rich_help_panel="Servers")(servers.status)
 app.command("projects", rich_help_panel="Servers")(projects.projects)
 app.command("doctor", rich_help_panel="Servers")(servers.doctor)

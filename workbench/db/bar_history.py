@@ -14,7 +14,7 @@ from psycopg import sql
 from workbench.db.bar_range import conditions
 from workbench.db.bars import EPOCH, VALUES, elements
 
-__all__ = ["ReplacedBars", "read_replaced", "trim_bar_history"]
+__all__ = ["ReplacedBars", "count_trimmed", "read_replaced", "trim_bar_history"]
 
 _ALL_OF_TIME = -(2**62), 2**62
 # For each bar the first version that was replaced after the revision that is asked for.
@@ -104,6 +104,25 @@ def read_replaced(
                 moments, revisions_then, numbers = moments[order], revisions_then[order], numbers[:, order]
             found[symbol.decode()] = ReplacedBars(moments, revisions_then, numbers)
     return found
+
+
+def count_trimmed(connection: sa.Connection, *, keep_days: int) -> tuple[int, int]:
+    """How many versions of bars `trim_bar_history` would remove, and about how many bytes these take."""
+    query = sa.text("""
+        SELECT count(*),
+               coalesce(count(*) * pg_total_relation_size('data_ingestion.market_data_history')
+                        / (SELECT nullif(greatest(reltuples, 0), 0) FROM pg_class
+                           WHERE oid = 'data_ingestion.market_data_history'::regclass),
+                        count(*) * 150)::bigint
+        FROM (SELECT r.symbol, r.data_source, max(r.revision) AS revision
+              FROM data_ingestion.series_revisions r
+              WHERE r.committed_at < clock_timestamp() - make_interval(days => :days)
+              GROUP BY r.symbol, r.data_source HAVING count(*) > 1) f
+        JOIN data_ingestion.market_data_history h
+            ON h.symbol = f.symbol AND h.data_source = f.data_source AND h.until_revision <= f.revision
+    """)
+    count, size = connection.execute(query, {"days": keep_days}).one()
+    return int(count), int(size)
 
 
 def trim_bar_history(connection: sa.Connection, *, keep_days: int) -> int:

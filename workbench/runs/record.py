@@ -30,7 +30,10 @@ class RunRecord(dict[str, Any]):
         rows = [("status", self["status"]), *about(self)]
         rows += [("started", moment_told(self["started_at"]))]
         rows += [("ended", moment_told(self["ended_at"]))] if self["ended_at"] else []
-        rows += [(name, str(self[name])) for name in ("error", "html_path", "output_path") if self[name]]
+        removed = self["outputs_removed_at"]
+        there = ("error",) if removed else ("error", "html_path", "output_path")
+        rows += [(name, str(self[name])) for name in there if self[name]]
+        rows += [("outputs", f"removed on {moment_told(removed)}, since they were old")] if removed else []
         rows += [(f"parameters.{name}", repr(value)) for name, value in self["parameters"].items()]
         rows += [(f"headline.{name}", f"{value}") for name, value in self["headline"].items()]
         return card_html(f"Run {self['run_id'][:8]} of {self['notebook']}", rows)

@@ -17,7 +17,7 @@ from workbench.runs.heartbeats import heartbeat_of
 from workbench.runs.opened import OpenedRun
 from workbench.runs.outputs import fetch
 from workbench.runs.readers import readers_of
-from workbench.runs.record import RunRecord
+from workbench.runs.record import RunRecord, moment_told
 from workbench.runs.recording import RunRecorder
 from workbench.runs.slot_store import SlotStore
 from workbench.runs.versions import VersionStore
@@ -192,6 +192,11 @@ class RunStore(RunRecorder):
         """
         run = self.show(run_id)
         output, page = run["output_path"], run["html_path"]
+        if run["outputs_removed_at"] is not None:
+            raise RunError(
+                f"what run {run['run_id']} left was removed on {moment_told(run['outputs_removed_at'])}, "
+                "since it was old; wb.runs.rerun runs it again"
+            )
         if output is None:
             raise RunError(f"run {run['run_id']} has left no output notebook: it is {run['status']}")
         folder = (self._folder or Path.cwd() / "runs") / run["run_id"]
