@@ -27,6 +27,7 @@ BENCHMARKS: Mapping[str, str] = {
     "write": "500,000 new bars into the table, idempotently, and the same bars again",
     "growth": "a symbol's year and a day's append as the table grows",
     "as_known": "bars as they were known, 1 % revised since, beside those of now",
+    "lineage": "a row's run, cell and bars, and who read a series, among 100,000 runs",
     "sweep": "thousands of variants beside vectorbt, their memory, and a second Dask worker",
     "backtest": "one backtest beside backtesting.py, and the first of a process beside Numba's compiler",
     "universe": "backtests of one to 500 symbols beside vectorbt, and 3,000 symbols in one process",

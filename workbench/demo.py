@@ -18,7 +18,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from workbench.demo_said import said_of, show_said
+from workbench.demo_said import said_of, show_said, why_said
 from workbench.errors import DemoFailed
 from workbench.paths import shipped
 from workbench.project import the_project
@@ -267,6 +267,7 @@ def _facts(
         "scheduled_run": _run_facts(scheduled)
         | {"scheduled_for": scheduled["scheduled_for"], "started_at": scheduled["started_at"]},
         "said": said_of(wb, DEPLOYMENT, scheduled["run_id"]),
+        "why": why_said(wb, DEPLOYMENT),
         "deployment": {
             "name": DEPLOYMENT,
             "schedule": CRON,
@@ -319,7 +320,7 @@ def summary(report: Report) -> None:
     SAY.print(
         Panel(both, title="workbench demo", subtitle=f"{report.seconds:.0f} s", expand=False, padding=(1, 2))
     )
-    show_said(facts["said"])
+    show_said(facts["said"], facts["why"])
     SAY.print()
     deployment = facts["deployment"]
     running = "" if report.kept else "  [dim](while the servers run)[/]"

@@ -35,7 +35,7 @@ __all__ = ["Workbench"]
 # The rows of the card.
 _GROUPS = {
     "Services": SERVICES,
-    "Records": ("runs", "trials", "events", "run_id"),
+    "Records": ("runs", "why", "trials", "events", "run_id"),
     "Data": ("ingest", "sql"),
     "Research": ("sweep", "save", "research"),
     "Notebooks": ("run", "promote", "deployments"),

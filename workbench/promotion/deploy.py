@@ -19,6 +19,7 @@ from workbench.promotion.notebook_file import open_notebook
 from workbench.promotion.records import Deployment
 from workbench.promotion.retrying import RETRIES, RetryOn, check_retries
 from workbench.promotion.run import check_timeout
+from workbench.promotion.store import NotebookStore
 from workbench.promotion.versions.put_in_use import put_in_use
 from workbench.runs.code import promoted_code_version
 from workbench.runs.outputs import Outputs
@@ -166,7 +167,8 @@ def promote(
     told = [*doubts, *filter(None, [schedule.warning(datetime.now(UTC))])]
     with versions.alone(name):
         # Stored before Prefect knows of it, and used from the moment at which Prefect does.
-        version = versions.add(new)
+        with NotebookStore(settings.store_folder, contents).held(stored.sha256):
+            version = versions.add(new)
         put = put_in_use(
             settings,
             prefect,
