@@ -26,6 +26,7 @@ from workbench.promotion.notebook_file import open_notebook
 from workbench.promotion.store import NotebookStore
 from workbench.runs import RunStore
 from workbench.runs.code import code_version, promoted_code_version
+from workbench.runs.decisions_kept import files_of_decisions
 from workbench.runs.outputs import Outputs
 from workbench.runs.record import about
 from workbench.runs.scope import RUN_FOLDER_VARIABLE
@@ -207,7 +208,7 @@ def run_notebook(
                     _note_code(run, rules)
         except BaseException as error:
             left = [path for path in output_paths(file.path, output_folder) if path.exists()]
-            left += files_of_rows(output_folder)
+            left += [*files_of_rows(output_folder), *files_of_decisions(output_folder)]
             # A run that is being ended has no time to put them elsewhere.
             placed = (
                 _placed(settings, run, left)
@@ -216,7 +217,8 @@ def run_notebook(
             )
             _record_failure(run, error, placed, tell=origin.rerun_of is None)
             raise
-        left = [executed.output, executed.html, *files_of_rows(output_folder)]
+        left = [executed.output, executed.html]
+        left += [*files_of_rows(output_folder), *files_of_decisions(output_folder)]
         placed = _placed(settings, run, left)
         run.finish(
             "completed",
