@@ -11,6 +11,7 @@ import typer
 
 from workbench.cli import ingestion, notebooks, projects, servers
 from workbench.cli.events import events
+from workbench.cli.parity import parity
 from workbench.cli.runs import runs
 from workbench.cli.settings import config
 from workbench.cli.slots import slots
@@ -65,6 +66,7 @@ app.command("config", rich_help_panel="Look")(config)
 app.command("quality", rich_help_panel="Look")(ingestion.quality)
 app.add_typer(runs, name="runs", rich_help_panel="Look")
 app.command("slots", rich_help_panel="Look")(slots)
+app.command("parity", rich_help_panel="Look")(parity)
 app.add_typer(events, name="events", rich_help_panel="Look")
 
 

@@ -28,7 +28,7 @@ from workbench.runs.written import writes_of
 from workbench.runs.written_compared import compare_writes
 from workbench.settings import Settings
 
-__all__ = ["rerun"]
+__all__ = ["files_of", "rerun"]
 
 
 def rerun(
@@ -70,7 +70,9 @@ def rerun(
             error.add_note("What a rerun writes is undone; a cell that reads it again does not find it.")
         raise
     now = runs.show(done.run_id)
-    written = compare_writes(*((_files(settings, run), writes_of(run["evidence"])) for run in (before, now)))
+    written = compare_writes(
+        *((files_of(settings, run), writes_of(run["evidence"])) for run in (before, now))
+    )
     figures = _figures(before["headline"], now["headline"])
     notes = list(written.notes)
     if before["status"] != "completed":
@@ -138,7 +140,7 @@ def _sha256_now(path: str, beside: Path) -> str | None:
         return None
 
 
-def _files(settings: Settings, run: Mapping[str, Any]) -> Callable[[str], Path | None]:
+def files_of(settings: Settings, run: Mapping[str, Any]) -> Callable[[str], Path | None]:
     """What gives a file that lies beside the run's output notebook, fetched from wherever that is."""
     folder = settings.runs_folder / run["run_id"]
     place = str(run["output_path"] or folder / "output.ipynb").rpartition("/")[0]

@@ -217,6 +217,8 @@ def run_notebook(
             )
             _record_failure(run, error, placed, tell=origin.rerun_of is None)
             raise
+        if origin.purpose == "live":
+            _note_parity(run, output_folder)
         left = [executed.output, executed.html]
         left += [*files_of_rows(output_folder), *files_of_decisions(output_folder)]
         placed = _placed(settings, run, left)
@@ -259,6 +261,18 @@ def _note_code(run: HeldRun, rules: ImportRules) -> None:
             run.store.note_code(run.run_id, version, modules=used.modules, files=used.files)
         except WorkbenchError as error:
             logger.warning("what run %s imported was not recorded: %s", run.run_id, error)
+
+
+def _note_parity(run: HeldRun, folder: Path) -> None:
+    """Note how what was said before compares; a run that has done its work does not fail of it."""
+    from workbench.promotion.parity.noting import note_parity
+
+    try:
+        attempt = run.store.attempt(run.run_id)
+        if attempt is not None:
+            note_parity(run.store, run.run_id, attempt, lambda name: folder / name)
+    except Exception:
+        logger.exception("the parity of run %s was not noted", run.run_id)
 
 
 def _about(run: HeldRun, rules: ImportRules) -> list[tuple[str, str]]:

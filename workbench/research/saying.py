@@ -143,7 +143,7 @@ def keep_decided(session: Session, result: BacktestResult, *, strategy_id: str, 
     try:
         rows = result.newest_at_each(last)
     except BacktestError as error:
-        session.run.note_evidence("parity", [f"{strategy_id}: nothing kept to compare with; {error}"])
+        session.run.note_evidence("not_compared", [f"{strategy_id}: nothing kept to compare with; {error}"])
         return
     rows = rows.assign(returns=result.returns.reindex(rows["timestamp"]).to_numpy())
     session.run.note_decided(KeptDecisions(strategy_id, weights, rules_to_json(result.execution), rows))
