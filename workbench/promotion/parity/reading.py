@@ -116,8 +116,9 @@ def revised_since(connection: sa.Connection, untils: Mapping[str, pd.Timestamp])
 def read_series(connection: sa.Connection, run_id: str) -> dict[str, tuple[str | None, str | None]]:
     """Calendar and length of the bars of each symbol that a run has read; None where it is not known."""
     status = ingestion_status
-    revisions = sa.select(runs.c.data_revisions).where(runs.c.run_id == uuid.UUID(run_id)).scalar_subquery()
-    query = sa.select(status.c.symbol, status.c.calendar, status.c.bar_interval).where(
-        revisions.has_key(status.c.data_source + "/" + status.c.symbol)
+    query = (
+        sa.select(status.c.symbol, status.c.calendar, status.c.bar_interval)
+        .join(runs, runs.c.data_revisions.has_key(status.c.data_source + "/" + status.c.symbol))
+        .where(runs.c.run_id == uuid.UUID(run_id))
     )
     return {str(symbol): (calendar, interval) for symbol, calendar, interval in connection.execute(query)}
