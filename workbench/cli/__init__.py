@@ -13,6 +13,7 @@ from workbench.cli import ingestion, notebooks, projects, servers
 from workbench.cli.cleaning import clean
 from workbench.cli.events import events
 from workbench.cli.lineage import runs_of, why
+from workbench.cli.parity import parity
 from workbench.cli.runs import runs
 from workbench.cli.settings import config
 from workbench.cli.slots import slots
@@ -69,6 +70,7 @@ runs.command("of")(runs_of)
 app.add_typer(runs, name="runs", rich_help_panel="Look")
 app.command("why", rich_help_panel="Look")(why)
 app.command("slots", rich_help_panel="Look")(slots)
+app.command("parity", rich_help_panel="Look")(parity)
 app.add_typer(events, name="events", rich_help_panel="Look")
 
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import sqlalchemy as sa
 
+    from workbench.runs.decisions_kept import KeptDecisions
+
 __all__ = [
     "NO_RUN",
     "RUN_FOLDER_VARIABLE",
@@ -73,6 +75,9 @@ class NoRun:
         """Does nothing: there is no run."""
 
     def note_headline(self, headline: Mapping[str, Any]) -> None:
+        """Does nothing: there is no run."""
+
+    def note_decided(self, kept: KeptDecisions) -> None:
         """Does nothing: there is no run."""
 
 
@@ -135,6 +140,17 @@ class NotebookRun:
     def note_headline(self, headline: Mapping[str, Any]) -> None:
         """Record the headline figures immediately."""
         self._store.note_headline(self._run_id, headline)
+
+    def note_decided(self, kept: KeptDecisions) -> None:
+        """Keep what a save says at each bar in the run's folder, and name the file in its evidence."""
+        folder = os.environ.get(RUN_FOLDER_VARIABLE)
+        if not folder:
+            return
+        from workbench.runs.decisions_kept import EVIDENCE, keep_decisions
+
+        line = keep_decisions(Path(folder), kept)
+        if line is not None:
+            self._store.note_evidence(self._run_id, EVIDENCE, [line])
 
 
 class InteractiveRun:
@@ -228,6 +244,9 @@ class InteractiveRun:
         run_id = self.run_id()
         if run_id is not None:
             self._store.note_headline(run_id, headline)
+
+    def note_decided(self, kept: KeptDecisions) -> None:
+        """Does nothing: an interactive notebook says nothing live."""
 
     def _end(self) -> None:
         if self._run_id is not None and os.getpid() == self._owner:
