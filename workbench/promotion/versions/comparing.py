@@ -47,15 +47,15 @@ def compare_shadow(
                 table.c.slot.in_([row.slot for row in beside]),
             ),
         )
-    live = said.set_index(["slot", "member", "symbol"])
     parts = [
         shadow_frame(row.evidence).assign(slot=pd.Timestamp(row.slot), member=row.member) for row in beside
     ]
-    columns = ["slot", "member", "symbol", *_SAID]
+    key = ["slot", "member", "symbol"]
     there = [part for part in parts if len(part)]
-    would = (pd.concat(there, ignore_index=True) if there else said[columns].head(0))[columns]
-    both = live.join(would.set_index(["slot", "member", "symbol"]), how="outer", rsuffix="_shadow")
-    both = both.sort_index(ascending=[False, True, True]).reset_index()
+    would = (pd.concat(there, ignore_index=True) if there else said)[[*key, *_SAID]]
+    would = (would if there else would.head(0)).astype({"slot": said["slot"].dtype})
+    both = said.merge(would, on=key, how="outer", suffixes=("", "_shadow"))
+    both = both.sort_values(key, ascending=[False, True, True], ignore_index=True)
     ran = pd.DataFrame(
         [(pd.Timestamp(row.slot), row.member, str(row.run_id), row.status) for row in beside],
         columns=["slot", "member", "shadow_run_id", "shadow_status"],
