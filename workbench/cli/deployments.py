@@ -46,8 +46,8 @@ def list_deployments(json: Json = False) -> None:
     )
     table(
         shown,
-        ["name", "state", "version", "last_slot", "outcome", "said", "next_run", "schedule"],
-        flexible=["name", "schedule"],
+        ["name", "state", "version", "last_slot", "outcome", "said", "next_run", "schedules"],
+        flexible=["name", "schedules"],
     )
     note("times are UTC; said: buy/sell/hold, live, of how many symbols for the last slot")
     for one in found.itertuples():

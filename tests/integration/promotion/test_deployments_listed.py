@@ -71,7 +71,7 @@ def test_the_list_says_how_each_stands_what_it_said_and_when_it_runs_next(
     assert one["run_id"] == str(run.run_id)
     said = wb.strategy_engine.load_strategy_signals(deployment="nightly")["signal"].value_counts()
     assert {name: one[name] for name in ("buy", "sell", "hold") if one[name]} == said.to_dict()
-    assert one["schedule"] == "30 17 * * mon-fri (America/New_York)"
+    assert one["schedules"] == "30 17 * * mon-fri (America/New_York)"
     assert one["next_run"].tz_convert("America/New_York").strftime("%H:%M") == "17:30"
     assert timedelta(0) < one["next_run"] - datetime.now(UTC) <= timedelta(days=4)
     assert pd.isna(listed.loc["idle", "outcome"])

@@ -50,7 +50,7 @@ _DTYPES = {
     "sell": "Int64",
     "hold": "Int64",
     "next_run": "datetime64[us, UTC]",
-    "schedule": "str",
+    "schedules": "str",
     "shadow": "Int64",
     "late": "Int64",
     "problem": "str",
@@ -96,7 +96,11 @@ def _row(
     now: datetime,
 ) -> dict[str, Any]:
     schedule = schedule_in_words(facts["schedule"])
-    row = {**facts, "schedule": schedule, "run_id": None if facts["run_id"] is None else str(facts["run_id"])}
+    row = {
+        **facts,
+        "schedules": schedule,
+        "run_id": None if facts["run_id"] is None else str(facts["run_id"]),
+    }
     if facts["state"] == "active":
         if schedule not in ahead:
             ahead[schedule] = next(iter(moments_ahead(facts["schedule"], after=now)), None)
@@ -119,7 +123,7 @@ def _only_in_prefect(one: ScheduledDeployment) -> dict[str, Any]:
         "name": one.name,
         "state": "active" if one.schedules else "paused",
         "next_run": one.next_run,
-        "schedule": "; ".join(one.schedules),
+        "schedules": "; ".join(one.schedules),
         "late": one.late,
         "problem": one.problem,
     }
