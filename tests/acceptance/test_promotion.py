@@ -459,7 +459,7 @@ def test_going_back_pausing_and_a_shadow_from_python_and_the_command_line(site: 
 
     now = datetime.now(UTC)
     # Due an hour ago, and then not while this runs.
-    schedule = {"cron": f"0 {(now.hour - 1) % 24} * * *", "timezone": "UTC"}
+    schedule: dict[str, Any] = {"cron": f"0 {(now.hour - 1) % 24} * * *", "timezone": "UTC"}
     with site.workbench() as wb:
         wb.promote(notebook, name="versioned", parameters={"strategy": "first"}, **schedule)
         wb.promote(

@@ -47,7 +47,8 @@ class Origin:
     `version` is the number of the deployment's version; `scheduled_for` the moment for which a schedule
     started it, if one did; `slot` the one it works on; `rerun_of` the run that it repeats; `environment` what
     differs from the environment that the version was promoted in; `undone` whether what it writes is undone
-    (default: as its purpose has it). Of a rerun, and of a run that is undone, no event tells.
+    (default: as its purpose has it); `in_turn` that the slot waits, rather than being skipped, if another run
+    is under way. Of a rerun, and of a run that is undone, no event tells.
     """
 
     trigger: str = "command"
@@ -61,6 +62,7 @@ class Origin:
     rerun_of: str | None = None
     environment: Sequence[str] = ()
     undone: bool | None = None
+    in_turn: bool = False
 
     @property
     def is_undone(self) -> bool:
@@ -169,7 +171,7 @@ def run_notebook(
     with HeldRun(runs) as run:
         if origin.purpose == "live" and origin.deployment is not None and origin.slot is not None:
             attempt = Attempt(origin.deployment, origin.slot, origin.member)
-            run.reserve(attempt, is_retry=origin.trigger == "retry")
+            run.reserve(attempt, is_retry=origin.trigger == "retry", in_turn=origin.in_turn)
         run.start(
             notebook=name,
             notebook_sha256=file.sha256,

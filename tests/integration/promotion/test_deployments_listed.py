@@ -66,7 +66,7 @@ def test_the_list_says_how_each_stands_what_it_said_and_when_it_runs_next(
     assert listed.index.tolist() == ["idle", "nightly", "old"]
     assert listed["state"].tolist() == ["active", "active", "retired"]
     assert listed["version"].tolist() == [1, 1, 1]
-    one = listed.loc["nightly"]
+    idle, one, old = listed.to_dict("records")
     assert (one["outcome"], one["last_slot"]) == ("completed", pd.Timestamp("2026-11-25 22:00Z"))
     assert one["run_id"] == str(run.run_id)
     said = wb.strategy_engine.load_strategy_signals(deployment="nightly")["signal"].value_counts()
@@ -74,9 +74,9 @@ def test_the_list_says_how_each_stands_what_it_said_and_when_it_runs_next(
     assert one["schedules"] == "30 17 * * mon-fri (America/New_York)"
     assert one["next_run"].tz_convert("America/New_York").strftime("%H:%M") == "17:30"
     assert timedelta(0) < one["next_run"] - datetime.now(UTC) <= timedelta(days=4)
-    assert pd.isna(listed.loc["idle", "outcome"])
-    assert listed.loc["idle", ["buy", "sell", "hold"]].tolist() == [0, 0, 0]
-    assert pd.isna(listed.loc["old", "next_run"])
+    assert pd.isna(idle["outcome"])
+    assert (idle["buy"], idle["sell"], idle["hold"]) == (0, 0, 0)
+    assert pd.isna(old["next_run"])
     # What only Prefect knows is not made up.
     assert listed["late"].isna().all()
     assert listed["problem"].isna().all()

@@ -18,6 +18,7 @@ from workbench import Workbench
 from workbench.attempt import Purpose
 from workbench.errors import NotebookFailed, PromotionRefused
 from workbench.promotion.run import NotebookRunResult, Origin
+from workbench.runs.record import about
 from workbench.runs.versions import DeploymentVersion
 from workbench.runs.written import writes_of
 from workbench.settings import Settings
@@ -91,7 +92,7 @@ def test_both_are_compared_and_nothing_of_the_shadow_stays_but_its_record(
     assert (record["purpose"], record["deployment_version"], record["status"]) == ("shadow", 2, "completed")
     assert {write.table for write in writes_of(record["evidence"])} >= {"strategy_engine.strategy_signals"}
     assert record["evidence"]["environment"] == ["numpy 2, was 1"]
-    assert "environment differs" in record._repr_html_()
+    assert ("environment differs", "numpy 2, was 1") in about(record)
     lines = [json.loads(line) for line in record["evidence"]["shadow_said"]]
     assert [line["symbol"] for line in lines] == ["AAPL", "IBM"]
     found = stocked.deployments.compare("nightly")
@@ -103,8 +104,8 @@ def test_both_are_compared_and_nothing_of_the_shadow_stays_but_its_record(
     assert found["live_run_id"].tolist() == [runs[1].run_id] * 2
     assert found["shadow_run_id"].tolist() == [done.run_id] * 2
     # Both hold AAPL, which rises at any lag, though bought a day apart; of IBM they see different turns.
-    assert found.loc[0, ["live", "shadow"]].tolist() == ["hold", "hold"]
-    assert not found["same"].any()
+    assert (found["live"][0], found["shadow"][0]) == ("hold", "hold")
+    assert found["same"].tolist() == [False, False]
     # What is the same is said to be.
     run(stocked, live, SLOTS[0], "shadow")
     assert stocked.deployments.compare("nightly", 1)["same"].tolist() == [True, True]

@@ -23,7 +23,7 @@ from workbench.spelling import did_you_mean, near_names
 from workbench.stack.model import Progress
 from workbench.stack.passed_slots import settle_deployment
 from workbench.stack.prefect_api import PrefectApi
-from workbench.stack.timetable import timetable_of
+from workbench.stack.timetable import Timetable, timetable_of
 
 __all__ = ["DeploymentChanges", "known_deployment"]
 
@@ -212,8 +212,8 @@ class DeploymentChanges:
         timetable = timetable_of(found)
         settle_deployment(self.slots, timetable, datetime.now(UTC))
         self.prefect.ask(f"/deployments/{found['id']}/pause_deployment", {})
-        gone = withdraw_superseded(self.prefect, str(found["id"]), "", why=why)
-        settle_withdrawn(self.slots, replace(timetable, schedules=()), gone, why=why)
+        gone = withdraw_superseded(self.prefect, str(found["id"]), "", Timetable(name))
+        settle_withdrawn(self.slots, Timetable(name), gone, why=why)
 
 
 def _shadow_of(state: DeploymentState) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -79,8 +80,12 @@ def list_deployments(
     in_prefect = None if scheduled is None else {one.name: one for one in scheduled}
     now = now or datetime.now(UTC)
     # Many deployments share a schedule.
-    ahead: dict[str, datetime | None] = {}
-    rows = [_row(one, in_prefect, ahead, now) for one in found]
+    schedules = {_key(one["schedule"]): one["schedule"] for one in found}
+    told = {
+        key: (schedule_in_words(schedule), next(iter(moments_ahead(schedule, after=now)), None))
+        for key, schedule in schedules.items()
+    }
+    rows = [_row(one, in_prefect, *told[_key(one["schedule"])]) for one in found]
     known = {one["name"] for one in found}
     rows += [_only_in_prefect(one) for one in scheduled or () if one.name not in known]
     rows.sort(key=lambda row: str(row["name"]))
@@ -89,22 +94,20 @@ def list_deployments(
     )
 
 
+def _key(schedule: Mapping[str, Any]) -> str:
+    return json.dumps(schedule, sort_keys=True)
+
+
 def _row(
     facts: Mapping[str, Any],
     in_prefect: Mapping[str, ScheduledDeployment] | None,
-    ahead: dict[str, datetime | None],
-    now: datetime,
+    schedule: str,
+    ahead: datetime | None,
 ) -> dict[str, Any]:
-    schedule = schedule_in_words(facts["schedule"])
-    row = {
-        **facts,
-        "schedules": schedule,
-        "run_id": None if facts["run_id"] is None else str(facts["run_id"]),
-    }
+    run_id = None if facts["run_id"] is None else str(facts["run_id"])
+    row = {**facts, "schedules": schedule, "run_id": run_id}
     if facts["state"] == "active":
-        if schedule not in ahead:
-            ahead[schedule] = next(iter(moments_ahead(facts["schedule"], after=now)), None)
-        row["next_run"] = ahead[schedule]
+        row["next_run"] = ahead
     if in_prefect is None:
         return row
     there = in_prefect.get(facts["name"])

@@ -6,7 +6,7 @@ notebook has to import Prefect.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any
@@ -15,13 +15,14 @@ from workbench.errors import PromotionRefused
 from workbench.promotion.flow_schema import flow_schema
 from workbench.promotion.namesakes import deployment_named
 from workbench.promotion.records import FLOW_NAME, Deployment
-from workbench.promotion.slots import await_plan, first_slot
-from workbench.promotion.superseded import settle_withdrawn, withdraw_superseded
+from workbench.promotion.replan import planned_anew, schedules_of
+from workbench.promotion.slots import await_plan
 from workbench.promotion.version import Version
-from workbench.promotion.versions.schedule_facts import prefect_schedule
+from workbench.promotion.versions.schedule_facts import schedule_in_words, zone_of
 from workbench.promotion.where import where
 from workbench.runs.slot_store import SlotStore
 from workbench.runs.versions import DeploymentVersion, VersionStore
+from workbench.schedules import schedule_from_json
 from workbench.settings import Settings
 from workbench.stack.model import Progress
 from workbench.stack.passed_slots import settle_deployment
@@ -84,7 +85,6 @@ def put_in_use(
     }
     _ensure_work_pool(prefect, settings.work_pool)
     flow = prefect.ask("/flows/", {"name": FLOW_NAME})
-    cron, timezone = str(version.schedule["cron"]), str(version.schedule["timezone"])
     body = {
         "name": name,
         "flow_id": flow["id"],
@@ -97,7 +97,7 @@ def put_in_use(
         "parameter_openapi_schema": flow_schema(stored.file.parameters, flow_parameters),
         "enforce_parameter_schema": True,
         "paused": False,
-        "schedules": [{"active": True, "schedule": prefect_schedule(version.schedule)}],
+        **schedules_of(version.schedule),
     }
     # Before its schedule is gone, and with it the runs that Prefect had planned.
     if (replaced := deployment_named(prefect, name)) is not None:
@@ -108,12 +108,14 @@ def put_in_use(
         raise PromotionRefused(f"Prefect refuses the deployment {name}: {_first_reason(error)}") from error
     versions.use(name, version.version)
     deployment_id = str(created["id"])
-    schedule_id = _keep_one_schedule(prefect, deployment_id, cron, timezone)
-    timetable = timetable_of(prefect.ask(f"/deployments/{deployment_id}"))
-    settle_withdrawn(slots, timetable, withdraw_superseded(prefect, deployment_id, schedule_id))
-    next_run = await_plan(prefect, deployment_id, first_slot(cron, timezone), progress)
+    planned_anew(prefect, deployment_id, version.schedule, slots)
+    schedule = schedule_from_json(version.schedule)
+    next_run = None
+    if schedule is not None:
+        first = schedule.next(datetime.now(UTC))
+        next_run = await_plan(prefect, deployment_id, first[0] if first else None, progress)
     # Once more: the scheduler may have been in the middle of its pass.
-    settle_withdrawn(slots, timetable, withdraw_superseded(prefect, deployment_id, schedule_id))
+    planned_anew(prefect, deployment_id, version.schedule, slots)
     return _deployment(version, stored, deployment_id, next_run, doubts)
 
 
@@ -139,8 +141,8 @@ def _deployment(
         deployment_id=deployment_id,
         notebook=version.notebook,
         sha256=stored.sha256,
-        schedule=str(version.schedule["cron"]),
-        timezone=str(version.schedule["timezone"]),
+        schedule=schedule_in_words(version.schedule),
+        timezone=zone_of(version.schedule),
         parameters=dict(version.parameters),
         next_run=next_run,
         modules=tuple(stored.modules),
@@ -172,16 +174,3 @@ def _ensure_work_pool(prefect: PrefectApi, name: str) -> None:
     except PrefectRefused as error:
         if error.status != 409:  # 409: it is there already
             raise
-
-
-def _keep_one_schedule(prefect: PrefectApi, deployment_id: str, cron: str, timezone: str) -> str:
-    """Delete earlier versions' schedules, which Prefect may leave beside the new one; return its id."""
-    kept = ""
-    for entry in prefect.ask(f"/deployments/{deployment_id}/schedules"):
-        schedule: Mapping[str, Any] = entry["schedule"]
-        wanted = schedule.get("cron") == cron and schedule.get("timezone") == timezone
-        if wanted and not kept:
-            kept = str(entry["id"])
-        else:
-            prefect.ask(f"/deployments/{deployment_id}/schedules/{entry['id']}", method="DELETE")
-    return kept
