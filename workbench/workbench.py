@@ -135,7 +135,7 @@ class Workbench(HeldServices, EarlierNames):
 
     @cached_property
     def deployments(self) -> Deployments:
-        """Notebooks that run by schedule: `promote`, `trigger`, `list`, `slots`."""
+        """Notebooks that run by schedule: promoting, listing, versions and the way back, pausing, shadows."""
         return Deployments(self.session)
 
     # -------------------------------------------------------------------------------------------- verbs
@@ -390,6 +390,7 @@ class Workbench(HeldServices, EarlierNames):
         max_pbo: float | None = None,
         min_trades: int | None = None,
         max_drawdown: float | None = None,
+        shadow: int | None = None,
         progress: Callable[[str], None] | None = None,
     ) -> Deployment:
         """`deployments.promote`, which has the help."""
@@ -416,6 +417,7 @@ class Workbench(HeldServices, EarlierNames):
             max_pbo=max_pbo,
             min_trades=min_trades,
             max_drawdown=max_drawdown,
+            shadow=shadow,
             progress=progress,
         )
 

@@ -11,6 +11,7 @@ import typer
 
 from workbench.cli import ingestion, notebooks, projects, servers
 from workbench.cli.cleaning import clean
+from workbench.cli.deployments import deployments
 from workbench.cli.events import events
 from workbench.cli.lineage import runs_of, why
 from workbench.cli.parity import parity
@@ -67,6 +68,7 @@ app.command("promote", rich_help_panel="Work")(notebooks.promote)
 app.command("config", rich_help_panel="Look")(config)
 app.command("quality", rich_help_panel="Look")(ingestion.quality)
 runs.command("of")(runs_of)
+app.add_typer(deployments, name="deployments", rich_help_panel="Work")
 app.add_typer(runs, name="runs", rich_help_panel="Look")
 app.command("why", rich_help_panel="Look")(why)
 app.command("slots", rich_help_panel="Look")(slots)

@@ -164,6 +164,10 @@ def promote(
     min_trades: Annotated[int | None, typer.Option(help="The fewest closed trades.")] = None,
     max_drawdown: Annotated[float | None, typer.Option(help="The deepest drawdown, 0.25 for 25 %.")] = None,
     note: Annotated[str | None, typer.Option(help="What you say of this version, such as why.")] = None,
+    shadow: Annotated[
+        int | None,
+        typer.Option(min=1, help="Only run it beside the version in use, undone, in so many slots."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Turn a notebook into a scheduled Prefect job."""
@@ -197,12 +201,17 @@ def promote(
             max_pbo=max_pbo,
             min_trades=min_trades,
             max_drawdown=max_drawdown,
+            shadow=shadow,
             progress=tell,
         )
     if json:
         as_json(deployment.to_json())
         return
     _tell_gates([gate.to_json() for gate in deployment.gates])
+    if shadow is not None:
+        step(f"version {deployment.version} of {name} runs as a shadow in the next {shadow} slots")
+        step(f"what both say: workbench deployments compare {name}; then: cut-over or drop-shadow")
+        return
     step(f"{deployment.notebook} is deployed as {deployment.name}: {deployment.schedule}")
     for doubt in deployment.doubts:
         warn(doubt)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,12 +20,13 @@ from workbench.promotion.notebook_file import open_notebook
 from workbench.promotion.records import Deployment
 from workbench.promotion.retrying import RETRIES, RetryOn, check_retries
 from workbench.promotion.run import check_timeout
+from workbench.promotion.secret_values import refuse_secrets
 from workbench.promotion.store import NotebookStore
-from workbench.promotion.versions.put_in_use import put_in_use
+from workbench.promotion.versions.put_in_use import put_in_use, shadowed
 from workbench.runs.code import promoted_code_version
 from workbench.runs.outputs import Outputs
 from workbench.runs.slot_store import SlotStore
-from workbench.runs.versions import DeploymentVersion, VersionStore
+from workbench.runs.versions import DeploymentState, DeploymentVersion, VersionStore
 from workbench.schedules import CatchUp, Schedule, check_catch_up
 from workbench.settings import Settings
 from workbench.stack.model import Progress
@@ -57,6 +59,7 @@ def promote(
     force: str | None = None,
     floors: Floors | None = None,
     note: str | None = None,
+    shadow: int | None = None,
     contents: Contents | None = None,
 ) -> Deployment:
     """Copy a notebook and what it imports into the store and schedule it; a second time replaces the first.
@@ -96,6 +99,8 @@ def promote(
         What the figures that it saves must reach.
     note : str, optional
         What whoever promotes says of this version.
+    shadow : int, optional
+        Store it without putting it to use, and have it run beside the version in use in so many slots.
     contents : Contents, optional
         Those of the database, from which the workers of other machines fetch what was promoted.
 
@@ -125,6 +130,9 @@ def promote(
     check_catch_up(catch_up)
     file = open_notebook(notebook)
     values = file.parameters.complete(file.parameters.validate(dict(parameters or {})))
+    if shadow is not None:
+        _check_shadow(shadow, versions.state(name), name)
+    refuse_secrets(settings, parameters=values, note=note, locks=list(locks), schedule=schedule.to_json())
     overruled = unfit(file.document, file.path.name, force=forced is not None)
     overruled += refused_values(file.document, file.path.name, values, force=forced is not None)
     refuse_namesake(settings, prefect, name)
@@ -167,34 +175,33 @@ def promote(
     told = [*doubts, *filter(None, [schedule.warning(datetime.now(UTC))])]
     with versions.alone(name):
         # Stored before Prefect knows of it, and used from the moment at which Prefect does.
+        if shadow is not None:
+            _check_shadow(shadow, versions.state(name), name)
         with NotebookStore(settings.store_folder, contents).held(stored.sha256):
             version = versions.add(new)
-        put = put_in_use(
-            settings,
-            prefect,
-            slots,
-            versions,
-            version,
-            file.parameters,
-            doubts=told,
-            progress=progress or _quiet,
-        )
-    return Deployment(
-        name=name,
-        deployment_id=put.deployment_id,
-        notebook=file.shown,
-        sha256=stored.sha256,
-        schedule=schedule.in_words(),
-        timezone=schedule.timezone,
-        parameters=values,
-        next_run=put.next_run,
-        modules=tuple(stored.modules),
-        files=tuple(stored.files),
-        doubts=tuple(told),
-        version=version.version,
-        gates=tuple(kept.gates),
-        forced=forced,
-    )
+        if shadow is not None:
+            versions.set_shadow(name, version.version, shadow)
+            deployment = shadowed(prefect, version, stored, told)
+        else:
+            deployment = put_in_use(
+                settings,
+                prefect,
+                slots,
+                versions,
+                version,
+                stored,
+                doubts=told,
+                progress=progress or _quiet,
+            )
+    return replace(deployment, gates=tuple(kept.gates), forced=forced)
+
+
+def _check_shadow(slots: int, state: DeploymentState | None, name: str) -> None:
+    if isinstance(slots, bool) or not isinstance(slots, int) or slots < 1:
+        raise PromotionRefused(f"shadow={slots!r}: give in how many slots it runs beside, 1 or more")
+    if state is None or state.state != "active":
+        stands = "there are no versions of it" if state is None else f"it is {state.state}"
+        raise PromotionRefused(f"nothing runs as {name} that a shadow could run beside: {stands}")
 
 
 def _check_locks(locks: Sequence[str]) -> None:

@@ -17,11 +17,13 @@ from workbench.attempt import Attempt
 from workbench.db.pool import READ_ONLY
 from workbench.errors import PromotionRefused
 from workbench.project.imports import append_record
-from workbench.runs.repeating import repeats
+from workbench.runs.repeating import undoes_writes
 
 if TYPE_CHECKING:
     import pandas as pd
     import sqlalchemy as sa
+
+    from workbench.runs.decisions_kept import KeptDecisions
 
 __all__ = [
     "REHEARSAL_VARIABLE",
@@ -59,10 +61,10 @@ def refuse_in_rehearsal(verb: str) -> None:
     Raises
     ------
     PromotionRefused
-        This process belongs to a rehearsal, or to a rerun.
+        This process belongs to a rehearsal, or to a run whose writes are undone.
     """
-    if repeats():
-        raise PromotionRefused(f"the rerun of a run may not {verb}: that could not be undone")
+    if purpose := undoes_writes():
+        raise PromotionRefused(f"a {purpose} may not {verb}: that could not be undone")
     if rehearses():
         raise PromotionRefused(
             f"a notebook that is run once in order to be promoted may not {verb}: that could not be undone"
@@ -122,6 +124,9 @@ class RehearsalRun:
                 "key": [] if write is None else list(write.key),
             }
         )
+
+    def note_decided(self, kept: KeptDecisions) -> None:
+        """Does nothing: a rehearsal is for no slot, so nothing that was said is compared with it."""
 
     def note_headline(self, headline: Mapping[str, Any]) -> None:
         """Does nothing: the figures are among the rows."""
