@@ -15,8 +15,8 @@ __all__ = ["Moment", "choose_moments"]
 _SHARES = (0.6, 0.8)
 """How far along the bars with signals the first cuts are; one more is near their end."""
 _BACK = 3
-_SIDES = ("buy", "sell", "buy")
-"""What should be said at each, so that a rule is seen that needs the future to enter, or to leave."""
+_REACH = 0.1
+"""How far from there, as a share of those bars, a moment may be that tells more."""
 
 
 @dataclass(frozen=True)
@@ -62,24 +62,42 @@ def choose_moments(captured: Captured) -> list[Moment]:
         return []
     places = [int(share * len(bars)) for share in _SHARES] + [max(len(bars) - _BACK, 0)]
     chosen: dict[pd.Timestamp, Moment] = {}
-    for place, side in zip(places, _SIDES, strict=True):
-        bar = _nearest(bars, turns, place, side, list(chosen))
+    seen: set[tuple[object, ...]] = set()
+    for place in places:
+        bar = _telling(bars, turns, place, list(chosen), seen)
         if bar is not None:
             chosen[bar] = _moment(bar, signals, sorted(captured.revisions))
     return [chosen[bar] for bar in sorted(chosen)]
 
 
-def _nearest(
-    bars: pd.DatetimeIndex, turns: pd.DataFrame, place: int, side: str, taken: Sequence[pd.Timestamp]
+def _telling(
+    bars: pd.DatetimeIndex,
+    turns: pd.DataFrame,
+    place: int,
+    taken: list[pd.Timestamp],
+    seen: set[tuple[object, ...]],
 ) -> pd.Timestamp | None:
-    """The bar nearest to a place at which that side is said, else any; None if all are taken."""
-    free = bars[~bars.isin(taken)]
-    if not len(free):
+    """The bar near a place at which the most strategies say what they say at no other moment, or None.
+
+    So a rule is seen that needs the future only to enter, or only to leave, also beside other strategies.
+    What is said there joins `seen`.
+    """
+    reach = max(int(_REACH * len(bars)), 5)
+    near = [
+        (abs(at - place), bars[at])
+        for at in range(max(place - reach, 0), min(place + reach + 1, len(bars)))
+        if bars[at] not in taken
+    ]
+    if not near:
         return None
-    sided = free[free.isin(turns.loc[turns["signal"] == side, "timestamp"])]
-    among = sided if len(sided) else free
-    wanted = bars[min(place, len(bars) - 1)]
-    return min(among, key=lambda bar: (abs(bar - wanted), bar))
+    said: dict[pd.Timestamp, set[tuple[object, ...]]] = {bar: set() for _, bar in near}
+    columns = (turns[name] for name in ("timestamp", "cell", "strategy_id", "signal"))
+    for bar, *what in zip(*columns, strict=True):
+        if bar in said:
+            said[bar].add(tuple(what))
+    _, bar = min(near, key=lambda one: (-len(said[one[1]] - seen), one))
+    seen |= said[bar]
+    return bar
 
 
 def _moment(bar: pd.Timestamp, signals: pd.DataFrame, read: Sequence[str]) -> Moment:

@@ -22,16 +22,16 @@ def days(*made: Row) -> list[str]:
     return [f"{moment.bar:%m-%d}" for moment in choose_moments(captured(*made))]
 
 
-def test_they_are_where_a_signal_changes_a_buy_a_sale_and_near_the_end_a_buy() -> None:
+def test_they_are_where_a_signal_changes_a_sale_a_buy_and_one_near_the_end() -> None:
     made = rows("bsbsbsbsbsbsbsbsbsbs")
-    assert days(*made) == ["01-11", "01-16", "01-17"]
+    assert days(*made) == ["01-12", "01-15", "01-17"]
     moments = choose_moments(captured(*made))
-    assert [dict(moment.towards) for moment in moments] == [{"A": -1.0}, {"A": 1.0}, {"A": -1.0}]
+    assert [dict(moment.towards) for moment in moments] == [{"A": 1.0}, {"A": -1.0}, {"A": -1.0}]
     assert {moment.series for moment in moments} == {("yahoo/A",)}
 
 
 def test_of_a_row_for_each_bar_those_that_say_the_same_again_are_left_out() -> None:
-    assert days(*rows("hhhbbbbhhhsssshhhhhh")) == ["01-04", "01-08", "01-11"]
+    assert days(*rows("hhhbbbbhhhsssshhhhhh")) == ["01-04", "01-11", "01-15"]
 
 
 def test_there_are_as_many_as_there_are_bars_and_none_of_what_waits() -> None:
