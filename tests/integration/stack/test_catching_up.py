@@ -143,3 +143,13 @@ def test_what_waits_is_taken_oldest_first_and_asked_for_once(prefect: PrefectApi
     assert asked == [waiting[0], None]
     (run,) = runs_of(prefect, name, "SCHEDULED")
     assert (planned_for(run), run["parameters"]["slot"]) == (waiting[0], waiting[0].isoformat())
+    # Those that end before they have a record are not asked for without end.
+    failed = {"state": {"type": "FAILED"}, "force": True}
+    for _ in range(3):
+        (run,) = runs_of(prefect, name, "SCHEDULED")
+        prefect.ask(f"/flow_runs/{run['id']}/set_state", failed)
+        asked.append(ask_for_next(prefect, slots, facts_of(prefect, name)))
+    assert asked[2:] == [waiting[0], waiting[0], waiting[1]]
+    listed = wb.deployments.slots(name).set_index("slot")
+    assert listed["state"].to_dict() == {waiting[0]: "missed", waiting[1]: "due"}
+    assert listed["reason"][waiting[0]].startswith("3 runs of it were asked for")
