@@ -1,40 +1,31 @@
-"""Promotes a notebook to a Prefect deployment with a schedule.
-
-It speaks Prefect's REST API, which is the same for every 3.x server, so that neither a command nor a
-notebook has to import Prefect.
-"""
+"""Promotes a notebook to a Prefect deployment with a schedule."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from workbench.errors import PromotionRefused
 from workbench.promotion.contents import Contents
 from workbench.promotion.fitness import refused_values, unfit
-from workbench.promotion.flow_schema import flow_schema
 from workbench.promotion.keeping import keep
 from workbench.promotion.memory import memory_limit_bytes
-from workbench.promotion.namesakes import deployment_named, refuse_namesake
+from workbench.promotion.namesakes import refuse_namesake
 from workbench.promotion.notebook_file import open_notebook
-from workbench.promotion.records import FLOW_NAME, Deployment
+from workbench.promotion.records import Deployment
 from workbench.promotion.retrying import RETRIES, RetryOn, check_retries
 from workbench.promotion.run import check_timeout
-from workbench.promotion.slots import await_plan, first_slot
-from workbench.promotion.superseded import settle_withdrawn, withdraw_superseded
-from workbench.promotion.where import where
+from workbench.promotion.slots import first_slot
+from workbench.promotion.versions.put_in_use import put_in_use
 from workbench.runs.code import promoted_code_version
 from workbench.runs.outputs import Outputs
 from workbench.runs.slot_store import SlotStore
 from workbench.runs.versions import DeploymentVersion, VersionStore
 from workbench.settings import Settings
 from workbench.stack.model import Progress
-from workbench.stack.passed_slots import settle_deployment
-from workbench.stack.prefect_api import PrefectApi, PrefectRefused
-from workbench.stack.timetable import timetable_of
+from workbench.stack.prefect_api import PrefectApi
 
 __all__ = ["promote"]
 
@@ -141,82 +132,49 @@ def promote(
         force=force,
         contents=contents,
     )
-    # Again, since a slot may have passed while the notebook ran.
-    slot = first_slot(cron, timezone)
-    options = {
-        "timeout_seconds": timeout_seconds,
-        "memory_limit": memory_limit,
-        "retries": retries,
-        "retry_on": retry_on,
-        "locks": sorted(set(locks)),
-    }
-    schedule = {"kind": "cron", "cron": cron, "timezone": timezone}
     new = DeploymentVersion(
         deployment=name,
         notebook=file.shown,
         content=stored.sha256,
         parameters=values,
-        options=options,
-        schedule=schedule,
+        options={
+            "timeout_seconds": timeout_seconds,
+            "memory_limit": memory_limit,
+            "retries": retries,
+            "retry_on": retry_on,
+            "locks": sorted(set(locks)),
+        },
+        schedule={"kind": "cron", "cron": cron, "timezone": timezone},
         code_version=promoted_code_version(stored.commit),
         forced="; ".join(overruled) or None,
         note=note,
     )
-    # Stored before Prefect knows of it, and used from the moment at which Prefect does.
-    version = versions.add(new).version
-    flow_parameters: dict[str, Any] = {
-        "notebook": file.shown,
-        "sha256": stored.sha256,
-        "parameters": values,
-        "slot": None,
-        "version": None,
-        **options,
-    }
-    _ensure_work_pool(prefect, settings.work_pool)
-    flow = prefect.ask("/flows/", {"name": FLOW_NAME})
-    body = {
-        "name": name,
-        "flow_id": flow["id"],
-        "version": str(version),
-        "description": f"`{file.shown}` (version {version}, {stored.sha256[:12]}), promoted by workbench."
-        + "".join(f"\n\nForced, although {reason}." for reason in overruled)
-        + "".join(f"\n\n{doubt}" for doubt in doubts),
-        **where(settings),
-        "work_pool_name": settings.work_pool,
-        "tags": ["workbench", file.path.stem],
-        "parameters": flow_parameters,
-        "parameter_openapi_schema": flow_schema(file.parameters, flow_parameters),
-        "enforce_parameter_schema": True,
-        "schedules": [{"active": True, "schedule": {"cron": cron, "timezone": timezone, "day_or": True}}],
-    }
-    # Before its schedule is gone, and with it the runs that Prefect had planned.
-    if (replaced := deployment_named(prefect, name)) is not None:
-        settle_deployment(slots, timetable_of(replaced), datetime.now(UTC))
-    try:
-        created = prefect.ask("/deployments/", body)
-    except PrefectRefused as error:
-        raise PromotionRefused(f"Prefect refuses the deployment {name}: {_first_reason(error)}") from error
-    versions.use(name, version)
-    deployment_id = str(created["id"])
-    schedule_id = _keep_one_schedule(prefect, deployment_id, cron, timezone)
-    timetable = timetable_of(prefect.ask(f"/deployments/{deployment_id}"))
-    settle_withdrawn(slots, timetable, withdraw_superseded(prefect, deployment_id, schedule_id))
-    next_run = await_plan(prefect, deployment_id, slot, progress or _quiet)
-    # Once more: the scheduler may have been in the middle of its pass.
-    settle_withdrawn(slots, timetable, withdraw_superseded(prefect, deployment_id, schedule_id))
+    with versions.alone(name):
+        # Stored before Prefect knows of it, and used from the moment at which Prefect does.
+        version = versions.add(new)
+        put = put_in_use(
+            settings,
+            prefect,
+            slots,
+            versions,
+            version,
+            file.parameters,
+            doubts=doubts,
+            progress=progress or _quiet,
+        )
     return Deployment(
         name=name,
-        deployment_id=deployment_id,
+        deployment_id=put.deployment_id,
         notebook=file.shown,
         sha256=stored.sha256,
         schedule=cron,
         timezone=timezone,
-        parameters=flow_parameters["parameters"],
-        next_run=next_run,
+        parameters=values,
+        next_run=put.next_run,
         modules=tuple(stored.modules),
         files=tuple(stored.files),
         doubts=tuple(doubts),
-        version=version,
+        version=version.version,
     )
 
 
@@ -231,30 +189,3 @@ def _check_locks(locks: Sequence[str]) -> None:
 
 def _quiet(step: str) -> None:
     """Ignore progress."""
-
-
-def _first_reason(error: PrefectRefused) -> str:
-    """The part of Prefect's answer about the given value; it also lists every other kind of schedule."""
-    parts = error.reason.split("; ")
-    return next((part.removeprefix("Value error, ") for part in parts if "Value error" in part), error.reason)
-
-
-def _ensure_work_pool(prefect: PrefectApi, name: str) -> None:
-    try:
-        prefect.ask("/work_pools/", {"name": name, "type": "process"})
-    except PrefectRefused as error:
-        if error.status != 409:  # 409: it is there already
-            raise
-
-
-def _keep_one_schedule(prefect: PrefectApi, deployment_id: str, cron: str, timezone: str) -> str:
-    """Delete earlier promotions' schedules, which Prefect may leave beside the new one; return its id."""
-    kept = ""
-    for entry in prefect.ask(f"/deployments/{deployment_id}/schedules"):
-        schedule = entry["schedule"]
-        wanted = schedule.get("cron") == cron and schedule.get("timezone") == timezone
-        if wanted and not kept:
-            kept = str(entry["id"])
-        else:
-            prefect.ask(f"/deployments/{deployment_id}/schedules/{entry['id']}", method="DELETE")
-    return kept

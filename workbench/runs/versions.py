@@ -5,7 +5,9 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -14,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from workbench.db.pool import ServiceConnectionPool
-from workbench.errors import NotDeployed
+from workbench.errors import LockTimeout, NotDeployed
 from workbench.runs.packages import installed_packages, lock_hash
 from workbench.tables.workbench import deployment_versions, deployments
 
@@ -22,6 +24,7 @@ __all__ = ["DeploymentState", "DeploymentVersion", "VersionStore", "who"]
 
 Made = Literal["promoted", "rolled_back", "cut_over"]
 Kind = Literal["notebook", "ingest", "sweep"]
+_LOOK_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -160,6 +163,29 @@ class VersionStore:
                 .returning(table)
             ).one()
         return _version(stored)
+
+    @contextmanager
+    def alone(self, deployment: str, patience: float = 120.0) -> Iterator[None]:
+        """Change a deployment while nobody else does: one promotion, rollback or pause after the other.
+
+        Who is killed meanwhile lets the next one in.
+
+        Raises
+        ------
+        LockTimeout
+            Somebody else was at it for longer than `patience`, in seconds.
+        """
+        take = sa.select(sa.func.pg_try_advisory_xact_lock(sa.func.hashtextextended(deployment, 15)))
+        deadline = time.monotonic() + patience
+        with self._pool.begin("changing a deployment") as connection:
+            while not connection.execute(take).scalar_one():
+                if time.monotonic() > deadline:
+                    raise LockTimeout(
+                        f"{deployment} has been changed by somebody else for {patience:.0f} s: another "
+                        "promotion or rollback of it is under way; try again when it has ended"
+                    )
+                time.sleep(_LOOK_SECONDS)
+            yield
 
     def use(self, deployment: str, version: int, *, kind: Kind = "notebook") -> None:
         """Have every run that starts from now on get this version, and be active if it was paused."""

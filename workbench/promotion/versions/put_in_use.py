@@ -1,0 +1,161 @@
+"""Puts a stored version of a deployment to use: Prefect's deployment becomes that version's, and runs get it.
+
+It speaks Prefect's REST API, which is the same for every 3.x server, so that neither a command nor a
+notebook has to import Prefect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import PurePath
+from typing import Any
+
+from workbench.errors import PromotionRefused
+from workbench.promotion.flow_schema import flow_schema
+from workbench.promotion.namesakes import deployment_named
+from workbench.promotion.parameters import NotebookParameters
+from workbench.promotion.records import FLOW_NAME
+from workbench.promotion.slots import await_plan, first_slot
+from workbench.promotion.superseded import settle_withdrawn, withdraw_superseded
+from workbench.promotion.where import where
+from workbench.runs.slot_store import SlotStore
+from workbench.runs.versions import DeploymentVersion, VersionStore
+from workbench.settings import Settings
+from workbench.stack.model import Progress
+from workbench.stack.passed_slots import settle_deployment
+from workbench.stack.prefect_api import PrefectApi, PrefectRefused
+from workbench.stack.timetable import timetable_of
+
+__all__ = ["PutInUse", "put_in_use"]
+
+_MADE = {
+    "promoted": "promoted by workbench",
+    "rolled_back": "rolled back to version {of} by workbench",
+    "cut_over": "cut over from the shadow, version {of}, by workbench",
+}
+
+
+@dataclass(frozen=True)
+class PutInUse:
+    """A version as Prefect has it now: the deployment's id, and its next run (UTC; None: none is planned)."""
+
+    deployment_id: str
+    next_run: datetime | None
+
+
+def put_in_use(
+    settings: Settings,
+    prefect: PrefectApi,
+    slots: SlotStore,
+    versions: VersionStore,
+    version: DeploymentVersion,
+    declared: NotebookParameters,
+    *,
+    doubts: Sequence[str] = (),
+    progress: Progress,
+) -> PutInUse:
+    """Make Prefect's deployment that of a stored version, which every run gets that starts from now on.
+
+    Runs that an earlier schedule has planned are withdrawn, and its slots are settled. If this is ended
+    halfway, the next promotion or rollback of that name mends what it finds.
+
+    Parameters
+    ----------
+    settings : Settings
+    prefect : PrefectApi
+    slots : SlotStore
+    versions : VersionStore
+        In which it is the deployment's turn (`VersionStore.alone`).
+    version : DeploymentVersion
+    declared : NotebookParameters
+        Those of its notebook, for Prefect's form.
+    doubts : sequence of str
+        What is doubtful about it, each as a sentence, for Prefect's description.
+    progress : callable
+
+    Raises
+    ------
+    PromotionRefused
+        Prefect refuses it; the version that was in use before stays so.
+    """
+    name = version.deployment
+    flow_parameters: dict[str, Any] = {
+        "notebook": version.notebook,
+        "sha256": version.content,
+        "parameters": dict(version.parameters),
+        "slot": None,
+        "version": None,
+        **version.options,
+    }
+    _ensure_work_pool(prefect, settings.work_pool)
+    flow = prefect.ask("/flows/", {"name": FLOW_NAME})
+    cron, timezone = str(version.schedule["cron"]), str(version.schedule["timezone"])
+    body = {
+        "name": name,
+        "flow_id": flow["id"],
+        "version": str(version.version),
+        "description": _description(version, doubts),
+        **where(settings),
+        "work_pool_name": settings.work_pool,
+        "tags": ["workbench", PurePath(version.notebook).stem],
+        "parameters": flow_parameters,
+        "parameter_openapi_schema": flow_schema(declared, flow_parameters),
+        "enforce_parameter_schema": True,
+        "paused": False,
+        "schedules": [{"active": True, "schedule": {"cron": cron, "timezone": timezone, "day_or": True}}],
+    }
+    # Before its schedule is gone, and with it the runs that Prefect had planned.
+    if (replaced := deployment_named(prefect, name)) is not None:
+        settle_deployment(slots, timetable_of(replaced), datetime.now(UTC))
+    try:
+        created = prefect.ask("/deployments/", body)
+    except PrefectRefused as error:
+        raise PromotionRefused(f"Prefect refuses the deployment {name}: {_first_reason(error)}") from error
+    versions.use(name, version.version)
+    deployment_id = str(created["id"])
+    schedule_id = _keep_one_schedule(prefect, deployment_id, cron, timezone)
+    timetable = timetable_of(prefect.ask(f"/deployments/{deployment_id}"))
+    settle_withdrawn(slots, timetable, withdraw_superseded(prefect, deployment_id, schedule_id))
+    next_run = await_plan(prefect, deployment_id, first_slot(cron, timezone), progress)
+    # Once more: the scheduler may have been in the middle of its pass.
+    settle_withdrawn(slots, timetable, withdraw_superseded(prefect, deployment_id, schedule_id))
+    return PutInUse(deployment_id, next_run)
+
+
+def _description(version: DeploymentVersion, doubts: Sequence[str]) -> str:
+    """What Prefect's page of the deployment says."""
+    made = _MADE[version.made].format(of=version.of_version)
+    content = (version.content or "")[:12]
+    said = [f"`{version.notebook}` (version {version.version}, {content}), {made}."]
+    said += [version.note] if version.note else []
+    said += [f"Forced, although {version.forced}."] if version.forced else []
+    return "\n\n".join([*said, *doubts])
+
+
+def _first_reason(error: PrefectRefused) -> str:
+    """The part of Prefect's answer about the given value; it also lists every other kind of schedule."""
+    parts = error.reason.split("; ")
+    return next((part.removeprefix("Value error, ") for part in parts if "Value error" in part), error.reason)
+
+
+def _ensure_work_pool(prefect: PrefectApi, name: str) -> None:
+    try:
+        prefect.ask("/work_pools/", {"name": name, "type": "process"})
+    except PrefectRefused as error:
+        if error.status != 409:  # 409: it is there already
+            raise
+
+
+def _keep_one_schedule(prefect: PrefectApi, deployment_id: str, cron: str, timezone: str) -> str:
+    """Delete earlier versions' schedules, which Prefect may leave beside the new one; return its id."""
+    kept = ""
+    for entry in prefect.ask(f"/deployments/{deployment_id}/schedules"):
+        schedule: Mapping[str, Any] = entry["schedule"]
+        wanted = schedule.get("cron") == cron and schedule.get("timezone") == timezone
+        if wanted and not kept:
+            kept = str(entry["id"])
+        else:
+            prefect.ask(f"/deployments/{deployment_id}/schedules/{entry['id']}", method="DELETE")
+    return kept
