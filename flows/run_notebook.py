@@ -26,7 +26,7 @@ from prefect.context import FlowRunContext
 from prefect.states import Cancelled, Completed
 
 from workbench import Workbench
-from workbench.errors import NotebookFailed, SlotRefused, SlotTaken
+from workbench.errors import NotebookFailed, SlotRefused, SlotTaken, WorkbenchError
 from workbench.promotion.artifact import artifact_key, completed_markdown, failed_markdown, saved_picture
 from workbench.promotion.held import lead_group
 from workbench.promotion.printed import printed_lines
@@ -36,6 +36,9 @@ from workbench.promotion.slot_of_run import await_slot, slot_of_run
 from workbench.promotion.superseded import WITHDRAWN, settle_withdrawn
 from workbench.promotion.what_runs import WhatRuns, what_runs
 from workbench.promotion.where import work_in_project
+from workbench.stack.catching_up import ask_for_next
+from workbench.stack.planned import is_ahead, is_by_schedule, planned_for
+from workbench.stack.prefect_api import PrefectApi
 from workbench.stack.timetable import timetable_of
 
 
@@ -137,6 +140,8 @@ def run_notebook(
             markdown = partial(failed_markdown, notebook, error, slot=words)
             _create_artifact(notebook, "failed", origin, markdown)
             raise
+        finally:
+            _ask_for_next(wb, origin)
         _log_prints(result.output)
         logger.info("run %s completed in %.1f s: %s", result.run_id, result.seconds, result.html)
         _create_artifact(notebook, "completed", origin, partial(_completed, wb, result))
@@ -160,15 +165,22 @@ def _origin(wb: Workbench, slot: str | None) -> tuple[Origin | State[None], str]
         if slot is not None:
             raise SlotRefused(f"slot={slot!r}: only a run of a deployment has a slot")
         return Origin(flow_run_id=None if flow_run is None else str(flow_run.id)), ""
-    scheduled_for = None
-    if flow_run.auto_scheduled and flow_run.expected_start_time is not None:
-        # Prefect's is of a class of its own, whose differences cannot be divided by a plain timedelta.
-        scheduled_for = datetime.fromisoformat(flow_run.expected_start_time.isoformat())
+    facts = flow_run.model_dump(
+        mode="json", include={"auto_scheduled", "expected_start_time", "idempotency_key"}
+    )
+    scheduled_for = planned_for(facts)
+    if scheduled_for is not None:
+        # The slot of a run that we have made stands in its parameters, too.
+        slot = None
         await_slot(scheduled_for)
     with get_client(sync_client=True) as client:
         timetable = timetable_of(client.read_deployment(flow_run.deployment_id).model_dump(mode="json"))
-        # A run that was cancelled before it began: newer Prefects begin it all the same.
-        if scheduled_for and any(state.is_cancelled() for state in client.read_flow_run_states(flow_run.id)):
+        # A run that was cancelled before it began: newer Prefects begin it all the same. Nor does Prefect
+        # withdraw the runs made ahead of what is paused in its pages, or due at other times.
+        if scheduled_for and (
+            any(state.is_cancelled() for state in client.read_flow_run_states(flow_run.id))
+            or (is_ahead(facts) and not timetable.has(scheduled_for))
+        ):
             settle_withdrawn(wb.runs.slots, timetable, [scheduled_for])
             return Cancelled(message=WITHDRAWN), ""
         attempts = _attempts_before(timetable.deployment)
@@ -189,6 +201,7 @@ def _origin(wb: Workbench, slot: str | None) -> tuple[Origin | State[None], str]
         flow_run_id=str(flow_run.id),
         slot=found.slot,
         purpose=found.purpose,
+        in_turn=found.in_turn,
     ), found.words
 
 
@@ -200,7 +213,21 @@ def _is_planned(client: SyncPrefectClient, deployment_id: UUID, slot: datetime) 
             expected_start_time=FlowRunFilterExpectedStartTime(after_=slot, before_=slot)
         ),
     )
-    return any(run.auto_scheduled for run in runs)
+    return any(is_by_schedule(run.model_dump(mode="json")) for run in runs)
+
+
+def _ask_for_next(wb: Workbench, origin: Origin) -> None:
+    """At the end of a run, have the next slot run that waits for its turn."""
+    context = FlowRunContext.get()
+    url = wb.session.endpoints.prefect_api_url
+    if not origin.in_turn or context is None or context.flow_run is None or url is None:
+        return
+    prefect = PrefectApi(url, wb.session.endpoints.prefect_auth_string)
+    try:
+        facts = prefect.ask(f"/deployments/{context.flow_run.deployment_id}")
+        ask_for_next(prefect, wb.runs.slots, facts, besides=str(context.flow_run.id))
+    except WorkbenchError as error:
+        get_run_logger().warning("the next slot that waits is asked for later: %s", error)
 
 
 def _log_prints(output: Path | None) -> None:

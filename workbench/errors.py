@@ -49,6 +49,7 @@ facts as fields. `str(error)` is meant for people; the fields are meant for prog
     ├── LockTimeout                       a resource that a run has to itself was not free in time
     ├── EventError                        an event cannot be published or read
     ├── PromotionRefused (ValueError)     a notebook may not be promoted
+    │   ├── ScheduleRefused               a schedule that cannot be, or a policy for what is missed
     │   └── NotDeployed (KeyError)        nothing is deployed under that name
     └── DemoFailed                        something that the demo shows did not happen
 
@@ -102,6 +103,7 @@ __all__ = [
     "RunError",
     "RunFenced",
     "SaveRefused",
+    "ScheduleRefused",
     "ServerError",
     "ServerUnreachable",
     "SettingsError",
@@ -396,6 +398,10 @@ class EventError(WorkbenchError):
 
 class PromotionRefused(WorkbenchError, ValueError):
     """A notebook may not be promoted."""
+
+
+class ScheduleRefused(PromotionRefused):
+    """A schedule cannot be."""
 
 
 class NotDeployed(PromotionRefused, KeyError):

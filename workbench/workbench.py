@@ -16,6 +16,8 @@ from workbench.research import Research
 from workbench.session import Session
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     import pandas as pd
 
     from workbench.backtest import Strategy
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from workbench.promotion.execute import Progress
     from workbench.promotion.records import Deployment
     from workbench.promotion.run import NotebookRunResult, Origin
+    from workbench.schedules import CatchUp
     from workbench.services.filters import Moment, Strings
     from workbench.settings import Settings
     from workbench.sweep import SweepResult
@@ -367,8 +370,13 @@ class Workbench(HeldServices, EarlierNames):
         notebook: str | os.PathLike[str],
         *,
         name: str,
-        cron: str,
+        cron: str | None = None,
+        every: str | timedelta | None = None,
+        rrule: str | None = None,
+        calendar: str | None = None,
+        at: str | None = None,
         timezone: str | None = None,
+        catch_up: CatchUp = "latest",
         parameters: Mapping[str, Any] | None = None,
         timeout_seconds: float | None = None,
         memory_limit: str | int | None = None,
@@ -385,7 +393,12 @@ class Workbench(HeldServices, EarlierNames):
             notebook,
             name=name,
             cron=cron,
+            every=every,
+            rrule=rrule,
+            calendar=calendar,
+            at=at,
             timezone=timezone,
+            catch_up=catch_up,
             parameters=parameters,
             timeout_seconds=timeout_seconds,
             memory_limit=memory_limit,

@@ -94,7 +94,9 @@ SHOWN: list[Callable[[Workbench], object]] = [
     lambda _: IngestedSeries("AAPL", "yahoo", "Yahoo", 3, Written(3, 0, 0), 0, {}, ""),
     lambda _: TrialCount("sma_cross", 1_200, 3, 0.01, 0.02, 0.0412345678),
     lambda _: NotebookRunResult(RUN, "strategies/sma_cross.ipynb", Path("/a.ipynb"), Path("/a.html"), 8.25),
-    lambda _: Deployment("sma", RUN, "sma_cross.ipynb", "0" * 64, "30 17 * * 1-5", "UTC", {"fast": 20}, None),
+    lambda _: Deployment(
+        "sma", RUN, "sma_cross.ipynb", "0" * 64, "30 17 * * 1-5 (UTC)", "UTC", {"fast": 20}, None
+    ),
     lambda _: FlowRun(RUN, "strategies/sma_cross.ipynb", "COMPLETED", ""),
 ]
 

@@ -120,13 +120,25 @@ def _tell_failure(error: NotebookFailed, notebook: str, *, json: bool) -> None:
 def promote(
     notebook: Annotated[str, typer.Argument(help="A path, or a name below notebooks/.")],
     name: Annotated[str, typer.Option(help="The deployment's name.")],
-    cron: Annotated[str, typer.Option(help='Five fields, as "30 17 * * mon-fri".')],
+    cron: Annotated[str | None, typer.Option(help='Five fields, as "30 17 * * mon-fri".')] = None,
+    every: Annotated[str | None, typer.Option(help="Each so often, as 15min, 2h or 1d.")] = None,
+    rrule: Annotated[
+        str | None, typer.Option(help="A recurrence rule, as FREQ=MONTHLY;BYDAY=-1FR;BYHOUR=18.")
+    ] = None,
+    calendar: Annotated[str | None, typer.Option(help="Each session of an exchange, as XNYS.")] = None,
+    at: Annotated[
+        str | None, typer.Option(help="When of its sessions: close (the default), close+15min, open-30min.")
+    ] = None,
     timezone: Annotated[
         str | None,
         typer.Option(
             help="The time zone the schedule is read in, as America/New_York; default: the project's."
         ),
     ] = None,
+    catch_up: Annotated[
+        str,
+        typer.Option(help="What is still run of slots that passed while nothing ran: latest, all, none, 5."),
+    ] = "latest",
     parameter: Parameters = None,
     timeout: Annotated[float | None, typer.Option(min=1, help="Seconds after which a run is killed.")] = None,
     memory: Memory = None,
@@ -147,6 +159,7 @@ def promote(
 ) -> None:
     """Turn a notebook into a scheduled Prefect job."""
     from workbench.promotion.notebook_file import open_notebook
+    from workbench.schedules.catch_up import read_catch_up
     from workbench.stack.schedules import in_zone
 
     opened = open_notebook(notebook)
@@ -156,7 +169,12 @@ def promote(
             opened,
             name=name,
             cron=cron,
+            every=every,
+            rrule=rrule,
+            calendar=calendar,
+            at=at,
             timezone=timezone,
+            catch_up=read_catch_up(catch_up),
             parameters=values,
             timeout_seconds=timeout,
             memory_limit=memory,
@@ -171,10 +189,7 @@ def promote(
     if json:
         as_json(deployment.__dict__)
         return
-    step(
-        f"{deployment.notebook} is deployed as {deployment.name}: "
-        f"{deployment.schedule} ({deployment.timezone})"
-    )
+    step(f"{deployment.notebook} is deployed as {deployment.name}: {deployment.schedule}")
     for doubt in deployment.doubts:
         warn(doubt)
     if deployment.next_run is None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from exchange_calendars import ExchangeCalendar
 
 __all__ = [
+    "end_of",
     "expected_bars",
     "gaps_between",
     "interval_of",
@@ -127,6 +128,20 @@ def timezone_of(calendar: str) -> str:
         There is no such calendar.
     """
     return str(_calendar(calendar).tz)
+
+
+def end_of(calendar: str) -> pd.Timestamp | None:
+    """The last date that the installed calendar can know, 00:00 UTC; None for one without an end.
+
+    Some calendars list their holidays by date, and so reach only as far as these are published.
+
+    Raises
+    ------
+    QueryError
+        There is no such calendar.
+    """
+    latest = _calendar(calendar).bound_max()
+    return None if latest is None else pd.Timestamp(latest).tz_localize("UTC")
 
 
 def is_daily(times: pd.DatetimeIndex) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from workbench.errors import PromotionRefused
@@ -17,12 +18,12 @@ from workbench.promotion.notebook_file import open_notebook
 from workbench.promotion.records import Deployment
 from workbench.promotion.retrying import RETRIES, RetryOn, check_retries
 from workbench.promotion.run import check_timeout
-from workbench.promotion.slots import first_slot
 from workbench.promotion.versions.put_in_use import put_in_use
 from workbench.runs.code import promoted_code_version
 from workbench.runs.outputs import Outputs
 from workbench.runs.slot_store import SlotStore
 from workbench.runs.versions import DeploymentVersion, VersionStore
+from workbench.schedules import CatchUp, Schedule, check_catch_up
 from workbench.settings import Settings
 from workbench.stack.model import Progress
 from workbench.stack.prefect_api import PrefectApi
@@ -40,8 +41,8 @@ def promote(
     *,
     versions: VersionStore,
     name: str,
-    cron: str,
-    timezone: str,
+    schedule: Schedule,
+    catch_up: CatchUp = "latest",
     parameters: Mapping[str, Any] | None = None,
     timeout_seconds: float | None = None,
     memory_limit: str | int | None = None,
@@ -68,10 +69,10 @@ def promote(
         As `open_notebook` takes it.
     name : str
         Letters, digits, dots, dashes and underscores.
-    cron : str
-        Five fields: "30 17 * * mon-fri".
-    timezone : str
-        An IANA name in which the cron fields are read: "America/New_York".
+    schedule : Schedule
+        When it is due.
+    catch_up : str or int
+        What is still run of that which was due while nothing ran, as `Deployments.promote` takes it.
     parameters : mapping, optional
         Values for every run, checked strictly.
     timeout_seconds : float, optional
@@ -96,7 +97,7 @@ def promote(
     Raises
     ------
     PromotionRefused
-        A name, schedule or time zone that cannot be used, or another project's deployment of that name; a
+        A name or policy that cannot be used, or another project's deployment of that name; a
         notebook without a "parameters" cell, one that promotes or triggers, or one that fails when it is run
         once; a file that cannot be promoted.
     ParametersRefused, NotebookError
@@ -112,7 +113,7 @@ def promote(
     memory_bytes = memory_limit_bytes(memory_limit)
     check_retries(retries, retry_on)
     _check_locks(locks)
-    first_slot(cron, timezone)
+    check_catch_up(catch_up)
     file = open_notebook(notebook)
     values = file.parameters.complete(file.parameters.validate(dict(parameters or {})))
     overruled = unfit(file.document, file.path.name, force)
@@ -144,11 +145,12 @@ def promote(
             "retry_on": retry_on,
             "locks": sorted(set(locks)),
         },
-        schedule={"kind": "cron", "cron": cron, "timezone": timezone},
+        schedule={**schedule.to_json(), "catch_up": catch_up},
         code_version=promoted_code_version(stored.commit),
         forced="; ".join(overruled) or None,
         note=note,
     )
+    told = [*doubts, *filter(None, [schedule.warning(datetime.now(UTC))])]
     with versions.alone(name):
         # Stored before Prefect knows of it, and used from the moment at which Prefect does.
         version = versions.add(new)
@@ -159,7 +161,7 @@ def promote(
             versions,
             version,
             file.parameters,
-            doubts=doubts,
+            doubts=told,
             progress=progress or _quiet,
         )
     return Deployment(
@@ -167,13 +169,13 @@ def promote(
         deployment_id=put.deployment_id,
         notebook=file.shown,
         sha256=stored.sha256,
-        schedule=cron,
-        timezone=timezone,
+        schedule=schedule.in_words(),
+        timezone=schedule.timezone,
         parameters=values,
         next_run=put.next_run,
         modules=tuple(stored.modules),
         files=tuple(stored.files),
-        doubts=tuple(doubts),
+        doubts=tuple(told),
         version=version.version,
     )
 

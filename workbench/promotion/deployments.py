@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.display.face import Face
-from workbench.errors import PromotionRefused
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     import pandas as pd
 
     from workbench.promotion.records import Deployment, FlowRun
+    from workbench.schedules import CatchUp
     from workbench.session import Session
 
 __all__ = ["Deployments"]
@@ -37,8 +39,13 @@ class Deployments(Face):
         notebook: str | os.PathLike[str],
         *,
         name: str,
-        cron: str,
+        cron: str | None = None,
+        every: str | timedelta | None = None,
+        rrule: str | None = None,
+        calendar: str | None = None,
+        at: str | None = None,
         timezone: str | None = None,
+        catch_up: CatchUp = "latest",
         parameters: Mapping[str, Any] | None = None,
         timeout_seconds: float | None = None,
         memory_limit: str | int | None = None,
@@ -62,11 +69,24 @@ class Deployments(Face):
             A path, or a name below `notebooks/`, with or without `.ipynb`.
         name : str
             The deployment's: letters, digits, dots, dashes and underscores.
-        cron : str
-            Five fields: "30 17 * * mon-fri".
+        cron : str, optional
+            Five fields: "30 17 * * mon-fri". Exactly one of `cron`, `every`, `rrule` and `calendar` is given.
+        every : str or timedelta, optional
+            A length of at least a minute: "15min", "2h", "1d". Counted from a midnight, UTC, in time that
+            passes: a set clock changes nothing.
+        rrule : str, optional
+            A recurrence rule of iCalendar: "FREQ=MONTHLY;BYDAY=-1FR;BYHOUR=18".
+        calendar : str, optional
+            An exchange, by its name in exchange_calendars: "XNYS". Due once each session: on no holiday, and
+            with its early closes.
+        at : str, optional
+            When, of a calendar's session: "close" (the default), "close+15min", "open-30min".
         timezone : str, optional
-            The IANA name of the time zone that the fields are read in: "America/New_York". Default: the
-            setting `timezone`; without one it must be given.
+            The IANA name of the time zone that `cron` or `rrule` is read in: "America/New_York". Default: the
+            setting `timezone`; without one it must be given. A calendar has its exchange's.
+        catch_up : str or int
+            What is still run of the slots that were due while nothing ran: the "latest", "all", "none", or at
+            most so many of the newest; oldest first, one after the other. The others are missed.
         parameters : mapping, optional
             Values for every run, checked strictly against the "parameters" cell.
         timeout_seconds : float, optional
@@ -104,7 +124,9 @@ class Deployments(Face):
         NotebookError, ParametersRefused
             The notebook or its parameters are not as they must be; nothing was deployed.
         PromotionRefused
-            A name, schedule, time zone or file that cannot be used; the notebook fails; or Prefect refuses.
+            A name or file that cannot be used; the notebook fails; or Prefect refuses.
+        ScheduleRefused
+            A schedule, time zone or policy that cannot be.
         OutputsUnreachable
             Outputs cannot be put below the URL of the setting `outputs`.
 
@@ -112,19 +134,24 @@ class Deployments(Face):
         --------
         >>> wb.promote("strategies/sma_cross.ipynb", name="sma-cross", cron="30 17 * * mon-fri",
         ...            timezone="America/New_York", parameters={"fast": 20, "slow": 50})
+        >>> wb.promote("strategies/sma_cross.ipynb", name="sma-daily", calendar="XNYS", at="close+15min")
         """
         from workbench.promotion.contents import Contents
         from workbench.promotion.deploy import promote
         from workbench.runs.rehearsing import refuse_in_rehearsal
+        from workbench.schedules import one_schedule
         from workbench.stack.environment import settings_environment
 
         refuse_in_rehearsal("promote")
-        zone = self._session.settings.timezone if timezone is None else timezone
-        if zone is None:
-            raise PromotionRefused(
-                "a schedule needs its time zone: give one, timezone='America/New_York', or set it for the "
-                "project, [defaults] timezone in workbench.toml"
-            )
+        schedule = one_schedule(
+            cron=cron,
+            every=every,
+            rrule=rrule,
+            calendar=calendar,
+            at=at,
+            timezone=timezone,
+            default_timezone=self._session.settings.timezone,
+        )
         return promote(
             self._session.settings,
             self._session.prefect(progress),
@@ -132,8 +159,8 @@ class Deployments(Face):
             notebook,
             versions=self._session.runs.versions,
             name=name,
-            cron=cron,
-            timezone=zone,
+            schedule=schedule,
+            catch_up=catch_up,
             parameters=parameters,
             timeout_seconds=timeout_seconds,
             memory_limit=memory_limit,

@@ -61,8 +61,10 @@ class HeldRun:
         self._locks.close()
         self.store.pool.close()
 
-    def reserve(self, attempt: Attempt, *, is_retry: bool) -> None:
+    def reserve(self, attempt: Attempt, *, is_retry: bool, in_turn: bool = False) -> None:
         """Take the deployment's lock for a live run; a slot that cannot have one is skipped.
+
+        With `in_turn` it stays due: another run takes it later.
 
         Raises
         ------
@@ -74,7 +76,7 @@ class HeldRun:
         if holder is not None:
             reason = f"{holder} of {attempt.deployment} was still under way: one live run at a time"
             with self.store.pool.begin("skipping a slot") as connection:
-                settle_slot(connection, attempt, "skipped", reason)
+                settle_slot(connection, attempt, "due" if in_turn else "skipped", reason)
             raise DeploymentBusy(f"{attempt.deployment} does not run for {_told(attempt.slot)}: {reason}")
 
     def start(self, **record: Any) -> None:

@@ -29,8 +29,10 @@ class Deployment:
         Prefect's id.
     notebook, sha256 : str
         Which notebook, and the hash of the version that was promoted: notebook, modules and files.
-    schedule, timezone : str
-        Five cron fields, read in that IANA time zone.
+    schedule : str
+        When it is due, in words: "30 17 * * mon-fri (America/New_York)".
+    timezone : str
+        The IANA name of its time zone.
     parameters : dict
         What every run gets.
     next_run : datetime or None
@@ -59,14 +61,14 @@ class Deployment:
     def __repr__(self) -> str:
         local = self.next_run.astimezone(ZoneInfo(self.timezone)) if self.next_run else None
         following = f"next {local:%Y-%m-%d %H:%M}" if local else "no run is planned"
-        return f"<Deployment {self.name}: {self.notebook}, {self.schedule} ({self.timezone}), {following}>"
+        return f"<Deployment {self.name}: {self.notebook}, {self.schedule}, {following}>"
 
     def _repr_html_(self) -> str:
         rows = [
             ("notebook", f"{self.notebook} as promoted, version {self.version} ({self.sha256[:12]})"),
             *((name, ", ".join(kept)) for name, kept in self._kept().items() if kept),
             *(("doubtful", doubt) for doubt in self.doubts),
-            ("schedule", f"{self.schedule} ({self.timezone})"),
+            ("schedule", self.schedule),
             ("next run", in_zone(self.next_run, self.timezone) if self.next_run else "none is planned"),
             ("parameters", ", ".join(f"{name}={value!r}" for name, value in self.parameters.items())),
         ]

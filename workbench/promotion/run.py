@@ -45,7 +45,7 @@ class Origin:
 
     `version` is the number of the deployment's version; `scheduled_for` the moment for which a schedule
     started it, if one did; `slot` the one it works on; `rerun_of` the run that it repeats, of which no
-    event tells.
+    event tells; `in_turn` that the slot waits, rather than being skipped, if another run is under way.
     """
 
     trigger: str = "command"
@@ -57,6 +57,7 @@ class Origin:
     member: str = ""
     purpose: Purpose | None = None
     rerun_of: str | None = None
+    in_turn: bool = False
 
 
 @dataclass(frozen=True, repr=False)
@@ -155,7 +156,7 @@ def run_notebook(
     with HeldRun(runs) as run:
         if origin.purpose == "live" and origin.deployment is not None and origin.slot is not None:
             attempt = Attempt(origin.deployment, origin.slot, origin.member)
-            run.reserve(attempt, is_retry=origin.trigger == "retry")
+            run.reserve(attempt, is_retry=origin.trigger == "retry", in_turn=origin.in_turn)
         run.start(
             notebook=name,
             notebook_sha256=file.sha256,

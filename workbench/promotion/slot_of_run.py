@@ -1,7 +1,9 @@
 """Which slot a run of a deployment is for, and whether what it says counts.
 
-The newest slot that is due is the one to run. One that a schedule starts late, when a newer one is due
-already, is missed: what it said would be said with hindsight.
+The newest slot that is due is the one to run. What becomes of one that a schedule starts late, when a newer
+one is due already, the deployment's policy tells: by default it is missed. Where more than the newest one is
+caught up, each run takes the oldest slot that waits, and says live what it would have said then: it sees no
+bar that was not complete at its slot, and `said_at` tells that it was late.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from datetime import UTC, datetime, timedelta
 from workbench.attempt import Purpose
 from workbench.errors import SlotRefused
 from workbench.runs.slot_store import SlotStore
-from workbench.stack.passed_slots import in_words, settle_missed
+from workbench.schedules.catch_up import catch_up_in_words
+from workbench.stack.passed_slots import IN_TIME, in_words, settle_missed
 from workbench.stack.timetable import Timetable
 
 __all__ = ["SlotOfRun", "await_slot", "slot_asked_for", "slot_of_run"]
@@ -39,12 +42,15 @@ class SlotOfRun:
         Both, for people: "by hand, for the slot 2026-11-27 22:30 UTC".
     missed : str
         Why the slot is missed and nothing runs, in one sentence; empty for a run.
+    in_turn : bool
+        Whether the slot waits, rather than being skipped, if another run is under way.
     """
 
     slot: datetime
     purpose: Purpose
     words: str
     missed: str = ""
+    in_turn: bool = False
 
 
 def await_slot(slot: datetime) -> None:
@@ -94,23 +100,56 @@ def slot_of_run(
         return _by_hand(slots, timetable, slot, newest, how="another attempt" if again else "by hand")
     if scheduled_for is None:
         return _by_hand(slots, timetable, newest or now.astimezone(UTC).replace(microsecond=0), newest)
+    if timetable.in_turn:
+        return _in_turn(slots, timetable, scheduled_for, max(newest or scheduled_for, scheduled_for))
+    if timetable.catch_up == "none" and now - scheduled_for > IN_TIME:
+        return _too_late(slots, timetable, scheduled_for, max(newest or scheduled_for, scheduled_for), now)
     if newest is None or newest <= scheduled_for:
         settle_missed(slots, timetable, scheduled_for)
         return SlotOfRun(scheduled_for, "live", f"by schedule, for the slot {in_words(scheduled_for)}")
     reason = (
         f"it began {_late(now - scheduled_for)} late, when the slot {in_words(newest)} was due already, "
-        "and only the newest is caught up"
+        f"and {catch_up_in_words(timetable.catch_up)}"
     )
     # From the oldest on: what lies before a slot that is known is taken for known.
     settle_missed(slots, timetable, scheduled_for)
     slots.settle(timetable.deployment, {scheduled_for: reason}, "missed")
     settle_missed(slots, timetable, newest)
     said = f"the slot {in_words(scheduled_for)} was missed: {reason}"
-    if is_planned is None or is_planned(newest):
+    if timetable.catch_up == "none" or is_planned is None or is_planned(newest):
         return SlotOfRun(scheduled_for, "live", said, missed=said)
     return SlotOfRun(
         newest, "live", f"{said}; Prefect had planned no run for that one, so that this one is for it"
     )
+
+
+def _in_turn(slots: SlotStore, timetable: Timetable, scheduled_for: datetime, newest: datetime) -> SlotOfRun:
+    """The oldest slot that waits; the run's own if none does, or why that one is not caught up."""
+    name = timetable.deployment
+    settle_missed(slots, timetable, newest)
+    slots.settle(name, {newest: "no run of it has begun yet"}, "due")
+    waiting = slots.waiting(name, newest)
+    if not waiting:
+        # Its own has a run, or had one: the record of a second one is refused.
+        return SlotOfRun(scheduled_for, "live", f"by schedule, for the slot {in_words(scheduled_for)}")
+    slot = waiting[0]
+    words = f"by schedule, for the slot {in_words(slot)}"
+    if slot != scheduled_for:
+        words += f", the oldest that waits; it was started for {in_words(scheduled_for)}"
+    elif slot != newest:
+        words += f", which is caught up before the newest, {in_words(newest)}"
+    return SlotOfRun(slot, "live", words, in_turn=True)
+
+
+def _too_late(
+    slots: SlotStore, timetable: Timetable, scheduled_for: datetime, newest: datetime, now: datetime
+) -> SlotOfRun:
+    reason = f"it began {_late(now - scheduled_for)} late, and {catch_up_in_words(timetable.catch_up)}"
+    settle_missed(slots, timetable, scheduled_for)
+    slots.settle(timetable.deployment, {scheduled_for: reason}, "missed")
+    settle_missed(slots, timetable, newest)
+    said = f"the slot {in_words(scheduled_for)} was missed: {reason}"
+    return SlotOfRun(scheduled_for, "live", said, missed=said)
 
 
 def slot_asked_for(

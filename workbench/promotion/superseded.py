@@ -3,7 +3,7 @@
 Prefect deletes the runs that are only planned when a deployment is created again. Two kinds outlive that,
 and would run the earlier notebook in a slot of the new schedule: a run that a worker has taken up, which it
 does ten seconds before the slot, and one that Prefect's scheduler computed before the change and inserted
-after it.
+after it. A third kind Prefect does not know: runs that were made ahead for an exchange calendar.
 """
 
 from __future__ import annotations
@@ -12,19 +12,18 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from workbench.runs.slot_store import SlotStore
-from workbench.stack.prefect_api import PrefectApi, PrefectRefused
+from workbench.stack.planned import is_ahead, planned_for
+from workbench.stack.planning import WITHDRAWN, not_begun, withdraw
+from workbench.stack.prefect_api import PrefectApi
 from workbench.stack.timetable import Timetable
 
 __all__ = ["WITHDRAWN", "settle_withdrawn", "withdraw_superseded"]
 
-_NOT_BEGUN = ["SCHEDULED", "PENDING"]
-WITHDRAWN = "The deployment was promoted again before this run began."
-"""Why a run was withdrawn."""
-_PAGE = 200
 
-
-def withdraw_superseded(prefect: PrefectApi, deployment_id: str, schedule_id: str) -> list[datetime]:
-    """Cancel the deployment's planned runs that come from another schedule than `schedule_id`.
+def withdraw_superseded(
+    prefect: PrefectApi, deployment_id: str, schedule_id: str, timetable: Timetable
+) -> list[datetime]:
+    """Withdraw the deployment's planned runs that come from another schedule than `schedule_id`.
 
     Runs that have begun go on, and so do runs that were asked for by hand, and runs whose slot has passed.
 
@@ -34,38 +33,27 @@ def withdraw_superseded(prefect: PrefectApi, deployment_id: str, schedule_id: st
     deployment_id : str
         Prefect's id.
     schedule_id : str
-        Prefect's id of the deployment's one schedule: each promotion makes a new one.
+        Prefect's id of the deployment's one schedule: each promotion makes a new one. Empty without one.
+    timetable : Timetable
+        The deployment's new one: a run that was made ahead for one of its moments stays, as it gets the
+        version that is in use when it begins.
 
     Returns
     -------
     list of datetime
         The slots of those that were withdrawn, UTC.
     """
-    wanted = {
-        "deployments": {"id": {"any_": [deployment_id]}},
-        "flow_runs": {
-            "state": {"type": {"any_": _NOT_BEGUN}},
-            "expected_start_time": {"after_": datetime.now(UTC).isoformat()},
-        },
-        "sort": "EXPECTED_START_TIME_ASC",
-        "limit": _PAGE,
-    }
+    now = datetime.now(UTC)
     withdrawn: list[datetime] = []
-    for run in prefect.ask("/flow_runs/filter", wanted):
-        made_by = run.get("created_by") or {}
-        if not run["auto_scheduled"] or made_by.get("id") == schedule_id:
+    for run in not_begun(prefect, deployment_id, now):
+        slot = planned_for(run)
+        if slot is None:
             continue
-        # Not deleted: a worker of 3.4.14 ends where the run that it has taken up is gone. There the process
-        # that it has started ends quietly when its run is cancelled; a newer Prefect's begins all the same,
-        # and the flow ends it (`flows/run_notebook.py`).
-        state = {"type": "CANCELLED", "name": "Cancelled", "message": WITHDRAWN}
-        try:
-            prefect.ask(f"/flow_runs/{run['id']}/set_state", {"state": state, "force": True})
-        except PrefectRefused as error:
-            if error.status != 404:  # 404: Prefect has deleted it meanwhile
-                raise
-        else:
-            withdrawn.append(datetime.fromisoformat(run["expected_start_time"]))
+        stays = (
+            timetable.has(slot) if is_ahead(run) else (run.get("created_by") or {}).get("id") == schedule_id
+        )
+        if not stays and withdraw(prefect, run, now=now):
+            withdrawn.append(slot)
     return withdrawn
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -82,6 +82,21 @@ class SlotStore:
         )
         with self._pool.begin("reading slots") as connection:
             return set(connection.execute(query).scalars())
+
+    def waiting(self, deployment: str, until: datetime, member: str = "") -> Sequence[datetime]:
+        """The slots at or before `until` that are due and that no run has begun for, UTC, oldest first."""
+        query = (
+            sa.select(slots.c.slot)
+            .where(
+                *_of(deployment, member),
+                slots.c.slot <= until,
+                slots.c.state == "due",
+                slots.c.attempts == 0,
+            )
+            .order_by(slots.c.slot)
+        )
+        with self._pool.begin("reading slots") as connection:
+            return connection.execute(query).scalars().all()
 
     def settle(
         self, deployment: str, reasons: Mapping[datetime, str], state: Unworked, member: str = ""

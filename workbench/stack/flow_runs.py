@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from workbench.attempt import Attempt
+from workbench.stack.planned import is_by_schedule, planned_for
 from workbench.stack.prefect_api import PrefectApi, PrefectRefused
 
 __all__ = [
@@ -213,10 +214,8 @@ def deployment_name(prefect: PrefectApi, run: FlowRunSeen) -> str:
 
 def _slot_of(flow_run: Mapping[str, Any]) -> datetime | None:
     given = (flow_run.get("parameters") or {}).get("slot")
-    if given is None and flow_run.get("auto_scheduled"):
-        given = flow_run.get("expected_start_time")
     try:
-        return None if given is None else datetime.fromisoformat(given)
+        return planned_for(flow_run) if given is None else datetime.fromisoformat(given)
     except (TypeError, ValueError):
         return None
 
@@ -229,4 +228,4 @@ def _waits_for_newer(prefect: PrefectApi, deployment_id: str, attempt: Attempt) 
         "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}, "expected_start_time": within},
     }
     found = prefect.ask("/flow_runs/filter", {**wanted, "limit": 10})
-    return any(one.get("auto_scheduled") for one in found)
+    return any(is_by_schedule(one) for one in found)

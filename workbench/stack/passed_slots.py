@@ -7,14 +7,26 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from workbench.runs.slot_store import SlotStore
+from workbench.schedules.catch_up import catch_up_in_words, caught_up
 from workbench.stack.prefect_api import PrefectApi
 from workbench.stack.schedules import deployments_in
 from workbench.stack.timetable import Timetable, timetable_of
 
-__all__ = ["GRACE", "SettledSlot", "in_words", "settle_deployment", "settle_missed", "settle_passed_slots"]
+__all__ = [
+    "GRACE",
+    "IN_TIME",
+    "SettledSlot",
+    "in_words",
+    "settle_deployment",
+    "settle_missed",
+    "settle_passed_slots",
+]
 
 GRACE = timedelta(seconds=60)
 """A slot that passed this long ago should have its run: a worker polls every two seconds."""
+
+IN_TIME = timedelta(minutes=5)
+"""Where nothing is caught up, a run that begins later than this after its slot is too late."""
 
 _MOST = 1_000
 
@@ -31,8 +43,9 @@ class SettledSlot:
 def settle_missed(slots: SlotStore, timetable: Timetable, before: datetime) -> set[datetime]:
     """Mark as missed what passed before the slot `before` without a run, since the last slot that is known.
 
-    Nothing is missed before a schedule held, so the first promotion of a name is its beginning. At most the
-    newest 1,000 get a row each; the reason of the oldest of them tells since when there were more.
+    What the timetable's policy catches up in its turn is due instead, and waits. Nothing is missed before a
+    schedule held, so the first promotion of a name is its beginning. At most the newest 1,000 get a row each;
+    the reason of the oldest of them tells since when there were more.
 
     Parameters
     ----------
@@ -49,9 +62,17 @@ def settle_missed(slots: SlotStore, timetable: Timetable, before: datetime) -> s
     known = slots.last_before(timetable.deployment, before)
     passed = timetable.until(before - timedelta(microseconds=1), after=known)
     missed = list(islice(passed, _MOST))
+    # The oldest of them tells of those.
+    eldest = {missed[-1]} if next(passed, None) is not None else set()
     reason = f"no run of it had begun when the slot {in_words(before)} was due"
-    reasons = dict.fromkeys(slots.due_before(timetable.deployment, before).union(missed), reason)
-    if next(passed, None) is not None:
+    unworked = slots.due_before(timetable.deployment, before).union(missed)
+    if timetable.in_turn:
+        waiting = set(caught_up(timetable.catch_up, [*unworked, before])) - {before} - eldest
+        slots.settle(timetable.deployment, dict.fromkeys(waiting, f"{reason}; it waits for its turn"), "due")
+        unworked -= waiting
+        reason += f", and {catch_up_in_words(timetable.catch_up)}"
+    reasons = dict.fromkeys(unworked, reason)
+    if eldest:
         since = in_words(known or min(since for _, since in timetable.schedules))
         reasons[missed[-1]] += f"; so were all earlier ones since {since}, which have no row each"
     return slots.settle(timetable.deployment, reasons, "missed")
@@ -102,6 +123,10 @@ def settle_deployment(slots: SlotStore, timetable: Timetable, until: datetime) -
         return []
     name = timetable.deployment
     missed = sorted(settle_missed(slots, timetable, newest))
+    if timetable.catch_up == "none" and until - newest > IN_TIME:
+        reason = f"no run of it had begun in time, and {catch_up_in_words(timetable.catch_up)}"
+        missed += slots.settle(name, {newest: reason}, "missed")
+        return [SettledSlot(name, slot, "missed") for slot in missed]
     due = slots.settle(name, {newest: "no run of it has begun yet"}, "due")
     return [SettledSlot(name, slot, "missed") for slot in missed] + [
         SettledSlot(name, slot, "due") for slot in due

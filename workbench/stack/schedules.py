@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from workbench.stack.moments import next_slot
+from workbench.errors import ScheduleRefused
+from workbench.schedules import Schedule
+from workbench.schedules.moments import next_slot
+from workbench.stack.carried import calendar_of
 from workbench.stack.prefect_api import PrefectApi
 
 __all__ = [
@@ -30,6 +33,7 @@ PLANNED_AHEAD = timedelta(days=99)
 POLLED_WITHIN = timedelta(seconds=60)
 """A worker that has not polled for this long hangs, or has ended."""
 
+_ENDS_SOON = timedelta(days=14)
 _PAGE = 200
 
 
@@ -141,7 +145,8 @@ def _deployment(prefect: PrefectApi, facts: Mapping[str, Any], now: datetime) ->
     paused = bool(facts.get("paused"))
     active = [] if paused else [entry for entry in facts["schedules"] if entry["active"]]
     schedules = [entry["schedule"] for entry in active]
-    next_run = next_run_of(prefect, deployment_id) if schedules else None
+    calendar, unusable = _calendar(facts)
+    next_run = next_run_of(prefect, deployment_id) if schedules or calendar else None
     if next_run is None:
         slots = filter(None, (next_slot(schedule, now) for schedule in schedules))
         next_run = min((slot for slot in slots if slot - now >= PLANNED_AHEAD), default=None)
@@ -152,16 +157,33 @@ def _deployment(prefect: PrefectApi, facts: Mapping[str, Any], now: datetime) ->
         problem = f"{waits} for a worker"
     elif schedules and next_run is None and _should_be_planned(active, facts, now):
         problem = "its schedule is active, but Prefect has not planned a run of it"
+    elif calendar is not None and next_run is None:
+        problem = "no run of its calendar's next session was made ahead; see logs/relay.log of this home"
+    problem = problem or unusable or ("" if calendar is None else calendar.warning(now, within=_ENDS_SOON))
     return ScheduledDeployment(
         name=str(facts["name"]),
         deployment_id=deployment_id,
-        schedules=tuple(map(_in_words, schedules)),
-        timezone=str(schedules[0].get("timezone") or "UTC") if schedules else "UTC",
+        schedules=(*map(_in_words, schedules), *([] if calendar is None else [calendar.in_words()])),
+        timezone=_zone(schedules, calendar),
         next_run=next_run,
         late=late,
         problem=problem,
         scheduler=str((facts.get("parameters") or {}).get("scheduler") or ""),
     )
+
+
+def _calendar(facts: Mapping[str, Any]) -> tuple[Schedule | None, str]:
+    """The calendar of a deployment that is not paused, and why it cannot be used."""
+    try:
+        return calendar_of(facts), ""
+    except ScheduleRefused as error:
+        return None, str(error)
+
+
+def _zone(schedules: Sequence[Mapping[str, Any]], calendar: Schedule | None) -> str:
+    if schedules or calendar is None:
+        return str(schedules[0].get("timezone") or "UTC") if schedules else "UTC"
+    return calendar.timezone
 
 
 def _worker_problem(prefect: PrefectApi, pool: str, now: datetime) -> str:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from workbench.stack.moments import moments_until, previous_slot
+from workbench.schedules import Calendar, CatchUp
+from workbench.schedules.moments import moments_until, previous_slot
+from workbench.stack.carried import carried_by
 
 __all__ = ["Timetable", "timetable_of"]
 
@@ -24,11 +26,20 @@ class Timetable:
     deployment : str
         Its name.
     schedules : tuple of (mapping, datetime)
-        The active ones as Prefect gives them, each with the moment since which it holds, UTC.
+        The active ones as Prefect gives them, or a calendar as `Calendar.rule` gives it, each with the moment
+        since which it holds, UTC.
+    catch_up : str or int
+        The policy for what was due while nothing ran.
     """
 
     deployment: str
     schedules: tuple[tuple[Mapping[str, Any], datetime], ...] = ()
+    catch_up: CatchUp = "latest"
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether more than the newest slot is caught up: then one after the other, oldest first."""
+        return self.catch_up not in ("latest", "none")
 
     def newest(self, now: datetime) -> datetime | None:
         """The last moment at or before `now` at which it was due, or would have been; None without any."""
@@ -61,13 +72,15 @@ def timetable_of(facts: Mapping[str, Any]) -> Timetable:
     entries = [] if facts.get("paused") else [entry for entry in facts["schedules"] if entry["active"]]
     # A schedule that was changed or switched on was not due before. Not the deployment's own `updated`: each
     # poll of a worker sets it.
-    return Timetable(
-        str(facts["name"]),
-        tuple(
-            (entry["schedule"], datetime.fromisoformat(entry.get("updated") or facts["created"]))
-            for entry in entries
-        ),
-    )
+    schedules = [
+        (entry["schedule"], datetime.fromisoformat(entry.get("updated") or facts["created"]))
+        for entry in entries
+    ]
+    carried = carried_by(facts)
+    if carried.schedule.get("kind") == Calendar.kind and not facts.get("paused"):
+        rule = {name: carried.schedule.get(name) for name in ("calendar", "at")}
+        schedules.append((rule, carried.since or datetime.fromisoformat(facts["created"])))
+    return Timetable(str(facts["name"]), tuple(schedules), carried.catch_up)
 
 
 def _held(schedule: Mapping[str, Any], since: datetime, now: datetime) -> Iterator[datetime]:

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from workbench.stack.moments import moments_until
+from workbench.schedules.moments import moments_until
 
 ZONE = ZoneInfo("America/New_York")
 BACK, FORWARD = date(2026, 11, 1), date(2027, 3, 14)

@@ -191,4 +191,4 @@ def test_a_withdrawn_runs_slot_is_cancelled_unless_it_is_taken_or_still_to_be_ru
     settle_withdrawn(wb.runs.slots, DAILY, [gone, taken, MONDAY])
     listed = wb.deployments.slots("sma").set_index("slot")
     assert listed["state"].to_dict() == {gone: "cancelled", taken: "running"}
-    assert listed["reason"][gone] == "The deployment was promoted again before this run began."
+    assert listed["reason"][gone] == "The deployment was changed before this run began."

@@ -17,6 +17,7 @@ from workbench.promotion.namesakes import deployment_named, refuse_namesake
 from workbench.promotion.records import FLOW_NAME
 from workbench.promotion.trigger import trigger
 from workbench.promotion.where import where
+from workbench.schedules import Cron
 from workbench.settings import Settings
 from workbench.stack.prefect_api import PrefectApi
 
@@ -84,7 +85,7 @@ def test_each_project_keeps_its_own(prefect: PrefectApi, deployed: Settings, in_
     notebook = write_notebook(Path("notebooks/one.ipynb"), parameters="fast = 20", cells=["fast"])
     with pytest.raises(PromotionRefused, match=r"a deployment nightly of another project.*workbench-mine"):
         promote(
-            other, prefect, slots, notebook, versions=slots, name="nightly", cron="0 0 1 1 *", timezone="UTC"
+            other, prefect, slots, notebook, versions=slots, name="nightly", schedule=Cron("0 0 1 1 *", "UTC")
         )
     with pytest.raises(NotDeployed, match=r"nightly is deployed by another project.*/mine"):
         trigger(other, prefect, slots, "nightly")

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from workbench.errors import PromotionRefused
-from workbench.promotion.cron import wrong_field
 from workbench.promotion.deploy import promote
+from workbench.schedules import Cron
+from workbench.schedules.cron_fields import wrong_field
 from workbench.settings import Settings
 
 MakeNotebook = Callable[..., Path]
@@ -54,8 +55,7 @@ def test_the_field_that_cannot_be_is_named_with_its_range(
             make_notebook("n = 5"),
             versions=store,
             name="never",
-            cron=cron,
-            timezone="UTC",
+            schedule=Cron(cron, "UTC"),
         )
 
 

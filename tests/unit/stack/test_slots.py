@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from workbench.stack.moments import next_cron_slot, next_slot, previous_slot
+from workbench.schedules.moments import next_cron_slot, next_slot, previous_slot
 from workbench.stack.schedules import in_zone
 from workbench.stack.timetable import Timetable, timetable_of
 

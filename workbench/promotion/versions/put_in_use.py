@@ -6,7 +6,7 @@ notebook has to import Prefect.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import PurePath
@@ -17,11 +17,12 @@ from workbench.promotion.flow_schema import flow_schema
 from workbench.promotion.namesakes import deployment_named
 from workbench.promotion.parameters import NotebookParameters
 from workbench.promotion.records import FLOW_NAME
-from workbench.promotion.slots import await_plan, first_slot
-from workbench.promotion.superseded import settle_withdrawn, withdraw_superseded
+from workbench.promotion.replan import planned_anew, schedules_of
+from workbench.promotion.slots import await_plan
 from workbench.promotion.where import where
 from workbench.runs.slot_store import SlotStore
 from workbench.runs.versions import DeploymentVersion, VersionStore
+from workbench.schedules import schedule_from_json
 from workbench.settings import Settings
 from workbench.stack.model import Progress
 from workbench.stack.passed_slots import settle_deployment
@@ -91,7 +92,6 @@ def put_in_use(
     }
     _ensure_work_pool(prefect, settings.work_pool)
     flow = prefect.ask("/flows/", {"name": FLOW_NAME})
-    cron, timezone = str(version.schedule["cron"]), str(version.schedule["timezone"])
     body = {
         "name": name,
         "flow_id": flow["id"],
@@ -104,7 +104,7 @@ def put_in_use(
         "parameter_openapi_schema": flow_schema(declared, flow_parameters),
         "enforce_parameter_schema": True,
         "paused": False,
-        "schedules": [{"active": True, "schedule": {"cron": cron, "timezone": timezone, "day_or": True}}],
+        **schedules_of(version.schedule),
     }
     # Before its schedule is gone, and with it the runs that Prefect had planned.
     if (replaced := deployment_named(prefect, name)) is not None:
@@ -115,12 +115,14 @@ def put_in_use(
         raise PromotionRefused(f"Prefect refuses the deployment {name}: {_first_reason(error)}") from error
     versions.use(name, version.version)
     deployment_id = str(created["id"])
-    schedule_id = _keep_one_schedule(prefect, deployment_id, cron, timezone)
-    timetable = timetable_of(prefect.ask(f"/deployments/{deployment_id}"))
-    settle_withdrawn(slots, timetable, withdraw_superseded(prefect, deployment_id, schedule_id))
-    next_run = await_plan(prefect, deployment_id, first_slot(cron, timezone), progress)
+    planned_anew(prefect, deployment_id, version.schedule, slots)
+    schedule = schedule_from_json(version.schedule)
+    next_run = None
+    if schedule is not None:
+        first = schedule.next(datetime.now(UTC))
+        next_run = await_plan(prefect, deployment_id, first[0] if first else None, progress)
     # Once more: the scheduler may have been in the middle of its pass.
-    settle_withdrawn(slots, timetable, withdraw_superseded(prefect, deployment_id, schedule_id))
+    planned_anew(prefect, deployment_id, version.schedule, slots)
     return PutInUse(deployment_id, next_run)
 
 
@@ -146,16 +148,3 @@ def _ensure_work_pool(prefect: PrefectApi, name: str) -> None:
     except PrefectRefused as error:
         if error.status != 409:  # 409: it is there already
             raise
-
-
-def _keep_one_schedule(prefect: PrefectApi, deployment_id: str, cron: str, timezone: str) -> str:
-    """Delete earlier versions' schedules, which Prefect may leave beside the new one; return its id."""
-    kept = ""
-    for entry in prefect.ask(f"/deployments/{deployment_id}/schedules"):
-        schedule: Mapping[str, Any] = entry["schedule"]
-        wanted = schedule.get("cron") == cron and schedule.get("timezone") == timezone
-        if wanted and not kept:
-            kept = str(entry["id"])
-        else:
-            prefect.ask(f"/deployments/{deployment_id}/schedules/{entry['id']}", method="DELETE")
-    return kept

@@ -1,4 +1,7 @@
-"""The moments of a schedule, worked out as Prefect's scheduler does: the next one, and those before."""
+"""The moments of a schedule, worked out as Prefect's scheduler does: the next one, and those before.
+
+Those of an exchange calendar, which Prefect does not have, are in `sessions`.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from workbench.schedules.sessions import moments_after, moments_before
 
 __all__ = ["moments_until", "next_cron_slot", "next_slot", "previous_slot"]
 
@@ -37,10 +42,12 @@ def next_slot(schedule: Mapping[str, Any], now: datetime) -> datetime | None:
     Parameters
     ----------
     schedule : mapping
-        As Prefect's API gives it: with `cron`, `interval` or `rrule`.
+        As Prefect's API gives it: with `cron`, `interval` or `rrule`; or with `calendar` and `at`.
     now : datetime
         Timezone-aware.
     """
+    if "calendar" in schedule:
+        return next(moments_after(schedule["calendar"], schedule["at"], now), None)
     zone = ZoneInfo(schedule.get("timezone") or "UTC")
     if "cron" in schedule:
         return next_cron_slot(schedule["cron"], zone.key, now, day_or=schedule.get("day_or", True))
@@ -77,6 +84,9 @@ def moments_until(schedule: Mapping[str, Any], until: datetime) -> Iterator[date
     """
     if "interval" in schedule:
         yield from _intervals_until(schedule, until)
+        return
+    if "calendar" in schedule:
+        yield from moments_before(schedule["calendar"], schedule["at"], until)
         return
     zone = ZoneInfo(schedule.get("timezone") or "UTC")
     walls = _cron_walls(schedule, zone, until) if "cron" in schedule else _rule_walls(schedule, zone, until)
