@@ -11,6 +11,7 @@ import typer
 
 from workbench.cli import ingestion, notebooks, projects, servers
 from workbench.cli.events import events
+from workbench.cli.promotion import promote
 from workbench.cli.runs import runs
 from workbench.cli.settings import config
 from workbench.cli.slots import slots
@@ -60,7 +61,7 @@ servers.db.command("restore")(restore)
 app.add_typer(servers.db, name="db", rich_help_panel="Servers")
 app.command("ingest", rich_help_panel="Work")(ingestion.ingest)
 app.command("run", rich_help_panel="Work")(notebooks.run)
-app.command("promote", rich_help_panel="Work")(notebooks.promote)
+app.add_typer(promote, name="promote", rich_help_panel="Work")
 app.command("config", rich_help_panel="Look")(config)
 app.command("quality", rich_help_panel="Look")(ingestion.quality)
 app.add_typer(runs, name="runs", rich_help_panel="Look")

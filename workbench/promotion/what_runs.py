@@ -23,12 +23,14 @@ class WhatRuns:
         The content; None for the notebook of the working tree.
     parameters : dict
     options : dict
-        `timeout_seconds`, `memory_limit`, `retries`, `retry_on`, `locks`.
+        `timeout_seconds`, `memory_limit`, `retries`, `retry_on`, `locks`; of a grid `each`.
     version : int or None
         The number of the deployment's version; None for a run of no deployment, and for a deployment that was
         promoted before there were versions.
     in_use : bool
         Whether it is the version that the deployment runs.
+    kind : str
+        "notebook" or "ingest".
     """
 
     notebook: str
@@ -37,6 +39,7 @@ class WhatRuns:
     options: Mapping[str, Any]
     version: int | None = None
     in_use: bool = True
+    kind: str = "notebook"
 
 
 def what_runs(
@@ -72,6 +75,7 @@ def what_runs(
     found = in_use if asked is None else versions.get(deployment, asked)
     if found is None:
         return planned
+    state = versions.state(deployment)
     return WhatRuns(
         notebook=found.notebook,
         sha256=found.content,
@@ -79,4 +83,5 @@ def what_runs(
         options=found.options,
         version=found.version,
         in_use=in_use is not None and found.version == in_use.version,
+        kind="notebook" if state is None else state.kind,
     )

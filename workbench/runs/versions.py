@@ -20,7 +20,7 @@ from workbench.errors import LockTimeout, NotDeployed
 from workbench.runs.packages import installed_packages, lock_hash
 from workbench.tables.workbench import deployment_versions, deployments
 
-__all__ = ["DeploymentState", "DeploymentVersion", "VersionStore", "who"]
+__all__ = ["DeploymentState", "DeploymentVersion", "Kind", "VersionStore", "who"]
 
 Made = Literal["promoted", "rolled_back", "cut_over"]
 Kind = Literal["notebook", "ingest", "sweep"]

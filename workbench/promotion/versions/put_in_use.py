@@ -21,7 +21,7 @@ from workbench.promotion.replan import planned_anew, schedules_of
 from workbench.promotion.slots import await_plan
 from workbench.promotion.where import where
 from workbench.runs.slot_store import SlotStore
-from workbench.runs.versions import DeploymentVersion, VersionStore
+from workbench.runs.versions import DeploymentVersion, Kind, VersionStore
 from workbench.schedules import schedule_from_json
 from workbench.settings import Settings
 from workbench.stack.model import Progress
@@ -54,6 +54,7 @@ def put_in_use(
     version: DeploymentVersion,
     declared: NotebookParameters,
     *,
+    kind: Kind = "notebook",
     doubts: Sequence[str] = (),
     progress: Progress,
 ) -> PutInUse:
@@ -72,6 +73,8 @@ def put_in_use(
     version : DeploymentVersion
     declared : NotebookParameters
         Those of its notebook, for Prefect's form.
+    kind : str
+        "notebook" or "ingest".
     doubts : sequence of str
         What is doubtful about it, each as a sentence, for Prefect's description.
     progress : callable
@@ -84,11 +87,11 @@ def put_in_use(
     name = version.deployment
     flow_parameters: dict[str, Any] = {
         "notebook": version.notebook,
-        "sha256": version.content,
+        **({} if version.content is None else {"sha256": version.content}),
         "parameters": dict(version.parameters),
         "slot": None,
         "version": None,
-        **version.options,
+        **{name: value for name, value in version.options.items() if name != "each"},
     }
     _ensure_work_pool(prefect, settings.work_pool)
     flow = prefect.ask("/flows/", {"name": FLOW_NAME})
@@ -113,7 +116,7 @@ def put_in_use(
         created = prefect.ask("/deployments/", body)
     except PrefectRefused as error:
         raise PromotionRefused(f"Prefect refuses the deployment {name}: {_first_reason(error)}") from error
-    versions.use(name, version.version)
+    versions.use(name, version.version, kind=kind)
     deployment_id = str(created["id"])
     planned_anew(prefect, deployment_id, version.schedule, slots)
     schedule = schedule_from_json(version.schedule)
@@ -130,7 +133,8 @@ def _description(version: DeploymentVersion, doubts: Sequence[str]) -> str:
     """What Prefect's page of the deployment says."""
     made = _MADE[version.made].format(of=version.of_version)
     content = (version.content or "")[:12]
-    said = [f"`{version.notebook}` (version {version.version}, {content}), {made}."]
+    which = f"version {version.version}{f', {content}' if content else ''}"
+    said = [f"`{version.notebook}` ({which}), {made}."]
     said += [version.note] if version.note else []
     said += [f"Forced, although {version.forced}."] if version.forced else []
     return "\n\n".join([*said, *doubts])

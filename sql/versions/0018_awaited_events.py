@@ -1,0 +1,11 @@
+"""Applies `sql/migrations/0018_awaited_events.sql`."""
+
+from workbench.db.migrate import execute_file
+
+revision = "0018"
+down_revision = "0014"
+
+
+def upgrade() -> None:
+    """Run the file."""
+    execute_file("0018_awaited_events.sql")
