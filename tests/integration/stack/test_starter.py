@@ -19,9 +19,11 @@ from workbench.db.roles import RUNS_ROLE, role_url
 from workbench.events.relay import Relay
 from workbench.runs.bursts import close_bursts, note_events
 from workbench.runs.versions import DeploymentVersion
-from workbench.schedules import Cron, Schedule
+from workbench.schedules import Calendar, Cron, Schedule
 from workbench.schedules.on_event import After, OnEvent
 from workbench.settings import Settings
+from workbench.stack.carried import labels_of
+from workbench.stack.planning import plan_ahead
 from workbench.stack.prefect_api import PrefectApi
 from workbench.stack.starter import start_awaited
 
@@ -52,6 +54,7 @@ def deploy(prefect: PrefectApi, wb: Workbench) -> Iterator[Deploy]:
             "work_pool_name": POOL,
             "enforce_parameter_schema": False,
             "parameters": {"notebook": "a.ipynb", "slot": None},
+            "labels": labels_of(schedule.to_json(), datetime.now(UTC)),
         }
         made.append(prefect.ask("/deployments/", body)["id"])
         versions = wb.runs.versions
@@ -255,3 +258,34 @@ def test_events_that_never_cease_start_a_run_after_ten_settling_times(
     (made,) = close_bursts(wb.runs.pool)
     assert pd.Timestamp.now("UTC") - pd.Timestamp(made.slot) < pd.Timedelta("1min")
     assert time.time() > made.slot.timestamp()
+
+
+def test_a_chain_runs_each_trading_day_and_on_no_holiday(
+    prefect: PrefectApi, wb: Workbench, relay: Relay, admin: Connection, deploy: Deploy
+) -> None:
+    """Christmas 2026 is a Friday; the day before, New York closes at 13:00, 18:00 UTC."""
+    prices = Calendar("XNYS", "close+10min")
+    deploy("prices", prices)
+    deploy("strategy", After("prices"))
+    facts = prefect.ask("/deployments/name/run-notebook/prices")
+    planned = plan_ahead(prefect, facts, now=datetime(2026, 12, 23, 12, tzinfo=UTC))
+    assert [f"{slot:%m-%d %H:%M}" for slot in planned if slot.month == 12] == [
+        "12-23 21:10",
+        "12-24 18:10",
+        "12-28 21:10",
+        "12-29 21:10",
+        "12-30 21:10",
+        "12-31 21:10",
+    ]
+    for slot in planned[:2]:
+        run = wb.runs.start(
+            notebook="ingestion", trigger="deployment", deployment="prices", slot=slot, purpose="live"
+        )
+        wb.runs.finish(run, "completed")
+        while relay.pass_on_once():
+            pass
+        (started,) = start_awaited(prefect, wb.runs.pool, {})
+        assert started.deployment == "strategy"
+        admin.execute("UPDATE workbench.slots SET state = 'completed'")
+    # Of the holiday there is no slot, so nothing comes after it.
+    assert start_awaited(prefect, wb.runs.pool, {}) == []
