@@ -268,7 +268,8 @@ def chained(site: Site, prefect: PrefectApi) -> Chained:
         site.folder / "reading.ipynb",
         parameters='symbols: list[str] = ["AAPL"]',
         cells=[
-            "from workbench import Workbench\nbars = Workbench().data_ingestion.load_market_data(symbols)",
+            "from workbench import Workbench\nwb = Workbench()",
+            'bars = wb.data_ingestion.load_market_data(symbols, source="yahoo")',
             "print(len(bars), *symbols)",
         ],
     )
@@ -321,7 +322,7 @@ def test_new_bars_start_a_notebook_by_themselves_and_bars_that_stay_as_they_were
     fetched = [run for run in chained.runs if run["deployment"] == "prices" and run["status"] == "completed"]
     assert len(fetched) >= 2
     assert sum(run["headline"]["inserted"] > 0 for run in fetched) == 1
-    assert all(run["headline"]["series"] == 2 for run in fetched)
+    assert all(run["headline"]["series"] == 4 for run in fetched)
     first = min(fetched, key=lambda run: run["started_at"])
     (run,) = [run for run in chained.runs if run["deployment"] == "on-bars"]
     assert (run["status"], run["purpose"], run["deployment_version"]) == ("completed", "live", 1)

@@ -179,8 +179,9 @@ def _ingest(
         calendar = settings.calendar
 
     def waits(words: str) -> None:
-        run.heartbeat.update(Pulse(cell=done + 1, cells=total, doing=words))
-        tell(done, total, words)
+        # A source may have several series of a symbol, as the sample has.
+        run.heartbeat.update(Pulse(cell=min(done + 1, total), cells=total, doing=words))
+        tell(min(done, total), total, words)
 
     def is_done(one: IngestedSeries) -> None:
         nonlocal done
