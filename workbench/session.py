@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import atexit
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from workbench.services.logging import LoggingService
     from workbench.services.notification import NotificationService
     from workbench.services.risk_management import RiskManagementService
+    from workbench.services.service import RunScope
     from workbench.services.strategy_engine import StrategyEngineService
     from workbench.settings import Settings
     from workbench.stack import Endpoints, Stack
@@ -134,6 +136,20 @@ class Session:
     @cached_property
     def data_ingestion(self) -> DataIngestionService:
         """Bars, with their cache on disk."""
+        return self._bars(self.pool("data_ingestion"), self.run)
+
+    @contextmanager
+    def bars_of(self, run: RunScope) -> Iterator[DataIngestionService]:
+        """Bars, written for another run than this process's own, over connections that end with it."""
+        run_id = run.run_id()
+        assert run_id is not None
+        pool = self.pool("data_ingestion").of_run(run_id)
+        try:
+            yield self._bars(pool, run)
+        finally:
+            pool.close()
+
+    def _bars(self, pool: ServiceConnectionPool, run: RunScope) -> DataIngestionService:
         from workbench.marketdata.cache import BarCache
         from workbench.services.data_ingestion import DataIngestionService
 
@@ -141,11 +157,7 @@ class Session:
         folder = self.settings.home / "cache" / "bars" / self.settings.trading_database
         cache = BarCache(folder, self.settings.cache_size)
         return DataIngestionService(
-            self.pool("data_ingestion"),
-            self.run,
-            cache,
-            source=self.settings.data_source,
-            calendar=self.settings.calendar,
+            pool, run, cache, source=self.settings.data_source, calendar=self.settings.calendar
         )
 
     @cached_property

@@ -15,6 +15,7 @@ from workbench.cli.deployments import deployments
 from workbench.cli.events import events
 from workbench.cli.lineage import runs_of, why
 from workbench.cli.parity import parity
+from workbench.cli.promotion import promote
 from workbench.cli.runs import runs
 from workbench.cli.settings import config
 from workbench.cli.slots import slots
@@ -64,7 +65,7 @@ servers.db.command("restore")(restore)
 app.add_typer(servers.db, name="db", rich_help_panel="Servers")
 app.command("ingest", rich_help_panel="Work")(ingestion.ingest)
 app.command("run", rich_help_panel="Work")(notebooks.run)
-app.command("promote", rich_help_panel="Work")(notebooks.promote)
+app.add_typer(promote, name="promote", rich_help_panel="Work")
 app.command("config", rich_help_panel="Look")(config)
 app.command("quality", rich_help_panel="Look")(ingestion.quality)
 runs.command("of")(runs_of)

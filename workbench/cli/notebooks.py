@@ -33,6 +33,16 @@ Locks = Annotated[
     list[str] | None,
     typer.Option("--lock", help="A resource that no two runs have at once; may be repeated."),
 ]
+On = Annotated[str | None, typer.Option("--on", help="Start on events of a type, as market_data.written.")]
+Where = Annotated[
+    list[str] | None,
+    typer.Option("--where", help="What the event must name, as symbol=AAPL,MSFT; may be repeated."),
+]
+Settle = Annotated[
+    str | None,
+    typer.Option("--settle", help="How long no further event may come before a run begins: 30s, 5min."),
+]
+After = Annotated[str | None, typer.Option("--after", help="Start when this deployment has completed.")]
 Parameters = Annotated[
     list[str] | None,
     typer.Option("--parameter", "-p", help="name=value, may be repeated; lists as A,B or JSON."),
@@ -137,10 +147,18 @@ def promote(
             help="The time zone the schedule is read in, as America/New_York; default: the project's."
         ),
     ] = None,
+    on: On = None,
+    where: Where = None,
+    settle: Settle = None,
+    after: After = None,
     catch_up: Annotated[
         str,
         typer.Option(help="What is still run of slots that passed while nothing ran: latest, all, none, 5."),
     ] = "latest",
+    each: Annotated[
+        list[str] | None,
+        typer.Option("--each", help="A run for each value, as symbols=AAPL,MSFT; several make a grid."),
+    ] = None,
     parameter: Parameters = None,
     timeout: Annotated[float | None, typer.Option(min=1, help="Seconds after which a run is killed.")] = None,
     memory: Memory = None,
@@ -171,12 +189,15 @@ def promote(
     json: Json = False,
 ) -> None:
     """Turn a notebook into a scheduled Prefect job."""
+    from workbench.promotion.members import members_of, parse_each
     from workbench.promotion.notebook_file import open_notebook
     from workbench.schedules.catch_up import read_catch_up
+    from workbench.schedules.on_event import wheres
     from workbench.stack.schedules import in_zone
 
     opened = open_notebook(notebook)
     values = opened.parameters.parse(parameter or [])
+    grid = parse_each(opened.parameters, each or [])
     with _gates_told(), Workbench() as wb, steps(f"Promoting {opened.path.name}") as tell:
         deployment = wb.promote(
             opened,
@@ -187,7 +208,12 @@ def promote(
             calendar=calendar,
             at=at,
             timezone=timezone,
+            on=on,
+            where=wheres(where or []),
+            settle=settle,
+            after=after,
             catch_up=read_catch_up(catch_up),
+            each=grid,
             parameters=values,
             timeout_seconds=timeout,
             memory_limit=memory,
@@ -215,7 +241,11 @@ def promote(
     step(f"{deployment.notebook} is deployed as {deployment.name}: {deployment.schedule}")
     for doubt in deployment.doubts:
         warn(doubt)
-    if deployment.next_run is None:
+    if grid:
+        step(f"each slot has a run for each of {', '.join(member for member, _ in members_of(grid))}")
+    if on is not None or after is not None:
+        step(f"it runs {deployment.schedule}")
+    elif deployment.next_run is None:
         warn("Prefect has planned no run of it yet; see: workbench status")
     else:
         step(f"next run: {in_zone(deployment.next_run, deployment.timezone)}")

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from workbench.errors import PromotionRefused
+from workbench.promotion.checks import check_locks, check_name, refuse_other_kind
 from workbench.promotion.contents import Contents
 from workbench.promotion.fitness import refused_values, unfit
 from workbench.promotion.gates.floors import Floors
 from workbench.promotion.keeping import keep
+from workbench.promotion.members import check_each
 from workbench.promotion.memory import memory_limit_bytes
 from workbench.promotion.namesakes import refuse_namesake
 from workbench.promotion.notebook_file import open_notebook
@@ -34,8 +35,6 @@ from workbench.stack.prefect_api import PrefectApi
 
 __all__ = ["promote"]
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
 
 def promote(
     settings: Settings,
@@ -53,6 +52,7 @@ def promote(
     retries: int = RETRIES,
     retry_on: RetryOn = "away",
     locks: Sequence[str] = (),
+    each: Mapping[str, Sequence[Any]] | None = None,
     files: Sequence[str | os.PathLike[str]] = (),
     environment: Mapping[str, str] | None = None,
     progress: Progress | None = None,
@@ -83,7 +83,7 @@ def promote(
         Values for every run, checked strictly.
     timeout_seconds : float, optional
         A run that takes longer is killed.
-    memory_limit, retries, retry_on, locks
+    memory_limit, retries, retry_on, locks, each
         As `Deployments.promote` takes them.
     files : sequence of path
         Files of the project to promote with it, as `gathering.named_files` takes them.
@@ -117,14 +117,11 @@ def promote(
     OutputsUnreachable
         Outputs cannot be put below the URL of the setting `outputs`; nothing was deployed.
     """
-    if not _NAME.fullmatch(name):
-        raise PromotionRefused(
-            f"{name!r} cannot name a deployment; use letters, digits, dots, dashes and underscores"
-        )
+    check_name(name)
     check_timeout(timeout_seconds)
     memory_bytes = memory_limit_bytes(memory_limit)
     check_retries(retries, retry_on)
-    _check_locks(locks)
+    check_locks(locks)
     forced = _reason(force)
     (floors or Floors()).check()
     check_catch_up(catch_up)
@@ -136,6 +133,8 @@ def promote(
     overruled = unfit(file.document, file.path.name, force=forced is not None)
     overruled += refused_values(file.document, file.path.name, values, force=forced is not None)
     refuse_namesake(settings, prefect, name)
+    refuse_other_kind(versions, name, "notebook")
+    grid = check_each(file.parameters, each)
     if settings.outputs_url is not None:
         Outputs(settings.outputs_url).check()
     kept = keep(
@@ -165,6 +164,7 @@ def promote(
             "retries": retries,
             "retry_on": retry_on,
             "locks": sorted(set(locks)),
+            **({} if grid is None else {"each": grid}),
         },
         schedule={**schedule.to_json(), "catch_up": catch_up},
         code_version=promoted_code_version(stored.commit),
@@ -202,15 +202,6 @@ def _check_shadow(slots: int, state: DeploymentState | None, name: str) -> None:
     if state is None or state.state != "active":
         stands = "there are no versions of it" if state is None else f"it is {state.state}"
         raise PromotionRefused(f"nothing runs as {name} that a shadow could run beside: {stands}")
-
-
-def _check_locks(locks: Sequence[str]) -> None:
-    wrong = [locks] if isinstance(locks, str) else [name for name in locks if not _NAME.fullmatch(name)]
-    if wrong:
-        raise PromotionRefused(
-            f"{wrong[0]!r} cannot name a lock; give a list of names of letters, digits, dots, dashes and "
-            'underscores, as in locks=["gpu"]'
-        )
 
 
 def _reason(force: str | None) -> str | None:

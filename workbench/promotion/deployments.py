@@ -44,7 +44,12 @@ class Deployments(VersionVerbs):
         calendar: str | None = None,
         at: str | None = None,
         timezone: str | None = None,
+        on: str | None = None,
+        where: Mapping[str, str | Sequence[str]] | None = None,
+        settle: str | float | None = None,
+        after: str | None = None,
         catch_up: CatchUp = "latest",
+        each: Mapping[str, Sequence[Any]] | None = None,
         parameters: Mapping[str, Any] | None = None,
         timeout_seconds: float | None = None,
         memory_limit: str | int | None = None,
@@ -80,7 +85,8 @@ class Deployments(VersionVerbs):
         name : str
             The deployment's: letters, digits, dots, dashes and underscores.
         cron : str, optional
-            Five fields: "30 17 * * mon-fri". Exactly one of `cron`, `every`, `rrule` and `calendar` is given.
+            Five fields: "30 17 * * mon-fri". Exactly one of `cron`, `every`, `rrule`, `calendar`, `on` and
+            `after` is given.
         every : str or timedelta, optional
             A length of at least a minute: "15min", "2h", "1d". Counted from a midnight, UTC, in time that
             passes: a set clock changes nothing.
@@ -94,9 +100,23 @@ class Deployments(VersionVerbs):
         timezone : str, optional
             The IANA name of the time zone that `cron` or `rrule` is read in: "America/New_York". Default: the
             setting `timezone`; without one it must be given. A calendar has its exchange's.
+        on : str, optional
+            A type of events: "market_data.written". Due when such events have come and have settled; the slot
+            is the moment of the last one. What its own runs write starts no run.
+        where : mapping, optional
+            What an event must name, one of the values for each name: {"symbol": ["AAPL", "MSFT"]}.
+        settle : str or float, optional
+            How long no further event may come before a run begins, so that a bulk write starts one run:
+            "30s" (the default), "5min". A run begins after ten such times although events still come.
+        after : str, optional
+            Another deployment: due when a live run of it has completed, of a grid all of a slot.
         catch_up : str or int
             What is still run of the slots that were due while nothing ran: the "latest", "all", "none", or at
             most so many of the newest; oldest first, one after the other. The others are missed.
+        each : mapping, optional
+            A grid: parameters with the values that each have a run of their own in every slot, one after the
+            other: {"symbols": ["AAPL", "MSFT"]}. What a run says live is said for its member. If one fails,
+            the others run all the same.
         parameters : mapping, optional
             Values for every run, checked strictly against the "parameters" cell.
         timeout_seconds : float, optional
@@ -149,7 +169,7 @@ class Deployments(VersionVerbs):
         GateFailed
             The notebook does not pass a gate: which, by which cell, symbol and bar; nothing was deployed.
         ScheduleRefused
-            A schedule, time zone or policy that cannot be.
+            A schedule, time zone, policy or event that cannot be, or a circle of deployments.
         OutputsUnreachable
             Outputs cannot be put below the URL of the setting `outputs`.
 
@@ -162,19 +182,26 @@ class Deployments(VersionVerbs):
         from workbench.promotion.contents import Contents
         from workbench.promotion.deploy import promote
         from workbench.promotion.gates.floors import Floors
+        from workbench.promotion.scheduling import chosen_schedule
         from workbench.runs.rehearsing import refuse_in_rehearsal
-        from workbench.schedules import one_schedule
         from workbench.stack.environment import settings_environment
 
         refuse_in_rehearsal("promote")
-        schedule = one_schedule(
+        schedule = chosen_schedule(
+            self._session,
+            name,
+            "notebook",
             cron=cron,
             every=every,
             rrule=rrule,
             calendar=calendar,
             at=at,
             timezone=timezone,
-            default_timezone=self._session.settings.timezone,
+            on=on,
+            where=where,
+            settle=settle,
+            after=after,
+            catch_up=catch_up,
         )
         return promote(
             self._session.settings,
@@ -185,6 +212,7 @@ class Deployments(VersionVerbs):
             name=name,
             schedule=schedule,
             catch_up=catch_up,
+            each=each,
             parameters=parameters,
             timeout_seconds=timeout_seconds,
             memory_limit=memory_limit,
@@ -199,6 +227,119 @@ class Deployments(VersionVerbs):
             floors=Floors(min_dsr, max_pbo, min_trades, max_drawdown),
             shadow=shadow,
             contents=Contents(self._session.pool("runs")),
+        )
+
+    def promote_ingestion(
+        self,
+        symbols: str | Sequence[str],
+        *,
+        name: str,
+        source: str | None = None,
+        cron: str | None = None,
+        every: str | timedelta | None = None,
+        rrule: str | None = None,
+        calendar: str | None = None,
+        at: str | None = None,
+        timezone: str | None = None,
+        on: str | None = None,
+        where: Mapping[str, str | Sequence[str]] | None = None,
+        settle: str | float | None = None,
+        after: str | None = None,
+        catch_up: CatchUp = "latest",
+        start: str | None = None,
+        interval: str | None = None,
+        data_source: str | None = None,
+        feed: str | None = None,
+        path: str | None = None,
+        bars_calendar: str | None = None,
+        retries: int = 2,
+        locks: Sequence[str] = (),
+        note: str | None = None,
+        progress: Callable[[str], None] | None = None,
+    ) -> Deployment:
+        """Turn an ingestion into a scheduled Prefect job; starts Prefect and a worker where none run.
+
+        Each run fetches what is missing, as `wb.ingest` does, and has a record and a slot as a notebook's
+        has. A symbol that fails stops no other one; the run fails in the end, and names it.
+
+        Parameters
+        ----------
+        symbols : str or sequence of str
+        name, cron, every, rrule, calendar, at, timezone, on, where, settle, after, catch_up
+            As `promote` takes them.
+        source, start, interval, data_source, feed, path
+            As `wb.ingest` takes them.
+        bars_calendar : str, optional
+            The exchange calendar that bars are checked against: the `calendar` of `wb.ingest`.
+        retries : int
+            How many attempts may follow one for which the vendor did not answer.
+        locks, note, progress
+            As `promote` takes them.
+
+        Returns
+        -------
+        Deployment
+            What `wb.deployments.trigger` takes.
+
+        Raises
+        ------
+        PromotionRefused
+            A name or schedule that cannot be used, or that is a notebook's deployment.
+        ParametersRefused, SourceError, QueryError
+            There is no such source or calendar, or the source takes no such option; nothing was stored.
+
+        Examples
+        --------
+        >>> wb.deployments.promote_ingestion(["AAPL", "MSFT"], name="prices", source="yahoo",
+        ...                                  calendar="XNYS", at="close+10min")
+        >>> wb.promote("strategies/sma_cross.ipynb", name="sma-cross", after="prices")
+        """
+        from workbench.promotion.promote_ingestion import promote_ingestion
+        from workbench.promotion.scheduling import chosen_schedule
+        from workbench.runs.rehearsing import refuse_in_rehearsal
+
+        refuse_in_rehearsal("promote")
+        schedule = chosen_schedule(
+            self._session,
+            name,
+            "ingest",
+            cron=cron,
+            every=every,
+            rrule=rrule,
+            calendar=calendar,
+            at=at,
+            timezone=timezone,
+            on=on,
+            where=where,
+            settle=settle,
+            after=after,
+            catch_up=catch_up,
+        )
+        given = {
+            "source": source,
+            "start": start,
+            "interval": interval,
+            "data_source": data_source,
+            "feed": feed,
+            "path": path,
+            "bars_calendar": bars_calendar,
+        }
+        return promote_ingestion(
+            self._session.settings,
+            self._session.prefect(progress),
+            self._session.runs.slots,
+            versions=self._session.runs.versions,
+            name=name,
+            schedule=schedule,
+            parameters={
+                "symbols": [symbols] if isinstance(symbols, str) else list(symbols),
+                **{option: value for option, value in given.items() if value is not None},
+            },
+            catch_up=catch_up,
+            retries=retries,
+            locks=locks,
+            note=note,
+            progress=progress,
         )
 
     def trigger(

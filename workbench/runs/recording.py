@@ -228,7 +228,15 @@ class RunRecorder(Face):
                 runs.update()
                 .where(runs.c.run_id == run_id, runs.c.status == "running")
                 .values(values)
-                .returning(runs.c.notebook, runs.c.headline, runs.c.deployment, runs.c.output_path)
+                .returning(
+                    runs.c.notebook,
+                    runs.c.headline,
+                    runs.c.deployment,
+                    runs.c.slot,
+                    runs.c.member,
+                    runs.c.purpose,
+                    runs.c.output_path,
+                )
             ).one_or_none()
             if ended is None:
                 raise RunFenced(
@@ -245,6 +253,9 @@ class RunRecorder(Face):
                     "run_id": str(run_id),
                     "notebook": ended.notebook,
                     "deployment": ended.deployment,
+                    "slot": None if ended.slot is None else ended.slot.isoformat(),
+                    "member": ended.member,
+                    "purpose": ended.purpose,
                     "headline": ended.headline,
                     "output": ended.output_path,
                     "html": html_path,

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from workbench.tables.types import JSON, METADATA, TIMESTAMP, created_at, run_id
 
 __all__ = [
+    "bursts",
     "content_parts",
     "contents",
     "deployment_versions",
@@ -115,8 +116,22 @@ events = sa.Table(
     sa.Column("created_at", TIMESTAMP, nullable=False, server_default=sa.func.clock_timestamp()),
     sa.Column("published_at", TIMESTAMP),
     sa.Column("prefect_at", TIMESTAMP),
+    sa.Column("awaited_at", TIMESTAMP),
+    sa.Index("events_not_awaited_idx", "event_id", postgresql_where=sa.text("awaited_at IS NULL")),
     sa.Index("events_unpublished_idx", "event_id", postgresql_where=sa.text("published_at IS NULL")),
     sa.Index("events_not_in_prefect_idx", "event_id", postgresql_where=sa.text("prefect_at IS NULL")),
+    schema=SCHEMA,
+)
+
+bursts = sa.Table(
+    "bursts",
+    METADATA,
+    sa.Column("deployment", sa.Text, primary_key=True),
+    sa.Column("settle", sa.Double, nullable=False),
+    sa.Column("events", sa.BigInteger, nullable=False, server_default="1"),
+    sa.Column("first_at", TIMESTAMP, nullable=False),
+    sa.Column("last_at", TIMESTAMP, nullable=False),
+    sa.Column("last_event", sa.BigInteger, nullable=False),
     schema=SCHEMA,
 )
 
