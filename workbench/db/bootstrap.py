@@ -146,6 +146,8 @@ def _maintenance(server: str) -> Iterator[psycopg.Connection[tuple[object, ...]]
     except (psycopg.ProgrammingError, UnicodeError) as error:
         raise SettingsError(f"WORKBENCH_DATABASE_URL is not a valid URL for psycopg: {error}") from error
     with connection:
+        # A rehearsal's environment has connections only read: it may be the first to set a server up.
+        connection.execute("SET default_transaction_read_only = off")
         yield connection
 
 

@@ -16,19 +16,22 @@ though nothing was written by it either; and what a notebook would write in late
 
 from __future__ import annotations
 
+import re
+
 from workbench.promotion.gates.cells import CellNames
 from workbench.promotion.gates.result import GateResult
 from workbench.promotion.rehearsal import Rehearsal
 
 __all__ = ["judge_writes", "wrote_by_itself"]
 
-_READ_ONLY = "read-only transaction"
+# As PostgreSQL says it; lines of code that a traceback shows have no such words.
+_READ_ONLY = re.compile(r"cannot execute [A-Z ]+ in a read-only transaction")
 
 
 def wrote_by_itself(first: Rehearsal) -> bool:
     """Whether the run failed because a connection of its own, or a reader's, tried to write."""
     failure = first.failure
-    return failure is not None and _READ_ONLY in f"{failure} {failure.traceback}"
+    return failure is not None and bool(_READ_ONLY.search(f"{failure} {failure.traceback}"))
 
 
 def judge_writes(first: Rehearsal, cells: CellNames) -> GateResult:
