@@ -35,7 +35,7 @@ __all__ = ["Workbench"]
 # The rows of the card.
 _GROUPS = {
     "Services": SERVICES,
-    "Records": ("runs", "trials", "events", "run_id"),
+    "Records": ("runs", "why", "trials", "events", "run_id"),
     "Data": ("ingest", "sql"),
     "Research": ("sweep", "save", "research"),
     "Notebooks": ("run", "promote", "deployments"),
@@ -135,7 +135,7 @@ class Workbench(HeldServices, EarlierNames):
 
     @cached_property
     def deployments(self) -> Deployments:
-        """Notebooks that run by schedule: `promote`, `trigger`, `list`, `slots`."""
+        """Notebooks that run by schedule: promoting, listing, versions and the way back, pausing, shadows."""
         return Deployments(self.session)
 
     # -------------------------------------------------------------------------------------------- verbs
@@ -376,7 +376,12 @@ class Workbench(HeldServices, EarlierNames):
         calendar: str | None = None,
         at: str | None = None,
         timezone: str | None = None,
+        on: str | None = None,
+        where: Mapping[str, str | Sequence[str]] | None = None,
+        settle: str | float | None = None,
+        after: str | None = None,
         catch_up: CatchUp = "latest",
+        each: Mapping[str, Sequence[Any]] | None = None,
         parameters: Mapping[str, Any] | None = None,
         timeout_seconds: float | None = None,
         memory_limit: str | int | None = None,
@@ -384,8 +389,13 @@ class Workbench(HeldServices, EarlierNames):
         retry_on: Literal["away", "any"] = "away",
         locks: Sequence[str] = (),
         files: Sequence[str | os.PathLike[str]] = (),
-        force: bool = False,
+        force: str | None = None,
         note: str | None = None,
+        min_dsr: float | None = None,
+        max_pbo: float | None = None,
+        min_trades: int | None = None,
+        max_drawdown: float | None = None,
+        shadow: int | None = None,
         progress: Callable[[str], None] | None = None,
     ) -> Deployment:
         """`deployments.promote`, which has the help."""
@@ -398,7 +408,12 @@ class Workbench(HeldServices, EarlierNames):
             calendar=calendar,
             at=at,
             timezone=timezone,
+            on=on,
+            where=where,
+            settle=settle,
+            after=after,
             catch_up=catch_up,
+            each=each,
             parameters=parameters,
             timeout_seconds=timeout_seconds,
             memory_limit=memory_limit,
@@ -408,6 +423,11 @@ class Workbench(HeldServices, EarlierNames):
             files=files,
             force=force,
             note=note,
+            min_dsr=min_dsr,
+            max_pbo=max_pbo,
+            min_trades=min_trades,
+            max_drawdown=max_drawdown,
+            shadow=shadow,
             progress=progress,
         )
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from workbench.runs.packages import installed_packages, packages_that_differ
 from workbench.runs.versions import VersionStore
 
 __all__ = ["WhatRuns", "what_runs"]
+
+_PACKAGES = 8
 
 
 @dataclass(frozen=True)
@@ -23,12 +26,17 @@ class WhatRuns:
         The content; None for the notebook of the working tree.
     parameters : dict
     options : dict
-        `timeout_seconds`, `memory_limit`, `retries`, `retry_on`, `locks`.
+        `timeout_seconds`, `memory_limit`, `retries`, `retry_on`, `locks`; of a grid `each`.
     version : int or None
         The number of the deployment's version; None for a run of no deployment, and for a deployment that was
         promoted before there were versions.
     in_use : bool
         Whether it is the version that the deployment runs.
+    environment : list of str
+        What differs from the environment that the version was promoted in: the first packages, and how many
+        more.
+    kind : str
+        "notebook" or "ingest".
     """
 
     notebook: str
@@ -37,6 +45,8 @@ class WhatRuns:
     options: Mapping[str, Any]
     version: int | None = None
     in_use: bool = True
+    environment: Sequence[str] = ()
+    kind: str = "notebook"
 
 
 def what_runs(
@@ -72,6 +82,7 @@ def what_runs(
     found = in_use if asked is None else versions.get(deployment, asked)
     if found is None:
         return planned
+    state = versions.state(deployment)
     return WhatRuns(
         notebook=found.notebook,
         sha256=found.content,
@@ -79,4 +90,6 @@ def what_runs(
         options=found.options,
         version=found.version,
         in_use=in_use is not None and found.version == in_use.version,
+        environment=packages_that_differ(found.packages, installed_packages(), _PACKAGES),
+        kind="notebook" if state is None else state.kind,
     )

@@ -1,4 +1,7 @@
-"""What a save says live: the newest decisions of its result, and how those before went."""
+"""What a save says live: the newest decisions of its result, and how those before went.
+
+What it says at earlier bars is kept beside it, for parity.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import sqlalchemy as sa
 
-from workbench.errors import WorkbenchError
-from workbench.services.live_signals import Said
+from workbench.errors import BacktestError, WorkbenchError
+from workbench.runs.decisions_kept import KeptDecisions
+from workbench.services.live_signals import Said, with_reasons
+from workbench.services.shadow_said import SHADOW_SAID, shadow_lines
 from workbench.tables.data_ingestion import ingestion_status
 
 if TYPE_CHECKING:
@@ -17,9 +22,11 @@ if TYPE_CHECKING:
     from workbench.backtest import BacktestResult
     from workbench.session import Session
 
-__all__ = ["said_by"]
+__all__ = ["keep_decided", "said_by"]
 
 _EVIDENCE = "live_performance"
+_KEPT_BARS = {"live": 400, "shadow": 400, "rerun": 20_000}
+"""Of how many bars what they said is kept, by purpose: a live run leaves a file each night."""
 
 
 def said_by(
@@ -39,7 +46,8 @@ def said_by(
     session : Session
     result : BacktestResult
     live : bool, optional
-        False: nothing is said. Default: what a live run saves is said, and what a rerun saves is compared.
+        False: nothing is said. Default: what a live run saves is said, what a rerun saves is compared, and
+        what a shadow saves is noted in its record.
     strategy_id : str
         What it is saved under.
     parameters : mapping
@@ -50,13 +58,24 @@ def said_by(
         Whether targets are weights.
     """
     attempt = session.run.attempt() if live is not False else None
-    if attempt is None or attempt.purpose not in ("live", "rerun"):
+    if attempt is None or attempt.purpose not in ("live", "rerun", "shadow"):
         return None
     newest = _with_symbols(result.newest(), parameters.get("symbols"))
+    if attempt.purpose == "shadow":
+        _note_shadow(session, attempt, newest)
+        return None
     performance = None
     if attempt.is_live:
         performance = _performance(session, attempt, result, strategy_id, bars, weights=weights)
     return Said(attempt, newest, performance)
+
+
+def _note_shadow(session: Session, attempt: Attempt, newest: pd.DataFrame) -> None:
+    """Note what a shadow would say live, a line for each symbol, in its record (`services.shadow_said`)."""
+    # As the live run beside it holds where there was no new bar.
+    with session.strategy_engine.pool.begin("reading what was said before") as connection:
+        rows = with_reasons(connection, attempt, newest)
+    session.run.note_evidence(SHADOW_SAID, shadow_lines(rows))
 
 
 def _with_symbols(newest: pd.DataFrame, symbols: Any) -> pd.DataFrame:
@@ -88,7 +107,7 @@ def _performance(
     weights: bool,
 ) -> pd.DataFrame | None:
     """How what was said until now went; None where nothing was, or where that cannot be told, with a note."""
-    from workbench.research.live import live_performance
+    from workbench.backtest.live import live_performance
 
     said = session.strategy_engine.load_strategy_signals(
         strategy_id, kind="live", deployment=attempt.deployment
@@ -124,3 +143,20 @@ def _calendars(session: Session, symbols: set[str]) -> dict[str, str]:
     # Not by the loader: what a run reads to act on is noted, and this is no such thing.
     with session.strategy_engine.pool.begin("reading the calendars of series") as connection:
         return {str(symbol): str(name) for symbol, name in connection.execute(query)}
+
+
+def keep_decided(session: Session, result: BacktestResult, *, strategy_id: str, weights: bool) -> None:
+    """Keep what a saved result says at each of its newest bars, if the run says or compares anything live."""
+    from workbench.backtest.rules_json import rules_to_json
+
+    attempt = session.run.attempt()
+    last = None if attempt is None else _KEPT_BARS.get(attempt.purpose)
+    if last is None:
+        return
+    try:
+        rows = result.newest_at_each(last)
+    except BacktestError as error:
+        session.run.note_evidence("not_compared", [f"{strategy_id}: nothing kept to compare with; {error}"])
+        return
+    rows = rows.assign(returns=result.returns.reindex(rows["timestamp"]).to_numpy())
+    session.run.note_decided(KeptDecisions(strategy_id, weights, rules_to_json(result.execution), rows))
