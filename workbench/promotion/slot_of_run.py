@@ -130,8 +130,12 @@ def _in_turn(slots: SlotStore, timetable: Timetable, scheduled_for: datetime, ne
     slots.settle(name, {newest: "no run of it has begun yet"}, "due")
     waiting = slots.waiting(name, newest)
     if not waiting:
-        # Its own has a run, or had one: the record of a second one is refused.
-        return SlotOfRun(scheduled_for, "live", f"by schedule, for the slot {in_words(scheduled_for)}")
+        words = f"by schedule, for the slot {in_words(scheduled_for)}"
+        missed = ""
+        if slots.state(name, scheduled_for) == "missed":
+            missed = f"the slot {in_words(scheduled_for)} was missed: {catch_up_in_words(timetable.catch_up)}"
+        # Else it has a run, or had one: the record of a second one is refused.
+        return SlotOfRun(scheduled_for, "live", missed or words, missed=missed)
     slot = waiting[0]
     words = f"by schedule, for the slot {in_words(slot)}"
     if slot != scheduled_for:

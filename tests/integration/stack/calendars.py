@@ -28,6 +28,7 @@ def deploy(
         "work_pool_name": POOL,
         "enforce_parameter_schema": False,
         "parameters": {"sha256": "ab", "slot": None},
+        "parameter_openapi_schema": {"type": "object", "properties": {}},
         "schedules": [],
         "labels": labels_of(schedule, since),
     }
