@@ -35,7 +35,7 @@ __all__ = ["Workbench"]
 # The rows of the card.
 _GROUPS = {
     "Services": SERVICES,
-    "Records": ("runs", "trials", "events", "run_id"),
+    "Records": ("runs", "why", "trials", "events", "run_id"),
     "Data": ("ingest", "sql"),
     "Research": ("sweep", "save", "research"),
     "Notebooks": ("run", "promote", "deployments"),
@@ -135,7 +135,7 @@ class Workbench(HeldServices, EarlierNames):
 
     @cached_property
     def deployments(self) -> Deployments:
-        """Notebooks that run by schedule: `promote`, `trigger`, `list`, `slots`."""
+        """Notebooks that run by schedule: promoting, listing, versions and the way back, pausing, shadows."""
         return Deployments(self.session)
 
     # -------------------------------------------------------------------------------------------- verbs
@@ -384,8 +384,13 @@ class Workbench(HeldServices, EarlierNames):
         retry_on: Literal["away", "any"] = "away",
         locks: Sequence[str] = (),
         files: Sequence[str | os.PathLike[str]] = (),
-        force: bool = False,
+        force: str | None = None,
         note: str | None = None,
+        min_dsr: float | None = None,
+        max_pbo: float | None = None,
+        min_trades: int | None = None,
+        max_drawdown: float | None = None,
+        shadow: int | None = None,
         progress: Callable[[str], None] | None = None,
     ) -> Deployment:
         """`deployments.promote`, which has the help."""
@@ -408,6 +413,11 @@ class Workbench(HeldServices, EarlierNames):
             files=files,
             force=force,
             note=note,
+            min_dsr=min_dsr,
+            max_pbo=max_pbo,
+            min_trades=min_trades,
+            max_drawdown=max_drawdown,
+            shadow=shadow,
             progress=progress,
         )
 

@@ -85,6 +85,8 @@ def test_there_are_commands_with_required_words() -> None:
         "runs open",
         "runs rerun",
         "parity",
+        "runs of",
+        "why",
         "db restore",
     }
 

@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from workbench.display.face import Face
+from workbench.errors import NotDeployed
+from workbench.promotion.versions.verbs import VersionVerbs
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -17,24 +18,20 @@ if TYPE_CHECKING:
     from workbench.promotion.records import Deployment, FlowRun
     from workbench.schedules import CatchUp
     from workbench.services.filters import Moment
-    from workbench.session import Session
 
 __all__ = ["Deployments"]
 
 
-class Deployments(Face):
+class Deployments(VersionVerbs):
     """Notebooks as scheduled Prefect jobs.
 
-    Each method but `slots` and `parity` starts Prefect and a worker where none run.
+    What changes a deployment starts Prefect and a worker where none run; what looks at it does not.
 
     Parameters
     ----------
     session : Session
         Whose Prefect they are deployed to.
     """
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
 
     def promote(
         self,
@@ -55,15 +52,26 @@ class Deployments(Face):
         retry_on: Literal["away", "any"] = "away",
         locks: Sequence[str] = (),
         files: Sequence[str | os.PathLike[str]] = (),
-        force: bool = False,
+        force: str | None = None,
         note: str | None = None,
+        min_dsr: float | None = None,
+        max_pbo: float | None = None,
+        min_trades: int | None = None,
+        max_drawdown: float | None = None,
+        shadow: int | None = None,
         progress: Callable[[str], None] | None = None,
     ) -> Deployment:
         """Turn a notebook into a scheduled Prefect job; starts Prefect and a worker where none run.
 
         What runs is the notebook as it is now, with the project's modules that it imports as they are now,
-        whatever is edited later; the same name again replaces what was promoted under it. It is run once to
-        find them; what that run writes to the database is undone.
+        whatever is edited later; the same name again replaces what was promoted under it.
+
+        Before, it must pass the gates, for which it runs up to eight times, two at once; what these runs
+        write to the database is undone. In their order: `headless` (it runs from a clean kernel),
+        `repeatable` (a second run saves the same), `future_cut` and `future_changed` (signals stay the same
+        when later bars are hidden or changed, after up to three bars with signals, inside of whatever window
+        it has), `own_writes` (it writes by the services alone) and `floors` (its figures reach `min_dsr`,
+        `max_pbo`, `min_trades` and `max_drawdown`). Interrupted, it leaves nothing.
 
         Parameters
         ----------
@@ -107,12 +115,23 @@ class Deployments(Face):
         files : sequence of path
             Files of the project to promote with it, relative to the project's root: "data/universe.csv". The
             notebook opens `project_file("data/universe.csv")`. Of at most 1 GB each.
-        force : bool
-            Promote what is not fit to run by schedule, too: a notebook without a "parameters" cell, one that
-            promotes or triggers, values that its strategy would refuse, one that fails when it is run. Its
-            description in Prefect says so.
+        force : str, optional
+            Why to promote all the same what is refused: a notebook without a "parameters" cell, one that
+            promotes or triggers, values that its strategy would refuse, one that does not pass a gate. All
+            gates are run; the version keeps the reason, who gave it, and what the gates found.
         note : str, optional
             What you say of this version, such as why it was made.
+        min_dsr : float, optional
+            The least deflated Sharpe ratio of what it saves, a probability from 0 to 1.
+        max_pbo : float, optional
+            The highest probability of backtest overfitting, from 0 to 1.
+        min_trades : int, optional
+            The fewest closed trades.
+        max_drawdown : float, optional
+            The deepest drawdown, as a fraction: 0.25 for 25 %.
+        shadow : int, optional
+            Do not put it to use yet: in each of the next `shadow` slots it runs after the live run and beside
+            it, undone but for its record. `compare` shows both; `cut_over` or `drop_shadow` ends it.
         progress : callable, optional
             Called with a few words on what is being started or waited for.
 
@@ -126,7 +145,9 @@ class Deployments(Face):
         NotebookError, ParametersRefused
             The notebook or its parameters are not as they must be; nothing was deployed.
         PromotionRefused
-            A name or file that cannot be used; the notebook fails; or Prefect refuses.
+            A name, floor or file that cannot be used; or Prefect refuses.
+        GateFailed
+            The notebook does not pass a gate: which, by which cell, symbol and bar; nothing was deployed.
         ScheduleRefused
             A schedule, time zone or policy that cannot be.
         OutputsUnreachable
@@ -140,6 +161,7 @@ class Deployments(Face):
         """
         from workbench.promotion.contents import Contents
         from workbench.promotion.deploy import promote
+        from workbench.promotion.gates.floors import Floors
         from workbench.runs.rehearsing import refuse_in_rehearsal
         from workbench.schedules import one_schedule
         from workbench.stack.environment import settings_environment
@@ -174,6 +196,8 @@ class Deployments(Face):
             progress=progress,
             force=force,
             note=note,
+            floors=Floors(min_dsr, max_pbo, min_trades, max_drawdown),
+            shadow=shadow,
             contents=Contents(self._session.pool("runs")),
         )
 
@@ -213,7 +237,7 @@ class Deployments(Face):
         Raises
         ------
         NotDeployed
-            There is no such deployment.
+            There is no such deployment, or it is retired.
         ParametersRefused
             It has no such parameters, or the notebook's strategies would refuse their values.
         SlotRefused
@@ -230,6 +254,10 @@ class Deployments(Face):
         from workbench.runs.rehearsing import refuse_in_rehearsal
 
         refuse_in_rehearsal("trigger")
+        name = deployment if isinstance(deployment, str) else deployment.name
+        stands = self._session.runs.versions.state(name)
+        if stands is not None and stands.state == "retired":
+            raise NotDeployed(f"{name} is retired; have it run again with wb.deployments.resume({name!r})")
         prefect = self._session.prefect()
         run = trigger(
             self._session.settings,
@@ -241,35 +269,6 @@ class Deployments(Face):
             contents=Contents(self._session.pool("runs")),
         )
         return wait(prefect, run, timeout_seconds=timeout_seconds, progress=progress)
-
-    def list(self) -> pd.DataFrame:
-        """Every deployment in this home's work pool, with its next run.
-
-        Returns
-        -------
-        DataFrame
-            By name: `name`, `schedules` (the active ones, as in "30 17 * * mon-fri (America/New_York)"),
-            `next_run` (UTC; NaT where none is planned), `late` (runs that wait although their slot has
-            passed) and `problem` (why it does not run as scheduled; empty where it does).
-
-        Examples
-        --------
-        >>> wb.deployments.list()
-        """
-        import pandas as pd
-
-        from workbench.stack.schedules import schedules_in
-
-        found = schedules_in(self._session.prefect(), self._session.settings.work_pool).deployments
-        return pd.DataFrame(
-            {
-                "name": pd.Series([one.name for one in found], dtype="str"),
-                "schedules": pd.Series(["; ".join(one.schedules) for one in found], dtype="str"),
-                "next_run": pd.Series([one.next_run for one in found], dtype="datetime64[us, UTC]"),
-                "late": pd.Series([one.late for one in found], dtype="int64"),
-                "problem": pd.Series([one.problem for one in found], dtype="str"),
-            }
-        )
 
     def slots(self, name: str | None = None, *, latest: int = 30) -> pd.DataFrame:
         """What became of the moments at which deployments were due; starts no Prefect.

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from workbench.db.bar_history import count_replaced
+from workbench.db.series_changes import SeriesRead, series_changes
 from workbench.errors import NotebookError, NotebookFailed, OutputsUnreachable, RunError
 from workbench.project import find_project
 from workbench.project.files_used import file_sha256
@@ -52,6 +52,7 @@ def rerun(
         member=before["member"],
         purpose="rerun",
         rerun_of=before["run_id"],
+        version=before["deployment_version"],
     )
     try:
         done = run_notebook(
@@ -78,7 +79,9 @@ def rerun(
     if before["status"] != "completed":
         notes.append(f"the run that was repeated is {before['status']}, so it may not have written all")
     with runs.pool.begin("counting revised bars") as connection:
-        revised = count_replaced(connection, before["data_revisions"])
+        read = [SeriesRead(name, at, before["slot"]) for name, at in sorted(before["data_revisions"].items())]
+        changes = series_changes(connection, read)
+    revised = changes.loc[changes["changed"] > 0, ["series", "changed", "first", "last"]]
     return RerunResult(
         run_id=before["run_id"],
         rerun_id=done.run_id,
@@ -87,7 +90,7 @@ def rerun(
         same=written.same and figures.empty,
         rows=sum(write.rows for write in writes_of(now["evidence"])),
         differences=pd.concat([figures, written.differences], ignore_index=True),
-        revised=revised,
+        revised=revised.rename(columns={"changed": "bars"}).reset_index(drop=True),
         notes=tuple(notes),
         html=done.html,
     )

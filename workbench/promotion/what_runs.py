@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from workbench.runs.packages import installed_packages, packages_that_differ
 from workbench.runs.versions import VersionStore
 
 __all__ = ["WhatRuns", "what_runs"]
+
+_PACKAGES = 8
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,9 @@ class WhatRuns:
         promoted before there were versions.
     in_use : bool
         Whether it is the version that the deployment runs.
+    environment : list of str
+        What differs from the environment that the version was promoted in: the first packages, and how many
+        more.
     """
 
     notebook: str
@@ -37,6 +43,7 @@ class WhatRuns:
     options: Mapping[str, Any]
     version: int | None = None
     in_use: bool = True
+    environment: Sequence[str] = ()
 
 
 def what_runs(
@@ -79,4 +86,5 @@ def what_runs(
         options=found.options,
         version=found.version,
         in_use=in_use is not None and found.version == in_use.version,
+        environment=packages_that_differ(found.packages, installed_packages(), _PACKAGES),
     )

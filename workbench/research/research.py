@@ -9,6 +9,7 @@ from workbench.display.face import Face
 from workbench.research import rows
 from workbench.research.kinds import Kind, kind_of, require_options
 from workbench.research.saying import keep_decided, said_by
+from workbench.runs.rehearsing import note_figures
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,7 +92,10 @@ class Research(Face):
             Its `sentence` says it in one line; trials are those of `wb.trials.count(…)`.
         """
         count = self._session.trials.count(rows.counted_under(result))
-        return rows.honesty_of(result, count, pbo=pbo, spa=spa)
+        honesty = rows.honesty_of(result, count, pbo=pbo, spa=spa)
+        # For the floors of a promotion: no table has these figures.
+        note_figures({"deflated_sharpe_ratio": honesty.dsr, "probability_of_overfitting": pbo})
+        return honesty
 
     def tearsheet(
         self,

@@ -7,7 +7,6 @@ notebook has to import Prefect.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any
@@ -15,10 +14,11 @@ from typing import Any
 from workbench.errors import PromotionRefused
 from workbench.promotion.flow_schema import flow_schema
 from workbench.promotion.namesakes import deployment_named
-from workbench.promotion.parameters import NotebookParameters
-from workbench.promotion.records import FLOW_NAME
+from workbench.promotion.records import FLOW_NAME, Deployment
 from workbench.promotion.replan import planned_anew, schedules_of
 from workbench.promotion.slots import await_plan
+from workbench.promotion.version import Version
+from workbench.promotion.versions.schedule_facts import schedule_in_words, zone_of
 from workbench.promotion.where import where
 from workbench.runs.slot_store import SlotStore
 from workbench.runs.versions import DeploymentVersion, VersionStore
@@ -27,9 +27,10 @@ from workbench.settings import Settings
 from workbench.stack.model import Progress
 from workbench.stack.passed_slots import settle_deployment
 from workbench.stack.prefect_api import PrefectApi, PrefectRefused
+from workbench.stack.schedules import next_run_of
 from workbench.stack.timetable import timetable_of
 
-__all__ = ["PutInUse", "put_in_use"]
+__all__ = ["put_in_use", "shadowed"]
 
 _MADE = {
     "promoted": "promoted by workbench",
@@ -38,25 +39,17 @@ _MADE = {
 }
 
 
-@dataclass(frozen=True)
-class PutInUse:
-    """A version as Prefect has it now: the deployment's id, and its next run (UTC; None: none is planned)."""
-
-    deployment_id: str
-    next_run: datetime | None
-
-
 def put_in_use(
     settings: Settings,
     prefect: PrefectApi,
     slots: SlotStore,
     versions: VersionStore,
     version: DeploymentVersion,
-    declared: NotebookParameters,
+    stored: Version,
     *,
     doubts: Sequence[str] = (),
     progress: Progress,
-) -> PutInUse:
+) -> Deployment:
     """Make Prefect's deployment that of a stored version, which every run gets that starts from now on.
 
     Runs that an earlier schedule has planned are withdrawn, and its slots are settled. If this is ended
@@ -70,8 +63,8 @@ def put_in_use(
     versions : VersionStore
         In which it is the deployment's turn (`VersionStore.alone`).
     version : DeploymentVersion
-    declared : NotebookParameters
-        Those of its notebook, for Prefect's form.
+    stored : Version
+        Its content.
     doubts : sequence of str
         What is doubtful about it, each as a sentence, for Prefect's description.
     progress : callable
@@ -101,7 +94,7 @@ def put_in_use(
         "work_pool_name": settings.work_pool,
         "tags": ["workbench", PurePath(version.notebook).stem],
         "parameters": flow_parameters,
-        "parameter_openapi_schema": flow_schema(declared, flow_parameters),
+        "parameter_openapi_schema": flow_schema(stored.file.parameters, flow_parameters),
         "enforce_parameter_schema": True,
         "paused": False,
         **schedules_of(version.schedule),
@@ -123,7 +116,40 @@ def put_in_use(
         next_run = await_plan(prefect, deployment_id, first[0] if first else None, progress)
     # Once more: the scheduler may have been in the middle of its pass.
     planned_anew(prefect, deployment_id, version.schedule, slots)
-    return PutInUse(deployment_id, next_run)
+    return _deployment(version, stored, deployment_id, next_run, doubts)
+
+
+def shadowed(
+    prefect: PrefectApi, version: DeploymentVersion, stored: Version, doubts: Sequence[str]
+) -> Deployment:
+    """A version that is to run as a shadow only: Prefect's deployment stays that of the one in use."""
+    found = deployment_named(prefect, version.deployment)
+    deployment_id = "" if found is None else str(found["id"])
+    next_run = next_run_of(prefect, deployment_id) if deployment_id else None
+    return _deployment(version, stored, deployment_id, next_run, doubts)
+
+
+def _deployment(
+    version: DeploymentVersion,
+    stored: Version,
+    deployment_id: str,
+    next_run: datetime | None,
+    doubts: Sequence[str],
+) -> Deployment:
+    return Deployment(
+        name=version.deployment,
+        deployment_id=deployment_id,
+        notebook=version.notebook,
+        sha256=stored.sha256,
+        schedule=schedule_in_words(version.schedule),
+        timezone=zone_of(version.schedule),
+        parameters=dict(version.parameters),
+        next_run=next_run,
+        modules=tuple(stored.modules),
+        files=tuple(stored.files),
+        doubts=tuple(doubts),
+        version=version.version,
+    )
 
 
 def _description(version: DeploymentVersion, doubts: Sequence[str]) -> str:
@@ -132,7 +158,7 @@ def _description(version: DeploymentVersion, doubts: Sequence[str]) -> str:
     content = (version.content or "")[:12]
     said = [f"`{version.notebook}` (version {version.version}, {content}), {made}."]
     said += [version.note] if version.note else []
-    said += [f"Forced, although {version.forced}."] if version.forced else []
+    said += [f"Forced by {version.made_by}: {version.forced}."] if version.forced else []
     return "\n\n".join([*said, *doubts])
 
 
