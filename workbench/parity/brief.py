@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from workbench.promotion.parity.noting import NOTED
+from workbench.parity.noting import NOTED
 from workbench.runs import RunStore
 
 __all__ = ["parity_of"]

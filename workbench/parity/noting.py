@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from workbench.attempt import Attempt
 from workbench.events import outbox
-from workbench.promotion.parity.reading import (
+from workbench.parity.reading import (
     decided_before,
     read_runs,
     read_said,
@@ -19,8 +19,8 @@ from workbench.promotion.parity.reading import (
     read_slots,
     revised_since,
 )
-from workbench.promotion.parity.rows import STATES, lay_out
-from workbench.promotion.parity.why import told_why
+from workbench.parity.rows import STATES, lay_out
+from workbench.parity.why import told_why
 from workbench.runs import RunStore
 from workbench.runs.decisions_kept import decisions_of
 from workbench.tables.workbench import runs as runs_table
