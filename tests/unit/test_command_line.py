@@ -84,7 +84,7 @@ def test_there_are_commands_with_required_words() -> None:
         "runs show",
         "runs open",
         "runs rerun",
-        "parity",
+        "deployments parity",
         "runs of",
         "why",
         "db restore",
