@@ -154,7 +154,7 @@ def test_what_was_missed_late_revised_and_said_by_another_version_shows(nightly:
     assert len(wb.runs.list(deployment=NAME)) == runs, "what the newest run kept was enough"
     # As the newest run itself noted of the slots before its own.
     noted = "2 matched, 1 late, 3 missed"
-    assert parity_of(wb.runs, [NAME, "another"]) == {NAME: noted}
+    assert parity_of(wb.runs.pool, [NAME, "another"]) == {NAME: noted}
 
     # A bar is corrected, below the one before: nothing was to be bought of it.
     nightly.write([101.0, 100.5], first=-1)
@@ -198,7 +198,7 @@ def test_what_was_missed_late_revised_and_said_by_another_version_shows(nightly:
     assert bad["why"].str.startswith("said with other parameters: least").all()
     assert set(bad["said_version"]) == {1}
     nightly.miss(6)
-    assert parity_of(wb.runs, [NAME])[NAME].endswith(" missed, 1 missed since")
+    assert parity_of(wb.runs.pool, [NAME])[NAME].endswith(" missed, 1 missed since")
 
 
 def test_what_cannot_be_is_refused_and_an_empty_time_is_said(nightly: Nightly) -> None:
