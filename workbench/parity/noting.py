@@ -83,7 +83,7 @@ def note_parity(
     told = ", ".join(f"{counts[state]:,} {state}" for state in reversed(STATES) if state in counts)
     runs.note_evidence(run_id, NOTED, [told])
     # Under another version or other parameters it is meant to say something else.
-    because = rows["why"].fillna("").str.contains("version|parameters", regex=True)
+    because = rows["why"].fillna("").str.match(r"(?:another )?version|said with other")
     broken = rows[rows["state"].isin(_WORSE) & ~because]["slot"].unique()
     _tell(runs, run_id, attempt, [pd.Timestamp(slot).isoformat() for slot in broken])
 
