@@ -198,7 +198,7 @@ def test_neither_a_run_by_hand_nor_sql_of_any_service_changes_it(lived: Lived) -
 
 def test_parity_is_told_by_the_command(lived: Lived) -> None:
     """Of a market without a close each bar opens as the slot comes: what is said of it can only be late."""
-    told = lived.site.run("parity", NAME, "--json")
+    told = lived.site.run("deployments", "parity", NAME, "--json")
     assert told.returncode == 0, told.stderr
     found = json.loads(told.stdout)
     states = {pd.Timestamp(row["slot"]): row["state"] for row in found["slots"]}

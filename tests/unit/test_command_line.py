@@ -84,6 +84,7 @@ def test_there_are_commands_with_required_words() -> None:
         "runs show",
         "runs open",
         "runs rerun",
+        "deployments parity",
         "runs of",
         "why",
         "db restore",

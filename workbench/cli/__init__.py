@@ -69,11 +69,11 @@ app.add_typer(promote, name="promote", rich_help_panel="Work")
 app.command("config", rich_help_panel="Look")(config)
 app.command("quality", rich_help_panel="Look")(ingestion.quality)
 runs.command("of")(runs_of)
+deployments.command("parity")(parity)
 app.add_typer(deployments, name="deployments", rich_help_panel="Work")
 app.add_typer(runs, name="runs", rich_help_panel="Look")
 app.command("why", rich_help_panel="Look")(why)
 app.command("slots", rich_help_panel="Look")(slots)
-app.command("parity", rich_help_panel="Look")(parity)
 app.add_typer(events, name="events", rich_help_panel="Look")
 
 

@@ -43,11 +43,12 @@ def list_deployments(json: Json = False) -> None:
         last_slot=[_moment(value) for value in found["last_slot"]],
         next_run=[_moment(value) for value in found["next_run"]],
         outcome=found["outcome"].fillna(""),
+        parity=found["parity"].fillna(""),
     )
     table(
         shown,
-        ["name", "state", "version", "last_slot", "outcome", "said", "next_run", "schedules"],
-        flexible=["name", "schedules"],
+        ["name", "state", "version", "last_slot", "outcome", "said", "parity", "next_run", "schedules"],
+        flexible=["name", "parity", "schedules"],
     )
     note("times are UTC; said: buy/sell/hold, live, of how many symbols for the last slot")
     for one in found.itertuples():

@@ -1,4 +1,4 @@
-"""The command `workbench parity`: what a deployment said live beside what its content says today."""
+"""`workbench deployments parity`: what a deployment said live beside what its content says today."""
 
 from __future__ import annotations
 

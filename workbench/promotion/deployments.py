@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from workbench.promotion.parity.result import Parity
+    from workbench.parity.result import Parity
     from workbench.promotion.records import Deployment, FlowRun
     from workbench.schedules import CatchUp
     from workbench.services.filters import Moment
@@ -459,7 +459,7 @@ class Deployments(VersionVerbs):
         read were revised; *late* if it was said after the open at which the backtest fills it; *missed* if
         nothing was said. The difference between the return of what was said, as it could be traded, and that
         which the backtest claims for the same days is split into causes that add up to it
-        (`workbench.promotion.parity.causes.split` has the formula).
+        (`workbench.parity.causes.split` has the formula).
 
         Parameters
         ----------
@@ -495,7 +495,7 @@ class Deployments(VersionVerbs):
         >>> wb.deployments.parity("sma-cross").summary                              # doctest: +SKIP
         'sma-cross: 58 matched, 1 late, 1 missed. Live +1.20%, backtest +1.90%: missed −0.60%, late −0.10%'
         """
-        from workbench.promotion.parity.parity import parity, window
+        from workbench.promotion.parity import parity, window
         from workbench.runs.rehearsing import refuse_in_rehearsal
         from workbench.stack.environment import settings_environment
 

@@ -284,7 +284,7 @@ def _note_code(run: HeldRun, rules: ImportRules) -> None:
 
 def _note_parity(run: HeldRun, folder: Path) -> None:
     """Note how what was said before compares; a run that has done its work does not fail of it."""
-    from workbench.promotion.parity.noting import note_parity
+    from workbench.parity.noting import note_parity
 
     try:
         attempt = run.store.attempt(run.run_id)

@@ -11,6 +11,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from workbench.db.pool import ServiceConnectionPool
+from workbench.parity.brief import parity_of
 from workbench.promotion.versions.schedule_facts import moments_ahead, schedule_in_words
 from workbench.runs.versions import DeploymentVersion
 from workbench.stack.schedules import ScheduledDeployment
@@ -50,6 +51,7 @@ _DTYPES = {
     "buy": "Int64",
     "sell": "Int64",
     "hold": "Int64",
+    "parity": "str",
     "next_run": "datetime64[us, UTC]",
     "schedules": "str",
     "shadow": "Int64",
@@ -77,6 +79,7 @@ def list_deployments(
     """
     with pool.snapshot("listing deployments") as connection:
         found = [dict(row) for row in connection.execute(LIST).mappings()]
+    parity = parity_of(pool, [one["name"] for one in found])
     in_prefect = None if scheduled is None else {one.name: one for one in scheduled}
     now = now or datetime.now(UTC)
     # Many deployments share a schedule.
@@ -85,7 +88,10 @@ def list_deployments(
         key: (schedule_in_words(schedule), next(iter(moments_ahead(schedule, after=now)), None))
         for key, schedule in schedules.items()
     }
-    rows = [_row(one, in_prefect, *told[_key(one["schedule"])]) for one in found]
+    rows = [
+        _row({**one, "parity": parity.get(one["name"])}, in_prefect, *told[_key(one["schedule"])])
+        for one in found
+    ]
     known = {one["name"] for one in found}
     rows += [_only_in_prefect(one) for one in scheduled or () if one.name not in known]
     rows.sort(key=lambda row: str(row["name"]))

@@ -45,10 +45,12 @@ class VersionVerbs(Face):
             By name: `name`, `state` (active, paused or retired), `version` (missing: promoted before there
             were versions), `outcome` (what became of its newest slot), `last_slot` (when that was due, UTC),
             `last_run` (when its last run began, UTC), `run_id`, `buy`, `sell` and `hold` (how many symbols it
-            said that of, live, for its newest slot), `next_run` (UTC; NaT where none lies ahead), `schedules`
-            ("30 17 * * mon-fri (America/New_York)"), `shadow` (the version that runs beside it), `late` (runs
-            that wait although their slot has passed; missing without Prefect) and `problem` (why it does not
-            run as scheduled; empty where it does, missing without Prefect).
+            said that of, live, for its newest slot), `parity` ("58 matched, 1 missed": how what was said of
+            the 60 slots before its last run compares with what that run would have said), `next_run` (UTC;
+            NaT where none lies ahead), `schedules` ("30 17 * * mon-fri (America/New_York)"), `shadow` (the
+            version that runs beside it), `late` (runs that wait although their slot has passed; missing
+            without Prefect) and `problem` (why it does not run as scheduled; empty where it does, missing
+            without Prefect).
 
         Examples
         --------

@@ -15,10 +15,10 @@ from workbench.backtest import BacktestResult, Fixed, Signals, Weights, backtest
 from workbench.backtest.live import live_performance
 from workbench.backtest.rules_json import rules_from_json, rules_to_json
 from workbench.marketdata.calendar import schedule
-from workbench.promotion.parity.causes import CAUSES, Split, split
-from workbench.promotion.parity.result import Parity, with_meaning
-from workbench.promotion.parity.rows import lay_out
-from workbench.promotion.parity.why import told_why
+from workbench.parity.causes import CAUSES, Split, split
+from workbench.parity.result import Parity, with_meaning
+from workbench.parity.rows import lay_out
+from workbench.parity.why import told_why
 from workbench.runs.decisions_kept import KeptDecisions
 
 SESSIONS = pd.DatetimeIndex(

@@ -9,9 +9,8 @@ from typing import Any
 import pandas as pd
 
 from workbench.errors import BacktestError, QueryError, WorkbenchError
-from workbench.promotion.parity.causes import CAUSES, split
-from workbench.promotion.parity.content import Content, ContentReader, Spoken, content_in_use
-from workbench.promotion.parity.reading import (
+from workbench.parity.causes import CAUSES, split
+from workbench.parity.reading import (
     decided_before,
     read_runs,
     read_said,
@@ -19,9 +18,10 @@ from workbench.promotion.parity.reading import (
     read_slots,
     revised_since,
 )
-from workbench.promotion.parity.result import Parity, with_meaning
-from workbench.promotion.parity.rows import SeriesFacts, lay_out
-from workbench.promotion.parity.why import told_why
+from workbench.parity.result import Parity, with_meaning
+from workbench.parity.rows import SeriesFacts, lay_out
+from workbench.parity.why import told_why
+from workbench.promotion.parity_content import Content, ContentReader, Spoken, content_in_use
 from workbench.runs import RunStore
 from workbench.runs.decisions_kept import KeptDecisions
 from workbench.services.filters import Moment, as_moment

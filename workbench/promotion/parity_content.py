@@ -12,8 +12,8 @@ import pandas as pd
 import sqlalchemy as sa
 
 from workbench.errors import NotDeployed
+from workbench.parity.reading import revised_since
 from workbench.promotion.contents import Contents
-from workbench.promotion.parity.reading import revised_since
 from workbench.promotion.rerun import files_of
 from workbench.promotion.run import Origin, run_notebook
 from workbench.promotion.store import NotebookStore

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from workbench.attempt import Attempt
 from workbench.events import outbox
-from workbench.promotion.parity.reading import (
+from workbench.parity.reading import (
     decided_before,
     read_runs,
     read_said,
@@ -19,11 +19,10 @@ from workbench.promotion.parity.reading import (
     read_slots,
     revised_since,
 )
-from workbench.promotion.parity.rows import STATES, lay_out
-from workbench.promotion.parity.why import told_why
+from workbench.parity.rows import STATES, lay_out
+from workbench.parity.why import told_why
 from workbench.runs import RunStore
 from workbench.runs.decisions_kept import decisions_of
-from workbench.tables.workbench import runs as runs_table
 
 __all__ = ["BROKEN", "NOTED", "note_parity"]
 
@@ -32,6 +31,10 @@ NOTED = "parity"
 BROKEN = "parity_broken"
 """The kind of evidence that lists the slots of which the run would order something else, in ISO 8601."""
 
+_TOLD = """
+SELECT DISTINCT jsonb_array_elements_text(evidence -> :kind) FROM workbench.runs
+WHERE deployment = :deployment AND member = :member AND evidence -> :kind IS NOT NULL
+"""
 _SLOTS = 60
 _WORSE = ("differed", "revised")
 
@@ -80,7 +83,7 @@ def note_parity(
     told = ", ".join(f"{counts[state]:,} {state}" for state in reversed(STATES) if state in counts)
     runs.note_evidence(run_id, NOTED, [told])
     # Under another version or other parameters it is meant to say something else.
-    because = rows["why"].fillna("").str.contains("version|parameters", regex=True)
+    because = rows["why"].fillna("").str.match(r"(?:another )?version|said with other")
     broken = rows[rows["state"].isin(_WORSE) & ~because]["slot"].unique()
     _tell(runs, run_id, attempt, [pd.Timestamp(slot).isoformat() for slot in broken])
 
@@ -88,15 +91,12 @@ def note_parity(
 def _tell(runs: RunStore, run_id: uuid.UUID, attempt: Attempt, broken: list[str]) -> None:
     if not broken:
         return
-    table = runs_table
-    told = sa.func.jsonb_array_elements_text(table.c.evidence[BROKEN]).column_valued("slot")
-    query = sa.select(told).where(
-        table.c.deployment == attempt.deployment,
-        table.c.member == attempt.member,
-        table.c.evidence.has_key(BROKEN),
-    )
     with runs.pool.begin("telling of broken parity") as connection:
-        new = sorted(set(broken) - set(connection.execute(query).scalars()))
+        told = connection.execute(
+            sa.text(_TOLD),
+            {"deployment": attempt.deployment, "member": attempt.member, "kind": BROKEN},
+        ).scalars()
+        new = sorted(set(broken) - set(told))
         if new:
             outbox.add(
                 connection,

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from workbench.promotion.parity.noting import NOTED
-from workbench.runs import RunStore
+from workbench.db.pool import ServiceConnectionPool
+from workbench.parity.noting import NOTED
 
 __all__ = ["parity_of"]
 
@@ -25,7 +25,7 @@ CROSS JOIN LATERAL (
 """
 
 
-def parity_of(runs: RunStore, deployments: Sequence[str]) -> dict[str, str]:
+def parity_of(pool: ServiceConnectionPool, deployments: Sequence[str]) -> dict[str, str]:
     """How what each deployment said compares with what its newest run would have said: a cheap summary.
 
     It is of the 60 slots before that run (of several members, of the one that ran last), as the run noted it
@@ -34,7 +34,8 @@ def parity_of(runs: RunStore, deployments: Sequence[str]) -> dict[str, str]:
 
     Parameters
     ----------
-    runs : RunStore
+    pool : ServiceConnectionPool
+        With any role.
     deployments : sequence of str
         Their names.
 
@@ -46,7 +47,7 @@ def parity_of(runs: RunStore, deployments: Sequence[str]) -> dict[str, str]:
     """
     if not deployments:
         return {}
-    with runs.pool.snapshot("reading parity") as connection:
+    with pool.snapshot("reading parity") as connection:
         rows = connection.execute(sa.text(_QUERY), {"names": list(deployments), "kind": NOTED}).all()
     return {
         str(name): ", ".join([str(noted), *([f"{missed:,} missed since"] if missed else [])])

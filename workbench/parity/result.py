@@ -11,9 +11,9 @@ import pandas as pd
 
 from workbench.display.card import frame_html, table_html
 from workbench.drawing.wording import signed_percent
-from workbench.promotion.parity.causes import CAUSES
-from workbench.promotion.parity.rows import STATES
-from workbench.promotion.parity.tiles import LETTERS, Tile, legend_html, tiles_html, tiles_text
+from workbench.parity.causes import CAUSES
+from workbench.parity.rows import STATES
+from workbench.parity.tiles import LETTERS, Tile, legend_html, tiles_html, tiles_text
 
 __all__ = ["Parity", "told_counts"]
 
