@@ -1,4 +1,4 @@
-"""The flow that runs a notebook; deployments of promoted notebooks execute it."""
+"""The flow that runs what was promoted: a notebook, or an ingestion; every deployment executes it."""
 
 from __future__ import annotations
 
@@ -29,15 +29,17 @@ from workbench import Workbench
 from workbench.errors import NotebookFailed, SlotRefused, SlotTaken, WorkbenchError
 from workbench.promotion.artifact import artifact_key, completed_markdown, failed_markdown, saved_picture
 from workbench.promotion.held import lead_group
+from workbench.promotion.ingesting import IngestionResult
 from workbench.promotion.printed import printed_lines
-from workbench.promotion.retrying import RETRIES, RetryOn, with_retries
+from workbench.promotion.retrying import RETRIES, RetryOn
 from workbench.promotion.run import NotebookRunResult, Origin
-from workbench.promotion.slot_of_run import await_slot, slot_of_run
+from workbench.promotion.run_version import run_version
+from workbench.promotion.slot_of_run import await_slot, slot_of_event, slot_of_run
 from workbench.promotion.superseded import WITHDRAWN, settle_withdrawn
 from workbench.promotion.what_runs import WhatRuns, what_runs
 from workbench.promotion.where import work_in_project
 from workbench.stack.catching_up import ask_for_next
-from workbench.stack.planned import is_ahead, is_by_schedule, planned_for
+from workbench.stack.planned import is_ahead, is_by_event, is_by_schedule, planned_for
 from workbench.stack.prefect_api import PrefectApi
 from workbench.stack.timetable import timetable_of
 
@@ -122,22 +124,22 @@ def run_notebook(
         )
         if origin.deployment is not None:
             work_in_project(wb.settings)
+        results: list[NotebookRunResult | IngestionResult] = []
+
+        def done(result: NotebookRunResult | IngestionResult) -> None:
+            results.append(result)
+            _log_prints(result.output)
+            logger.info("run %s completed in %.1f s: %s", result.run_id, result.seconds, result.html)
+            _create_artifact(notebook, "completed", origin, partial(_completed, wb, result))
+
         try:
-            result = with_retries(
-                lambda origin: wb.run(
-                    runs.notebook,
-                    runs.parameters,
-                    sha256=runs.sha256,
-                    origin=origin,
-                    timeout_seconds=runs.options["timeout_seconds"],
-                    memory_limit=runs.options["memory_limit"],
-                    locks=runs.options["locks"],
-                    progress=lambda done, total, what: logger.info("%s of %s done; %s", done, total, what),
-                ),
+            run_version(
+                wb.session,
+                runs,
                 origin,
+                done=done,
                 tell=logger.warning,
-                retries=runs.options["retries"],
-                retry_on=runs.options["retry_on"],
+                progress=lambda done, total, what: logger.info("%s of %s done; %s", done, total, what),
                 made=_attempts_before(origin.deployment),
             )
         except Exception as error:
@@ -152,11 +154,9 @@ def run_notebook(
             raise
         finally:
             _ask_for_next(wb, origin)
-        _log_prints(result.output)
-        logger.info("run %s completed in %.1f s: %s", result.run_id, result.seconds, result.html)
-        _create_artifact(notebook, "completed", origin, partial(_completed, wb, result))
         _start_shadow(wb, origin)
-    return Completed(message=f"Run {result.run_id[:8]} completed{f', {words}' if words else ''}.")
+    ran = f"Run {results[-1].run_id[:8]}" if len(results) == 1 else f"{len(results)} runs"
+    return Completed(message=f"{ran} completed{f', {words}' if words else ''}.")
 
 
 def _start_shadow(wb: Workbench, origin: Origin) -> None:
@@ -225,14 +225,17 @@ def _origin(wb: Workbench, slot: str | None) -> tuple[Origin | State[None], str]
         if stopped := _stopped(wb, timetable.deployment, scheduled_for):
             return Cancelled(message=stopped), ""
         attempts = _attempts_before(timetable.deployment)
-        found = slot_of_run(
-            wb.runs.slots,
-            timetable,
-            scheduled_for=scheduled_for,
-            asked=slot,
-            again=attempts > 0,
-            is_planned=partial(_is_planned, client, flow_run.deployment_id),
-        )
+        if is_by_event(facts) and scheduled_for is not None:
+            found = slot_of_event(wb.runs.slots, timetable.deployment, scheduled_for)
+        else:
+            found = slot_of_run(
+                wb.runs.slots,
+                timetable,
+                scheduled_for=scheduled_for,
+                asked=slot,
+                again=attempts > 0,
+                is_planned=partial(_is_planned, client, flow_run.deployment_id),
+            )
     if found.missed:
         return Completed(message=found.missed, name="Missed"), ""
     return Origin(
@@ -290,7 +293,7 @@ def _log_prints(output: Path | None) -> None:
         get_run_logger().info("%s", line)
 
 
-def _completed(wb: Workbench, result: NotebookRunResult) -> str:
+def _completed(wb: Workbench, result: NotebookRunResult | IngestionResult) -> str:
     run = wb.runs.show(result.run_id)
     return completed_markdown(run, saved_picture(wb.analytics, result.run_id), seconds=result.seconds)
 

@@ -67,6 +67,8 @@ class IngestedSeries:
         Why the symbol failed; empty on success.
     unused : tuple of str
         Columns of a file that are not part of a bar, as named in the file: "Adj Close".
+    unreachable : bool
+        Whether it failed because the vendor did not answer.
     """
 
     symbol: str
@@ -80,6 +82,7 @@ class IngestedSeries:
     noted: int = 0
     error: str = ""
     unused: tuple[str, ...] = ()
+    unreachable: bool = False
 
     def __repr__(self) -> str:
         text = str(self.written)
@@ -207,7 +210,8 @@ class _VendorIngest:
                 raise failures[0]
             examples = "; ".join(f"{one.symbol}: {one.error}" for one in done[:3])
             more = f"; and {len(done) - 3} more" if len(done) > 3 else ""
-            raise SourceError(f"all {len(done)} symbols failed: {examples}{more}") from failures[0]
+            kind = SourceUnreachable if any(one.unreachable for one in done) else SourceError
+            raise kind(f"all {len(done)} symbols failed: {examples}{more}") from failures[0]
         return done
 
     def _one(self, symbol: str, stored: _Stored | None) -> IngestedSeries:
@@ -298,8 +302,10 @@ class _VendorIngest:
 
     def _failed(self, symbol: str, error: WorkbenchError) -> IngestedSeries:
         self._note(symbol, last_error_at=_now(), last_error=str(error))
+        name, origin = self._source.data_source, self._source.origin
+        away = isinstance(error, SourceUnreachable)
         return IngestedSeries(
-            symbol, self._source.data_source, self._source.origin, 0, _NOTHING, 0, {}, "", error=str(error)
+            symbol, name, origin, 0, _NOTHING, 0, {}, "", error=str(error), unreachable=away
         )
 
     def _note(self, symbol: str, **facts: object) -> None:

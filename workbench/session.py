@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import atexit
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from workbench.runs.repeating import undoes_writes
 if TYPE_CHECKING:
     from workbench.events import DataSyncEventBus
     from workbench.runs import InteractiveRun, NotebookRun, RunStore
+    from workbench.runs.rehearsing import RehearsalRun
     from workbench.runs.scope import NoRun
     from workbench.runs.trials import TrialStore
     from workbench.services.analytics import AnalyticsService
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from workbench.services.logging import LoggingService
     from workbench.services.notification import NotificationService
     from workbench.services.risk_management import RiskManagementService
+    from workbench.services.service import RunScope
     from workbench.services.strategy_engine import StrategyEngineService
     from workbench.settings import Settings
     from workbench.stack import Endpoints, Stack
@@ -112,9 +115,9 @@ class Session:
             )
         return self._pools[service]
 
-    def _undone(self, service: str) -> Callable[[str], None] | None:
+    def _undone(self, service: str) -> Callable[[str, bool], None] | None:
         if rehearses():
-            return note_undone
+            return lambda what, by_service: note_undone(service, what, by_service=by_service)
         return _let_go if undoes_writes() and service != "runs" else None
 
     def close(self) -> None:
@@ -133,6 +136,20 @@ class Session:
     @cached_property
     def data_ingestion(self) -> DataIngestionService:
         """Bars, with their cache on disk."""
+        return self._bars(self.pool("data_ingestion"), self.run)
+
+    @contextmanager
+    def bars_of(self, run: RunScope) -> Iterator[DataIngestionService]:
+        """Bars, written for another run than this process's own, over connections that end with it."""
+        run_id = run.run_id()
+        assert run_id is not None
+        pool = self.pool("data_ingestion").of_run(run_id)
+        try:
+            yield self._bars(pool, run)
+        finally:
+            pool.close()
+
+    def _bars(self, pool: ServiceConnectionPool, run: RunScope) -> DataIngestionService:
         from workbench.marketdata.cache import BarCache
         from workbench.services.data_ingestion import DataIngestionService
 
@@ -140,11 +157,7 @@ class Session:
         folder = self.settings.home / "cache" / "bars" / self.settings.trading_database
         cache = BarCache(folder, self.settings.cache_size)
         return DataIngestionService(
-            self.pool("data_ingestion"),
-            self.run,
-            cache,
-            source=self.settings.data_source,
-            calendar=self.settings.calendar,
+            pool, run, cache, source=self.settings.data_source, calendar=self.settings.calendar
         )
 
     @cached_property
@@ -199,7 +212,7 @@ class Session:
         return RunStore(self.pool("runs"), self.settings.runs_folder)
 
     @cached_property
-    def run(self) -> NoRun | NotebookRun | InteractiveRun:
+    def run(self) -> NoRun | NotebookRun | InteractiveRun | RehearsalRun:
         """The run that this process writes for."""
         from workbench.runs.scope import scope_of_process
 
@@ -249,7 +262,7 @@ class Session:
         atexit.unregister(self.trials.store_or_warn)
 
 
-def _let_go(_doing: str) -> None:
+def _let_go(_doing: str, _by_service: bool) -> None:
     """What the run wrote was kept in its folder, and is undone."""
 
 

@@ -252,6 +252,131 @@ def test_a_run_by_hand_is_for_the_newest_slot_and_then_a_rerun(
     assert json.dumps(site.ask("runs", "show", runs["run_id"].iloc[0]))
 
 
+def test_a_calendars_run_that_was_made_ahead_runs_by_itself(
+    site: Site, prefect: PrefectApi, notebook: Path
+) -> None:
+    # Promoting takes some seconds: the second minute from now, as a moment of a session that lasts all day.
+    slot = (datetime.now(UTC) + 2 * MINUTE).replace(second=0, microsecond=0)
+    since_open = slot.hour * 60 + slot.minute
+    at = f"open+{since_open}min" if since_open <= 720 else f"close-{1440 - since_open}min"
+    words = ("--name", "coins", "--calendar", "24/7", "--at", at, "--catch-up", "all")
+    made = site.ask("promote", str(notebook), *words)
+    assert datetime.fromisoformat(made["next_run"]) == slot
+    with site.workbench() as wb:
+        wait_for(
+            lambda: state_of(wb.deployments.slots("coins")).get(slot) == "completed",
+            "the slot is completed",
+            seconds=300,
+        )
+        (run_id,) = wb.runs.list(deployment="coins")["run_id"]
+        run = wb.runs.show(run_id)
+        listed = wb.deployments.list().set_index("name").loc["coins"]
+    assert (run["slot"], run["scheduled_for"], run["purpose"], run["trigger"]) == (
+        *(slot, slot),
+        "live",
+        "deployment",
+    )
+    assert printed(run) == [repr(slot)]
+    assert "each trading day of 24/7" in listed["schedules"]
+    assert (listed["next_run"], listed["problem"]) == (slot + timedelta(days=1), "")
+    flow_run = prefect.ask(f"/flow_runs/{run['flow_run_id']}")
+    assert flow_run["idempotency_key"] == f"calendar/coins/{slot.isoformat()}"
+    refused = site.run("promote", str(notebook), "--name", "coins", "--calendar", "XNYZ")
+    assert refused.returncode == 1
+    assert 'there is no exchange calendar "XNYZ"' in refused.stderr
+
+
+@dataclass
+class Chained:
+    """An ingestion by the clock, and what it starts: the slots of each deployment, and all runs' records."""
+
+    slots: dict[str, pd.DataFrame]
+    runs: list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def chained(site: Site, prefect: PrefectApi) -> Chained:
+    """A chain that runs by itself, in two minutes, of which only the first brings new bars."""
+    names = ("prices", "on-bars", "after-prices")
+    reading = write_notebook(
+        site.folder / "reading.ipynb",
+        parameters='symbols: list[str] = ["AAPL"]',
+        cells=[
+            "from workbench import Workbench\nwb = Workbench()",
+            'bars = wb.data_ingestion.load_market_data(symbols, source="yahoo")',
+            "print(len(bars), *symbols)",
+        ],
+    )
+    with site.workbench() as wb:
+
+        def ingest(cron: str) -> Deployment:
+            return wb.deployments.promote_ingestion(
+                ["AAPL", "IBM"], name="prices", source="sample", cron=cron, timezone="UTC"
+            )
+
+        ingest("0 0 29 2 *")
+        # By force: there are no bars yet, so that it fails when it is run once.
+        wb.promote(
+            reading,
+            name="on-bars",
+            on="market_data.written",
+            where={"symbol": "AAPL"},
+            settle="3s",
+            force="there are no bars yet",
+        )
+        each = {"symbols": ["AAPL", "IBM"]}
+        wb.promote(reading, name="after-prices", after="prices", each=each, force="there are no bars yet")
+        made = ingest("* * * * *")
+
+        def slots() -> dict[str, pd.DataFrame]:
+            time.sleep(1)
+            return {name: wb.deployments.slots(name, latest=1_000) for name in names}
+
+        wait_for(
+            lambda: list(slots()["after-prices"]["state"]).count("completed") >= 4,
+            "what comes after two ingestions has completed",
+            seconds=420,
+        )
+        schedules = f"/deployments/{made.deployment_id}/schedules"
+        (entry,) = prefect.ask(schedules)
+        prefect.ask(f"{schedules}/{entry['id']}", {"active": False}, method="PATCH")
+        wait_for(
+            lambda: not {"due", "running"} & {state for one in slots().values() for state in one["state"]},
+            "all that was started has ended",
+            seconds=240,
+        )
+        listed = wb.runs.list(latest=1_000)
+        ids = listed.loc[listed["deployment"].isin(names), "run_id"]
+        return Chained(slots(), [wb.runs.show(run_id) for run_id in ids])
+
+
+def test_new_bars_start_a_notebook_by_themselves_and_bars_that_stay_as_they_were_do_not(
+    chained: Chained,
+) -> None:
+    fetched = [run for run in chained.runs if run["deployment"] == "prices" and run["status"] == "completed"]
+    assert len(fetched) >= 2
+    assert sum(run["headline"]["inserted"] > 0 for run in fetched) == 1
+    assert all(run["headline"]["series"] == 4 for run in fetched)
+    first = min(fetched, key=lambda run: run["started_at"])
+    (run,) = [run for run in chained.runs if run["deployment"] == "on-bars"]
+    assert (run["status"], run["purpose"], run["deployment_version"]) == ("completed", "live", 1)
+    assert first["started_at"] < run["slot"] < run["started_at"]
+    assert printed(run) == ["3270 AAPL"]
+
+
+def test_what_comes_after_an_ingestion_runs_each_member_for_the_moment_at_which_it_completed(
+    chained: Chained,
+) -> None:
+    done = {run["ended_at"] for run in chained.runs if run["deployment"] == "prices"}
+    members = chained.slots["after-prices"]
+    assert set(members["state"]) == {"completed"}
+    for slot, rows in members.groupby("slot"):
+        assert sorted(rows["member"]) == ["AAPL", "IBM"]
+        assert min(abs((slot - ended).total_seconds()) for ended in done) < 1
+    runs = [run for run in chained.runs if run["deployment"] == "after-prices"]
+    assert {(run["member"], *printed(run)) for run in runs} == {("AAPL", "3270 AAPL"), ("IBM", "3270 IBM")}
+
+
 def printed(run: dict[str, Any]) -> list[str]:
     """What the cells of a run printed."""
     cells = json.loads(Path(run["output_path"]).read_text())["cells"]

@@ -90,6 +90,8 @@ def test_there_are_commands_with_required_words() -> None:
         "runs show",
         "runs open",
         "runs rerun",
+        "runs of",
+        "why",
         "db restore",
         *(f"deployments {word}" for word in DEPLOYMENTS),
     }

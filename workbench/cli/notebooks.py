@@ -6,11 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-from typing import Annotated, Literal, cast
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any, Literal, cast
 
 import typer
 
-from workbench.errors import NotebookFailed, ServerError
+from workbench.errors import GateFailed, NotebookFailed, ServerError
 from workbench.paths import PACKAGE
 from workbench.project import project_environment, the_project
 from workbench.secrets_file import hand_over
@@ -31,6 +33,16 @@ Locks = Annotated[
     list[str] | None,
     typer.Option("--lock", help="A resource that no two runs have at once; may be repeated."),
 ]
+On = Annotated[str | None, typer.Option("--on", help="Start on events of a type, as market_data.written.")]
+Where = Annotated[
+    list[str] | None,
+    typer.Option("--where", help="What the event must name, as symbol=AAPL,MSFT; may be repeated."),
+]
+Settle = Annotated[
+    str | None,
+    typer.Option("--settle", help="How long no further event may come before a run begins: 30s, 5min."),
+]
+After = Annotated[str | None, typer.Option("--after", help="Start when this deployment has completed.")]
 Parameters = Annotated[
     list[str] | None,
     typer.Option("--parameter", "-p", help="name=value, may be repeated; lists as A,B or JSON."),
@@ -135,10 +147,18 @@ def promote(
             help="The time zone the schedule is read in, as America/New_York; default: the project's."
         ),
     ] = None,
+    on: On = None,
+    where: Where = None,
+    settle: Settle = None,
+    after: After = None,
     catch_up: Annotated[
         str,
         typer.Option(help="What is still run of slots that passed while nothing ran: latest, all, none, 5."),
     ] = "latest",
+    each: Annotated[
+        list[str] | None,
+        typer.Option("--each", help="A run for each value, as symbols=AAPL,MSFT; several make a grid."),
+    ] = None,
     parameter: Parameters = None,
     timeout: Annotated[float | None, typer.Option(min=1, help="Seconds after which a run is killed.")] = None,
     memory: Memory = None,
@@ -152,8 +172,15 @@ def promote(
         typer.Option("--file", help="A file of the project to promote with it; may be repeated."),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Promote it although it is not fit to run by schedule.")
-    ] = False,
+        str | None,
+        typer.Option("--force", help="Promote it although it is not fit, or does not pass a gate: say why."),
+    ] = None,
+    min_dsr: Annotated[float | None, typer.Option(help="The least deflated Sharpe ratio, 0 to 1.")] = None,
+    max_pbo: Annotated[
+        float | None, typer.Option(help="The highest probability of overfitting, 0 to 1.")
+    ] = None,
+    min_trades: Annotated[int | None, typer.Option(help="The fewest closed trades.")] = None,
+    max_drawdown: Annotated[float | None, typer.Option(help="The deepest drawdown, 0.25 for 25 %.")] = None,
     note: Annotated[str | None, typer.Option(help="What you say of this version, such as why.")] = None,
     shadow: Annotated[
         int | None,
@@ -162,13 +189,16 @@ def promote(
     json: Json = False,
 ) -> None:
     """Turn a notebook into a scheduled Prefect job."""
+    from workbench.promotion.members import members_of, parse_each
     from workbench.promotion.notebook_file import open_notebook
     from workbench.schedules.catch_up import read_catch_up
+    from workbench.schedules.on_event import wheres
     from workbench.stack.schedules import in_zone
 
     opened = open_notebook(notebook)
     values = opened.parameters.parse(parameter or [])
-    with Workbench() as wb, steps(f"Promoting {opened.path.name}") as tell:
+    grid = parse_each(opened.parameters, each or [])
+    with _gates_told(), Workbench() as wb, steps(f"Promoting {opened.path.name}") as tell:
         deployment = wb.promote(
             opened,
             name=name,
@@ -178,7 +208,12 @@ def promote(
             calendar=calendar,
             at=at,
             timezone=timezone,
+            on=on,
+            where=wheres(where or []),
+            settle=settle,
+            after=after,
             catch_up=read_catch_up(catch_up),
+            each=grid,
             parameters=values,
             timeout_seconds=timeout,
             memory_limit=memory,
@@ -188,12 +223,17 @@ def promote(
             files=file or (),
             force=force,
             note=note,
+            min_dsr=min_dsr,
+            max_pbo=max_pbo,
+            min_trades=min_trades,
+            max_drawdown=max_drawdown,
             shadow=shadow,
             progress=tell,
         )
     if json:
-        as_json(deployment.__dict__)
+        as_json(deployment.to_json())
         return
+    _tell_gates([gate.to_json() for gate in deployment.gates])
     if shadow is not None:
         step(f"version {deployment.version} of {name} runs as a shadow in the next {shadow} slots")
         step(f"what both say: workbench deployments compare {name}; then: cut-over or drop-shadow")
@@ -201,7 +241,11 @@ def promote(
     step(f"{deployment.notebook} is deployed as {deployment.name}: {deployment.schedule}")
     for doubt in deployment.doubts:
         warn(doubt)
-    if deployment.next_run is None:
+    if grid:
+        step(f"each slot has a run for each of {', '.join(member for member, _ in members_of(grid))}")
+    if on is not None or after is not None:
+        step(f"it runs {deployment.schedule}")
+    elif deployment.next_run is None:
         warn("Prefect has planned no run of it yet; see: workbench status")
     else:
         step(f"next run: {in_zone(deployment.next_run, deployment.timezone)}")
@@ -210,6 +254,23 @@ def promote(
     if kept:
         step(f"with it were promoted: {', '.join(kept)}")
     step("it runs only while the servers run: workbench status")
+
+
+@contextmanager
+def _gates_told() -> Iterator[None]:
+    """Before the error of a gate, tell what those before it found."""
+    try:
+        yield
+    except GateFailed as error:
+        _tell_gates(error.gates[:-1])
+        raise
+
+
+def _tell_gates(gates: Sequence[Mapping[str, Any]]) -> None:
+    """One line a gate."""
+    tell = {"passed": step, "failed": fail, "not applicable": note}
+    for gate in gates:
+        tell[gate["outcome"]](f"{gate['gate']} ({gate['seconds']:.1f} s): {gate['summary']}")
 
 
 def lab(

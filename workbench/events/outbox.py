@@ -15,6 +15,7 @@ from workbench.events.event import PUT_ASIDE, Event, check_type
 from workbench.tables.workbench import events
 
 __all__ = [
+    "AWAITED",
     "SINKS",
     "PutAside",
     "Row",
@@ -29,6 +30,9 @@ __all__ = [
 
 SINKS: Mapping[str, sa.Column[Any]] = {"redis": events.c.published_at, "prefect": events.c.prefect_at}
 """Name of each sink to the column with the time of delivery to it."""
+
+AWAITED: sa.Column[Any] = events.c.awaited_at
+"""The column with the time at which an event was held against what deployments await."""
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,8 @@ class Relay:
     upkeep : callable, optional
         What else is to be done every hour in the database, in a transaction of its own. If it fails, that is
         logged, and events are delivered as before.
+    note : callable, optional
+        Given each event once, in the transaction that marks it: what it writes there is written once.
     """
 
     def __init__(
@@ -69,11 +71,14 @@ class Relay:
         sinks: Sequence[Sink],
         *,
         upkeep: Callable[[sa.Connection], object] | None = None,
+        note: Callable[[sa.Connection, Sequence[Row]], None] | None = None,
     ) -> None:
         self._engine = sa.create_engine(url, pool_size=2, pool_pre_ping=True)
         self._url = url.set(drivername="postgresql").render_as_string(hide_password=False)
         self._sinks = sinks
         self._upkeep = upkeep
+        self._note = note
+        self._not_noted_before = 0.0
         self._stop = threading.Event()
         self._not_before = dict.fromkeys(range(len(sinks)), 0.0)
         self._refused: list[dict[int, _Refused]] = [{} for _ in sinks]
@@ -105,8 +110,8 @@ class Relay:
                 self._stop.wait(_RETRY_SECONDS)
 
     def pass_on_once(self) -> int:
-        """Serve all sinks once; return the number of deliveries."""
-        return sum(self._serve(number) for number in range(len(self._sinks)))
+        """Serve all sinks once, and note what was not noted; return the number of deliveries and notes."""
+        return sum(self._serve(number) for number in range(len(self._sinks))) + self._note_new()
 
     def _become_leader(self, listener: psycopg.Connection[Any]) -> bool:
         while not self._stop.is_set():
@@ -154,6 +159,26 @@ class Relay:
         except ServerUnreachable as error:
             logger.warning("%s", error)
             self._not_before[number] = time.monotonic() + _RETRY_SECONDS
+            return 0
+
+    def _note_new(self) -> int:
+        note = self._note
+        if note is None or time.monotonic() < self._not_noted_before:
+            return 0
+        try:
+            with translated("the outbox"), self._engine.begin() as connection:
+
+                def noted(batch: Sequence[Row]) -> set[int]:
+                    note(connection, batch)
+                    return set()
+
+                return outbox.pass_on(connection, outbox.AWAITED, noted, most=_BATCH)
+        except ServerUnreachable:
+            raise
+        except WorkbenchError as error:
+            # Others are told all the same.
+            logger.warning("events are not held against what deployments await: %s", error)
+            self._not_noted_before = time.monotonic() + _RETRY_SECONDS
             return 0
 
     def _pass_on(self, sink: Sink, refused: dict[int, _Refused], **which: Any) -> int:

@@ -15,6 +15,9 @@ from workbench.project.server_names import WORK_POOL
 __all__ = ["PrefectSink", "RedisSink", "Sink"]
 
 _STREAM_LENGTH = 100_000
+# What Prefect takes in one event; symbols come first, of which an event names at most 90.
+_MOST_RELATED = 100
+_ROLES = {"symbol": "symbols", "data_source": "data_sources", "strategy": "strategy_ids"}
 # HTTP status codes of a server that is unavailable or refuses our login; not caused by an event.
 _AWAY = {401, 403, 404, 407, 408, 425, 429, 502, 503, 504}
 
@@ -97,7 +100,9 @@ class PrefectSink:
     """Sends events to Prefect's server, where they can trigger deployments.
 
     There the event's name is `data_sync.<type>` and its resource is `workbench.<service>`, with the label
-    `workbench.work_pool`, which tells the projects of one Prefect server apart.
+    `workbench.work_pool`, which tells the projects of one Prefect server apart. Each symbol, data source and
+    strategy that it names is a related resource, such as `workbench.symbol.AAPL`, since automations match
+    resources and not payloads.
     """
 
     name = "prefect"
@@ -155,5 +160,26 @@ def _as_prefect_event(event: Event, work_pool: str) -> dict[str, Any]:
             "prefect.resource.id": f"workbench.{event.service}",
             "workbench.work_pool": work_pool,
         },
+        "related": _related(event),
         "payload": dict(event.data),
     }
+
+
+def _related(event: Event) -> list[dict[str, Any]]:
+    # People's own events may hold anything under these names.
+    lists = {role: event.data.get(key) for role, key in _ROLES.items()}
+    named = [
+        (role, name)
+        for role, names in lists.items()
+        if isinstance(names, list)
+        for name in names
+        if isinstance(name, str) and name
+    ]
+    return [
+        {
+            "prefect.resource.id": f"workbench.{role}.{name}",
+            "prefect.resource.role": role,
+            "prefect.resource.name": name,
+        }
+        for role, name in named[:_MOST_RELATED]
+    ]

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from workbench.promotion.parity.result import Parity
     from workbench.promotion.records import Deployment, FlowRun
     from workbench.schedules import CatchUp
+    from workbench.services.filters import Moment
 
 __all__ = ["Deployments"]
 
@@ -42,7 +44,12 @@ class Deployments(VersionVerbs):
         calendar: str | None = None,
         at: str | None = None,
         timezone: str | None = None,
+        on: str | None = None,
+        where: Mapping[str, str | Sequence[str]] | None = None,
+        settle: str | float | None = None,
+        after: str | None = None,
         catch_up: CatchUp = "latest",
+        each: Mapping[str, Sequence[Any]] | None = None,
         parameters: Mapping[str, Any] | None = None,
         timeout_seconds: float | None = None,
         memory_limit: str | int | None = None,
@@ -50,16 +57,26 @@ class Deployments(VersionVerbs):
         retry_on: Literal["away", "any"] = "away",
         locks: Sequence[str] = (),
         files: Sequence[str | os.PathLike[str]] = (),
-        force: bool = False,
+        force: str | None = None,
         note: str | None = None,
+        min_dsr: float | None = None,
+        max_pbo: float | None = None,
+        min_trades: int | None = None,
+        max_drawdown: float | None = None,
         shadow: int | None = None,
         progress: Callable[[str], None] | None = None,
     ) -> Deployment:
         """Turn a notebook into a scheduled Prefect job; starts Prefect and a worker where none run.
 
         What runs is the notebook as it is now, with the project's modules that it imports as they are now,
-        whatever is edited later; the same name again replaces what was promoted under it. It is run once to
-        find them; what that run writes to the database is undone.
+        whatever is edited later; the same name again replaces what was promoted under it.
+
+        Before, it must pass the gates, for which it runs up to eight times, two at once; what these runs
+        write to the database is undone. In their order: `headless` (it runs from a clean kernel),
+        `repeatable` (a second run saves the same), `future_cut` and `future_changed` (signals stay the same
+        when later bars are hidden or changed, after up to three bars with signals, inside of whatever window
+        it has), `own_writes` (it writes by the services alone) and `floors` (its figures reach `min_dsr`,
+        `max_pbo`, `min_trades` and `max_drawdown`). Interrupted, it leaves nothing.
 
         Parameters
         ----------
@@ -68,7 +85,8 @@ class Deployments(VersionVerbs):
         name : str
             The deployment's: letters, digits, dots, dashes and underscores.
         cron : str, optional
-            Five fields: "30 17 * * mon-fri". Exactly one of `cron`, `every`, `rrule` and `calendar` is given.
+            Five fields: "30 17 * * mon-fri". Exactly one of `cron`, `every`, `rrule`, `calendar`, `on` and
+            `after` is given.
         every : str or timedelta, optional
             A length of at least a minute: "15min", "2h", "1d". Counted from a midnight, UTC, in time that
             passes: a set clock changes nothing.
@@ -82,9 +100,23 @@ class Deployments(VersionVerbs):
         timezone : str, optional
             The IANA name of the time zone that `cron` or `rrule` is read in: "America/New_York". Default: the
             setting `timezone`; without one it must be given. A calendar has its exchange's.
+        on : str, optional
+            A type of events: "market_data.written". Due when such events have come and have settled; the slot
+            is the moment of the last one. What its own runs write starts no run.
+        where : mapping, optional
+            What an event must name, one of the values for each name: {"symbol": ["AAPL", "MSFT"]}.
+        settle : str or float, optional
+            How long no further event may come before a run begins, so that a bulk write starts one run:
+            "30s" (the default), "5min". A run begins after ten such times although events still come.
+        after : str, optional
+            Another deployment: due when a live run of it has completed, of a grid all of a slot.
         catch_up : str or int
             What is still run of the slots that were due while nothing ran: the "latest", "all", "none", or at
             most so many of the newest; oldest first, one after the other. The others are missed.
+        each : mapping, optional
+            A grid: parameters with the values that each have a run of their own in every slot, one after the
+            other: {"symbols": ["AAPL", "MSFT"]}. What a run says live is said for its member. If one fails,
+            the others run all the same.
         parameters : mapping, optional
             Values for every run, checked strictly against the "parameters" cell.
         timeout_seconds : float, optional
@@ -103,12 +135,20 @@ class Deployments(VersionVerbs):
         files : sequence of path
             Files of the project to promote with it, relative to the project's root: "data/universe.csv". The
             notebook opens `project_file("data/universe.csv")`. Of at most 1 GB each.
-        force : bool
-            Promote what is not fit to run by schedule, too: a notebook without a "parameters" cell, one that
-            promotes or triggers, values that its strategy would refuse, one that fails when it is run. Its
-            description in Prefect says so.
+        force : str, optional
+            Why to promote all the same what is refused: a notebook without a "parameters" cell, one that
+            promotes or triggers, values that its strategy would refuse, one that does not pass a gate. All
+            gates are run; the version keeps the reason, who gave it, and what the gates found.
         note : str, optional
             What you say of this version, such as why it was made.
+        min_dsr : float, optional
+            The least deflated Sharpe ratio of what it saves, a probability from 0 to 1.
+        max_pbo : float, optional
+            The highest probability of backtest overfitting, from 0 to 1.
+        min_trades : int, optional
+            The fewest closed trades.
+        max_drawdown : float, optional
+            The deepest drawdown, as a fraction: 0.25 for 25 %.
         shadow : int, optional
             Do not put it to use yet: in each of the next `shadow` slots it runs after the live run and beside
             it, undone but for its record. `compare` shows both; `cut_over` or `drop_shadow` ends it.
@@ -125,9 +165,11 @@ class Deployments(VersionVerbs):
         NotebookError, ParametersRefused
             The notebook or its parameters are not as they must be; nothing was deployed.
         PromotionRefused
-            A name or file that cannot be used; the notebook fails; or Prefect refuses.
+            A name, floor or file that cannot be used; or Prefect refuses.
+        GateFailed
+            The notebook does not pass a gate: which, by which cell, symbol and bar; nothing was deployed.
         ScheduleRefused
-            A schedule, time zone or policy that cannot be.
+            A schedule, time zone, policy or event that cannot be, or a circle of deployments.
         OutputsUnreachable
             Outputs cannot be put below the URL of the setting `outputs`.
 
@@ -139,19 +181,27 @@ class Deployments(VersionVerbs):
         """
         from workbench.promotion.contents import Contents
         from workbench.promotion.deploy import promote
+        from workbench.promotion.gates.floors import Floors
+        from workbench.promotion.scheduling import chosen_schedule
         from workbench.runs.rehearsing import refuse_in_rehearsal
-        from workbench.schedules import one_schedule
         from workbench.stack.environment import settings_environment
 
         refuse_in_rehearsal("promote")
-        schedule = one_schedule(
+        schedule = chosen_schedule(
+            self._session,
+            name,
+            "notebook",
             cron=cron,
             every=every,
             rrule=rrule,
             calendar=calendar,
             at=at,
             timezone=timezone,
-            default_timezone=self._session.settings.timezone,
+            on=on,
+            where=where,
+            settle=settle,
+            after=after,
+            catch_up=catch_up,
         )
         return promote(
             self._session.settings,
@@ -162,6 +212,7 @@ class Deployments(VersionVerbs):
             name=name,
             schedule=schedule,
             catch_up=catch_up,
+            each=each,
             parameters=parameters,
             timeout_seconds=timeout_seconds,
             memory_limit=memory_limit,
@@ -173,8 +224,122 @@ class Deployments(VersionVerbs):
             progress=progress,
             force=force,
             note=note,
+            floors=Floors(min_dsr, max_pbo, min_trades, max_drawdown),
             shadow=shadow,
             contents=Contents(self._session.pool("runs")),
+        )
+
+    def promote_ingestion(
+        self,
+        symbols: str | Sequence[str],
+        *,
+        name: str,
+        source: str | None = None,
+        cron: str | None = None,
+        every: str | timedelta | None = None,
+        rrule: str | None = None,
+        calendar: str | None = None,
+        at: str | None = None,
+        timezone: str | None = None,
+        on: str | None = None,
+        where: Mapping[str, str | Sequence[str]] | None = None,
+        settle: str | float | None = None,
+        after: str | None = None,
+        catch_up: CatchUp = "latest",
+        start: str | None = None,
+        interval: str | None = None,
+        data_source: str | None = None,
+        feed: str | None = None,
+        path: str | None = None,
+        bars_calendar: str | None = None,
+        retries: int = 2,
+        locks: Sequence[str] = (),
+        note: str | None = None,
+        progress: Callable[[str], None] | None = None,
+    ) -> Deployment:
+        """Turn an ingestion into a scheduled Prefect job; starts Prefect and a worker where none run.
+
+        Each run fetches what is missing, as `wb.ingest` does, and has a record and a slot as a notebook's
+        has. A symbol that fails stops no other one; the run fails in the end, and names it.
+
+        Parameters
+        ----------
+        symbols : str or sequence of str
+        name, cron, every, rrule, calendar, at, timezone, on, where, settle, after, catch_up
+            As `promote` takes them.
+        source, start, interval, data_source, feed, path
+            As `wb.ingest` takes them.
+        bars_calendar : str, optional
+            The exchange calendar that bars are checked against: the `calendar` of `wb.ingest`.
+        retries : int
+            How many attempts may follow one for which the vendor did not answer.
+        locks, note, progress
+            As `promote` takes them.
+
+        Returns
+        -------
+        Deployment
+            What `wb.deployments.trigger` takes.
+
+        Raises
+        ------
+        PromotionRefused
+            A name or schedule that cannot be used, or that is a notebook's deployment.
+        ParametersRefused, SourceError, QueryError
+            There is no such source or calendar, or the source takes no such option; nothing was stored.
+
+        Examples
+        --------
+        >>> wb.deployments.promote_ingestion(["AAPL", "MSFT"], name="prices", source="yahoo",
+        ...                                  calendar="XNYS", at="close+10min")
+        >>> wb.promote("strategies/sma_cross.ipynb", name="sma-cross", after="prices")
+        """
+        from workbench.promotion.promote_ingestion import promote_ingestion
+        from workbench.promotion.scheduling import chosen_schedule
+        from workbench.runs.rehearsing import refuse_in_rehearsal
+
+        refuse_in_rehearsal("promote")
+        schedule = chosen_schedule(
+            self._session,
+            name,
+            "ingest",
+            cron=cron,
+            every=every,
+            rrule=rrule,
+            calendar=calendar,
+            at=at,
+            timezone=timezone,
+            on=on,
+            where=where,
+            settle=settle,
+            after=after,
+            catch_up=catch_up,
+        )
+        given = {
+            "source": source,
+            "start": start,
+            "interval": interval,
+            "data_source": data_source,
+            "feed": feed,
+            "path": path,
+            "bars_calendar": bars_calendar,
+        }
+        return promote_ingestion(
+            self._session.settings,
+            self._session.prefect(progress),
+            self._session.runs.slots,
+            versions=self._session.runs.versions,
+            name=name,
+            schedule=schedule,
+            parameters={
+                "symbols": [symbols] if isinstance(symbols, str) else list(symbols),
+                **{option: value for option, value in given.items() if value is not None},
+            },
+            catch_up=catch_up,
+            retries=retries,
+            locks=locks,
+            note=note,
+            progress=progress,
         )
 
     def trigger(
@@ -274,3 +439,76 @@ class Deployments(VersionVerbs):
         >>> wb.deployments.slots("sma-cross").query("state == 'missed'")
         """
         return self._session.runs.slots.list(name, latest=latest)
+
+    def parity(
+        self,
+        name: str,
+        *,
+        days: int = 60,
+        since: Moment | None = None,
+        fresh: bool = False,
+        progress: Callable[[str], None] | None = None,
+    ) -> Parity:
+        """Compare what was said live, slot by slot, with what the content in use says today.
+
+        It says it on the bars as they are now: as the newest run has kept it, if that ran the same content
+        for the last slot and no bar was revised since; else the notebook is run once, as a rerun whose writes
+        are undone. Starts no Prefect.
+
+        A slot is *matched* if it says the same; *differed* if not; *revised* if not, since bars that its run
+        read were revised; *late* if it was said after the open at which the backtest fills it; *missed* if
+        nothing was said. The difference between the return of what was said, as it could be traded, and that
+        which the backtest claims for the same days is split into causes that add up to it
+        (`workbench.promotion.parity.causes.split` has the formula).
+
+        Parameters
+        ----------
+        name : str
+            The deployment's.
+        days : int
+            Of the slots of the last so many days, at most the newest 5,000.
+        since : str, date or timestamp, optional
+            Of the slots since then, UTC, in place of `days`.
+        fresh : bool
+            Run the content now in any case, and again the newest three runs whose bars were revised, on the
+            bars that they knew: what differs there as well was not the bars' doing.
+        progress : callable, optional
+            Called with a few words on what is being done.
+
+        Returns
+        -------
+        Parity
+            `.table`, `.slots`, `.causes`, `.returns`, `.days`, `.summary`, `.to_dict()`; a notebook shows it
+            as a strip of tiles.
+
+        Raises
+        ------
+        NotDeployed
+            There is no such deployment, or it runs no notebook.
+        QueryError
+            `days` is less than 1, or `since` is no moment.
+        NotebookError
+            The content had to be run, and cannot be; `NotebookFailed` if a cell failed.
+
+        Examples
+        --------
+        >>> wb.deployments.parity("sma-cross").summary                              # doctest: +SKIP
+        'sma-cross: 58 matched, 1 late, 1 missed. Live +1.20%, backtest +1.90%: missed −0.60%, late −0.10%'
+        """
+        from workbench.promotion.parity.parity import parity, window
+        from workbench.runs.rehearsing import refuse_in_rehearsal
+        from workbench.stack.environment import settings_environment
+
+        refuse_in_rehearsal("compute the parity of a deployment")
+        first = window(days, since)
+        # The notebook's own Workbench() must find what this one found.
+        _ = self._session.endpoints
+        return parity(
+            self._session.settings,
+            self._session.runs,
+            name,
+            since=first,
+            fresh=fresh,
+            environment=settings_environment(self._session.settings),
+            tell=progress or (lambda _words: None),
+        )

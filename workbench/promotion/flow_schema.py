@@ -11,7 +11,18 @@ __all__ = ["flow_schema"]
 
 
 def flow_schema(declared: NotebookParameters, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema of the flow's parameters, with the notebook's own inside, so that forms show them."""
+    """The schema of the flow's parameters, with the notebook's own inside, so that forms show them.
+
+    Where no notebook runs, there is no `sha256`.
+    """
+    schema = _whole(declared, values)
+    if values.get("sha256") is None:
+        del schema["properties"]["sha256"]
+        schema["required"] = ["notebook"]
+    return schema
+
+
+def _whole(declared: NotebookParameters, values: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "title": "Parameters",
         "type": "object",
@@ -29,7 +40,7 @@ def flow_schema(declared: NotebookParameters, values: Mapping[str, Any]) -> dict
             "sha256": {
                 "title": "sha256",
                 "type": "string",
-                "enum": [values["sha256"]],
+                "enum": [values.get("sha256")],
                 "description": "The content that was promoted; promote again to change it.",
                 "position": 2,
             },

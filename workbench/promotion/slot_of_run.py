@@ -20,7 +20,7 @@ from workbench.schedules.catch_up import catch_up_in_words
 from workbench.stack.passed_slots import IN_TIME, in_words, settle_missed
 from workbench.stack.timetable import Timetable
 
-__all__ = ["SlotOfRun", "await_slot", "slot_asked_for", "slot_of_run"]
+__all__ = ["SlotOfRun", "await_slot", "slot_asked_for", "slot_of_event", "slot_of_run"]
 
 _SAYS_NOTHING = {
     "rerun": "had completed already: a rerun, which says nothing live",
@@ -150,6 +150,24 @@ def _too_late(
     settle_missed(slots, timetable, newest)
     said = f"the slot {in_words(scheduled_for)} was missed: {reason}"
     return SlotOfRun(scheduled_for, "live", said, missed=said)
+
+
+def slot_of_event(slots: SlotStore, deployment: str, slot: datetime) -> SlotOfRun:
+    """The slot of a run that events have started: its own, unless a newer one's run answers them, too.
+
+    Parameters
+    ----------
+    slots : SlotStore
+    deployment : str
+    slot : datetime
+        Timezone-aware.
+    """
+    slot = slot.astimezone(UTC)
+    state = slots.state(deployment, slot)
+    if state in {"skipped", "missed", "cancelled"}:
+        said = f"the slot {in_words(slot)} is {state}: nothing runs for it any more"
+        return SlotOfRun(slot, "live", said, missed=said)
+    return SlotOfRun(slot, "live", f"by events, for the slot {in_words(slot)}")
 
 
 def slot_asked_for(

@@ -26,7 +26,7 @@ class WhatRuns:
         The content; None for the notebook of the working tree.
     parameters : dict
     options : dict
-        `timeout_seconds`, `memory_limit`, `retries`, `retry_on`, `locks`.
+        `timeout_seconds`, `memory_limit`, `retries`, `retry_on`, `locks`; of a grid `each`.
     version : int or None
         The number of the deployment's version; None for a run of no deployment, and for a deployment that was
         promoted before there were versions.
@@ -35,6 +35,8 @@ class WhatRuns:
     environment : list of str
         What differs from the environment that the version was promoted in: the first packages, and how many
         more.
+    kind : str
+        "notebook" or "ingest".
     """
 
     notebook: str
@@ -44,6 +46,7 @@ class WhatRuns:
     version: int | None = None
     in_use: bool = True
     environment: Sequence[str] = ()
+    kind: str = "notebook"
 
 
 def what_runs(
@@ -79,6 +82,7 @@ def what_runs(
     found = in_use if asked is None else versions.get(deployment, asked)
     if found is None:
         return planned
+    state = versions.state(deployment)
     return WhatRuns(
         notebook=found.notebook,
         sha256=found.content,
@@ -87,4 +91,5 @@ def what_runs(
         version=found.version,
         in_use=in_use is not None and found.version == in_use.version,
         environment=packages_that_differ(found.packages, installed_packages(), _PACKAGES),
+        kind="notebook" if state is None else state.kind,
     )

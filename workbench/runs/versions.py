@@ -21,7 +21,7 @@ from workbench.runs.deployment_changes import Change, DeploymentChange, changes_
 from workbench.runs.packages import installed_packages, lock_hash
 from workbench.tables.workbench import deployment_versions, deployments
 
-__all__ = ["DeploymentState", "DeploymentVersion", "Made", "VersionStore", "who"]
+__all__ = ["DeploymentState", "DeploymentVersion", "Kind", "Made", "VersionStore", "who"]
 
 Made = Literal["promoted", "rolled_back", "cut_over"]
 Kind = Literal["notebook", "ingest", "sweep"]
@@ -115,7 +115,7 @@ class DeploymentState:
     """
 
     name: str
-    kind: str
+    kind: Kind
     state: str
     version: int
     shadow: int | None

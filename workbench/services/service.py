@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import pandas as pd
 import sqlalchemy as sa
@@ -12,15 +12,13 @@ import sqlalchemy as sa
 from workbench.attempt import Attempt
 from workbench.db import frames
 from workbench.db.frames import Written
-from workbench.db.pool import ServiceConnectionPool, afterwards
+from workbench.db.pool import ServiceConnectionPool, afterwards, by_service
 from workbench.display.face import Face
 from workbench.errors import QueryError
 from workbench.events import outbox
+from workbench.services.announcing import announcements
 
-__all__ = ["SHOWN_SYMBOLS", "RunScope", "Service"]
-
-SHOWN_SYMBOLS = 50
-"""Most names of a kind that an event tells."""
+__all__ = ["RunScope", "Service"]
 
 
 class RunScope(Protocol):
@@ -38,8 +36,11 @@ class RunScope(Protocol):
     def known_to(self) -> uuid.UUID | None:
         """The run as to which bars are read where a load does not say it; None for those of now."""
 
-    def note_written(self, table: sa.Table, frame: pd.DataFrame, key: Sequence[str]) -> None:
-        """Keep rows that a transaction wrote, to compare them with those of another run."""
+    def note_written(self, table: sa.Table, frame: pd.DataFrame, key: Sequence[str], changed: int) -> None:
+        """Keep rows that a transaction wrote, to compare them with those of another run.
+
+        `changed` is how many of them the table did not have so before.
+        """
 
     def note_evidence(self, kind: str, items: Sequence[str]) -> None:
         """Add lines of a kind to what a reader of the run's record should know, such as unclamped reads."""
@@ -116,6 +117,7 @@ class Service(Face):
         among: Mapping[str, str] | None = None,
         by: Callable[[sa.Connection, pd.DataFrame], Written] | None = None,
     ) -> Written:
+        by_service(connection)
         run_id = self._run.run_id()
         if run_id is not None:
             connection.execute(sa.select(sa.func.workbench.require_live_run(run_id)))
@@ -130,36 +132,9 @@ class Service(Face):
             written = by(connection, frame)
         if also is not None:
             also(connection, written)
-        afterwards(connection, lambda: self._run.note_written(table, frame, key))
+        afterwards(connection, lambda: self._run.note_written(table, frame, key, written.changed))
         if written.changed:
             # A write that changed no row adds no event.
-            outbox.add(
-                connection,
-                f"{table.name}.written",
-                self.name,
-                _facts(table, frame, written, run_id),
-                key=str(table),
-            )
+            for facts in announcements(table, frame, written, run_id):
+                outbox.add(connection, f"{table.name}.written", self.name, facts, key=str(table))
         return written
-
-
-def _facts(
-    table: sa.Table, frame: pd.DataFrame, written: Written, run_id: uuid.UUID | None
-) -> dict[str, Any]:
-    facts: dict[str, Any] = {
-        "table": str(table),
-        "inserted": written.inserted,
-        "updated": written.updated,
-        "run_id": None if run_id is None else str(run_id),
-    }
-    levels = frame.reset_index() if any(name is not None for name in frame.index.names) else frame
-    for name in ("data_source", "strategy_id", "symbol"):
-        if name in levels.columns:
-            distinct = sorted(map(str, levels[name].dropna().unique()))
-            facts[f"{name}s"] = distinct[:SHOWN_SYMBOLS]
-    for name in ("timestamp", "date"):
-        if name in levels.columns and levels[name].notna().any():
-            facts["first"] = str(levels[name].min())
-            facts["last"] = str(levels[name].max())
-            break
-    return facts

@@ -13,10 +13,11 @@ from workbench.db.frames import Written, take_turns
 from workbench.db.pool import afterwards
 from workbench.errors import WriteRefused
 from workbench.events import outbox
+from workbench.services.announcing import in_parts
 from workbench.services.contradictions import sentence
 from workbench.services.filters import Moment, Strings, as_moment, flagged, matching, of_run, span
 from workbench.services.live_signals import Said, compare
-from workbench.services.service import SHOWN_SYMBOLS, Service
+from workbench.services.service import Service
 from workbench.tables.strategy_engine import (
     signal_contradictions,
     strategies,
@@ -203,7 +204,7 @@ class StrategyEngineService(Service):
         `returns` is the day's simple return (0.01 is 1 %); sharpe_ratio, max_drawdown (≤ 0), total_trades
         and win_rate are those from the start to that day; NaN or NA where not yet defined. The live one of a
         deployment begins with the first day after it first said something: each signal is filled at the
-        first open after it was said (`workbench.research.live.live_performance`).
+        first open after it was said (`workbench.backtest.live.live_performance`).
 
         Parameters
         ----------
@@ -333,20 +334,16 @@ class StrategyEngineService(Service):
             if rows.empty:
                 continue
             written[table.name] = self._write_within(connection, table, rows)
-            outbox.add(
-                connection,
-                event,
-                self.name,
-                {
+            for symbols in in_parts(sorted(rows["symbol"])):
+                facts = {
                     "deployment": attempt.deployment,
                     "slot": pd.Timestamp(attempt.slot).isoformat(),
                     "member": attempt.member,
                     "strategy_id": strategy_id,
-                    "symbols": sorted(rows["symbol"])[:SHOWN_SYMBOLS],
+                    "symbols": symbols,
                     "run_id": str(run_id),
-                },
-                key=attempt.deployment,
-            )
+                }
+                outbox.add(connection, event, self.name, facts, key=attempt.deployment)
         if said.performance is not None and attempt.is_live:
             days = said.performance.assign(
                 strategy_id=strategy_id, kind="live", deployment=attempt.deployment, member=attempt.member

@@ -24,6 +24,7 @@ __all__ = [
     "crash",
     "crashed_lately",
     "deployment_name",
+    "deployment_of_name",
     "local_flow_runs",
     "state_of",
     "unfinished",
@@ -148,12 +149,9 @@ def ask_for_attempt(prefect: PrefectApi, attempt: Attempt, attempts: int, *, lik
         Whether it was asked for; False if the deployment's policy gives no further attempt, or it is gone, or
         a newer slot of it waits.
     """
-    try:
-        deployment = prefect.ask(f"/deployments/name/{FLOW_NAME}/{quote(attempt.deployment)}")
-    except PrefectRefused as error:
-        if error.status == 404:
-            return False
-        raise
+    deployment = deployment_of_name(prefect, attempt.deployment)
+    if deployment is None:
+        return False
     retries = deployment["parameters"].get("retries", _DEFAULT_RETRIES)
     if attempts > retries or deployment.get("paused") or _waits_for_newer(prefect, deployment["id"], attempt):
         return False
@@ -174,6 +172,16 @@ def ask_for_attempt(prefect: PrefectApi, attempt: Attempt, attempts: int, *, lik
         logger.warning("%s is not tried again for %s: %s", attempt.deployment, slot, error.reason)
         return False
     return True
+
+
+def deployment_of_name(prefect: PrefectApi, name: str) -> Any:
+    """What Prefect knows of the deployment of that name; None without one."""
+    try:
+        return prefect.ask(f"/deployments/name/{FLOW_NAME}/{quote(name, safe='')}")
+    except PrefectRefused as error:
+        if error.status == 404:
+            return None
+        raise
 
 
 def local_flow_runs() -> set[str]:

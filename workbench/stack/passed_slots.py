@@ -110,8 +110,8 @@ def settle_passed_slots(
     """
     settled: list[SettledSlot] = []
     for facts in list(deployments_in(prefect, pool)):
-        # Those of notebooks: they alone have a promoted version.
-        if "sha256" in (facts.get("parameters") or {}):
+        # Those that were promoted, as a notebook or as an ingestion.
+        if {"sha256", "notebook"} & set(facts.get("parameters") or {}):
             settled += settle_deployment(slots, timetable_of(facts), (now or datetime.now(UTC)) - grace)
     return settled
 

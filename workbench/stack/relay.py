@@ -1,7 +1,7 @@
 """The relay's own process: `python -m workbench.stack.relay`; its log is `<home>/logs/relay.log`.
 
-Beside relaying events it looks for slots that passed without a run, and for runs that are dead: processes of
-their own would take another 100 MB each.
+Beside relaying events it starts what they start, looks for slots that passed without a run and for runs that
+are dead, and removes once a day what is old: processes of their own would take another 100 MB each.
 """
 
 from __future__ import annotations
@@ -30,9 +30,11 @@ def main() -> int:
     from workbench.db.roles import RUNS_ROLE, role_url
     from workbench.events.relay import Relay
     from workbench.events.sinks import PrefectSink, RedisSink, Sink
+    from workbench.runs.bursts import note_events
     from workbench.runs.slot_store import SlotStore
     from workbench.stack.prefect_api import PrefectApi
     from workbench.stack.slot_watch import SlotWatch
+    from workbench.stack.starter import Starter
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     # httpx logs a line per request, which would repeat the outbox in the log.
@@ -61,7 +63,7 @@ def main() -> int:
             logger.info("removed %s replaced versions of bars", removed)
 
     url = role_url(settings, endpoints.database_url, RUNS_ROLE)
-    relay, end = Relay(url, sinks, upkeep=upkeep), threading.Event()
+    relay, end = Relay(url, sinks, upkeep=upkeep, note=note_events), threading.Event()
     # Each home has one, whoever relays: only a process of the same machine sees which processes are gone.
     reaping = threading.Thread(target=_reap, args=(settings, endpoints, url, end), name="reaper", daemon=True)
 
@@ -72,10 +74,15 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     reaping.start()
+    cleaning = threading.Thread(
+        target=_clean, args=(settings, endpoints, url, end), name="cleaner", daemon=True
+    )
+    cleaning.start()
     if endpoints.prefect_api_url is not None:
         prefect = PrefectApi(endpoints.prefect_api_url, endpoints.prefect_auth_string)
         slots = SlotStore(ServiceConnectionPool("runs", lambda: url, size=1, overflow=0))
         SlotWatch(prefect, slots, settings.work_pool).start()
+        Starter(prefect, ServiceConnectionPool("runs", lambda: url, size=1, overflow=1)).start()
     try:
         relay.run(ready=lambda: logger.info("relaying events (process %s)", os.getpid()))
     finally:
@@ -94,6 +101,17 @@ def _reap(settings: Settings, endpoints: Endpoints, url: URL, end: threading.Eve
     if endpoints.prefect_api_url is not None:
         prefect = PrefectApi(endpoints.prefect_api_url, endpoints.prefect_auth_string)
     Reaper(runs, prefect, work_pool=settings.work_pool).work(end)
+
+
+def _clean(settings: Settings, endpoints: Endpoints, url: URL, end: threading.Event) -> None:
+    from workbench.db.pool import ServiceConnectionPool
+    from workbench.stack.prefect_api import PrefectApi
+    from workbench.stack.retention import Cleaner
+
+    prefect = None
+    if endpoints.prefect_api_url is not None:
+        prefect = PrefectApi(endpoints.prefect_api_url, endpoints.prefect_auth_string)
+    Cleaner(settings, ServiceConnectionPool("runs", lambda: url, size=1, overflow=0), prefect).work(end)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from workbench.tables.types import JSON, METADATA, TIMESTAMP, created_at, run_id
 
 __all__ = [
+    "bursts",
     "content_parts",
     "contents",
     "deployment_versions",
@@ -50,8 +51,10 @@ runs = sa.Table(
     sa.Column("attempt", sa.Integer),
     sa.Column("evidence", JSON, nullable=False, server_default="{}"),
     sa.Column("deployment_version", sa.Integer),
+    sa.Column("outputs_removed_at", TIMESTAMP),
     sa.Index("runs_started_at_idx", sa.text("started_at DESC")),
     sa.Index("runs_slot_idx", "deployment", "slot"),
+    sa.Index("runs_read_idx", "data_revisions", postgresql_using="gin"),
     sa.Index("runs_deployment_started_idx", "deployment", sa.text("started_at DESC")),
     sa.Index(
         "runs_live_slot_key",
@@ -113,8 +116,22 @@ events = sa.Table(
     sa.Column("created_at", TIMESTAMP, nullable=False, server_default=sa.func.clock_timestamp()),
     sa.Column("published_at", TIMESTAMP),
     sa.Column("prefect_at", TIMESTAMP),
+    sa.Column("awaited_at", TIMESTAMP),
+    sa.Index("events_not_awaited_idx", "event_id", postgresql_where=sa.text("awaited_at IS NULL")),
     sa.Index("events_unpublished_idx", "event_id", postgresql_where=sa.text("published_at IS NULL")),
     sa.Index("events_not_in_prefect_idx", "event_id", postgresql_where=sa.text("prefect_at IS NULL")),
+    schema=SCHEMA,
+)
+
+bursts = sa.Table(
+    "bursts",
+    METADATA,
+    sa.Column("deployment", sa.Text, primary_key=True),
+    sa.Column("settle", sa.Double, nullable=False),
+    sa.Column("events", sa.BigInteger, nullable=False, server_default="1"),
+    sa.Column("first_at", TIMESTAMP, nullable=False),
+    sa.Column("last_at", TIMESTAMP, nullable=False),
+    sa.Column("last_event", sa.BigInteger, nullable=False),
     schema=SCHEMA,
 )
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from typing import Any
 
+import pandas as pd
 import psycopg
 import pytest
 import redis
@@ -219,7 +220,36 @@ def test_prefect_is_told_in_its_own_terms(
         "workbench.work_pool": "workbench",
     }
     assert event["payload"]["symbols"] == ["AAPL"]
+    assert [(one["prefect.resource.id"], one["prefect.resource.role"]) for one in event["related"]] == [
+        ("workbench.symbol.AAPL", "symbol"),
+        ("workbench.data_source.file", "data_source"),
+    ]
     assert event["occurred"].endswith("+00:00")
+
+
+def test_a_bulk_write_reaches_prefect_in_parts_that_it_takes_and_drops_no_symbol(
+    wb: Workbench,
+    make_bars: MakeBars,
+    make_relay: MakeRelay,
+    prefect_api: tuple[str, list[dict[str, Any]], list[int]],
+) -> None:
+    url, requests, _ = prefect_api
+    symbols = [f"S{number:03}" for number in range(500)]
+    wb.data_ingestion.write_market_data(
+        pd.concat([make_bars(symbol, days=2) for symbol in symbols]), source="file"
+    )
+    # What people publish themselves may have anything under the same name.
+    wb.events.publish_data_event("list.made", "research", {"symbols": "AAPL", "data_sources": 3})
+    assert make_relay(PrefectSink(url, None)).pass_on_once() == 7
+    *told, own = [event for request in requests for event in request["body"]]
+    assert [event["payload"]["part"] for event in told] == [1, 2, 3, 4, 5, 6]
+    assert {(event["payload"]["parts"], event["payload"]["inserted"]) for event in told} == {(6, 1_000)}
+    assert [name for event in told for name in event["payload"]["symbols"]] == symbols
+    # Prefect takes 100 related resources.
+    assert max(len(event["related"]) for event in told) <= 100
+    related = [one["prefect.resource.name"] for event in told for one in event["related"]]
+    assert [name for name in related if name != "file"] == symbols
+    assert own["related"] == []
 
 
 def test_a_prefect_that_refuses_is_told_again_with_the_same_id_and_holds_up_no_redis(
@@ -422,4 +452,6 @@ def test_old_versions_of_bars_are_removed_by_themselves_and_events_go_on_where_t
     assert run_relay(failing).wait(30)
     _publish(wb, 1)
     wait_until_told(wb, 3)
-    assert "the hourly upkeep: old versions of bars are kept for at least a day" in caplog.text
+    # The upkeep comes after the events.
+    reason = "the hourly upkeep: old versions of bars are kept for at least a day"
+    wait_for(lambda: reason in caplog.text, "it is logged why they are not removed", 30)

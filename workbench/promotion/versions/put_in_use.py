@@ -13,6 +13,7 @@ from typing import Any
 
 from workbench.errors import PromotionRefused
 from workbench.promotion.flow_schema import flow_schema
+from workbench.promotion.ingesting import ingestion_parameters
 from workbench.promotion.namesakes import deployment_named
 from workbench.promotion.records import FLOW_NAME, Deployment
 from workbench.promotion.replan import planned_anew, schedules_of
@@ -21,7 +22,7 @@ from workbench.promotion.version import Version
 from workbench.promotion.versions.schedule_facts import schedule_in_words, zone_of
 from workbench.promotion.where import where
 from workbench.runs.slot_store import SlotStore
-from workbench.runs.versions import DeploymentVersion, VersionStore
+from workbench.runs.versions import DeploymentVersion, Kind, VersionStore
 from workbench.schedules import schedule_from_json
 from workbench.settings import Settings
 from workbench.stack.model import Progress
@@ -45,8 +46,9 @@ def put_in_use(
     slots: SlotStore,
     versions: VersionStore,
     version: DeploymentVersion,
-    stored: Version,
+    stored: Version | None,
     *,
+    kind: Kind = "notebook",
     doubts: Sequence[str] = (),
     progress: Progress,
 ) -> Deployment:
@@ -63,8 +65,10 @@ def put_in_use(
     versions : VersionStore
         In which it is the deployment's turn (`VersionStore.alone`).
     version : DeploymentVersion
-    stored : Version
-        Its content.
+    stored : Version or None
+        Its content; None of an ingestion, which has none.
+    kind : str
+        "notebook" or "ingest".
     doubts : sequence of str
         What is doubtful about it, each as a sentence, for Prefect's description.
     progress : callable
@@ -75,13 +79,14 @@ def put_in_use(
         Prefect refuses it; the version that was in use before stays so.
     """
     name = version.deployment
+    declared = ingestion_parameters() if stored is None else stored.file.parameters
     flow_parameters: dict[str, Any] = {
         "notebook": version.notebook,
-        "sha256": version.content,
+        **({} if version.content is None else {"sha256": version.content}),
         "parameters": dict(version.parameters),
         "slot": None,
         "version": None,
-        **version.options,
+        **{name: value for name, value in version.options.items() if name != "each"},
     }
     _ensure_work_pool(prefect, settings.work_pool)
     flow = prefect.ask("/flows/", {"name": FLOW_NAME})
@@ -94,7 +99,7 @@ def put_in_use(
         "work_pool_name": settings.work_pool,
         "tags": ["workbench", PurePath(version.notebook).stem],
         "parameters": flow_parameters,
-        "parameter_openapi_schema": flow_schema(stored.file.parameters, flow_parameters),
+        "parameter_openapi_schema": flow_schema(declared, flow_parameters),
         "enforce_parameter_schema": True,
         "paused": False,
         **schedules_of(version.schedule),
@@ -106,7 +111,7 @@ def put_in_use(
         created = prefect.ask("/deployments/", body)
     except PrefectRefused as error:
         raise PromotionRefused(f"Prefect refuses the deployment {name}: {_first_reason(error)}") from error
-    versions.use(name, version.version)
+    versions.use(name, version.version, kind=kind)
     deployment_id = str(created["id"])
     planned_anew(prefect, deployment_id, version.schedule, slots)
     schedule = schedule_from_json(version.schedule)
@@ -131,7 +136,7 @@ def shadowed(
 
 def _deployment(
     version: DeploymentVersion,
-    stored: Version,
+    stored: Version | None,
     deployment_id: str,
     next_run: datetime | None,
     doubts: Sequence[str],
@@ -140,13 +145,13 @@ def _deployment(
         name=version.deployment,
         deployment_id=deployment_id,
         notebook=version.notebook,
-        sha256=stored.sha256,
+        sha256="" if stored is None else stored.sha256,
         schedule=schedule_in_words(version.schedule),
         timezone=zone_of(version.schedule),
         parameters=dict(version.parameters),
         next_run=next_run,
-        modules=tuple(stored.modules),
-        files=tuple(stored.files),
+        modules=() if stored is None else tuple(stored.modules),
+        files=() if stored is None else tuple(stored.files),
         doubts=tuple(doubts),
         version=version.version,
     )
@@ -156,9 +161,10 @@ def _description(version: DeploymentVersion, doubts: Sequence[str]) -> str:
     """What Prefect's page of the deployment says."""
     made = _MADE[version.made].format(of=version.of_version)
     content = (version.content or "")[:12]
-    said = [f"`{version.notebook}` (version {version.version}, {content}), {made}."]
+    which = f"version {version.version}{f', {content}' if content else ''}"
+    said = [f"`{version.notebook}` ({which}), {made}."]
     said += [version.note] if version.note else []
-    said += [f"Forced, although {version.forced}."] if version.forced else []
+    said += [f"Forced by {version.made_by}: {version.forced}."] if version.forced else []
     return "\n\n".join([*said, *doubts])
 
 
