@@ -16,7 +16,7 @@ from tests.acceptance.conftest import Site
 from tests.acceptance.notebooks import write_notebook
 from workbench.db.roles import all_roles, role_url
 from workbench.embedded.process import marked
-from workbench.errors import WorkbenchError
+from workbench.errors import PromotionRefused, WorkbenchError
 from workbench.stack import Stack
 from workbench.stack.environment import settings_environment
 from workbench.stack.prefect_api import PrefectApi
@@ -189,3 +189,14 @@ def test_the_settings_environment_names_no_password_of_embedded_servers(
     used: Site, canaries: dict[str, str]
 ) -> None:
     assert held(str(settings_environment(used.settings)), canaries) == set()
+
+
+def test_no_password_enters_a_version(used: Site, canaries: dict[str, str]) -> None:
+    with used.workbench() as wb:
+        for name, secret in canaries.items():
+            with pytest.raises(PromotionRefused, match="note holds ") as refused:
+                wb.deployments.rollback("failing", note=f"see {secret}")
+            assert secret not in str(refused.value), name
+        with pytest.raises(PromotionRefused, match="reason holds a URL with a password in it"):
+            wb.deployments.pause("failing", reason="redis://:hunter2@elsewhere")
+        assert len(wb.deployments.versions("failing")) == 1

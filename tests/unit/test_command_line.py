@@ -75,6 +75,12 @@ def test_each_required_word_that_is_missing_is_named(say: Say, names: tuple[str,
     assert f"workbench {' '.join(names)} needs {name} (" in said
 
 
+DEPLOYMENTS = (
+    *("show", "versions", "diff", "next", "runs", "rollback", "pause", "resume", "retire"),
+    *("compare", "cut-over", "drop-shadow"),
+)
+
+
 def test_there_are_commands_with_required_words() -> None:
     assert {str(parameter.id).rpartition(" ")[0] for parameter in REQUIRED} == {
         "init",
@@ -88,6 +94,7 @@ def test_there_are_commands_with_required_words() -> None:
         "runs of",
         "why",
         "db restore",
+        *(f"deployments {word}" for word in DEPLOYMENTS),
     }
 
 

@@ -50,7 +50,9 @@ def test_dir_shows_what_a_user_calls(wb: Workbench) -> None:
     verbs = {"ingest", "sql", "sweep", "save", "run", "promote"}
     assert _public(wb) == services | records | verbs | {"research", "deployments", "settings", "close"}
     assert _public(wb.research) == {"sweep", "honesty", "tearsheet", "save"}
-    assert _public(wb.deployments) == {"promote", "trigger", "list", "slots"}
+    deployments = {"promote", "trigger", "list", "slots", "show", "versions", "diff", "next", "runs"}
+    deployments |= {"rollback", "pause", "resume", "retire", "compare", "cut_over", "drop_shadow"}
+    assert _public(wb.deployments) == deployments
     assert _public(wb.runs) == {"list", "show", "open", "compare", "reap", "rerun"}
     assert _public(wb.trials) == {"list", "count", "store"}
     verbs = {"recent", "counts", "follow", "subscribe", "publish_data_event", "put_aside", "retry"}
@@ -106,7 +108,7 @@ def test_every_repr_is_one_short_line(make: Callable[[Workbench], object], wb: W
     shown = repr(make(wb))
     assert "\n" not in shown
     assert " object at 0x" not in shown
-    assert len(shown) <= 140
+    assert len(shown) <= 160
 
 
 def test_signals_and_weights_say_how_much_they_say() -> None:

@@ -64,7 +64,8 @@ def refuse_in_rehearsal(verb: str) -> None:
         This process belongs to a rehearsal, or to a run whose writes are undone.
     """
     if purpose := undoes_writes():
-        raise PromotionRefused(f"a {purpose} may not {verb}: that could not be undone")
+        what = "the rerun of a run" if purpose == "rerun" else f"a {purpose}"
+        raise PromotionRefused(f"{what} may not {verb}: that could not be undone")
     if rehearses():
         raise PromotionRefused(
             f"a notebook that is run once in order to be promoted may not {verb}: that could not be undone"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -11,8 +10,12 @@ import pandas as pd
 import sqlalchemy as sa
 
 from workbench.db.pool import ServiceConnectionPool
+<<<<<<< HEAD
 from workbench.parity.brief import parity_of
 from workbench.promotion.versions.schedule_facts import moments_ahead, schedule_in_words
+=======
+from workbench.promotion.versions.schedule_facts import next_moment, schedule_in_words
+>>>>>>> w-v
 from workbench.runs.versions import DeploymentVersion
 from workbench.stack.schedules import ScheduledDeployment
 
@@ -82,6 +85,7 @@ def list_deployments(
     parity = parity_of(pool, [one["name"] for one in found])
     in_prefect = None if scheduled is None else {one.name: one for one in scheduled}
     now = now or datetime.now(UTC)
+<<<<<<< HEAD
     # Many deployments share a schedule.
     schedules = {_key(one["schedule"]): one["schedule"] for one in found}
     told = {
@@ -92,6 +96,9 @@ def list_deployments(
         _row({**one, "parity": parity.get(one["name"])}, in_prefect, *told[_key(one["schedule"])])
         for one in found
     ]
+=======
+    rows = [_row(one, in_prefect, now) for one in found]
+>>>>>>> w-v
     known = {one["name"] for one in found}
     rows += [_only_in_prefect(one) for one in scheduled or () if one.name not in known]
     rows.sort(key=lambda row: str(row["name"]))
@@ -100,20 +107,15 @@ def list_deployments(
     )
 
 
-def _key(schedule: Mapping[str, Any]) -> str:
-    return json.dumps(schedule, sort_keys=True)
-
-
 def _row(
     facts: Mapping[str, Any],
     in_prefect: Mapping[str, ScheduledDeployment] | None,
-    schedule: str,
-    ahead: datetime | None,
+    now: datetime,
 ) -> dict[str, Any]:
     run_id = None if facts["run_id"] is None else str(facts["run_id"])
-    row = {**facts, "schedules": schedule, "run_id": run_id}
+    row = {**facts, "schedules": schedule_in_words(facts["schedule"]), "run_id": run_id}
     if facts["state"] == "active":
-        row["next_run"] = ahead
+        row["next_run"] = next_moment(facts["schedule"], now)
     if in_prefect is None:
         return row
     there = in_prefect.get(facts["name"])
