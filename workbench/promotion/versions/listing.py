@@ -10,12 +10,8 @@ import pandas as pd
 import sqlalchemy as sa
 
 from workbench.db.pool import ServiceConnectionPool
-<<<<<<< HEAD
 from workbench.parity.brief import parity_of
-from workbench.promotion.versions.schedule_facts import moments_ahead, schedule_in_words
-=======
 from workbench.promotion.versions.schedule_facts import next_moment, schedule_in_words
->>>>>>> w-v
 from workbench.runs.versions import DeploymentVersion
 from workbench.stack.schedules import ScheduledDeployment
 
@@ -85,20 +81,7 @@ def list_deployments(
     parity = parity_of(pool, [one["name"] for one in found])
     in_prefect = None if scheduled is None else {one.name: one for one in scheduled}
     now = now or datetime.now(UTC)
-<<<<<<< HEAD
-    # Many deployments share a schedule.
-    schedules = {_key(one["schedule"]): one["schedule"] for one in found}
-    told = {
-        key: (schedule_in_words(schedule), next(iter(moments_ahead(schedule, after=now)), None))
-        for key, schedule in schedules.items()
-    }
-    rows = [
-        _row({**one, "parity": parity.get(one["name"])}, in_prefect, *told[_key(one["schedule"])])
-        for one in found
-    ]
-=======
-    rows = [_row(one, in_prefect, now) for one in found]
->>>>>>> w-v
+    rows = [_row({**one, "parity": parity.get(one["name"])}, in_prefect, now) for one in found]
     known = {one["name"] for one in found}
     rows += [_only_in_prefect(one) for one in scheduled or () if one.name not in known]
     rows.sort(key=lambda row: str(row["name"]))
