@@ -43,6 +43,9 @@ from workbench.stack.planned import is_ahead, is_by_event, is_by_schedule, plann
 from workbench.stack.prefect_api import PrefectApi
 from workbench.stack.timetable import timetable_of
 
+_SHADOW = "shadow/"
+"""How the idempotency key of a shadow's flow run begins."""
+
 
 @flow(name="run-notebook", flow_run_name="{notebook}", validate_parameters=False)
 def run_notebook(
@@ -104,14 +107,20 @@ def run_notebook(
                 "locks": locks or [],
             },
         )
-        is_planned_ahead = origin.scheduled_for is not None or origin.trigger == "retry"
+        is_planned_ahead = origin.scheduled_for is not None or origin.trigger == "retry" or _is_shadow()
         runs = what_runs(
             wb.runs.versions, origin.deployment, planned, asked=version, by_schedule=is_planned_ahead
         )
+        if not runs.in_use:
+            logger.info("version %s, which is not in use: a shadow, which says nothing live", runs.version)
+        if runs.environment:
+            told = "; ".join(runs.environment)
+            logger.warning("the environment is not the one that it was promoted in: %s", told)
         origin = replace(
             origin,
             version=runs.version,
-            purpose=origin.purpose if runs.in_use or origin.purpose != "live" else "shadow",
+            purpose=origin.purpose if runs.in_use else "shadow",
+            environment=runs.environment,
         )
         if origin.deployment is not None:
             work_in_project(wb.settings)
@@ -141,11 +150,41 @@ def run_notebook(
                 _log_prints(error.output)
             markdown = partial(failed_markdown, notebook, error, slot=words)
             _create_artifact(notebook, "failed", origin, markdown)
+            _start_shadow(wb, origin)
             raise
         finally:
             _ask_for_next(wb, origin)
+        _start_shadow(wb, origin)
     ran = f"Run {results[-1].run_id[:8]}" if len(results) == 1 else f"{len(results)} runs"
     return Completed(message=f"{ran} completed{f', {words}' if words else ''}.")
+
+
+def _start_shadow(wb: Workbench, origin: Origin) -> None:
+    """Ask for a run of the deployment's shadow, if it has one, for the slot of its live run."""
+    if origin.purpose != "live" or origin.deployment is None or origin.slot is None:
+        return
+    context = FlowRunContext.get()
+    flow_run = None if context is None else context.flow_run
+    try:
+        version = wb.runs.versions.take_shadow_slot(origin.deployment)
+        if version is None or flow_run is None or flow_run.deployment_id is None:
+            return
+        slot = origin.slot.isoformat()
+        with get_client(sync_client=True) as client:
+            client.create_flow_run_from_deployment(
+                flow_run.deployment_id,
+                parameters={"version": version, "slot": slot},
+                idempotency_key=f"{_SHADOW}{origin.deployment}/{slot}/{version}",
+            )
+    except Exception as error:  # noqa: BLE001 - the run's result must not depend on what runs beside it
+        get_run_logger().warning("the shadow could not be started: %s", error)
+
+
+def _is_shadow() -> bool:
+    """Whether this run was asked for by `_start_shadow`."""
+    context = FlowRunContext.get()
+    flow_run = None if context is None else context.flow_run
+    return flow_run is not None and (flow_run.idempotency_key or "").startswith(_SHADOW)
 
 
 def _attempts_before(deployment: str | None) -> int:
@@ -183,6 +222,8 @@ def _origin(wb: Workbench, slot: str | None) -> tuple[Origin | State[None], str]
         ):
             settle_withdrawn(wb.runs.slots, timetable, [scheduled_for])
             return Cancelled(message=WITHDRAWN), ""
+        if stopped := _stopped(wb, timetable.deployment, scheduled_for):
+            return Cancelled(message=stopped), ""
         attempts = _attempts_before(timetable.deployment)
         if is_by_event(facts) and scheduled_for is not None:
             found = slot_of_event(wb.runs.slots, timetable.deployment, scheduled_for)
@@ -206,6 +247,19 @@ def _origin(wb: Workbench, slot: str | None) -> tuple[Origin | State[None], str]
         purpose=found.purpose,
         in_turn=found.in_turn,
     ), found.words
+
+
+def _stopped(wb: Workbench, deployment: str, scheduled_for: datetime | None) -> str:
+    """Why nothing runs, where the deployment was paused or retired meanwhile; else empty."""
+    stands = wb.runs.versions.state(deployment)
+    # By hand a paused one runs, and another attempt at what had begun goes on.
+    stops = ("retired",) if scheduled_for is None else ("paused", "retired")
+    if stands is None or stands.state not in stops:
+        return ""
+    why = f"The deployment was {stands.state} before this run began."
+    if scheduled_for is not None:
+        wb.runs.slots.settle(deployment, {scheduled_for: why}, "cancelled")
+    return why
 
 
 def _is_planned(client: SyncPrefectClient, deployment_id: UUID, slot: datetime) -> bool:

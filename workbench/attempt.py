@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-__all__ = ["PURPOSES", "RUN_ID_VARIABLE", "Attempt", "Purpose"]
+__all__ = ["PURPOSES", "RUN_ID_VARIABLE", "UNDONE_PURPOSES", "Attempt", "Purpose"]
 
 RUN_ID_VARIABLE = "WORKBENCH_RUN_ID"
 """The environment variable with the run's id, for the kernel of a headless notebook and what it starts."""
@@ -15,6 +15,8 @@ Purpose = Literal["live", "rehearsal", "shadow", "backfill", "rerun"]
 """Why a run works on a slot; only `live` runs say what counts, one a slot."""
 
 PURPOSES: tuple[Purpose, ...] = ("live", "rehearsal", "shadow", "backfill", "rerun")
+UNDONE_PURPOSES: tuple[Purpose, ...] = ("shadow", "backfill")
+"""What such runs write is kept in their folders and undone in the database, unless it is asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from workbench.db.pool import ServiceConnectionPool
 from workbench.db.roles import READONLY_ROLE, RUNS_ROLE, role_of, role_url
 from workbench.runs.rehearsing import note_undone, rehearses
-from workbench.runs.repeating import repeats
+from workbench.runs.repeating import undoes_writes
 
 if TYPE_CHECKING:
     from workbench.events import DataSyncEventBus
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Session"]
 
-# The pool of a rerun's events and trials, which are undone, unlike its record.
+# The pool of the events and trials of a run whose writes are undone, unlike its record.
 _UNDONE_RUNS = "rerun"
 
 
@@ -99,7 +99,8 @@ class Session:
     def pool(self, service: str) -> ServiceConnectionPool:
         """The connections of a service's role, or of "runs" or "readonly"; opened when first used.
 
-        In a rehearsal what is written over them is undone; in a rerun, too, but for the run's own record.
+        In a rehearsal what is written over them is undone; in a rerun, a shadow or a backfill, too, but
+        for the run's own record.
         """
         roles = {"runs": RUNS_ROLE, _UNDONE_RUNS: RUNS_ROLE, "readonly": READONLY_ROLE}
         role = roles.get(service) or role_of(service)
@@ -116,7 +117,7 @@ class Session:
     def _undone(self, service: str) -> Callable[[str], None] | None:
         if rehearses():
             return note_undone
-        return _let_go if repeats() and service != "runs" else None
+        return _let_go if undoes_writes() and service != "runs" else None
 
     def close(self) -> None:
         """Store what was tried, and close every connection; the next use opens new ones."""
@@ -223,7 +224,9 @@ class Session:
 
         prefix = self.settings.event_prefix
         return DataSyncEventBus(
-            self.pool(_UNDONE_RUNS if repeats() else "runs"), lambda: self.endpoints.redis_url, prefix=prefix
+            self.pool(_UNDONE_RUNS if undoes_writes() else "runs"),
+            lambda: self.endpoints.redis_url,
+            prefix=prefix,
         )
 
     @cached_property
@@ -232,7 +235,7 @@ class Session:
         from workbench.backtest.trials import JOURNAL
         from workbench.runs.trials import TrialStore
 
-        return TrialStore(self.pool(_UNDONE_RUNS if repeats() else "runs"), lambda: self.run, JOURNAL)
+        return TrialStore(self.pool(_UNDONE_RUNS if undoes_writes() else "runs"), lambda: self.run, JOURNAL)
 
     def store_trials(self) -> None:
         """Store what was tried in this process, where a database was found already; warns if it cannot."""
@@ -259,7 +262,7 @@ class Session:
 
 
 def _let_go(_doing: str) -> None:
-    """What a rerun wrote was kept in its folder, and is undone."""
+    """What the run wrote was kept in its folder, and is undone."""
 
 
 def _warn_of_old_data(step: str) -> None:

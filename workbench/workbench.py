@@ -135,7 +135,7 @@ class Workbench(HeldServices, EarlierNames):
 
     @cached_property
     def deployments(self) -> Deployments:
-        """Notebooks that run by schedule: `promote`, `trigger`, `list`, `slots`."""
+        """Notebooks that run by schedule: promoting, listing, versions and the way back, pausing, shadows."""
         return Deployments(self.session)
 
     # -------------------------------------------------------------------------------------------- verbs
@@ -391,6 +391,7 @@ class Workbench(HeldServices, EarlierNames):
         files: Sequence[str | os.PathLike[str]] = (),
         force: bool = False,
         note: str | None = None,
+        shadow: int | None = None,
         progress: Callable[[str], None] | None = None,
     ) -> Deployment:
         """`deployments.promote`, which has the help."""
@@ -418,6 +419,7 @@ class Workbench(HeldServices, EarlierNames):
             files=files,
             force=force,
             note=note,
+            shadow=shadow,
             progress=progress,
         )
 

@@ -3,7 +3,7 @@
 from workbench.db.migrate import execute_file
 
 revision = "0018"
-down_revision = "0014"
+down_revision = "0016"
 
 
 def upgrade() -> None:

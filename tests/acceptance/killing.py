@@ -140,8 +140,13 @@ class Killing:
             if state == "completed":
                 assert found == clean, one
             mine = records[(records["deployment"] == one.name) & (records["slot"] == one.slot)]
-            assert (mine["status"] == "completed").sum() == (state == "completed"), one
-            assert not (mine["status"] == "running").any(), one
+            facts = (
+                one,
+                state,
+                mine.drop(columns=["notebook", "headline"], errors="ignore").to_dict("records"),
+            )
+            assert (mine["status"] == "completed").sum() == (state == "completed"), facts
+            assert not (mine["status"] == "running").any(), facts
             assert one.running_for <= CRASHED_WITHIN, one
 
     def _planned(self, name: str, slot: datetime) -> str | None:
@@ -201,12 +206,27 @@ class Killing:
         return not rows.empty
 
     def _is_settled(self, one: Round) -> bool:
-        return self._slot(one).get("state") in {"completed", "failed"} and not self._is_tried_again(one)
+        return (
+            self._slot(one).get("state") in {"completed", "failed"}
+            and not self._is_tried_again(one)
+            and not self._goes_on(one)
+        )
 
     def _is_tried_again(self, one: Round) -> bool:
         """Whether a failed slot is about to get another attempt: its last one crashed, and one is left."""
         slot = self._slot(one)
         return bool(slot["state"] == "failed" and slot["status"] == "crashed" and slot["attempts"] <= 2)
+
+    def _goes_on(self, one: Round) -> bool:
+        """Whether a run of the deployment has not ended, such as one whose kernel died and is tried again."""
+        wanted = {
+            "deployments": {"id": {"any_": [self.deployments[one.name].deployment_id]}},
+            "flow_runs": {
+                "state": {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING", "CANCELLING"]}},
+                "expected_start_time": {"before_": (datetime.now(UTC) + timedelta(minutes=5)).isoformat()},
+            },
+        }
+        return bool(self.prefect.ask("/flow_runs/filter", wanted))
 
     def _slot(self, one: Round) -> dict[str, Any]:
         with self.site.workbench() as wb:

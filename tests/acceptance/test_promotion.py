@@ -449,3 +449,69 @@ def test_a_run_that_a_worker_took_up_before_promoting_again_is_withdrawn(site: S
     log = " ".join(log_of(site, taken_up["id"], until="cancelled")).lower()
     assert "crash" not in log
     assert "naming earlier" not in log
+
+
+def test_going_back_pausing_and_a_shadow_from_python_and_the_command_line(site: Site, notebook: Path) -> None:
+    """A run by hand is the live run of the newest slot; the shadow's comes by itself after it."""
+
+    def in_prefect() -> Any:
+        return prefect(site).ask("/deployments/name/run-notebook/versioned")
+
+    now = datetime.now(UTC)
+    # Due an hour ago, and then not while this runs.
+    schedule: dict[str, Any] = {"cron": f"0 {(now.hour - 1) % 24} * * *", "timezone": "UTC"}
+    with site.workbench() as wb:
+        wb.promote(notebook, name="versioned", parameters={"strategy": "first"}, **schedule)
+        wb.promote(
+            notebook, name="versioned", parameters={"strategy": "second"}, cron="0 6 1 * *", timezone="UTC"
+        )
+    rolled = site.ask("deployments", "rollback", "versioned", "--note", "the second loses")
+    assert (rolled["version"], rolled["parameters"]["strategy"]) == (3, "first")
+    assert in_prefect()["version"] == "3"
+    assert [entry["schedule"]["cron"] for entry in in_prefect()["schedules"]] == [schedule["cron"]]
+    assert "rolled back to version 1" in in_prefect()["description"]
+    made = [one["made"] for one in site.ask("deployments", "versions", "versioned")]
+    assert made == ["rolled back to 1", "promoted", "promoted"]
+    site.ask("deployments", "pause", "versioned", "--reason", "earnings")
+    assert in_prefect()["paused"]
+    assert "paused, because earnings" in site.run("deployments", "show", "versioned").stdout
+    site.ask("deployments", "resume", "versioned")
+    assert not in_prefect()["paused"]
+    changed = notebook.read_text().replace("first version", "shadow version")
+    notebook.write_text(changed)
+    promoted = site.run(
+        *("promote", str(notebook), "--name", "versioned", "--cron", schedule["cron"], "--timezone", "UTC"),
+        *("-p", "strategy=beside", "--shadow", "1"),
+    )
+    assert promoted.returncode == 0, promoted.stderr
+    assert in_prefect()["version"] == "3", "what is live stays so"
+    with site.workbench() as wb:
+        assert wb.deployments.trigger("versioned").state == "COMPLETED"
+
+        def shadow_run() -> Any:
+            found = wb.runs.list(deployment="versioned")
+            return found[(found["purpose"] == "shadow") & (found["status"] == "completed")]
+
+        ran = wait_for(lambda: shadow_run().to_dict("records"), "the shadow has run by itself", seconds=120)
+        record = wb.runs.show(ran[0]["run_id"])
+        assert (record["deployment_version"], record["parameters"]["strategy"]) == (4, "beside")
+        assert record["slot"] == wb.runs.list(deployment="versioned")["slot"].iloc[-1]
+        # Undone, but for its record.
+        assert wb.strategy_engine.load_strategies("beside").empty
+        assert list(wb.strategy_engine.load_strategies("first")["name"]) == ["first version"]
+        # One slot, one run: that was all.
+        assert wb.runs.versions.take_shadow_slot("versioned") is None
+    diff = site.run("deployments", "diff", "versioned", "3", "4").stdout
+    assert '+frame = pd.DataFrame({"strategy_id": [strategy], "name": ["shadow version"]})' in diff
+    assert "parameter strategy: first → beside" in diff
+    cut = site.ask("deployments", "cut-over", "versioned")
+    assert (cut["version"], cut["parameters"]["strategy"], in_prefect()["version"]) == (5, "beside", "5")
+    (listed,) = [one for one in site.ask("deployments", "list") if one["name"] == "versioned"]
+    assert (listed["state"], listed["version"], listed["shadow"]) == ("active", 5, None)
+    assert (listed["outcome"], listed["problem"]) == ("completed", "")
+    with site.workbench() as wb:
+        wb.deployments.retire("versioned", reason="done")
+        with pytest.raises(NotDeployed, match="versioned is retired; have it run again with"):
+            wb.deployments.trigger("versioned")
+    assert in_prefect()["paused"]
+    assert "versioned is retired" in site.run("deployments", "next", "versioned").stderr

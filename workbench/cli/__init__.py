@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from workbench.cli import ingestion, notebooks, projects, servers
+from workbench.cli.deployments import deployments
 from workbench.cli.events import events
 from workbench.cli.promotion import promote
 from workbench.cli.runs import runs
@@ -64,6 +65,7 @@ app.command("run", rich_help_panel="Work")(notebooks.run)
 app.add_typer(promote, name="promote", rich_help_panel="Work")
 app.command("config", rich_help_panel="Look")(config)
 app.command("quality", rich_help_panel="Look")(ingestion.quality)
+app.add_typer(deployments, name="deployments", rich_help_panel="Work")
 app.add_typer(runs, name="runs", rich_help_panel="Look")
 app.command("slots", rich_help_panel="Look")(slots)
 app.add_typer(events, name="events", rich_help_panel="Look")

@@ -173,6 +173,10 @@ def promote(
         bool, typer.Option("--force", help="Promote it although it is not fit to run by schedule.")
     ] = False,
     note: Annotated[str | None, typer.Option(help="What you say of this version, such as why.")] = None,
+    shadow: Annotated[
+        int | None,
+        typer.Option(min=1, help="Only run it beside the version in use, undone, in so many slots."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Turn a notebook into a scheduled Prefect job."""
@@ -210,10 +214,15 @@ def promote(
             files=file or (),
             force=force,
             note=note,
+            shadow=shadow,
             progress=tell,
         )
     if json:
         as_json(deployment.__dict__)
+        return
+    if shadow is not None:
+        step(f"version {deployment.version} of {name} runs as a shadow in the next {shadow} slots")
+        step(f"what both say: workbench deployments compare {name}; then: cut-over or drop-shadow")
         return
     step(f"{deployment.notebook} is deployed as {deployment.name}: {deployment.schedule}")
     for doubt in deployment.doubts:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from workbench.errors import PromotionRefused
 from workbench.promotion.checks import check_locks, check_name, refuse_other_kind
 from workbench.promotion.contents import Contents
 from workbench.promotion.fitness import refused_values, unfit
@@ -18,11 +19,12 @@ from workbench.promotion.notebook_file import open_notebook
 from workbench.promotion.records import Deployment
 from workbench.promotion.retrying import RETRIES, RetryOn, check_retries
 from workbench.promotion.run import check_timeout
-from workbench.promotion.versions.put_in_use import put_in_use
+from workbench.promotion.secret_values import refuse_secrets
+from workbench.promotion.versions.put_in_use import put_in_use, shadowed
 from workbench.runs.code import promoted_code_version
 from workbench.runs.outputs import Outputs
 from workbench.runs.slot_store import SlotStore
-from workbench.runs.versions import DeploymentVersion, VersionStore
+from workbench.runs.versions import DeploymentState, DeploymentVersion, VersionStore
 from workbench.schedules import CatchUp, Schedule, check_catch_up
 from workbench.settings import Settings
 from workbench.stack.model import Progress
@@ -53,6 +55,7 @@ def promote(
     progress: Progress | None = None,
     force: bool = False,
     note: str | None = None,
+    shadow: int | None = None,
     contents: Contents | None = None,
 ) -> Deployment:
     """Copy a notebook and what it imports into the store and schedule it; a second time replaces the first.
@@ -90,6 +93,8 @@ def promote(
         deployment's description says so.
     note : str, optional
         What whoever promotes says of this version.
+    shadow : int, optional
+        Store it without putting it to use, and have it run beside the version in use in so many slots.
     contents : Contents, optional
         Those of the database, from which the workers of other machines fetch what was promoted.
 
@@ -112,11 +117,15 @@ def promote(
     check_catch_up(catch_up)
     file = open_notebook(notebook)
     values = file.parameters.complete(file.parameters.validate(dict(parameters or {})))
+    if shadow is not None:
+        _check_shadow(shadow, versions.state(name), name)
+    refuse_secrets(settings, parameters=values, note=note, locks=list(locks), schedule=schedule.to_json())
     overruled = unfit(file.document, file.path.name, force)
     overruled += refused_values(file.document, file.path.name, values, force)
     refuse_namesake(settings, prefect, name)
     refuse_other_kind(versions, name, "notebook")
     grid = check_each(file.parameters, each)
+    refuse_secrets(settings, each=grid)
     if settings.outputs_url is not None:
         Outputs(settings.outputs_url).check()
     stored, doubts = keep(
@@ -152,31 +161,23 @@ def promote(
     told = [*doubts, *filter(None, [schedule.warning(datetime.now(UTC))])]
     with versions.alone(name):
         # Stored before Prefect knows of it, and used from the moment at which Prefect does.
+        if shadow is not None:
+            _check_shadow(shadow, versions.state(name), name)
         version = versions.add(new)
-        put = put_in_use(
-            settings,
-            prefect,
-            slots,
-            versions,
-            version,
-            file.parameters,
-            doubts=told,
-            progress=progress or _quiet,
+        if shadow is not None:
+            versions.set_shadow(name, version.version, shadow)
+            return shadowed(prefect, version, stored, told)
+        return put_in_use(
+            settings, prefect, slots, versions, version, stored, doubts=told, progress=progress or _quiet
         )
-    return Deployment(
-        name=name,
-        deployment_id=put.deployment_id,
-        notebook=file.shown,
-        sha256=stored.sha256,
-        schedule=schedule.in_words(),
-        timezone=schedule.timezone,
-        parameters=values,
-        next_run=put.next_run,
-        modules=tuple(stored.modules),
-        files=tuple(stored.files),
-        doubts=tuple(told),
-        version=version.version,
-    )
+
+
+def _check_shadow(slots: int, state: DeploymentState | None, name: str) -> None:
+    if isinstance(slots, bool) or not isinstance(slots, int) or slots < 1:
+        raise PromotionRefused(f"shadow={slots!r}: give in how many slots it runs beside, 1 or more")
+    if state is None or state.state != "active":
+        stands = "there are no versions of it" if state is None else f"it is {state.state}"
+        raise PromotionRefused(f"nothing runs as {name} that a shadow could run beside: {stands}")
 
 
 def _quiet(step: str) -> None:

@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from workbench.display.face import Face
+from workbench.errors import NotDeployed
+from workbench.promotion.versions.verbs import VersionVerbs
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -15,24 +16,20 @@ if TYPE_CHECKING:
 
     from workbench.promotion.records import Deployment, FlowRun
     from workbench.schedules import CatchUp
-    from workbench.session import Session
 
 __all__ = ["Deployments"]
 
 
-class Deployments(Face):
+class Deployments(VersionVerbs):
     """Notebooks as scheduled Prefect jobs.
 
-    Each method but `slots` starts Prefect and a worker where none run.
+    What changes a deployment starts Prefect and a worker where none run; what looks at it does not.
 
     Parameters
     ----------
     session : Session
         Whose Prefect they are deployed to.
     """
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
 
     def promote(
         self,
@@ -60,6 +57,7 @@ class Deployments(Face):
         files: Sequence[str | os.PathLike[str]] = (),
         force: bool = False,
         note: str | None = None,
+        shadow: int | None = None,
         progress: Callable[[str], None] | None = None,
     ) -> Deployment:
         """Turn a notebook into a scheduled Prefect job; starts Prefect and a worker where none run.
@@ -131,6 +129,9 @@ class Deployments(Face):
             description in Prefect says so.
         note : str, optional
             What you say of this version, such as why it was made.
+        shadow : int, optional
+            Do not put it to use yet: in each of the next `shadow` slots it runs after the live run and beside
+            it, undone but for its record. `compare` shows both; `cut_over` or `drop_shadow` ends it.
         progress : callable, optional
             Called with a few words on what is being started or waited for.
 
@@ -200,6 +201,7 @@ class Deployments(Face):
             progress=progress,
             force=force,
             note=note,
+            shadow=shadow,
             contents=Contents(self._session.pool("runs")),
         )
 
@@ -352,7 +354,7 @@ class Deployments(Face):
         Raises
         ------
         NotDeployed
-            There is no such deployment.
+            There is no such deployment, or it is retired.
         ParametersRefused
             It has no such parameters, or the notebook's strategies would refuse their values.
         SlotRefused
@@ -369,6 +371,10 @@ class Deployments(Face):
         from workbench.runs.rehearsing import refuse_in_rehearsal
 
         refuse_in_rehearsal("trigger")
+        name = deployment if isinstance(deployment, str) else deployment.name
+        stands = self._session.runs.versions.state(name)
+        if stands is not None and stands.state == "retired":
+            raise NotDeployed(f"{name} is retired; have it run again with wb.deployments.resume({name!r})")
         prefect = self._session.prefect()
         run = trigger(
             self._session.settings,
@@ -380,35 +386,6 @@ class Deployments(Face):
             contents=Contents(self._session.pool("runs")),
         )
         return wait(prefect, run, timeout_seconds=timeout_seconds, progress=progress)
-
-    def list(self) -> pd.DataFrame:
-        """Every deployment in this home's work pool, with its next run.
-
-        Returns
-        -------
-        DataFrame
-            By name: `name`, `schedules` (the active ones, as in "30 17 * * mon-fri (America/New_York)"),
-            `next_run` (UTC; NaT where none is planned), `late` (runs that wait although their slot has
-            passed) and `problem` (why it does not run as scheduled; empty where it does).
-
-        Examples
-        --------
-        >>> wb.deployments.list()
-        """
-        import pandas as pd
-
-        from workbench.stack.schedules import schedules_in
-
-        found = schedules_in(self._session.prefect(), self._session.settings.work_pool).deployments
-        return pd.DataFrame(
-            {
-                "name": pd.Series([one.name for one in found], dtype="str"),
-                "schedules": pd.Series(["; ".join(one.schedules) for one in found], dtype="str"),
-                "next_run": pd.Series([one.next_run for one in found], dtype="datetime64[us, UTC]"),
-                "late": pd.Series([one.late for one in found], dtype="int64"),
-                "problem": pd.Series([one.problem for one in found], dtype="str"),
-            }
-        )
 
     def slots(self, name: str | None = None, *, latest: int = 30) -> pd.DataFrame:
         """What became of the moments at which deployments were due; starts no Prefect.

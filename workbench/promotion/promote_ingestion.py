@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workbench.promotion.checks import check_locks, check_name, refuse_other_kind
-from workbench.promotion.ingesting import INGESTION, check_ingestion, ingestion_parameters
+from workbench.promotion.ingesting import INGESTION, check_ingestion
 from workbench.promotion.namesakes import refuse_namesake
 from workbench.promotion.records import Deployment
 from workbench.promotion.retrying import check_retries
+from workbench.promotion.secret_values import refuse_secrets
 from workbench.promotion.versions.put_in_use import put_in_use
 from workbench.runs.code import promoted_code_version
 from workbench.runs.slot_store import SlotStore
@@ -60,6 +61,7 @@ def promote_ingestion(
     check_locks(locks)
     check_catch_up(catch_up)
     values = check_ingestion(settings, parameters)
+    refuse_secrets(settings, parameters=values, note=note, locks=list(locks), schedule=schedule.to_json())
     refuse_namesake(settings, prefect, name)
     refuse_other_kind(versions, name, "ingest")
     new = DeploymentVersion(
@@ -80,27 +82,7 @@ def promote_ingestion(
     )
     with versions.alone(name):
         version = versions.add(new)
-        put = put_in_use(
-            settings,
-            prefect,
-            slots,
-            versions,
-            version,
-            ingestion_parameters(),
-            kind="ingest",
-            progress=progress or _quiet,
-        )
-    return Deployment(
-        name=name,
-        deployment_id=put.deployment_id,
-        notebook=INGESTION,
-        sha256="",
-        schedule=schedule.in_words(),
-        timezone=schedule.timezone,
-        parameters=values,
-        next_run=put.next_run,
-        version=version.version,
-    )
+        return put_in_use(settings, prefect, slots, versions, version, None, progress=progress or _quiet)
 
 
 def _quiet(step: str) -> None:

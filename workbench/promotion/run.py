@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from workbench.attempt import RUN_ID_VARIABLE, Attempt, Purpose
+from workbench.attempt import RUN_ID_VARIABLE, UNDONE_PURPOSES, Attempt, Purpose
 from workbench.display.card import card_html
 from workbench.errors import NotebookError, NotebookFailed, OutputsUnreachable, WorkbenchError
 from workbench.home.temporary import TemporaryFolder
@@ -28,6 +28,7 @@ from workbench.runs import RunStore
 from workbench.runs.code import code_version, promoted_code_version
 from workbench.runs.outputs import Outputs
 from workbench.runs.record import about
+from workbench.runs.repeating import undone_environment
 from workbench.runs.scope import RUN_FOLDER_VARIABLE
 from workbench.runs.written import files_of_rows
 from workbench.settings import Settings
@@ -44,8 +45,10 @@ class Origin:
     """Who asked for a run: a command, or a deployment for a slot.
 
     `version` is the number of the deployment's version; `scheduled_for` the moment for which a schedule
-    started it, if one did; `slot` the one it works on; `rerun_of` the run that it repeats, of which no
-    event tells; `in_turn` that the slot waits, rather than being skipped, if another run is under way.
+    started it, if one did; `slot` the one it works on; `rerun_of` the run that it repeats; `environment` what
+    differs from the environment that the version was promoted in; `undone` whether what it writes is undone
+    (default: as its purpose has it); `in_turn` that the slot waits, rather than being skipped, if another run
+    is under way. Of a rerun, and of a run that is undone, no event tells.
     """
 
     trigger: str = "command"
@@ -57,7 +60,19 @@ class Origin:
     member: str = ""
     purpose: Purpose | None = None
     rerun_of: str | None = None
+    environment: Sequence[str] = ()
+    undone: bool | None = None
     in_turn: bool = False
+
+    @property
+    def is_undone(self) -> bool:
+        """Whether what it writes is undone, by what is set here; a rerun sets the same for its kernel."""
+        return self.purpose in UNDONE_PURPOSES if self.undone is None else self.undone
+
+    @property
+    def tells(self) -> bool:
+        """Whether events tell of it."""
+        return self.rerun_of is None and not self.is_undone
 
 
 @dataclass(frozen=True, repr=False)
@@ -173,12 +188,14 @@ def run_notebook(
             member=origin.member,
             purpose=origin.purpose,
             flow_run_id=origin.flow_run_id,
-            tell=origin.rerun_of is None,
+            tell=origin.tells,
         )
         output_folder = settings.runs_folder / str(run.run_id)
         try:
             if origin.rerun_of is not None:
                 run.store.note_evidence(run.run_id, "rerun_of", [origin.rerun_of])
+            if origin.environment:
+                run.store.note_evidence(run.run_id, "environment", list(origin.environment))
             run.await_resources(locks, timeout_seconds, _teller(progress))
             with TemporaryFolder("run", settings.home) as scratch:
                 if promoted is None:
@@ -193,6 +210,7 @@ def run_notebook(
                         environment={
                             **import_environment(rules),
                             **(environment or {}),
+                            **(undone_environment(str(origin.purpose)) if origin.is_undone else {}),
                             RUN_ID_VARIABLE: str(run.run_id),
                             RUN_FOLDER_VARIABLE: str(output_folder),
                         },
@@ -215,7 +233,7 @@ def run_notebook(
                 if isinstance(error, Exception)
                 else {path: str(path) for path in left}
             )
-            _record_failure(run, error, placed, tell=origin.rerun_of is None)
+            _record_failure(run, error, placed, tell=origin.tells)
             raise
         left = [executed.output, executed.html, *files_of_rows(output_folder)]
         placed = _placed(settings, run, left)
@@ -223,7 +241,7 @@ def run_notebook(
             "completed",
             output_path=placed[executed.output],
             html_path=placed[executed.html],
-            tell=origin.rerun_of is None,
+            tell=origin.tells,
         )
     return NotebookRunResult(str(run.run_id), name, executed.output, executed.html, executed.seconds)
 

@@ -1,4 +1,4 @@
-"""Withdraws the runs that an earlier promotion of the same deployment has planned.
+"""Withdraws the runs that an earlier version of the same deployment has planned.
 
 Prefect deletes the runs that are only planned when a deployment is created again. Two kinds outlive that,
 and would run the earlier notebook in a slot of the new schedule: a run that a worker has taken up, which it
@@ -57,11 +57,13 @@ def withdraw_superseded(
     return withdrawn
 
 
-def settle_withdrawn(slots: SlotStore, timetable: Timetable, withdrawn: Iterable[datetime]) -> None:
+def settle_withdrawn(
+    slots: SlotStore, timetable: Timetable, withdrawn: Iterable[datetime], *, why: str = WITHDRAWN
+) -> None:
     """Mark the slots of withdrawn runs as cancelled.
 
     Those that the deployment's new timetable has as well are still to be run. One whose run has begun all the
     same, between Prefect's answer that it had not and its being cancelled, has that run's state and keeps it.
     """
-    gone = {slot: WITHDRAWN for slot in withdrawn if not timetable.has(slot)}
+    gone = {slot: why for slot in withdrawn if not timetable.has(slot)}
     slots.settle(timetable.deployment, gone, "cancelled")

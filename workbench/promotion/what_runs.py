@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from workbench.runs.packages import installed_packages, packages_that_differ
 from workbench.runs.versions import VersionStore
 
 __all__ = ["WhatRuns", "what_runs"]
+
+_PACKAGES = 8
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,9 @@ class WhatRuns:
         Whether it is the version that the deployment runs.
     kind : str
         "notebook" or "ingest".
+    environment : list of str
+        What differs from the environment that the version was promoted in: the first packages, and how many
+        more.
     """
 
     notebook: str
@@ -40,6 +46,7 @@ class WhatRuns:
     version: int | None = None
     in_use: bool = True
     kind: str = "notebook"
+    environment: Sequence[str] = ()
 
 
 def what_runs(
@@ -84,4 +91,5 @@ def what_runs(
         version=found.version,
         in_use=in_use is not None and found.version == in_use.version,
         kind="notebook" if state is None else state.kind,
+        environment=packages_that_differ(found.packages, installed_packages(), _PACKAGES),
     )

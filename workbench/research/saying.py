@@ -9,7 +9,8 @@ import pandas as pd
 import sqlalchemy as sa
 
 from workbench.errors import WorkbenchError
-from workbench.services.live_signals import Said
+from workbench.services.live_signals import Said, with_reasons
+from workbench.services.shadow_said import SHADOW_SAID, shadow_lines
 from workbench.tables.data_ingestion import ingestion_status
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def said_by(
     session : Session
     result : BacktestResult
     live : bool, optional
-        False: nothing is said. Default: what a live run saves is said, and what a rerun saves is compared.
+        False: nothing is said. Default: what a live run saves is said, what a rerun saves is compared, and
+        what a shadow saves is noted in its record.
     strategy_id : str
         What it is saved under.
     parameters : mapping
@@ -50,13 +52,24 @@ def said_by(
         Whether targets are weights.
     """
     attempt = session.run.attempt() if live is not False else None
-    if attempt is None or attempt.purpose not in ("live", "rerun"):
+    if attempt is None or attempt.purpose not in ("live", "rerun", "shadow"):
         return None
     newest = _with_symbols(result.newest(), parameters.get("symbols"))
+    if attempt.purpose == "shadow":
+        _note_shadow(session, attempt, newest)
+        return None
     performance = None
     if attempt.is_live:
         performance = _performance(session, attempt, result, strategy_id, bars, weights=weights)
     return Said(attempt, newest, performance)
+
+
+def _note_shadow(session: Session, attempt: Attempt, newest: pd.DataFrame) -> None:
+    """Note what a shadow would say live, a line for each symbol, in its record (`services.shadow_said`)."""
+    # As the live run beside it holds where there was no new bar.
+    with session.strategy_engine.pool.begin("reading what was said before") as connection:
+        rows = with_reasons(connection, attempt, newest)
+    session.run.note_evidence(SHADOW_SAID, shadow_lines(rows))
 
 
 def _with_symbols(newest: pd.DataFrame, symbols: Any) -> pd.DataFrame:

@@ -11,16 +11,17 @@ import hashlib
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import psycopg
+import sqlalchemy as sa
 
 from workbench.db.pool import ServiceConnectionPool
 from workbench.db.translate import translated
 from workbench.errors import LockTimeout
 
-__all__ = ["RunLocks", "deployment_lock", "resource_lock"]
+__all__ = ["RunLocks", "deployment_lock", "holders", "resource_lock"]
 
 _LOOK_SECONDS = 0.5
 _HOLDER = """
@@ -39,6 +40,23 @@ def deployment_lock(deployment: str) -> str:
 def resource_lock(name: str) -> str:
     """The lock's name of a resource that deployments name."""
     return f"resource {name}"
+
+
+def holders(connection: sa.Connection, locks: Mapping[str, str]) -> dict[str, str]:
+    """Who holds which of some locks, as "run 1f0c2d3e…"; without those that are free.
+
+    Parameters
+    ----------
+    connection : Connection
+    locks : mapping of str to str
+        Each lock's name, as `resource_lock` gives it, by what it is called in the answer.
+    """
+    found: dict[str, str] = {}
+    for called, name in locks.items():
+        row = connection.exec_driver_sql(_HOLDER, (_key(name),)).first()
+        if row is not None:
+            found[called] = _told(row[0])
+    return found
 
 
 class RunLocks:
@@ -182,8 +200,7 @@ class RunLocks:
 
     def _holder(self, name: str) -> str:
         row = self._session().execute(_HOLDER, (_key(name),)).fetchone()
-        words = str(row[0] or "").split(":") if row else []
-        return f"run {words[2]}" if len(words) == 3 and words[0] == "workbench" else "another session"
+        return _told(row[0] if row else None)
 
     def _session(self) -> psycopg.Connection[Any]:
         if self._connection is None:
@@ -194,6 +211,11 @@ class RunLocks:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _told(application: object) -> str:
+    words = str(application or "").split(":")
+    return f"run {words[2]}" if len(words) == 3 and words[0] == "workbench" else "another session"
 
 
 def _key(name: str) -> int:

@@ -15,6 +15,7 @@ _PURPOSES: dict[str | None, str] = {name: f"{name}, says nothing live" for name 
 _PURPOSES["live"] = "live"
 # What the kinds of evidence are called; others go by their own name.
 _EVIDENCE = {
+    "environment": "environment differs",
     "unclamped": "read unclamped",
     "unknown_close": "unknown close",
     "contradicts": "says otherwise than was said",

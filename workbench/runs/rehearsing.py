@@ -6,7 +6,7 @@ import os
 
 from workbench.errors import PromotionRefused
 from workbench.project.imports import append_record
-from workbench.runs.repeating import repeats
+from workbench.runs.repeating import undoes_writes
 
 __all__ = ["REHEARSAL_VARIABLE", "note_undone", "refuse_in_rehearsal", "rehearses"]
 
@@ -25,10 +25,10 @@ def refuse_in_rehearsal(verb: str) -> None:
     Raises
     ------
     PromotionRefused
-        This process belongs to a rehearsal, or to a rerun.
+        This process belongs to a rehearsal, or to a run whose writes are undone.
     """
-    if repeats():
-        raise PromotionRefused(f"the rerun of a run may not {verb}: that could not be undone")
+    if purpose := undoes_writes():
+        raise PromotionRefused(f"a {purpose} may not {verb}: that could not be undone")
     if rehearses():
         raise PromotionRefused(
             f"a notebook that is run once in order to be promoted may not {verb}: that could not be undone"

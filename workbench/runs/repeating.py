@@ -1,4 +1,7 @@
-"""Reruns: a kernel repeats an earlier run, on the bars that it knew, and nothing that it writes stays."""
+"""Runs whose writes are undone: reruns, which repeat an earlier run on the bars that it knew, and others.
+
+What they write is kept in their folder, and nothing of it stays in the database but their record.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,21 @@ import uuid
 
 from workbench.errors import SettingsError
 
-__all__ = ["RERUN_VARIABLE", "known_to", "repeats", "rerun_environment"]
+__all__ = [
+    "RERUN_VARIABLE",
+    "UNDONE_VARIABLE",
+    "known_to",
+    "repeats",
+    "rerun_environment",
+    "undoes_writes",
+    "undone_environment",
+]
 
 RERUN_VARIABLE = "WORKBENCH_RERUN_OF"
 """The environment variable of a rerun's kernel: the repeated run's id, and `:today` for today's bars."""
+
+UNDONE_VARIABLE = "WORKBENCH_UNDONE"
+"""The environment variable of the kernel of another run whose writes are undone: its purpose."""
 
 _TODAY = ":today"
 
@@ -23,6 +37,16 @@ def rerun_environment(run_id: str, *, exact: bool) -> dict[str, str]:
 def repeats() -> bool:
     """Whether this process belongs to a rerun."""
     return bool(os.environ.get(RERUN_VARIABLE))
+
+
+def undone_environment(purpose: str) -> dict[str, str]:
+    """The variable for the kernel of a shadow or a backfill."""
+    return {UNDONE_VARIABLE: purpose}
+
+
+def undoes_writes() -> str:
+    """What this process belongs to if its writes are undone: "rerun", "shadow" or "backfill"; else empty."""
+    return "rerun" if repeats() else os.environ.get(UNDONE_VARIABLE, "")
 
 
 def known_to() -> uuid.UUID | None:

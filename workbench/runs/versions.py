@@ -17,13 +17,16 @@ from sqlalchemy.dialects import postgresql
 
 from workbench.db.pool import ServiceConnectionPool
 from workbench.errors import LockTimeout, NotDeployed
+from workbench.runs.deployment_changes import Change, DeploymentChange, changes_of, note_change
 from workbench.runs.packages import installed_packages, lock_hash
 from workbench.tables.workbench import deployment_versions, deployments
 
-__all__ = ["DeploymentState", "DeploymentVersion", "Kind", "VersionStore", "who"]
+__all__ = ["DeploymentState", "DeploymentVersion", "Kind", "Made", "VersionStore", "who"]
 
 Made = Literal["promoted", "rolled_back", "cut_over"]
 Kind = Literal["notebook", "ingest", "sweep"]
+State = Literal["active", "paused", "retired"]
+_CHANGE_TO: dict[State, Change] = {"active": "resumed", "paused": "paused", "retired": "retired"}
 _LOOK_SECONDS = 0.2
 
 
@@ -76,6 +79,12 @@ class DeploymentVersion:
     of_version: int | None = None
     made_by: str = field(default_factory=lambda: who())
     made_at: datetime | None = None
+
+    @property
+    def how(self) -> str:
+        """How it came to be, in words: "promoted", "rolled back to 2", "cut over from 3"."""
+        words = {"rolled_back": "rolled back to", "cut_over": "cut over from"}
+        return f"{words[self.made]} {self.of_version}" if self.made in words else self.made
 
     @property
     def lock_sha256(self) -> str:
@@ -189,38 +198,87 @@ class VersionStore:
 
     def use(self, deployment: str, version: int, *, kind: Kind = "notebook") -> None:
         """Have every run that starts from now on get this version, and be active if it was paused."""
+        by = who()
         values = {
             "version": version,
             "kind": kind,
             "state": "active",
             "reason": None,
-            "changed_by": who(),
+            "changed_by": by,
             "updated_at": sa.func.clock_timestamp(),
         }
+        in_use = sa.select(deployments.c.version).where(deployments.c.name == deployment)
         with self._pool.begin("putting a version of a deployment to use") as connection:
+            before = connection.execute(in_use).scalar_one_or_none()
             connection.execute(
                 postgresql.insert(deployments)
                 .values(name=deployment, **values)
                 .on_conflict_do_update(index_elements=[deployments.c.name], set_=values)
             )
+            if before != version:
+                note_change(connection, deployment, "used", version, by=by)
 
-    def set_state(self, deployment: str, state: str, reason: str | None = None) -> None:
-        """Note that it is "active", "paused" or "retired".
+    def set_state(self, deployment: str, state: State, reason: str | None = None) -> None:
+        """Note that it is "active", "paused" or "retired", and why.
 
         Raises
         ------
         NotDeployed
             There is no such deployment, or it was promoted before there were versions.
         """
+        by = who()
         changed = (
             sa.update(deployments)
             .where(deployments.c.name == deployment)
-            .values(state=state, reason=reason, changed_by=who(), updated_at=sa.func.clock_timestamp())
-            .returning(deployments.c.name)
+            .values(state=state, reason=reason, changed_by=by, updated_at=sa.func.clock_timestamp())
+            .returning(deployments.c.version)
         )
         with self._pool.begin("changing the state of a deployment") as connection:
-            if connection.execute(changed).first() is None:
+            version = connection.execute(changed).scalar_one_or_none()
+            if version is None:
                 raise NotDeployed(f"there are no versions of {deployment}; promote it again")
+            note_change(connection, deployment, _CHANGE_TO[state], version, by=by, reason=reason)
+
+    def set_shadow(self, deployment: str, version: int | None, slots: int = 0) -> None:
+        """Have a version run as a shadow beside the one in use, in its next `slots` slots; None: no more.
+
+        Raises
+        ------
+        NotDeployed
+            There is no such deployment.
+        """
+        by = who()
+        table = deployments
+        values = {"shadow": version, "shadow_slots": None if version is None else slots}
+        with self._pool.begin("changing the shadow of a deployment") as connection:
+            before = connection.execute(
+                sa.select(table.c.version, table.c.shadow).where(table.c.name == deployment).with_for_update()
+            ).one_or_none()
+            if before is None:
+                raise NotDeployed(f"nothing runs as {deployment} that a shadow could run beside; promote it")
+            connection.execute(sa.update(table).where(table.c.name == deployment).values(**values))
+            if version is not None:
+                note_change(connection, deployment, "shadowed", version, by=by)
+            elif before.shadow is not None:
+                note_change(connection, deployment, "shadow_dropped", before.shadow, by=by)
+
+    def take_shadow_slot(self, deployment: str) -> int | None:
+        """Use up one of the slots that the shadow has left; its version, or None where none is left."""
+        table = deployments
+        taken = (
+            sa.update(table)
+            .where(table.c.name == deployment, table.c.shadow.is_not(None), table.c.shadow_slots > 0)
+            .values(shadow_slots=table.c.shadow_slots - 1)
+            .returning(table.c.shadow)
+        )
+        with self._pool.begin("taking a slot of a shadow") as connection:
+            version: int | None = connection.execute(taken).scalar_one_or_none()
+        return version
+
+    def changes(self, deployment: str) -> list[DeploymentChange]:
+        """What was done with it: versions put to use, pauses and so on, newest first."""
+        with self._pool.snapshot("reading changes of a deployment") as connection:
+            return changes_of(connection, deployment)
 
     def state(self, deployment: str) -> DeploymentState | None:
         """How it stands; None if there are no versions of it."""

@@ -16,7 +16,7 @@ from workbench.errors import SaveRefused
 from workbench.services.contradictions import told_causes
 from workbench.tables.strategy_engine import signal_contradictions, strategy_signals
 
-__all__ = ["Compared", "Said", "compare"]
+__all__ = ["Compared", "Said", "compare", "with_reasons"]
 
 _TOLERANCE = 1e-9
 _COMPARED = ("timestamp", "signal", "strength", "target")
@@ -84,7 +84,7 @@ def compare(connection: sa.Connection, said: Said, strategy_id: str, run_id: uui
             f"{_moment(attempt.slot)}: a live run speaks of bars that were complete then; end the bars "
             "there, or save with live=False"
         )
-    rows = _with_reasons(connection, attempt, rows)
+    rows = with_reasons(connection, attempt, rows)
     there = _said_before(connection, attempt, list(rows["symbol"]))
     different = []
     told = _contradicted(connection, run_id)
@@ -106,7 +106,7 @@ def compare(connection: sa.Connection, said: Said, strategy_id: str, run_id: uui
     return Compared(_as_live(attempt, new), told_causes(connection, different, run_id))
 
 
-def _with_reasons(connection: sa.Connection, attempt: Attempt, rows: pd.DataFrame) -> pd.DataFrame:
+def with_reasons(connection: sa.Connection, attempt: Attempt, rows: pd.DataFrame) -> pd.DataFrame:
     """The rows with a hold and its reason where there is no bar, or none that nothing was said about."""
     table = strategy_signals
     last = frames.read(

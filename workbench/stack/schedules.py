@@ -18,8 +18,10 @@ __all__ = [
     "ScheduledDeployment",
     "Schedules",
     "deployments_in",
+    "in_words",
     "in_zone",
     "next_run_of",
+    "problem_of",
     "schedules_in",
 ]
 
@@ -113,6 +115,14 @@ def schedules_in(prefect: PrefectApi, pool: str, *, now: datetime | None = None)
     return Schedules(deployments, _worker_problem(prefect, pool, now) if scheduled else "")
 
 
+def problem_of(prefect: PrefectApi, pool: str, facts: Mapping[str, Any]) -> list[str]:
+    """Why a deployment does not run as scheduled, one sentence each; from what Prefect's API has of it."""
+    now = datetime.now(UTC)
+    found = _deployment(prefect, facts, now)
+    worker = _worker_problem(prefect, pool, now) if found.schedules else ""
+    return [text for text in (worker, found.problem) if text]
+
+
 def next_run_of(prefect: PrefectApi, deployment_id: str) -> datetime | None:
     """Start of the next planned run of a deployment, UTC; None if none is planned."""
     return _first_planned(prefect, deployment_id, {"after_": datetime.now(UTC).isoformat()})
@@ -163,7 +173,7 @@ def _deployment(prefect: PrefectApi, facts: Mapping[str, Any], now: datetime) ->
     return ScheduledDeployment(
         name=str(facts["name"]),
         deployment_id=deployment_id,
-        schedules=(*map(_in_words, schedules), *([] if calendar is None else [calendar.in_words()])),
+        schedules=(*map(in_words, schedules), *([] if calendar is None else [calendar.in_words()])),
         timezone=_zone(schedules, calendar),
         next_run=next_run,
         late=late,
@@ -233,7 +243,8 @@ def _changed(entry: Mapping[str, Any], deployment: Mapping[str, Any]) -> datetim
     return datetime.fromisoformat(entry.get("updated") or deployment["created"])
 
 
-def _in_words(schedule: Mapping[str, Any]) -> str:
+def in_words(schedule: Mapping[str, Any]) -> str:
+    """A schedule as Prefect gives it, as text: "30 17 * * mon-fri (America/New_York)"."""
     zone = schedule.get("timezone") or "UTC"
     if "cron" in schedule:
         return f"{schedule['cron']} ({zone})"

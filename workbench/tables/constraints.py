@@ -178,6 +178,11 @@ RULES = {
     ),
     "deployment_versions_content_check": _hash("workbench.deployment_versions", "content"),
     "deployment_versions_lock_sha256_check": _hash("workbench.deployment_versions", "lock_sha256"),
+    "deployment_changes_change_check": _one_of(
+        "workbench.deployment_changes",
+        "change",
+        *("used", "paused", "resumed", "retired", "shadowed", "shadow_dropped"),
+    ),
     "deployments_kind_check": _one_of("workbench.deployments", "kind", "notebook", "ingest", "sweep"),
     "deployments_state_check": _one_of("workbench.deployments", "state", "active", "paused", "retired"),
     "deployments_shadow_slots_check": _not_below_zero("workbench.deployments", "shadow_slots"),

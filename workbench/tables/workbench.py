@@ -53,6 +53,7 @@ runs = sa.Table(
     sa.Column("deployment_version", sa.Integer),
     sa.Index("runs_started_at_idx", sa.text("started_at DESC")),
     sa.Index("runs_slot_idx", "deployment", "slot"),
+    sa.Index("runs_deployment_started_idx", "deployment", sa.text("started_at DESC")),
     sa.Index(
         "runs_live_slot_key",
         "deployment",
@@ -232,5 +233,23 @@ deployments = sa.Table(
     sa.ForeignKeyConstraint(
         ["name", "shadow"], [deployment_versions.c.deployment, deployment_versions.c.version]
     ),
+    schema=SCHEMA,
+)
+
+deployment_changes = sa.Table(
+    "deployment_changes",
+    METADATA,
+    sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("deployment", sa.Text, nullable=False),
+    sa.Column("change", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("changed_by", sa.Text, nullable=False),
+    sa.Column("changed_at", TIMESTAMP, nullable=False, server_default=sa.func.clock_timestamp()),
+    sa.ForeignKeyConstraint(
+        ["deployment", "version"], [deployment_versions.c.deployment, deployment_versions.c.version]
+    ),
+    sa.Index("deployment_changes_deployment_idx", "deployment", "id"),
+    info={"kept_by_triggers": True},
     schema=SCHEMA,
 )

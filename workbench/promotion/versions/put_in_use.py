@@ -7,29 +7,31 @@ notebook has to import Prefect.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any
 
 from workbench.errors import PromotionRefused
 from workbench.promotion.flow_schema import flow_schema
+from workbench.promotion.ingesting import ingestion_parameters
 from workbench.promotion.namesakes import deployment_named
-from workbench.promotion.parameters import NotebookParameters
-from workbench.promotion.records import FLOW_NAME
+from workbench.promotion.records import FLOW_NAME, Deployment
 from workbench.promotion.replan import planned_anew, schedules_of
 from workbench.promotion.slots import await_plan
+from workbench.promotion.version import Version
+from workbench.promotion.versions.schedule_facts import schedule_in_words, zone_of
 from workbench.promotion.where import where
 from workbench.runs.slot_store import SlotStore
-from workbench.runs.versions import DeploymentVersion, Kind, VersionStore
+from workbench.runs.versions import DeploymentVersion, VersionStore
 from workbench.schedules import schedule_from_json
 from workbench.settings import Settings
 from workbench.stack.model import Progress
 from workbench.stack.passed_slots import settle_deployment
 from workbench.stack.prefect_api import PrefectApi, PrefectRefused
+from workbench.stack.schedules import next_run_of
 from workbench.stack.timetable import timetable_of
 
-__all__ = ["PutInUse", "put_in_use"]
+__all__ = ["put_in_use", "shadowed"]
 
 _MADE = {
     "promoted": "promoted by workbench",
@@ -38,26 +40,17 @@ _MADE = {
 }
 
 
-@dataclass(frozen=True)
-class PutInUse:
-    """A version as Prefect has it now: the deployment's id, and its next run (UTC; None: none is planned)."""
-
-    deployment_id: str
-    next_run: datetime | None
-
-
 def put_in_use(
     settings: Settings,
     prefect: PrefectApi,
     slots: SlotStore,
     versions: VersionStore,
     version: DeploymentVersion,
-    declared: NotebookParameters,
+    stored: Version | None,
     *,
-    kind: Kind = "notebook",
     doubts: Sequence[str] = (),
     progress: Progress,
-) -> PutInUse:
+) -> Deployment:
     """Make Prefect's deployment that of a stored version, which every run gets that starts from now on.
 
     Runs that an earlier schedule has planned are withdrawn, and its slots are settled. If this is ended
@@ -71,10 +64,8 @@ def put_in_use(
     versions : VersionStore
         In which it is the deployment's turn (`VersionStore.alone`).
     version : DeploymentVersion
-    declared : NotebookParameters
-        Those of its notebook, for Prefect's form.
-    kind : str
-        "notebook" or "ingest".
+    stored : Version or None
+        Its content; None of an ingestion, which has none.
     doubts : sequence of str
         What is doubtful about it, each as a sentence, for Prefect's description.
     progress : callable
@@ -85,6 +76,7 @@ def put_in_use(
         Prefect refuses it; the version that was in use before stays so.
     """
     name = version.deployment
+    declared = ingestion_parameters() if stored is None else stored.file.parameters
     flow_parameters: dict[str, Any] = {
         "notebook": version.notebook,
         **({} if version.content is None else {"sha256": version.content}),
@@ -116,7 +108,7 @@ def put_in_use(
         created = prefect.ask("/deployments/", body)
     except PrefectRefused as error:
         raise PromotionRefused(f"Prefect refuses the deployment {name}: {_first_reason(error)}") from error
-    versions.use(name, version.version, kind=kind)
+    versions.use(name, version.version, kind="notebook" if stored is not None else "ingest")
     deployment_id = str(created["id"])
     planned_anew(prefect, deployment_id, version.schedule, slots)
     schedule = schedule_from_json(version.schedule)
@@ -126,7 +118,40 @@ def put_in_use(
         next_run = await_plan(prefect, deployment_id, first[0] if first else None, progress)
     # Once more: the scheduler may have been in the middle of its pass.
     planned_anew(prefect, deployment_id, version.schedule, slots)
-    return PutInUse(deployment_id, next_run)
+    return _deployment(version, stored, deployment_id, next_run, doubts)
+
+
+def shadowed(
+    prefect: PrefectApi, version: DeploymentVersion, stored: Version, doubts: Sequence[str]
+) -> Deployment:
+    """A version that is to run as a shadow only: Prefect's deployment stays that of the one in use."""
+    found = deployment_named(prefect, version.deployment)
+    deployment_id = "" if found is None else str(found["id"])
+    next_run = next_run_of(prefect, deployment_id) if deployment_id else None
+    return _deployment(version, stored, deployment_id, next_run, doubts)
+
+
+def _deployment(
+    version: DeploymentVersion,
+    stored: Version | None,
+    deployment_id: str,
+    next_run: datetime | None,
+    doubts: Sequence[str],
+) -> Deployment:
+    return Deployment(
+        name=version.deployment,
+        deployment_id=deployment_id,
+        notebook=version.notebook,
+        sha256="" if stored is None else stored.sha256,
+        schedule=schedule_in_words(version.schedule),
+        timezone=zone_of(version.schedule),
+        parameters=dict(version.parameters),
+        next_run=next_run,
+        modules=() if stored is None else tuple(stored.modules),
+        files=() if stored is None else tuple(stored.files),
+        doubts=tuple(doubts),
+        version=version.version,
+    )
 
 
 def _description(version: DeploymentVersion, doubts: Sequence[str]) -> str:
