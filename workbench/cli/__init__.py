@@ -12,7 +12,7 @@ import typer
 from workbench.cli import ingestion, notebooks, projects, servers
 from workbench.cli.deployments import deployments
 from workbench.cli.events import events
-from workbench.cli.promotion import promote
+from workbench.cli.promotion import backfill, promote
 from workbench.cli.runs import runs
 from workbench.cli.settings import config
 from workbench.cli.slots import slots
@@ -63,6 +63,7 @@ app.add_typer(servers.db, name="db", rich_help_panel="Servers")
 app.command("ingest", rich_help_panel="Work")(ingestion.ingest)
 app.command("run", rich_help_panel="Work")(notebooks.run)
 app.add_typer(promote, name="promote", rich_help_panel="Work")
+app.command("backfill", rich_help_panel="Work")(backfill)
 app.command("config", rich_help_panel="Look")(config)
 app.command("quality", rich_help_panel="Look")(ingestion.quality)
 app.add_typer(deployments, name="deployments", rich_help_panel="Work")
