@@ -39,7 +39,7 @@ PEERS    := $(VENV)/.bench-ready
 ARCTICDB := .venv-bench-arcticdb
 
 bench: $(READY) $(PEERS) $(ARCTICDB)/.ready ## Each headline speed against its peers, in one run
-	@$(BIN)/python -m benchmarks load write growth as_known startup sweep backtest universe $(ARGS)
+	@$(BIN)/python -m benchmarks load write growth as_known lineage startup sweep backtest universe $(ARGS)
 
 $(PEERS): requirements/bench.txt $(READY)
 	@echo "Installing the benchmarks' peers into $(VENV)" >&2

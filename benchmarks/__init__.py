@@ -43,6 +43,8 @@ class BenchmarkSize:
         How many minute bars the series has that is loaded as it was known.
     universe_symbols, universe_days : int
         How many symbols are loaded and traded in one process, and how many daily bars each of them has.
+    explained_deployments, explained_runs, explained_signals : int
+        How many of each there are where rows are explained.
     notebook_seconds : tuple of float
         How long the notebooks work that are run.
     slots : int
@@ -68,6 +70,9 @@ class BenchmarkSize:
     revised_bars: int = 98_000
     universe_symbols: int = 3_000
     universe_days: int = 2_520
+    explained_deployments: int = 1_000
+    explained_runs: int = 100_000
+    explained_signals: int = 10_000_000
     notebook_seconds: tuple[float, ...] = (2.0, 20.0)
     slots: int = 3
 

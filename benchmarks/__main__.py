@@ -27,10 +27,12 @@ BENCHMARKS: Mapping[str, str] = {
     "write": "500,000 new bars into the table, idempotently, and the same bars again",
     "growth": "a symbol's year and a day's append as the table grows",
     "as_known": "bars as they were known, 1 % revised since, beside those of now",
+    "lineage": "a row's run, cell and bars, and who read a series, among 100,000 runs",
     "sweep": "thousands of variants beside vectorbt, their memory, and a second Dask worker",
     "backtest": "one backtest beside backtesting.py, and the first of a process beside Numba's compiler",
     "universe": "backtests of one to 500 symbols beside vectorbt, and 3,000 symbols in one process",
     "notebook": "a notebook's run beside papermill's, and from a due slot to its first cell",
+    "gates": "all gates of a promotion beside one run of the notebook",
     "startup": "what an import, a first query and a first backtest cost in a fresh process",
 }
 """Every benchmark: a module of this package with a function `run(size)`, and what it measures."""

@@ -142,7 +142,7 @@ class _Site:
         loading = statistics.median(float(self.run(["-c", _IMPORT_FLOW])) for _ in range(3))
         with Workbench(Settings(home=self.home)) as wb:
             deployment = wb.promote(
-                str(path), name="first-cell", cron="* * * * *", timezone="UTC", force=True
+                str(path), name="first-cell", cron="* * * * *", timezone="UTC", force="it reads no bars"
             )
             prefect = wb.deployments._session.prefect()
             begun = datetime.now(UTC)

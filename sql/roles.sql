@@ -36,13 +36,15 @@ END $$;
 GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA workbench TO workbench_runs;
 GRANT EXECUTE ON FUNCTION workbench.require_live_run(uuid) TO workbench_runs;
 
--- What ends the sessions of dead runs, and what forgets old versions of bars; a database between two revisions may not
--- have them yet.
+-- What ends the sessions of dead runs, and what forgets old versions of bars and of notebooks; a database between two
+-- revisions may not have them yet.
 DO $$
 DECLARE
     routine text;
 BEGIN
-    FOREACH routine IN ARRAY ARRAY['workbench.end_sessions(uuid)', 'workbench.trim_bar_history(interval)'] LOOP
+    FOREACH routine IN ARRAY ARRAY['workbench.end_sessions(uuid)', 'workbench.trim_bar_history(interval)',
+                                   'workbench.unneeded_versions(interval)', 'workbench.contents_only_of(text[])',
+                                   'workbench.forget_versions(interval, text[])'] LOOP
         IF to_regprocedure(routine) IS NOT NULL THEN
             EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO workbench_runs', routine);
         END IF;

@@ -18,7 +18,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from workbench.demo_said import said_of, show_said
+from workbench.demo_said import said_of, show_said, why_said
 from workbench.errors import DemoFailed
 from workbench.paths import shipped
 from workbench.project import the_project
@@ -32,7 +32,7 @@ from workbench.stack.prefect_api import PrefectApi
 from workbench.stack.schedules import in_zone, next_run_of
 from workbench.tables.data_ingestion import market_data
 from workbench.tables.strategy_engine import strategies, strategy_performance, strategy_signals
-from workbench.terminal import SAY, step, steps
+from workbench.terminal import SAY, note, step, steps
 from workbench.workbench import Workbench
 
 __all__ = ["Demo", "DemoFailed", "Report", "summary"]
@@ -157,9 +157,7 @@ class Demo:
     def _promote(self, wb: Workbench, endpoints: Endpoints) -> tuple[str, str]:
         """Deploy the notebook; return the ids of two runs: one asked for, one started by the schedule."""
         prefect = PrefectApi(str(endpoints.prefect_api_url), endpoints.prefect_auth_string)
-        with _step(
-            "Promotion", f"deployed as {DEPLOYMENT}: {CRON}, {TIMEZONE}; a run asked for completed"
-        ) as tell:
+        with _step("Gates", "it says the same twice, without the future and with another one") as tell:
             deployment = wb.promote(
                 NOTEBOOK,
                 name=DEPLOYMENT,
@@ -168,6 +166,11 @@ class Demo:
                 parameters={"symbols": ["AAPL", "IBM", "MSFT"]},
                 progress=tell,
             )
+        for gate in deployment.gates:
+            note(str(gate))
+        with _step(
+            "Promotion", f"deployed as {DEPLOYMENT}: {CRON}, {TIMEZONE}; a run asked for completed"
+        ) as tell:
             asked = wb.deployments.trigger(deployment, timeout_seconds=_RUN_PATIENCE, progress=_changes(tell))
             second = _recorded(wb, asked)
         # Its own schedule comes at half past five; a second one comes once, in a few seconds. Not before the
@@ -264,6 +267,7 @@ def _facts(
         "scheduled_run": _run_facts(scheduled)
         | {"scheduled_for": scheduled["scheduled_for"], "started_at": scheduled["started_at"]},
         "said": said_of(wb, DEPLOYMENT, scheduled["run_id"]),
+        "why": why_said(wb, DEPLOYMENT),
         "deployment": {
             "name": DEPLOYMENT,
             "schedule": CRON,
@@ -316,7 +320,7 @@ def summary(report: Report) -> None:
     SAY.print(
         Panel(both, title="workbench demo", subtitle=f"{report.seconds:.0f} s", expand=False, padding=(1, 2))
     )
-    show_said(facts["said"])
+    show_said(facts["said"], facts["why"])
     SAY.print()
     deployment = facts["deployment"]
     running = "" if report.kept else "  [dim](while the servers run)[/]"

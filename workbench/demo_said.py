@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
+from rich.markup import escape
 from rich.table import Table
 
 from workbench.errors import DemoFailed
 from workbench.terminal import SAY
 from workbench.workbench import Workbench
 
-__all__ = ["said_of", "show_said"]
+__all__ = ["said_of", "show_said", "why_said"]
 
 
 def said_of(wb: Workbench, deployment: str, run_id: str) -> list[dict[str, Any]]:
@@ -36,7 +37,14 @@ def said_of(wb: Workbench, deployment: str, run_id: str) -> list[dict[str, Any]]
     ]
 
 
-def show_said(said: list[dict[str, Any]]) -> None:
+def why_said(wb: Workbench, deployment: str) -> str:
+    """Where the newest of these comes from, and what became of the bars that its run has read."""
+    rows = wb.strategy_engine.load_strategy_signals(deployment=deployment)
+    why = wb.why(rows[rows["reason"].isna()].iloc[-1])
+    return f"{why.sentence()}; {why.bars_told()}"
+
+
+def show_said(said: list[dict[str, Any]], why: str) -> None:
     """Print them as a table, and beneath it why the scheduled run had nothing new to say."""
     drawn = Table(header_style="bold", box=None, pad_edge=False)
     for column, justify in (
@@ -59,5 +67,6 @@ def show_said(said: list[dict[str, Any]]) -> None:
         )
     SAY.print("\n[bold]Said live[/] by the deployment, of each symbol's newest bar; kept as it was said")
     SAY.print(drawn)
+    SAY.print(f"[dim]why: {escape(why)}[/]", soft_wrap=True, highlight=False)
     for reason in dict.fromkeys(row["reason"] for row in said if row["reason"] is not None):
         SAY.print(f"[dim]the scheduled run said hold: {reason}[/]", soft_wrap=True)

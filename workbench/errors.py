@@ -49,6 +49,7 @@ facts as fields. `str(error)` is meant for people; the fields are meant for prog
     ├── LockTimeout                       a resource that a run has to itself was not free in time
     ├── EventError                        an event cannot be published or read
     ├── PromotionRefused (ValueError)     a notebook may not be promoted
+    │   ├── GateFailed                    it does not pass a gate, such as signals without the future
     │   ├── ScheduleRefused               a schedule that cannot be, or a policy for what is missed
     │   └── NotDeployed (KeyError)        nothing is deployed under that name
     └── DemoFailed                        something that the demo shows did not happen
@@ -80,6 +81,7 @@ __all__ = [
     "FileNotPromoted",
     "FileRefused",
     "FrameRefused",
+    "GateFailed",
     "KeyRefused",
     "LockTimeout",
     "MigrationError",
@@ -398,6 +400,25 @@ class EventError(WorkbenchError):
 
 class PromotionRefused(WorkbenchError, ValueError):
     """A notebook may not be promoted."""
+
+
+class GateFailed(PromotionRefused):
+    """A notebook does not pass one of the gates of its promotion.
+
+    Attributes
+    ----------
+    gate : str
+        Which one.
+    gates : list of dict
+        What it and those before it found, as `GateResult.to_json` gives it.
+    """
+
+    def __init__(
+        self, message: str | None = None, *, gate: str = "", gates: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        super().__init__(message)
+        self.gate = gate
+        self.gates = list(gates)
 
 
 class ScheduleRefused(PromotionRefused):

@@ -1,15 +1,19 @@
-"""`HeldServices`: the services and records of a session as attributes of `wb`."""
+"""`HeldServices`: the services and records of a session as attributes of `wb`, and `why`, which asks them."""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, overload
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from workbench.events import DataSyncEventBus
     from workbench.promotion.runs import Runs
     from workbench.runs.trials import TrialStore
+    from workbench.runs.why import Why, Whys
     from workbench.services.analytics import AnalyticsService
     from workbench.services.data_ingestion import DataIngestionService
     from workbench.services.execution import ExecutionService
@@ -64,7 +68,7 @@ class HeldServices:
 
     @cached_property
     def runs(self) -> Runs:
-        """The run records: `list()`, `show(id)`, `compare(one, other)`, and `rerun(id)`."""
+        """The run records: `list()`, `show(id)`, `of(series)`, `compare(one, other)`, and `rerun(id)`."""
         from workbench.promotion.runs import Runs
 
         return Runs(self.session)
@@ -78,6 +82,51 @@ class HeldServices:
     def events(self) -> DataSyncEventBus:
         """Events: `publish_data_event(…)`, `recent()`, `follow()`, `subscribe(…)`."""
         return self.session.events
+
+    @overload
+    def why(self, row: pd.DataFrame, *, check: bool = False) -> Why | Whys: ...
+    @overload
+    def why(
+        self, row: pd.Series[Any] | Mapping[str, Any] | str | uuid.UUID, *, check: bool = False
+    ) -> Why: ...
+    def why(self, row: object, *, check: bool = False) -> Why | Whys:
+        """Tell where a stored row comes from: the run, the cell, the parameters, the bars and the code.
+
+        Parameters
+        ----------
+        row : Series, DataFrame, mapping, str or UUID
+            A row or a frame of signals (of backtests or live), performance, strategies, orders, trades,
+            positions, figures or reports, as the `load_…` return them; a mapping with a whole `run_id`; or
+            the id of a run (the first characters are enough), a signal, an order, a trade or a report.
+        check : bool
+            Also whether the row would differ today: its run is made again on today's bars, as by
+            `rerun(exact=False)`, and that row of what it says is compared. For one row.
+
+        Returns
+        -------
+        Why or Whys
+            Of one row a `Why`: `run`, `version`, `cells`, `series` (each with the revision that was read, and
+            how many bars have changed since), `today`; `print` and notebooks show it, `to_dict()` is JSON. Of
+            a frame with several rows a `Whys`: a sequence of these, with a `table`.
+
+        Raises
+        ------
+        QueryError
+            What is given is no row, has no `run_id`, or is more than 10,000 rows; or `check=True` with
+            several rows, or with what is no row of a table.
+        RunError
+            There is no run or row of that id; with `check=True`, the run cannot be repeated.
+        NotebookFailed
+            With `check=True`: the rerun failed.
+
+        A row that was saved outside of any run is no error: `sentence()` says so.
+
+        Examples
+        --------
+        >>> signals = wb.strategy_engine.load_strategy_signals("sma_cross", kind="live", latest=1)
+        >>> print(wb.why(signals))
+        """
+        return self.runs.why(row, check=check)
 
     @property
     def run_id(self) -> uuid.UUID | None:

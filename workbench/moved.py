@@ -20,6 +20,7 @@ MOVED = {
     "workbench.backtest.signals": "workbench.signals.signals",
     "workbench.backtest.validation": "workbench.validation",
     "workbench.marketdata.rules": "workbench.marketdata.refusals",
+    "workbench.research.live": "workbench.backtest.live",
     "workbench.tables.rules": "workbench.tables.constraints",
 }
 """Old module name to the current one."""

@@ -19,6 +19,7 @@ from workbench.runs.repeating import undoes_writes
 if TYPE_CHECKING:
     from workbench.events import DataSyncEventBus
     from workbench.runs import InteractiveRun, NotebookRun, RunStore
+    from workbench.runs.rehearsing import RehearsalRun
     from workbench.runs.scope import NoRun
     from workbench.runs.trials import TrialStore
     from workbench.services.analytics import AnalyticsService
@@ -114,9 +115,9 @@ class Session:
             )
         return self._pools[service]
 
-    def _undone(self, service: str) -> Callable[[str], None] | None:
+    def _undone(self, service: str) -> Callable[[str, bool], None] | None:
         if rehearses():
-            return note_undone
+            return lambda what, by_service: note_undone(service, what, by_service=by_service)
         return _let_go if undoes_writes() and service != "runs" else None
 
     def close(self) -> None:
@@ -211,7 +212,7 @@ class Session:
         return RunStore(self.pool("runs"), self.settings.runs_folder)
 
     @cached_property
-    def run(self) -> NoRun | NotebookRun | InteractiveRun:
+    def run(self) -> NoRun | NotebookRun | InteractiveRun | RehearsalRun:
         """The run that this process writes for."""
         from workbench.runs.scope import scope_of_process
 
@@ -261,7 +262,7 @@ class Session:
         atexit.unregister(self.trials.store_or_warn)
 
 
-def _let_go(_doing: str) -> None:
+def _let_go(_doing: str, _by_service: bool) -> None:
     """What the run wrote was kept in its folder, and is undone."""
 
 

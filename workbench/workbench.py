@@ -35,7 +35,7 @@ __all__ = ["Workbench"]
 # The rows of the card.
 _GROUPS = {
     "Services": SERVICES,
-    "Records": ("runs", "trials", "events", "run_id"),
+    "Records": ("runs", "why", "trials", "events", "run_id"),
     "Data": ("ingest", "sql"),
     "Research": ("sweep", "save", "research"),
     "Notebooks": ("run", "promote", "deployments"),
@@ -389,8 +389,12 @@ class Workbench(HeldServices, EarlierNames):
         retry_on: Literal["away", "any"] = "away",
         locks: Sequence[str] = (),
         files: Sequence[str | os.PathLike[str]] = (),
-        force: bool = False,
+        force: str | None = None,
         note: str | None = None,
+        min_dsr: float | None = None,
+        max_pbo: float | None = None,
+        min_trades: int | None = None,
+        max_drawdown: float | None = None,
         shadow: int | None = None,
         progress: Callable[[str], None] | None = None,
     ) -> Deployment:
@@ -419,6 +423,10 @@ class Workbench(HeldServices, EarlierNames):
             files=files,
             force=force,
             note=note,
+            min_dsr=min_dsr,
+            max_pbo=max_pbo,
+            min_trades=min_trades,
+            max_drawdown=max_drawdown,
             shadow=shadow,
             progress=progress,
         )

@@ -344,8 +344,9 @@ def _naming(path: Path, version: str) -> Path:
 def _promote(
     watched: Watched, wb: Workbench, notebook: Path, name: str, cron: str, timezone: str, **values: Any
 ) -> None:
+    force = "it has to fail" if "fails" in values else None
     watched.deployments[name] = wb.promote(
-        notebook, name=name, cron=cron, timezone=timezone, parameters=values, force="fails" in values
+        notebook, name=name, cron=cron, timezone=timezone, parameters=values, force=force
     )
 
 

@@ -41,6 +41,9 @@ TINY = BenchmarkSize(
     revised_bars=300,
     universe_symbols=10,
     universe_days=150,
+    explained_deployments=10,
+    explained_runs=600,
+    explained_signals=3_000,
     notebook_seconds=(0.1,),
     slots=1,
 )
@@ -113,6 +116,7 @@ def arcticdb_is_there() -> bool:
         ("write", {"write_vs_handwritten_copy", "write_vs_to_sql", "rewrite_vs_write"}),
         ("growth", {"growth_load", "growth_append", "growth_append_daily"}),
         ("as_known", {"as_known_load_vs_load"}),
+        ("lineage", {"why_ms", "runs_of_ms"}),
         (
             "sweep",
             {
@@ -142,6 +146,7 @@ def arcticdb_is_there() -> bool:
                 "slot_to_first_cell_our_seconds",
             },
         ),
+        ("gates", {"gates_vs_one_run", "gates_seconds"}),
         ("startup", {"import_vs_its_parts", "first_query_vs_plain", "first_backtest_vs_plain"}),
     ],
 )
@@ -164,10 +169,12 @@ def test_every_benchmark_that_can_be_named_is_tested_here() -> None:
         "write",
         "growth",
         "as_known",
+        "lineage",
         "sweep",
         "backtest",
         "universe",
         "notebook",
+        "gates",
         "startup",
     ]
 

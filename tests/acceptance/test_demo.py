@@ -142,6 +142,9 @@ def test_one_live_signal_was_said_for_each_symbol_of_the_newest_bar_and_stays(
         assert row["signal"] in ("buy", "sell", "hold")
         assert 0.0 <= row["target"] <= 1.0
     assert "Said live" in second.stdout
+    for part in (" was saved by cell ", "sma_cross.ipynb; none of its ", " series has changed since"):
+        assert part in first["why"]
+    assert f"why: {first['why'][:20]}" in second.stdout
     # The second demo brought no new bar: its scheduled run ran, and says so.
     assert "no new bar since 2013-03-01" in second.stdout
     decided = stored.live[stored.live["reason"].isna()]
@@ -176,7 +179,7 @@ def test_the_summary_for_people_says_where_things_are(second: subprocess.Complet
         "lab",
     ):
         assert words in second.stdout
-    for step in ("Servers", "Prices", "Backtest", "Promotion", "Schedule", "Events", "Stopping"):
+    for step in ("Servers", "Prices", "Backtest", "Gates", "Promotion", "Schedule", "Events", "Stopping"):
         assert f"✓ {step}" in second.stderr
     with pytest.raises(json.JSONDecodeError):
         json.loads(second.stdout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -193,3 +194,19 @@ def test_neither_a_run_by_hand_nor_sql_of_any_service_changes_it(lived: Lived) -
         now = _said(wb)
     kept = now[now["slot"].isin(lived.said["slot"])].reset_index(drop=True)
     pd.testing.assert_frame_equal(kept, lived.said)
+
+
+def test_parity_is_told_by_the_command(lived: Lived) -> None:
+    """Of a market without a close each bar opens as the slot comes: what is said of it can only be late."""
+    told = lived.site.run("parity", NAME, "--json")
+    assert told.returncode == 0, told.stderr
+    found = json.loads(told.stdout)
+    states = {pd.Timestamp(row["slot"]): row["state"] for row in found["slots"]}
+    assert set(states.values()) == {"late", "missed"}
+    for row in lived.slots.to_dict("records"):
+        if row["state"] in ("completed", "missed"):
+            assert states[row["slot"]] == {"completed": "late", "missed": "missed"}[row["state"]]
+    assert "kept" in found["source"], "no run was needed for it"
+    causes = sum(row["returns"] for row in found["causes"])
+    (account,) = found["returns"]
+    assert causes == pytest.approx(account["difference"], abs=1e-9)

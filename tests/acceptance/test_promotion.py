@@ -26,6 +26,7 @@ from workbench import Workbench
 from workbench.errors import NotDeployed, ParametersRefused, PromotionRefused
 from workbench.promotion.artifact import saved_picture
 from workbench.promotion.deployments import Deployments
+from workbench.runs.versions import VersionStore
 from workbench.session import Session
 from workbench.stack import Stack
 from workbench.stack.prefect_api import PrefectApi, PrefectRefused
@@ -153,7 +154,7 @@ def test_a_run_that_fails_says_so_everywhere(site: Site, notebook: Path) -> None
             cron="0 6 * * *",
             timezone="UTC",
             parameters={"fails": True},
-            force=True,
+            force="it has to fail",
         )
         ended = wb.deployments.trigger(deployment)
         assert ended.state == "FAILED"
@@ -235,6 +236,7 @@ def test_run_and_promote_by_the_command_line(site: Site, notebook: Path) -> None
         "-p",
         "fails=true",
         "--force",
+        "it has to fail",
     )
     assert "told to fail" in promoted["doubts"][0]
     assert promoted["parameters"] == {"strategy": "one", "fails": True}
@@ -348,12 +350,23 @@ def test_what_is_not_fit_to_run_by_schedule_is_refused_with_advice_that_works(si
     notebook.cells.insert(0, nbformat.v4.new_code_cell("", metadata={"tags": ["parameters"]}))
     advised = site.folder / "advised.ipynb"
     nbformat.write(notebook, advised)
+    # What it ingests is there already: a notebook that saves signals may bring no bars of its own.
+    assert site.run("ingest", "AAPL", "IBM", "MSFT", "GOOG", "FB").returncode == 0
     with site.workbench() as wb:
-        ended = wb.deployments.trigger(wb.promote(advised, name="advised", **SCHEDULE))
+        promoted = wb.promote(advised, name="advised", **SCHEDULE)
+        assert {gate.outcome for gate in promoted.gates[:5]} == {"passed"}
+        assert ["SELECT data_source" in doubt for doubt in promoted.doubts] == [True, True]
+        ended = wb.deployments.trigger(promoted)
         assert ended.state == "COMPLETED", ended.message
-    forced = site.ask("promote", "00_start_here.ipynb", *deploy, "--force")
+    bare = site.folder / "bare.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("print(1)")]), bare)
+    forced = site.ask("promote", str(bare), *deploy, "--force", "to show it")
+    with site.workbench() as wb:
+        kept = VersionStore(wb.session.pool("runs")).get("start", 1)
+    assert str(kept.forced).startswith("to show it; although it has no cell tagged")
+    assert [gate["gate"] for gate in kept.evidence] == [gate["gate"] for gate in forced["gates"]]
     told = prefect(site).ask(f"/deployments/{forced['deployment_id']}")["description"]
-    assert "Forced, although it has no cell tagged" in told
+    assert ": to show it; although it has no cell tagged" in told
     log = log_of(site, ended.flow_run_id, until="yahoo_adjusted")
     assert [line for line in log if re.match(r"cell \d+: AAPL +yahoo_adjusted", line)], log
 

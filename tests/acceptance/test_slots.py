@@ -252,6 +252,40 @@ def test_a_run_by_hand_is_for_the_newest_slot_and_then_a_rerun(
     assert json.dumps(site.ask("runs", "show", runs["run_id"].iloc[0]))
 
 
+def test_a_calendars_run_that_was_made_ahead_runs_by_itself(
+    site: Site, prefect: PrefectApi, notebook: Path
+) -> None:
+    # Promoting takes some seconds: the second minute from now, as a moment of a session that lasts all day.
+    slot = (datetime.now(UTC) + 2 * MINUTE).replace(second=0, microsecond=0)
+    since_open = slot.hour * 60 + slot.minute
+    at = f"open+{since_open}min" if since_open <= 720 else f"close-{1440 - since_open}min"
+    words = ("--name", "coins", "--calendar", "24/7", "--at", at, "--catch-up", "all")
+    made = site.ask("promote", str(notebook), *words)
+    assert datetime.fromisoformat(made["next_run"]) == slot
+    with site.workbench() as wb:
+        wait_for(
+            lambda: state_of(wb.deployments.slots("coins")).get(slot) == "completed",
+            "the slot is completed",
+            seconds=300,
+        )
+        (run_id,) = wb.runs.list(deployment="coins")["run_id"]
+        run = wb.runs.show(run_id)
+        listed = wb.deployments.list().set_index("name").loc["coins"]
+    assert (run["slot"], run["scheduled_for"], run["purpose"], run["trigger"]) == (
+        *(slot, slot),
+        "live",
+        "deployment",
+    )
+    assert printed(run) == [repr(slot)]
+    assert "each trading day of 24/7" in listed["schedules"]
+    assert (listed["next_run"], listed["problem"]) == (slot + timedelta(days=1), "")
+    flow_run = prefect.ask(f"/flow_runs/{run['flow_run_id']}")
+    assert flow_run["idempotency_key"] == f"calendar/coins/{slot.isoformat()}"
+    refused = site.run("promote", str(notebook), "--name", "coins", "--calendar", "XNYZ")
+    assert refused.returncode == 1
+    assert 'there is no exchange calendar "XNYZ"' in refused.stderr
+
+
 @dataclass
 class Chained:
     """An ingestion by the clock, and what it starts: the slots of each deployment, and all runs' records."""
@@ -288,10 +322,10 @@ def chained(site: Site, prefect: PrefectApi) -> Chained:
             on="market_data.written",
             where={"symbol": "AAPL"},
             settle="3s",
-            force=True,
+            force="there are no bars yet",
         )
         each = {"symbols": ["AAPL", "IBM"]}
-        wb.promote(reading, name="after-prices", after="prices", each=each, force=True)
+        wb.promote(reading, name="after-prices", after="prices", each=each, force="there are no bars yet")
         made = ingest("* * * * *")
 
         def slots() -> dict[str, pd.DataFrame]:

@@ -53,7 +53,7 @@ def used(site: Site) -> Site:
     )
     assert site.run("run", str(failing)).returncode == 1
     with site.workbench() as wb:
-        promoted = wb.promote(failing, name="failing", cron="0 6 1 1 *", timezone="UTC", force=True)
+        promoted = wb.promote(failing, name="failing", cron="0 6 1 1 *", timezone="UTC", force="it fails")
         wb.deployments.trigger(promoted)
     return site
 

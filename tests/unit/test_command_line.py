@@ -84,6 +84,8 @@ def test_there_are_commands_with_required_words() -> None:
         "runs show",
         "runs open",
         "runs rerun",
+        "runs of",
+        "why",
         "db restore",
     }
 

@@ -17,6 +17,7 @@ from workbench.backtest.counting import count_backtest
 from workbench.backtest.fingerprint import Fingerprint
 from workbench.backtest.result import BacktestResult
 from workbench.errors import BacktestError
+from workbench.fills.at_each import Made
 from workbench.fills.books import keep_books
 from workbench.fills.execution import Execution, Rules
 from workbench.fills.layout import lay_out
@@ -242,6 +243,7 @@ def backtest(
         strategy=strategy.name if strategy else None,
         parameters=chosen,
         of_weights=isinstance(decided, Targets),
+        made=Made(layout, made, decided),
     )
     if count_trial:
         count_backtest(strategy, result, known.hexdigest if known else str, dividends=paid is not None)

@@ -10,12 +10,14 @@ import pandas as pd
 
 from workbench.backtest.counting import count_backtest
 from workbench.errors import BacktestError
+from workbench.fills.at_each import Made
 from workbench.fills.balances import Balances
 from workbench.fills.books import keep_books
 from workbench.fills.execution import Execution
 from workbench.fills.layout import lay_out
 from workbench.fills.lines import BUY, REASONS, SELL, Lines
 from workbench.fills.record import BacktestRecord
+from workbench.fills.simulation import Simulation
 from workbench.signals.bars_hash import bars_sha256
 from workbench.signals.inputs import BarArrays, read_bars
 
@@ -119,6 +121,7 @@ def from_vectorbt(
         periods_per_year=rules.periods_per_year,
         books=keep_books(layout, lines, balances, benchmark),
         execution=rules,
+        made=Made(layout, Simulation(balances, np.zeros(len(market.symbols), dtype=np.bool_), lines)),
     )
     if count_trial:
         count_backtest(None, result, lambda: lines.sha256() + bars_sha256(market), dividends=False)

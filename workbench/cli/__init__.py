@@ -10,8 +10,11 @@ from typing import Annotated
 import typer
 
 from workbench.cli import ingestion, notebooks, projects, servers
+from workbench.cli.cleaning import clean
 from workbench.cli.deployments import deployments
 from workbench.cli.events import events
+from workbench.cli.lineage import runs_of, why
+from workbench.cli.parity import parity
 from workbench.cli.promotion import backfill, promote
 from workbench.cli.runs import runs
 from workbench.cli.settings import config
@@ -53,7 +56,7 @@ app.command("lab", rich_help_panel="Start here")(notebooks.lab)
 app.command("up", rich_help_panel="Servers")(servers.up)
 app.command("worker", rich_help_panel="Servers")(servers.worker)
 app.command("down", rich_help_panel="Servers")(servers.down)
-app.command("clean", rich_help_panel="Servers")(servers.clean)
+app.command("clean", rich_help_panel="Servers")(clean)
 app.command("status", rich_help_panel="Servers")(servers.status)
 app.command("projects", rich_help_panel="Servers")(projects.projects)
 app.command("doctor", rich_help_panel="Servers")(servers.doctor)
@@ -66,9 +69,12 @@ app.add_typer(promote, name="promote", rich_help_panel="Work")
 app.command("backfill", rich_help_panel="Work")(backfill)
 app.command("config", rich_help_panel="Look")(config)
 app.command("quality", rich_help_panel="Look")(ingestion.quality)
+runs.command("of")(runs_of)
 app.add_typer(deployments, name="deployments", rich_help_panel="Work")
 app.add_typer(runs, name="runs", rich_help_panel="Look")
+app.command("why", rich_help_panel="Look")(why)
 app.command("slots", rich_help_panel="Look")(slots)
+app.command("parity", rich_help_panel="Look")(parity)
 app.add_typer(events, name="events", rich_help_panel="Look")
 
 

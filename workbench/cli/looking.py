@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,7 +11,21 @@ from workbench.settings import Settings
 from workbench.terminal import note
 from workbench.workbench import Workbench
 
-__all__ = ["looking_workbench"]
+__all__ = ["looking_session", "looking_workbench"]
+
+
+@contextmanager
+def looking_session(settings: Settings) -> Iterator[Session]:
+    """A session to look with; says so in one line where it starts servers, and stops those at the end.
+
+    Raises
+    ------
+    ServerError
+        Nothing was ever stored in this home, or its servers cannot be started.
+    """
+    session = Session(settings, only_looks=True)
+    with session.stack.looking(note), contextlib.closing(session):
+        yield session
 
 
 @contextmanager
@@ -22,6 +37,5 @@ def looking_workbench() -> Iterator[Workbench]:
     ServerError
         Nothing was ever stored in this home, or its servers cannot be started.
     """
-    session = Session(Settings.load(), only_looks=True)
-    with session.stack.looking(note), Workbench(session=session) as wb:
-        yield wb
+    with looking_session(Settings.load()) as session:
+        yield Workbench(session=session)

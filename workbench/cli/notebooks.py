@@ -6,11 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-from typing import Annotated, Literal, cast
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any, Literal, cast
 
 import typer
 
-from workbench.errors import NotebookFailed, ServerError
+from workbench.errors import GateFailed, NotebookFailed, ServerError
 from workbench.paths import PACKAGE
 from workbench.project import project_environment, the_project
 from workbench.secrets_file import hand_over
@@ -170,8 +172,15 @@ def promote(
         typer.Option("--file", help="A file of the project to promote with it; may be repeated."),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Promote it although it is not fit to run by schedule.")
-    ] = False,
+        str | None,
+        typer.Option("--force", help="Promote it although it is not fit, or does not pass a gate: say why."),
+    ] = None,
+    min_dsr: Annotated[float | None, typer.Option(help="The least deflated Sharpe ratio, 0 to 1.")] = None,
+    max_pbo: Annotated[
+        float | None, typer.Option(help="The highest probability of overfitting, 0 to 1.")
+    ] = None,
+    min_trades: Annotated[int | None, typer.Option(help="The fewest closed trades.")] = None,
+    max_drawdown: Annotated[float | None, typer.Option(help="The deepest drawdown, 0.25 for 25 %.")] = None,
     note: Annotated[str | None, typer.Option(help="What you say of this version, such as why.")] = None,
     shadow: Annotated[
         int | None,
@@ -189,7 +198,7 @@ def promote(
     opened = open_notebook(notebook)
     values = opened.parameters.parse(parameter or [])
     grid = parse_each(opened.parameters, each or [])
-    with Workbench() as wb, steps(f"Promoting {opened.path.name}") as tell:
+    with _gates_told(), Workbench() as wb, steps(f"Promoting {opened.path.name}") as tell:
         deployment = wb.promote(
             opened,
             name=name,
@@ -214,12 +223,17 @@ def promote(
             files=file or (),
             force=force,
             note=note,
+            min_dsr=min_dsr,
+            max_pbo=max_pbo,
+            min_trades=min_trades,
+            max_drawdown=max_drawdown,
             shadow=shadow,
             progress=tell,
         )
     if json:
-        as_json(deployment.__dict__)
+        as_json(deployment.to_json())
         return
+    _tell_gates([gate.to_json() for gate in deployment.gates])
     if shadow is not None:
         step(f"version {deployment.version} of {name} runs as a shadow in the next {shadow} slots")
         step(f"what both say: workbench deployments compare {name}; then: cut-over or drop-shadow")
@@ -240,6 +254,23 @@ def promote(
     if kept:
         step(f"with it were promoted: {', '.join(kept)}")
     step("it runs only while the servers run: workbench status")
+
+
+@contextmanager
+def _gates_told() -> Iterator[None]:
+    """Before the error of a gate, tell what those before it found."""
+    try:
+        yield
+    except GateFailed as error:
+        _tell_gates(error.gates[:-1])
+        raise
+
+
+def _tell_gates(gates: Sequence[Mapping[str, Any]]) -> None:
+    """One line a gate."""
+    tell = {"passed": step, "failed": fail, "not applicable": note}
+    for gate in gates:
+        tell[gate["outcome"]](f"{gate['gate']} ({gate['seconds']:.1f} s): {gate['summary']}")
 
 
 def lab(

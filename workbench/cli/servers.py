@@ -1,4 +1,4 @@
-"""The commands about servers: up, down, clean, status, doctor, db."""
+"""The commands about servers: up, down, status, doctor, db."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from workbench.cli.asking import ask
 from workbench.db.roles import READONLY_ROLE, admin_url, role_url
 from workbench.errors import ServerError
 from workbench.settings import Settings
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from workbench.stack import ServiceStatus, Stack
     from workbench.stack.schedules import Schedules
 
-__all__ = ["clean", "db", "doctor", "down", "status", "up", "worker"]
+__all__ = ["db", "doctor", "down", "status", "up", "worker"]
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
@@ -116,7 +117,7 @@ def _purge(settings: Settings, stack: Stack, yes: bool) -> None:
             note("the databases and roles on your own server are left")
         for lab in labs:
             note(f"ended: {lab}")
-        _ask(yes, "Remove it?", "removes a home for good")
+        ask(yes, "Remove it?", "removes a home for good")
     with steps("Removing") as tell:
         if labs:
             tell("JupyterLab and its kernels")
@@ -128,52 +129,6 @@ def _purge(settings: Settings, stack: Stack, yes: bool) -> None:
         step(f"removed {sum(doomed.folders.values()) / 1e6:,.0f} MB")
     else:
         step(f"there is no home {settings.home}")
-
-
-def clean(
-    orphans: Annotated[
-        bool, typer.Option("--orphans", help="Also what homes that are gone left in /var/lib/workbench.")
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove orphans without asking.")] = False,
-) -> None:
-    """Remove what killed runs and sweeps left in this home; with --orphans, what homes that are gone left."""
-    from workbench.embedded.orphans import find_orphans, find_unclaimed, remove_orphan
-    from workbench.home.temporary import sweep_home
-
-    settings = Settings.load()
-    swept = sweep_home(settings.home.resolve(), settings.runs_folder.resolve())
-    for path in swept:
-        note(str(path))
-    step(f"removed {len(swept)} that killed runs left" if swept else "killed runs left nothing here")
-    if not orphans:
-        return
-    found = find_orphans()
-    for folder in find_unclaimed():
-        warn(f"{folder} is left: it does not say whose it is; its home's next start notes that")
-    if not found:
-        step("there are no orphans")
-        return
-    warn("no home needs these:")
-    for orphan in found:
-        note(str(orphan))
-    _ask(yes, f"Remove {'it' if len(found) == 1 else 'them'}?", "removes data for good")
-    removed = []
-    with steps("Removing") as tell:
-        for orphan in found:
-            tell(str(orphan.path))
-            if remove_orphan(orphan):
-                removed.append(orphan.size)
-    step(f"removed {sum(removed) / 1e6:,.0f} MB")
-
-
-def _ask(yes: bool, question: str, what: str) -> None:
-    """Ask for confirmation; without a terminal `--yes` is required."""
-    if yes:
-        return
-    if not (sys.stdin.isatty() and TELL.is_terminal):
-        raise ServerError(f"this {what} and nobody can be asked here; nothing was removed. Say so with --yes")
-    if not typer.confirm(question, err=True):
-        raise ServerError("nothing was removed")
 
 
 def status(json: Json = False) -> None:

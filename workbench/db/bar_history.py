@@ -7,16 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import psycopg
 import sqlalchemy as sa
 from psycopg import sql
 
 from workbench.db.bar_range import conditions
 from workbench.db.bars import EPOCH, VALUES, elements
-from workbench.tables.data_ingestion import market_data_history
 
-__all__ = ["ReplacedBars", "count_replaced", "read_replaced", "trim_bar_history"]
+__all__ = ["ReplacedBars", "count_trimmed", "read_replaced", "trim_bar_history"]
 
 _ALL_OF_TIME = -(2**62), 2**62
 # For each bar the first version that was replaced after the revision that is asked for.
@@ -108,48 +106,23 @@ def read_replaced(
     return found
 
 
-def count_replaced(connection: sa.Connection, revisions: Mapping[str, int]) -> pd.DataFrame:
-    """How many bars of each series were corrected, removed or added between others since a revision.
-
-    Parameters
-    ----------
-    connection : Connection
-    revisions : mapping of str to int
-        The revision by series ("yahoo/AAPL").
-
-    Returns
-    -------
-    DataFrame
-        series, bars (how many), first, last (their times, UTC); without those of which it is none.
-    """
-    asked = sa.select(
-        sa.func.unnest(sa.cast(list(revisions), sa.ARRAY(sa.Text))).label("series"),
-        sa.func.unnest(sa.cast(list(revisions.values()), sa.ARRAY(sa.BigInteger))).label("revision"),
-    ).subquery()
-    old = market_data_history
-    query = (
-        sa.select(
-            asked.c.series,
-            sa.func.count(old.c.timestamp.distinct()),
-            sa.func.min(old.c.timestamp),
-            sa.func.max(old.c.timestamp),
-        )
-        .join(
-            old,
-            sa.and_(
-                old.c.data_source == sa.func.split_part(asked.c.series, "/", 1),
-                old.c.symbol == sa.func.substr(asked.c.series, sa.func.strpos(asked.c.series, "/") + 1),
-                old.c.until_revision > asked.c.revision,
-            ),
-        )
-        .group_by(asked.c.series)
-        .order_by(asked.c.series)
-    )
-    rows = connection.execute(query).all() if revisions else []
-    found = pd.DataFrame(rows, columns=["series", "bars", "first", "last"])
-    for name in ("first", "last"):
-        found[name] = pd.to_datetime(found[name], utc=True).astype("datetime64[us, UTC]")
-    return found.astype({"series": "str", "bars": "int64"})
+def count_trimmed(connection: sa.Connection, *, keep_days: int) -> tuple[int, int]:
+    """How many versions of bars `trim_bar_history` would remove, and about how many bytes these take."""
+    query = sa.text("""
+        SELECT count(*),
+               coalesce(count(*) * pg_total_relation_size('data_ingestion.market_data_history')
+                        / (SELECT nullif(greatest(reltuples, 0), 0) FROM pg_class
+                           WHERE oid = 'data_ingestion.market_data_history'::regclass),
+                        count(*) * 150)::bigint
+        FROM (SELECT r.symbol, r.data_source, max(r.revision) AS revision
+              FROM data_ingestion.series_revisions r
+              WHERE r.committed_at < clock_timestamp() - make_interval(days => :days)
+              GROUP BY r.symbol, r.data_source HAVING count(*) > 1) f
+        JOIN data_ingestion.market_data_history h
+            ON h.symbol = f.symbol AND h.data_source = f.data_source AND h.until_revision <= f.revision
+    """)
+    count, size = connection.execute(query, {"days": keep_days}).one()
+    return int(count), int(size)
 
 
 def trim_bar_history(connection: sa.Connection, *, keep_days: int) -> int:

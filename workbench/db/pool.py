@@ -16,7 +16,15 @@ from sqlalchemy.engine import URL
 from workbench.attempt import RUN_ID_VARIABLE
 from workbench.db.translate import translated
 
-__all__ = ["MAX_OVERFLOW", "POOL_SIZE", "ServiceConnectionPool", "afterwards", "application_name"]
+__all__ = [
+    "MAX_OVERFLOW",
+    "POOL_SIZE",
+    "READ_ONLY",
+    "ServiceConnectionPool",
+    "afterwards",
+    "application_name",
+    "by_service",
+]
 
 POOL_SIZE = 10
 MAX_OVERFLOW = 20
@@ -28,7 +36,11 @@ _SOON: dict[str, Any] = {
     "keepalives_interval": 5,
     "keepalives_count": 2,
 }
+_OPTIONS = "-c search_path=public -c timezone=UTC"
+READ_ONLY = "-c default_transaction_read_only=on"
+"""The server's option by which a connection may only read, unless a transaction says otherwise."""
 _AFTERWARDS = "afterwards"
+_BY_SERVICE = "by a service"
 
 
 def application_name(service: str, run_id: object = None) -> str:
@@ -43,6 +55,11 @@ def application_name(service: str, run_id: object = None) -> str:
 def afterwards(connection: sa.Connection, call: Callable[[], None]) -> None:
     """Call something after the transaction of `ServiceConnectionPool.begin` has ended, unless it failed."""
     connection.info.setdefault(_AFTERWARDS, []).append(call)
+
+
+def by_service(connection: sa.Connection) -> None:
+    """Note that what this transaction writes is written by a method of a service."""
+    connection.info[_BY_SERVICE] = True
 
 
 class ServiceConnectionPool:
@@ -64,8 +81,9 @@ class ServiceConnectionPool:
     run_id : UUID, optional
         The run that its connections are opened for. Default: the one in the environment.
     undone : callable, optional
-        For a rehearsal: each transaction that has written something is rolled back at its end, with its
-        constraints checked, and this is called with what it was doing.
+        For a rehearsal: each transaction of `begin` that has written something is rolled back at its end,
+        with its constraints checked, and this is called with what it was doing, and whether a service's
+        method did it (`by_service`). A transaction that others begin on its engine may only read.
     """
 
     def __init__(
@@ -76,7 +94,7 @@ class ServiceConnectionPool:
         size: int = POOL_SIZE,
         overflow: int = MAX_OVERFLOW,
         run_id: uuid.UUID | None = None,
-        undone: Callable[[str], None] | None = None,
+        undone: Callable[[str, bool], None] | None = None,
     ) -> None:
         self.service = service
         self._run_id = run_id
@@ -105,10 +123,13 @@ class ServiceConnectionPool:
         with translated(what), self.engine.connect() as connection:
             calls: list[Callable[[], None]] = []
             connection.info[_AFTERWARDS] = calls
+            connection.info[_BY_SERVICE] = False
             with connection.begin() as transaction:
+                if self._undone is not None:
+                    connection.exec_driver_sql("SET TRANSACTION READ WRITE")
                 yield connection
                 if self._undone is not None and _has_written(connection):
-                    self._undone(what)
+                    self._undone(what, bool(connection.info[_BY_SERVICE]))
                     transaction.rollback()
         for call in calls:
             call()
@@ -141,7 +162,7 @@ class ServiceConnectionPool:
                         "application_name": application_name(self.service, self._run_id),
                         "connect_timeout": 10,
                         **(_SOON if self._run_id is not None else {}),
-                        "options": "-c search_path=public -c timezone=UTC",
+                        "options": _OPTIONS if self._undone is None else f"{_OPTIONS} {READ_ONLY}",
                     },
                 )
             return self._engine
@@ -173,7 +194,7 @@ class ServiceConnectionPool:
             application_name=application_name(doing, run_id),
             connect_timeout=5,
             **_SOON,
-            options="-c search_path=public -c timezone=UTC -c statement_timeout=10s",
+            options=f"{_OPTIONS} -c statement_timeout=10s",
         )
 
     def close(self) -> None:

@@ -9,6 +9,8 @@ from typing import Any, cast
 
 import pandas as pd
 
+from workbench.errors import BacktestError
+from workbench.fills.at_each import Made, said_at_each
 from workbench.fills.books import Books
 from workbench.fills.daily import by_date
 from workbench.fills.execution import Execution, Rules
@@ -46,6 +48,8 @@ class BacktestRecord:
         What the strategy was run with, defaults included.
     of_weights : bool
         Whether weights were traded, and not signals.
+    made : Made or None
+        The simulation and what it was made of, for `newest_at_each`.
     """
 
     name: str
@@ -59,6 +63,7 @@ class BacktestRecord:
     strategy: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     of_weights: bool = False
+    made: Made | None = field(default=None, repr=False)
 
     @property
     def start(self) -> pd.Timestamp:
@@ -247,6 +252,36 @@ class BacktestRecord:
             the bar touched is a sale, of a short position a purchase.
         """
         return self.books.newest(self.signals(pending=True))
+
+    def newest_at_each(self, last: int | None = None) -> pd.DataFrame:
+        """What `newest` said at each bar, when it was the newest.
+
+        A live run for a slot says the row of the bar that was complete then. Of symbols with a later first
+        bar than others it is what is said with all of them sharing the cash from the start.
+
+        Parameters
+        ----------
+        last : int, optional
+            Of the last so many timestamps only. Default: all.
+
+        Returns
+        -------
+        DataFrame
+            One row a timestamp and symbol with a bar, by timestamp: symbol, timestamp (UTC), open, high, low,
+            close, dividend (cash per unit, 0.0 for none), and signal, strength and target as `newest` has
+            them.
+
+        Raises
+        ------
+        BacktestError
+            The record holds no simulation: it was not made by `backtest` or of a vectorbt portfolio.
+        """
+        if self.made is None:
+            raise BacktestError(
+                f"{self.name}: this record holds no simulation to tell each bar's newest decision from; run "
+                "the backtest again."
+            )
+        return said_at_each(self.made, last)
 
     def performance(self) -> pd.DataFrame:
         """The figures as they stood at the end of each date; the last row is `metrics`.

@@ -54,5 +54,6 @@ KEYS = (
     Key("pools", "work_pool", "work_pool", "text"),
     Key("cache", "size", "cache_size", "size"),
     Key("history", "keep_days", "history_keep_days", "number"),
+    Key("retention", "keep_days", "retention_keep_days", "number"),
 )
 """Every key that there is."""

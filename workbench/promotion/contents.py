@@ -5,6 +5,7 @@ Each file is there once, by its hash and in parts, so that none is ever whole in
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -26,6 +27,8 @@ __all__ = ["Contents"]
 
 _PART = 4 * 2**20
 _DOING = "keeping what was promoted"
+# As `workbench.forget_versions` takes it.
+_FORGETTING = 6517114
 
 
 class Contents:
@@ -80,6 +83,13 @@ class Contents:
             # In one order, so that two versions with the same files do not wait for each other.
             for content in sorted(files.keys() - there):
                 _put_file(connection, content, files[content])
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """While the block runs nothing is removed as needed by nobody (`workbench.forget_versions`)."""
+        with self._pool.begin(_DOING) as connection:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(_FORGETTING)))
+            yield
 
     def fetch(self, sha256: str, folder: Path) -> bool:
         """Write the version into a new folder; False where the database has no such version.

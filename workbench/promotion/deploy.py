@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from workbench.errors import PromotionRefused
 from workbench.promotion.checks import check_locks, check_name, refuse_other_kind
 from workbench.promotion.contents import Contents
 from workbench.promotion.fitness import refused_values, unfit
+from workbench.promotion.gates.floors import Floors
 from workbench.promotion.keeping import keep
 from workbench.promotion.members import check_each
 from workbench.promotion.memory import memory_limit_bytes
@@ -20,6 +22,7 @@ from workbench.promotion.records import Deployment
 from workbench.promotion.retrying import RETRIES, RetryOn, check_retries
 from workbench.promotion.run import check_timeout
 from workbench.promotion.secret_values import refuse_secrets
+from workbench.promotion.store import NotebookStore
 from workbench.promotion.versions.put_in_use import put_in_use, shadowed
 from workbench.runs.code import promoted_code_version
 from workbench.runs.outputs import Outputs
@@ -53,7 +56,8 @@ def promote(
     files: Sequence[str | os.PathLike[str]] = (),
     environment: Mapping[str, str] | None = None,
     progress: Progress | None = None,
-    force: bool = False,
+    force: str | None = None,
+    floors: Floors | None = None,
     note: str | None = None,
     shadow: int | None = None,
     contents: Contents | None = None,
@@ -87,10 +91,12 @@ def promote(
         The settings, for the kernel of its rehearsal.
     progress : callable, optional
         Called with a few words on what is being waited for.
-    force : bool
-        Promote a notebook that is not fit to run by schedule, too (`workbench.promotion.readiness`), with
-        parameters that its strategies would refuse (`refusals`), and one that fails in its rehearsal. The
-        deployment's description says so.
+    force : str, optional
+        Why to promote a notebook all the same that is not fit to run by schedule
+        (`workbench.promotion.readiness`), with parameters that its strategies would refuse (`refusals`), or
+        that does not pass a gate (`gates`). The version and the deployment's description say so, and who.
+    floors : Floors, optional
+        What the figures that it saves must reach.
     note : str, optional
         What whoever promotes says of this version.
     shadow : int, optional
@@ -101,9 +107,11 @@ def promote(
     Raises
     ------
     PromotionRefused
-        A name or policy that cannot be used, or another project's deployment of that name; a
-        notebook without a "parameters" cell, one that promotes or triggers, or one that fails when it is run
-        once; a file that cannot be promoted.
+        A name or policy that cannot be used, or another project's deployment of that name; a notebook
+        without a "parameters" cell, or one that promotes or triggers; a file that cannot be promoted; `force`
+        without a reason.
+    GateFailed
+        The notebook does not pass a gate; nothing was stored or deployed.
     ParametersRefused, NotebookError
         The notebook or its parameters; nothing was deployed.
     OutputsUnreachable
@@ -114,21 +122,23 @@ def promote(
     memory_bytes = memory_limit_bytes(memory_limit)
     check_retries(retries, retry_on)
     check_locks(locks)
+    forced = _reason(force)
+    (floors or Floors()).check()
     check_catch_up(catch_up)
     file = open_notebook(notebook)
     values = file.parameters.complete(file.parameters.validate(dict(parameters or {})))
     if shadow is not None:
         _check_shadow(shadow, versions.state(name), name)
     refuse_secrets(settings, parameters=values, note=note, locks=list(locks), schedule=schedule.to_json())
-    overruled = unfit(file.document, file.path.name, force)
-    overruled += refused_values(file.document, file.path.name, values, force)
+    overruled = unfit(file.document, file.path.name, force=forced is not None)
+    overruled += refused_values(file.document, file.path.name, values, force=forced is not None)
     refuse_namesake(settings, prefect, name)
     refuse_other_kind(versions, name, "notebook")
     grid = check_each(file.parameters, each)
     refuse_secrets(settings, each=grid)
     if settings.outputs_url is not None:
         Outputs(settings.outputs_url).check()
-    stored, doubts = keep(
+    kept = keep(
         settings,
         file,
         values,
@@ -136,10 +146,14 @@ def promote(
         environment=environment or {},
         timeout_seconds=timeout_seconds,
         memory_limit=memory_bytes,
+        alone=bool(locks),
+        floors=floors,
         progress=progress or _quiet,
-        force=force,
+        force=forced is not None,
         contents=contents,
     )
+    stored, doubts = kept.version, kept.doubts
+    overruled += kept.overruled
     new = DeploymentVersion(
         deployment=name,
         notebook=file.shown,
@@ -155,7 +169,8 @@ def promote(
         },
         schedule={**schedule.to_json(), "catch_up": catch_up},
         code_version=promoted_code_version(stored.commit),
-        forced="; ".join(overruled) or None,
+        evidence=[gate.to_json() for gate in kept.gates],
+        forced=None if forced is None else "; ".join([forced, *(f"although {why}" for why in overruled)]),
         note=note,
     )
     told = [*doubts, *filter(None, [schedule.warning(datetime.now(UTC))])]
@@ -163,13 +178,23 @@ def promote(
         # Stored before Prefect knows of it, and used from the moment at which Prefect does.
         if shadow is not None:
             _check_shadow(shadow, versions.state(name), name)
-        version = versions.add(new)
+        with NotebookStore(settings.store_folder, contents).held(stored.sha256):
+            version = versions.add(new)
         if shadow is not None:
             versions.set_shadow(name, version.version, shadow)
-            return shadowed(prefect, version, stored, told)
-        return put_in_use(
-            settings, prefect, slots, versions, version, stored, doubts=told, progress=progress or _quiet
-        )
+            deployment = shadowed(prefect, version, stored, told)
+        else:
+            deployment = put_in_use(
+                settings,
+                prefect,
+                slots,
+                versions,
+                version,
+                stored,
+                doubts=told,
+                progress=progress or _quiet,
+            )
+    return replace(deployment, gates=tuple(kept.gates), forced=forced)
 
 
 def _check_shadow(slots: int, state: DeploymentState | None, name: str) -> None:
@@ -178,6 +203,23 @@ def _check_shadow(slots: int, state: DeploymentState | None, name: str) -> None:
     if state is None or state.state != "active":
         stands = "there are no versions of it" if state is None else f"it is {state.state}"
         raise PromotionRefused(f"nothing runs as {name} that a shadow could run beside: {stands}")
+
+
+def _reason(force: str | None) -> str | None:
+    """Why a refusal is overruled; None where none is.
+
+    Raises
+    ------
+    PromotionRefused
+        A reason is missing.
+    """
+    if force is None:
+        return None
+    if not isinstance(force, str) or not force.strip():
+        raise PromotionRefused(
+            f'force={force!r} gives no reason; say why in a few words, force="why", which the version keeps'
+        )
+    return force.strip()
 
 
 def _quiet(step: str) -> None:

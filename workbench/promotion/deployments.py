@@ -11,7 +11,9 @@ from workbench.promotion.promoting import Promoting
 if TYPE_CHECKING:
     import pandas as pd
 
+    from workbench.promotion.parity.result import Parity
     from workbench.promotion.records import Deployment, FlowRun
+    from workbench.services.filters import Moment
 
 __all__ = ["Deployments"]
 
@@ -124,3 +126,76 @@ class Deployments(Promoting):
         >>> wb.deployments.slots("sma-cross").query("state == 'missed'")
         """
         return self._session.runs.slots.list(name, latest=latest)
+
+    def parity(
+        self,
+        name: str,
+        *,
+        days: int = 60,
+        since: Moment | None = None,
+        fresh: bool = False,
+        progress: Callable[[str], None] | None = None,
+    ) -> Parity:
+        """Compare what was said live, slot by slot, with what the content in use says today.
+
+        It says it on the bars as they are now: as the newest run has kept it, if that ran the same content
+        for the last slot and no bar was revised since; else the notebook is run once, as a rerun whose writes
+        are undone. Starts no Prefect.
+
+        A slot is *matched* if it says the same; *differed* if not; *revised* if not, since bars that its run
+        read were revised; *late* if it was said after the open at which the backtest fills it; *missed* if
+        nothing was said. The difference between the return of what was said, as it could be traded, and that
+        which the backtest claims for the same days is split into causes that add up to it
+        (`workbench.promotion.parity.causes.split` has the formula).
+
+        Parameters
+        ----------
+        name : str
+            The deployment's.
+        days : int
+            Of the slots of the last so many days, at most the newest 5,000.
+        since : str, date or timestamp, optional
+            Of the slots since then, UTC, in place of `days`.
+        fresh : bool
+            Run the content now in any case, and again the newest three runs whose bars were revised, on the
+            bars that they knew: what differs there as well was not the bars' doing.
+        progress : callable, optional
+            Called with a few words on what is being done.
+
+        Returns
+        -------
+        Parity
+            `.table`, `.slots`, `.causes`, `.returns`, `.days`, `.summary`, `.to_dict()`; a notebook shows it
+            as a strip of tiles.
+
+        Raises
+        ------
+        NotDeployed
+            There is no such deployment, or it runs no notebook.
+        QueryError
+            `days` is less than 1, or `since` is no moment.
+        NotebookError
+            The content had to be run, and cannot be; `NotebookFailed` if a cell failed.
+
+        Examples
+        --------
+        >>> wb.deployments.parity("sma-cross").summary                              # doctest: +SKIP
+        'sma-cross: 58 matched, 1 late, 1 missed. Live +1.20%, backtest +1.90%: missed −0.60%, late −0.10%'
+        """
+        from workbench.promotion.parity.parity import parity, window
+        from workbench.runs.rehearsing import refuse_in_rehearsal
+        from workbench.stack.environment import settings_environment
+
+        refuse_in_rehearsal("compute the parity of a deployment")
+        first = window(days, since)
+        # The notebook's own Workbench() must find what this one found.
+        _ = self._session.endpoints
+        return parity(
+            self._session.settings,
+            self._session.runs,
+            name,
+            since=first,
+            fresh=fresh,
+            environment=settings_environment(self._session.settings),
+            tell=progress or (lambda _words: None),
+        )

@@ -26,8 +26,7 @@ from workbench.promotion.html import FAILURE_TAG, write_html
 from workbench.promotion.iri_check import put_off_iri_grammar
 from workbench.promotion.kernel_values import for_kernel, teach_papermill
 from workbench.promotion.notebook_file import NotebookFile
-from workbench.promotion.supervision import CellError, Progress, Supervision
-from workbench.runs.heartbeat import Heartbeat
+from workbench.promotion.supervision import CellError, Progress, Supervision, Watched
 from workbench.runs.notebook import read_notebook
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ def execute_notebook(
     cwd: Path | None = None,
     timeout_seconds: float | None = None,
     memory_limit: int | None = None,
-    heartbeat: Heartbeat | None = None,
+    heartbeat: Watched | None = None,
     progress: Progress | None = None,
     about: Callable[[], Sequence[tuple[str, str]]] = tuple,
     page: bool = True,
@@ -97,7 +96,7 @@ def execute_notebook(
     memory_limit : int, optional
         Bytes of resident memory of the kernel and all that descends from it, beyond which it is killed;
         looked at each second.
-    heartbeat : Heartbeat, optional
+    heartbeat : Watched, optional
         Of the run's record: told how far the run is, and asked whether it is over.
     progress : callable, optional
         Called in this thread as `progress(code cells done, code cells in all, what runs now)`.

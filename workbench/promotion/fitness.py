@@ -13,18 +13,18 @@ from workbench.runs.notebook import Notebook
 __all__ = ["refused_values", "unfit"]
 
 
-def unfit(document: Notebook, name: str, force: bool) -> list[str]:
+def unfit(document: Notebook, name: str, *, force: bool) -> list[str]:
     """Why the notebook should not run by schedule; raises it as an error unless `force` is set."""
     reasons = reservations(document)
     if reasons and not force:
         raise PromotionRefused(
             f"{name} is not promoted: {'; '.join(reasons)}. "
-            "Promote it all the same with --force (force=True)."
+            'Promote it all the same with --force "why" (force="why").'
         )
     return reasons
 
 
-def refused_values(document: Notebook, name: str, values: Mapping[str, Any], force: bool) -> list[str]:
+def refused_values(document: Notebook, name: str, values: Mapping[str, Any], *, force: bool) -> list[str]:
     """Which values the notebook's strategies would refuse; raises it as an error unless `force` is set."""
     refusals = refused_by_strategies(document, values)
     if refusals and not force:

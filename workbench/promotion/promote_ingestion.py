@@ -10,7 +10,6 @@ from workbench.promotion.ingesting import INGESTION, check_ingestion
 from workbench.promotion.namesakes import refuse_namesake
 from workbench.promotion.records import Deployment
 from workbench.promotion.retrying import check_retries
-from workbench.promotion.secret_values import refuse_secrets
 from workbench.promotion.versions.put_in_use import put_in_use
 from workbench.runs.code import promoted_code_version
 from workbench.runs.slot_store import SlotStore
@@ -61,7 +60,6 @@ def promote_ingestion(
     check_locks(locks)
     check_catch_up(catch_up)
     values = check_ingestion(settings, parameters)
-    refuse_secrets(settings, parameters=values, note=note, locks=list(locks), schedule=schedule.to_json())
     refuse_namesake(settings, prefect, name)
     refuse_other_kind(versions, name, "ingest")
     new = DeploymentVersion(
@@ -82,7 +80,16 @@ def promote_ingestion(
     )
     with versions.alone(name):
         version = versions.add(new)
-        return put_in_use(settings, prefect, slots, versions, version, None, progress=progress or _quiet)
+        return put_in_use(
+            settings,
+            prefect,
+            slots,
+            versions,
+            version,
+            None,
+            kind="ingest",
+            progress=progress or _quiet,
+        )
 
 
 def _quiet(step: str) -> None:

@@ -54,16 +54,26 @@ class Promoting(VersionVerbs):
         retry_on: Literal["away", "any"] = "away",
         locks: Sequence[str] = (),
         files: Sequence[str | os.PathLike[str]] = (),
-        force: bool = False,
+        force: str | None = None,
         note: str | None = None,
+        min_dsr: float | None = None,
+        max_pbo: float | None = None,
+        min_trades: int | None = None,
+        max_drawdown: float | None = None,
         shadow: int | None = None,
         progress: Callable[[str], None] | None = None,
     ) -> Deployment:
         """Turn a notebook into a scheduled Prefect job; starts Prefect and a worker where none run.
 
         What runs is the notebook as it is now, with the project's modules that it imports as they are now,
-        whatever is edited later; the same name again replaces what was promoted under it. It is run once to
-        find them; what that run writes to the database is undone.
+        whatever is edited later; the same name again replaces what was promoted under it.
+
+        Before, it must pass the gates, for which it runs up to eight times, two at once; what these runs
+        write to the database is undone. In their order: `headless` (it runs from a clean kernel),
+        `repeatable` (a second run saves the same), `future_cut` and `future_changed` (signals stay the same
+        when later bars are hidden or changed, after up to three bars with signals, inside of whatever window
+        it has), `own_writes` (it writes by the services alone) and `floors` (its figures reach `min_dsr`,
+        `max_pbo`, `min_trades` and `max_drawdown`). Interrupted, it leaves nothing.
 
         Parameters
         ----------
@@ -122,12 +132,20 @@ class Promoting(VersionVerbs):
         files : sequence of path
             Files of the project to promote with it, relative to the project's root: "data/universe.csv". The
             notebook opens `project_file("data/universe.csv")`. Of at most 1 GB each.
-        force : bool
-            Promote what is not fit to run by schedule, too: a notebook without a "parameters" cell, one that
-            promotes or triggers, values that its strategy would refuse, one that fails when it is run. Its
-            description in Prefect says so.
+        force : str, optional
+            Why to promote all the same what is refused: a notebook without a "parameters" cell, one that
+            promotes or triggers, values that its strategy would refuse, one that does not pass a gate. All
+            gates are run; the version keeps the reason, who gave it, and what the gates found.
         note : str, optional
             What you say of this version, such as why it was made.
+        min_dsr : float, optional
+            The least deflated Sharpe ratio of what it saves, a probability from 0 to 1.
+        max_pbo : float, optional
+            The highest probability of backtest overfitting, from 0 to 1.
+        min_trades : int, optional
+            The fewest closed trades.
+        max_drawdown : float, optional
+            The deepest drawdown, as a fraction: 0.25 for 25 %.
         shadow : int, optional
             Do not put it to use yet: in each of the next `shadow` slots it runs after the live run and beside
             it, undone but for its record. `compare` shows both; `cut_over` or `drop_shadow` ends it.
@@ -144,7 +162,9 @@ class Promoting(VersionVerbs):
         NotebookError, ParametersRefused
             The notebook or its parameters are not as they must be; nothing was deployed.
         PromotionRefused
-            A name or file that cannot be used; the notebook fails; or Prefect refuses.
+            A name, floor or file that cannot be used; or Prefect refuses.
+        GateFailed
+            The notebook does not pass a gate: which, by which cell, symbol and bar; nothing was deployed.
         ScheduleRefused
             A schedule, time zone, policy or event that cannot be, or a circle of deployments.
         OutputsUnreachable
@@ -158,6 +178,7 @@ class Promoting(VersionVerbs):
         """
         from workbench.promotion.contents import Contents
         from workbench.promotion.deploy import promote
+        from workbench.promotion.gates.floors import Floors
         from workbench.promotion.scheduling import chosen_schedule
         from workbench.runs.rehearsing import refuse_in_rehearsal
         from workbench.stack.environment import settings_environment
@@ -200,6 +221,7 @@ class Promoting(VersionVerbs):
             progress=progress,
             force=force,
             note=note,
+            floors=Floors(min_dsr, max_pbo, min_trades, max_drawdown),
             shadow=shadow,
             contents=Contents(self._session.pool("runs")),
         )

@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from workbench.display.card import card_html
+from workbench.promotion.gates.result import GateResult
 from workbench.stack.flow_runs import FLOW_NAME
 from workbench.stack.schedules import in_zone
 
@@ -40,9 +41,14 @@ class Deployment:
     modules, files : tuple of str
         The project's modules and files that were promoted with it, by their paths relative to its root.
     doubts : tuple of str
-        What is doubtful about it: that it failed when it was run once, and why that was let pass.
+        What is doubtful about it: that it failed when it was run, and why that was let pass; what a gate
+        could not look at.
     version : int
         The number of this version among those of the deployment, from 1.
+    gates : tuple of GateResult
+        What its gates found, in their order; of those that failed, it was promoted all the same.
+    forced : str or None
+        Why, if it was promoted by force.
     """
 
     name: str
@@ -57,6 +63,12 @@ class Deployment:
     files: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     version: int = 1
+    gates: tuple[GateResult, ...] = ()
+    forced: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as JSON can say it, with the gates as the version keeps them."""
+        return {**vars(self), "gates": [gate.to_json() for gate in self.gates]}
 
     def __repr__(self) -> str:
         local = self.next_run.astimezone(ZoneInfo(self.timezone)) if self.next_run else None
@@ -67,6 +79,8 @@ class Deployment:
         rows = [
             ("notebook", f"{self.notebook} as promoted, version {self.version} ({self.sha256[:12]})"),
             *((name, ", ".join(kept)) for name, kept in self._kept().items() if kept),
+            *((f"{gate.mark} {gate.gate}", gate.summary) for gate in self.gates),
+            *([("forced", self.forced)] if self.forced else []),
             *(("doubtful", doubt) for doubt in self.doubts),
             ("schedule", self.schedule),
             ("next run", in_zone(self.next_run, self.timezone) if self.next_run else "none is planned"),

@@ -1,4 +1,4 @@
-"""Runs a notebook once before it is promoted: what it imports is noted, what it writes is undone.
+"""Runs a notebook for a promotion: what it imports and saves is noted, what it writes is undone.
 
 The run has no record, and no row or event of it stays: each transaction is rolled back where it would commit.
 What a notebook does outside of the database, as writing a file or sending a mail, happens.
@@ -6,7 +6,8 @@ What a notebook does outside of the database, as writing a file or sending a mai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ from workbench.errors import NotebookFailed
 from workbench.home.temporary import TemporaryFolder
 from workbench.project.imports import ImportRules
 from workbench.project.modules import Imported, import_environment, read_record
-from workbench.promotion.execute import execute_notebook
+from workbench.promotion.execute import Progress, execute_notebook
+from workbench.promotion.gates.capture import Captured
 from workbench.promotion.notebook_file import NotebookFile
-from workbench.runs.rehearsing import REHEARSAL_VARIABLE
-from workbench.stack.model import Progress
+from workbench.promotion.supervision import Watched
+from workbench.runs.rehearsing import rehearsal_environment
+from workbench.services.future import Future
 
 __all__ = ["Rehearsal", "rehearse"]
 
@@ -33,13 +36,20 @@ class Rehearsal:
         The project's modules that were imported, also by the sweep's workers, as far as the run got.
     failure : NotebookFailed or None
         Why it did not run to its end.
-    wrote : bool
-        Whether it had written before; what was undone may be why it failed.
+    captured : Captured
+        What it saved and read.
+    seconds : float
     """
 
     imported: list[Imported]
     failure: NotebookFailed | None
-    wrote: bool
+    captured: Captured
+    seconds: float
+
+    @property
+    def wrote(self) -> bool:
+        """Whether it had written something: what was undone may be why it failed."""
+        return self.captured.undone > 0
 
 
 def rehearse(
@@ -52,6 +62,8 @@ def rehearse(
     timeout_seconds: float | None = None,
     memory_limit: int | None = None,
     progress: Progress | None = None,
+    future: Future | None = None,
+    stop: Watched | None = None,
 ) -> Rehearsal:
     """Run the notebook with these values in its own folder, and keep neither its outputs nor its writes.
 
@@ -66,11 +78,18 @@ def rehearse(
     environment : mapping
         The settings, for the kernel.
     timeout_seconds : float, optional
+    memory_limit : int, optional
+        Bytes.
     progress : callable, optional
-        Called with a few words as it goes on.
+        As `execute_notebook` takes it.
+    future : Future, optional
+        Bars that it does not see, or sees changed.
+    stop : Watched, optional
+        Asked again and again whether the run is over.
     """
     with TemporaryFolder("run", home) as scratch:
-        undone = scratch / "undone"
+        begun = time.monotonic()
+        notes = scratch / "notes"
         rules = replace(rules, record=str(scratch / "imports"))
         failure = None
         try:
@@ -81,22 +100,17 @@ def rehearse(
                 environment={
                     **import_environment(rules),
                     **environment,
-                    REHEARSAL_VARIABLE: str(undone),
+                    **rehearsal_environment(notes),
+                    **({} if future is None else future.environment()),
                 },
                 cwd=file.path.parent,
                 timeout_seconds=timeout_seconds,
                 memory_limit=memory_limit,
-                progress=None if progress is None else _in_words(progress),
+                heartbeat=stop,
+                progress=progress,
                 page=False,
                 home=home,
             )
         except NotebookFailed as error:
             failure = error
-        return Rehearsal(read_record(rules)[0], failure, undone.exists())
-
-
-def _in_words(progress: Progress) -> Callable[[int, int, str], None]:
-    def tell(done: int, total: int, what: str) -> None:
-        progress(f"running it once, without its writes: {done} of {total} done; {what}")
-
-    return tell
+        return Rehearsal(read_record(rules)[0], failure, Captured.of(notes), time.monotonic() - begun)

@@ -18,6 +18,26 @@ from workbench.stack.timetable import timetable_of
 
 __all__ = ["keep_one_schedule", "planned_anew", "replan", "schedules_of"]
 
+# Labels and schedules change together only where a deployment is created again; what is left out of that is
+# lost in part.
+_KEPT = (
+    "name",
+    "flow_id",
+    "version",
+    "description",
+    "tags",
+    "parameters",
+    "parameter_openapi_schema",
+    "enforce_parameter_schema",
+    "path",
+    "entrypoint",
+    "pull_steps",
+    "job_variables",
+    "paused",
+    "work_pool_name",
+    "work_queue_name",
+)
+
 
 def schedules_of(schedule: Mapping[str, Any] | None) -> dict[str, Any]:
     """What a deployment's body in Prefect says of a schedule that holds from now on.
@@ -66,8 +86,8 @@ def replan(
     found = deployment_named(prefect, deployment)
     if found is None:
         raise NotDeployed(f"nothing is deployed as {deployment}; wb.deployments.list() says what is")
-    # What is left out stays as it is.
-    prefect.ask("/deployments/", {"name": deployment, "flow_id": found["flow_id"], **schedules_of(schedule)})
+    kept = {name: found[name] for name in _KEPT if found.get(name) is not None}
+    prefect.ask("/deployments/", {**kept, **schedules_of(schedule)})
     planned_anew(prefect, str(found["id"]), schedule, slots)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from workbench.db.bar_history import count_replaced
+from workbench.db.series_changes import SeriesRead, series_changes
 from workbench.errors import NotebookError, NotebookFailed, OutputsUnreachable, RunError
 from workbench.project import find_project
 from workbench.project.files_used import file_sha256
@@ -28,7 +28,7 @@ from workbench.runs.written import writes_of
 from workbench.runs.written_compared import compare_writes
 from workbench.settings import Settings
 
-__all__ = ["rerun"]
+__all__ = ["files_of", "rerun"]
 
 
 def rerun(
@@ -52,6 +52,7 @@ def rerun(
         member=before["member"],
         purpose="rerun",
         rerun_of=before["run_id"],
+        version=before["deployment_version"],
     )
     try:
         done = run_notebook(
@@ -70,13 +71,17 @@ def rerun(
             error.add_note("What a rerun writes is undone; a cell that reads it again does not find it.")
         raise
     now = runs.show(done.run_id)
-    written = compare_writes(*((_files(settings, run), writes_of(run["evidence"])) for run in (before, now)))
+    written = compare_writes(
+        *((files_of(settings, run), writes_of(run["evidence"])) for run in (before, now))
+    )
     figures = _figures(before["headline"], now["headline"])
     notes = list(written.notes)
     if before["status"] != "completed":
         notes.append(f"the run that was repeated is {before['status']}, so it may not have written all")
     with runs.pool.begin("counting revised bars") as connection:
-        revised = count_replaced(connection, before["data_revisions"])
+        read = [SeriesRead(name, at, before["slot"]) for name, at in sorted(before["data_revisions"].items())]
+        changes = series_changes(connection, read)
+    revised = changes.loc[changes["changed"] > 0, ["series", "changed", "first", "last"]]
     return RerunResult(
         run_id=before["run_id"],
         rerun_id=done.run_id,
@@ -85,7 +90,7 @@ def rerun(
         same=written.same and figures.empty,
         rows=sum(write.rows for write in writes_of(now["evidence"])),
         differences=pd.concat([figures, written.differences], ignore_index=True),
-        revised=revised,
+        revised=revised.rename(columns={"changed": "bars"}).reset_index(drop=True),
         notes=tuple(notes),
         html=done.html,
     )
@@ -138,7 +143,7 @@ def _sha256_now(path: str, beside: Path) -> str | None:
         return None
 
 
-def _files(settings: Settings, run: Mapping[str, Any]) -> Callable[[str], Path | None]:
+def files_of(settings: Settings, run: Mapping[str, Any]) -> Callable[[str], Path | None]:
     """What gives a file that lies beside the run's output notebook, fetched from wherever that is."""
     folder = settings.runs_folder / run["run_id"]
     place = str(run["output_path"] or folder / "output.ipynb").rpartition("/")[0]

@@ -26,6 +26,7 @@ from workbench.promotion.notebook_file import open_notebook
 from workbench.promotion.store import NotebookStore
 from workbench.runs import RunStore
 from workbench.runs.code import code_version, promoted_code_version
+from workbench.runs.decisions_kept import files_of_decisions
 from workbench.runs.outputs import Outputs
 from workbench.runs.record import about
 from workbench.runs.repeating import undone_environment
@@ -226,7 +227,7 @@ def run_notebook(
                     _note_code(run, rules)
         except BaseException as error:
             left = [path for path in output_paths(file.path, output_folder) if path.exists()]
-            left += files_of_rows(output_folder)
+            left += [*files_of_rows(output_folder), *files_of_decisions(output_folder)]
             # A run that is being ended has no time to put them elsewhere.
             placed = (
                 _placed(settings, run, left)
@@ -235,7 +236,10 @@ def run_notebook(
             )
             _record_failure(run, error, placed, tell=origin.tells)
             raise
-        left = [executed.output, executed.html, *files_of_rows(output_folder)]
+        if origin.purpose == "live":
+            _note_parity(run, output_folder)
+        left = [executed.output, executed.html]
+        left += [*files_of_rows(output_folder), *files_of_decisions(output_folder)]
         placed = _placed(settings, run, left)
         run.finish(
             "completed",
@@ -276,6 +280,18 @@ def _note_code(run: HeldRun, rules: ImportRules) -> None:
             run.store.note_code(run.run_id, version, modules=used.modules, files=used.files)
         except WorkbenchError as error:
             logger.warning("what run %s imported was not recorded: %s", run.run_id, error)
+
+
+def _note_parity(run: HeldRun, folder: Path) -> None:
+    """Note how what was said before compares; a run that has done its work does not fail of it."""
+    from workbench.promotion.parity.noting import note_parity
+
+    try:
+        attempt = run.store.attempt(run.run_id)
+        if attempt is not None:
+            note_parity(run.store, run.run_id, attempt, lambda name: folder / name)
+    except Exception:
+        logger.exception("the parity of run %s was not noted", run.run_id)
 
 
 def _about(run: HeldRun, rules: ImportRules) -> list[tuple[str, str]]:

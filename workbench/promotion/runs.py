@@ -1,23 +1,26 @@
-"""`Runs`: the facet behind `wb.runs`: the records of runs, running one again, and ending dead ones."""
+"""`Runs`: the facet behind `wb.runs`: the records of runs, where rows come from, and running one again."""
 
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from workbench.errors import QueryError
 from workbench.runs import RunStore
 
 if TYPE_CHECKING:
     from workbench.promotion.execute import Progress
     from workbench.promotion.rerun_result import RerunResult
     from workbench.runs.reaped import Reaped
+    from workbench.runs.why import Why, Whys
     from workbench.session import Session
 
 __all__ = ["Runs"]
 
 
 class Runs(RunStore):
-    """The run records, `rerun` and `reap`.
+    """The run records, `why`, `rerun` and `reap`.
 
     Parameters
     ----------
@@ -92,6 +95,28 @@ class Runs(RunStore):
             timeout_seconds=timeout_seconds,
             progress=progress,
         )
+
+    def why(self, row: object, *, check: bool = False) -> Why | Whys:
+        """`wb.why`, which has the help."""
+        from workbench.promotion.row_check import row_today
+        from workbench.runs.explaining import explain, rows_meant
+        from workbench.runs.why import Whys
+
+        rows = rows_meant(self.pool, row)
+        if check and (len(rows) > 1 or rows[0].of is None):
+            what = f"{len(rows):,} rows" if len(rows) > 1 else "a run"
+            raise QueryError(
+                f"check=True makes a run again to compare one row, and this is {what}; give one row, or see "
+                "wb.runs.rerun(…, exact=False)"
+            )
+        found = explain(self.pool, rows)
+        if len(found) > 1:
+            return Whys(found)
+        why = found[0]
+        if not check or why.run is None:
+            return why
+        result = self.rerun(why.run["run_id"], exact=False)
+        return replace(why, today=row_today(self._session.settings, rows[0], self.show(result.rerun_id)))
 
     def reap(self) -> list[Reaped]:
         """Find runs whose process, machine or heartbeat is gone; end them here and in Prefect.

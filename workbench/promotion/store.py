@@ -12,12 +12,13 @@ Notebooks promoted before there were modules lie there alone, under their own co
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,19 @@ class NotebookStore:
             raise NotebookError(f"{problem} was changed or damaged in the store; promote it again.")
         where = "" if self._contents is None else ", and neither does the database"
         raise NotebookError(f"The store {self.folder} holds no notebook {sha256}{where}; promote it again.")
+
+    @contextlib.contextmanager
+    def held(self, sha256: str) -> Iterator[None]:
+        """While the block runs the database has the version; what was removed as unneeded is stored again.
+
+        For whoever makes it needed: a version of a deployment that is stored within.
+        """
+        if self._contents is None:
+            yield
+            return
+        with self._contents.held():
+            self.open(sha256)
+            yield
 
     def put_all(self) -> int:
         """Store in the database what only the folder has; return how many versions the folder has whole."""

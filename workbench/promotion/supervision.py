@@ -20,7 +20,7 @@ from workbench.runs.heartbeats import Pulse
 from workbench.runs.notebook import Notebook, cells_tagged, is_run
 from workbench.runs.process import ProcessIdentity
 
-__all__ = ["CellError", "Progress", "Supervision"]
+__all__ = ["CellError", "Progress", "Supervision", "Watched"]
 
 Cause = Literal["deadline", "outputs", "memory", "fence", "shutdown"]
 """Why a kernel is killed."""
@@ -48,12 +48,14 @@ class Killable(Protocol):
 
 
 class Watched(Protocol):
-    """The run's heartbeat, as far as this must know it."""
+    """What is asked whether the run is over, and told how far it is: as a rule its heartbeat."""
 
     @property
-    def over(self) -> str: ...
+    def over(self) -> str:
+        """Why the run is over; empty while it is not."""
 
-    def update(self, pulse: Pulse) -> None: ...
+    def update(self, pulse: Pulse) -> None:
+        """Take in how far the run is."""
 
 
 class _RunEnded(Exception):

@@ -32,11 +32,11 @@ class WhatRuns:
         promoted before there were versions.
     in_use : bool
         Whether it is the version that the deployment runs.
-    kind : str
-        "notebook" or "ingest".
     environment : list of str
         What differs from the environment that the version was promoted in: the first packages, and how many
         more.
+    kind : str
+        "notebook" or "ingest".
     """
 
     notebook: str
@@ -45,8 +45,8 @@ class WhatRuns:
     options: Mapping[str, Any]
     version: int | None = None
     in_use: bool = True
-    kind: str = "notebook"
     environment: Sequence[str] = ()
+    kind: str = "notebook"
 
 
 def what_runs(
@@ -90,6 +90,6 @@ def what_runs(
         options=found.options,
         version=found.version,
         in_use=in_use is not None and found.version == in_use.version,
-        kind="notebook" if state is None else state.kind,
         environment=packages_that_differ(found.packages, installed_packages(), _PACKAGES),
+        kind="notebook" if state is None else state.kind,
     )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from workbench.display.face import Face
 from workbench.research import rows
 from workbench.research.kinds import Kind, kind_of, require_options
-from workbench.research.saying import said_by
+from workbench.research.saying import keep_decided, said_by
+from workbench.runs.rehearsing import note_figures
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,7 +92,10 @@ class Research(Face):
             Its `sentence` says it in one line; trials are those of `wb.trials.count(…)`.
         """
         count = self._session.trials.count(rows.counted_under(result))
-        return rows.honesty_of(result, count, pbo=pbo, spa=spa)
+        honesty = rows.honesty_of(result, count, pbo=pbo, spa=spa)
+        # For the floors of a promotion: no table has these figures.
+        note_figures({"deflated_sharpe_ratio": honesty.dsr, "probability_of_overfitting": pbo})
+        return honesty
 
     def tearsheet(
         self,
@@ -241,6 +245,7 @@ class Research(Face):
             sweep.require_same(result)
         chosen = dict(result.parameters if parameters is None else parameters)
         tearsheet = self.tearsheet(result, bars=bars, sweep=sweep, title=name) if report else None
+        of_weights = result.of_weights if weights is None else weights
         said = said_by(
             self._session,
             result,
@@ -248,7 +253,7 @@ class Research(Face):
             strategy_id=stored_under,
             parameters=chosen,
             bars=bars,
-            weights=result.of_weights if weights is None else weights,
+            weights=of_weights,
         )
         written = rows.save_backtest(
             self._session.strategy_engine,
@@ -261,6 +266,8 @@ class Research(Face):
             tearsheet=tearsheet,
             said=said,
         )
+        if live is not False:
+            keep_decided(self._session, result, strategy_id=stored_under, weights=of_weights)
         self._session.run.note_headline(rows.as_json(result.metrics))
         return written
 

@@ -1,4 +1,7 @@
-"""What a save says live: the newest decisions of its result, and how those before went."""
+"""What a save says live: the newest decisions of its result, and how those before went.
+
+What it says at earlier bars is kept beside it, for parity.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import sqlalchemy as sa
 
-from workbench.errors import WorkbenchError
+from workbench.errors import BacktestError, WorkbenchError
+from workbench.runs.decisions_kept import KeptDecisions
 from workbench.services.live_signals import Said, with_reasons
 from workbench.services.shadow_said import SHADOW_SAID, shadow_lines
 from workbench.tables.data_ingestion import ingestion_status
@@ -18,9 +22,11 @@ if TYPE_CHECKING:
     from workbench.backtest import BacktestResult
     from workbench.session import Session
 
-__all__ = ["said_by"]
+__all__ = ["keep_decided", "said_by"]
 
 _EVIDENCE = "live_performance"
+_KEPT_BARS = {"live": 400, "shadow": 400, "rerun": 20_000}
+"""Of how many bars what they said is kept, by purpose: a live run leaves a file each night."""
 
 
 def said_by(
@@ -101,7 +107,7 @@ def _performance(
     weights: bool,
 ) -> pd.DataFrame | None:
     """How what was said until now went; None where nothing was, or where that cannot be told, with a note."""
-    from workbench.research.live import live_performance
+    from workbench.backtest.live import live_performance
 
     said = session.strategy_engine.load_strategy_signals(
         strategy_id, kind="live", deployment=attempt.deployment
@@ -137,3 +143,20 @@ def _calendars(session: Session, symbols: set[str]) -> dict[str, str]:
     # Not by the loader: what a run reads to act on is noted, and this is no such thing.
     with session.strategy_engine.pool.begin("reading the calendars of series") as connection:
         return {str(symbol): str(name) for symbol, name in connection.execute(query)}
+
+
+def keep_decided(session: Session, result: BacktestResult, *, strategy_id: str, weights: bool) -> None:
+    """Keep what a saved result says at each of its newest bars, if the run says or compares anything live."""
+    from workbench.backtest.rules_json import rules_to_json
+
+    attempt = session.run.attempt()
+    last = None if attempt is None else _KEPT_BARS.get(attempt.purpose)
+    if last is None:
+        return
+    try:
+        rows = result.newest_at_each(last)
+    except BacktestError as error:
+        session.run.note_evidence("not_compared", [f"{strategy_id}: nothing kept to compare with; {error}"])
+        return
+    rows = rows.assign(returns=result.returns.reindex(rows["timestamp"]).to_numpy())
+    session.run.note_decided(KeptDecisions(strategy_id, weights, rules_to_json(result.execution), rows))

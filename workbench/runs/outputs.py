@@ -92,6 +92,32 @@ class Outputs:
 
         return self._tried(put, _PUT_SECONDS)
 
+    def holds(self, place: str) -> bool:
+        """Whether an output that a record names lies there."""
+        above = unquote(urlsplit(self.url).path) if self._protocol == "file" else self.url
+        return place.startswith(f"{above.rstrip('/')}/")
+
+    def remove(self, run_id: str, *, dry_run: bool = False) -> int:
+        """Remove the files of a run, and return how many bytes they have; 0 where there are none.
+
+        Raises
+        ------
+        OutputsUnreachable
+            They cannot be removed, or not within two minutes.
+        """
+
+        def remove() -> int:
+            system, base = self._system()
+            folder = f"{base}/{run_id}"
+            if not system.exists(folder):
+                return 0
+            size = int(system.du(folder))
+            if not dry_run:
+                system.rm(folder, recursive=True)
+            return size
+
+        return self._tried(remove, _PUT_SECONDS, "removed")
+
     def _system(self) -> tuple[AbstractFileSystem, str]:
         """The file system, and the path there."""
         if self._protocol != "file":
@@ -104,13 +130,14 @@ class Outputs:
             raise FileNotFoundError(f"there is no folder {path} on this machine; is the share mounted?")
         return LocalFileSystem(), path
 
-    def _tried(self, work: Callable[[], _Answer], seconds: float) -> _Answer:
+    def _tried(self, work: Callable[[], _Answer], seconds: float, what: str = "put") -> _Answer:
         try:
             return _within(work, seconds)
         except Exception as error:
             reason = str(error).strip().partition("\n")[0] or type(error).__name__
             raise OutputsUnreachable(
-                f"nothing can be put below {self.url}, the place of the outputs (WORKBENCH_OUTPUTS): {reason}"
+                f"nothing can be {what} below {self.url}, the place of the outputs (WORKBENCH_OUTPUTS): "
+                f"{reason}"
             ) from error
 
 

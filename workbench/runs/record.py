@@ -7,8 +7,9 @@ from typing import Any
 
 from workbench.attempt import PURPOSES
 from workbench.display.card import card_html
+from workbench.runs.saved_in import SAVED_IN, saved_in
 
-__all__ = ["RunRecord", "about", "of_slot"]
+__all__ = ["RunRecord", "about", "moment_told", "of_slot"]
 
 _SHOWN_SERIES = 12
 _PURPOSES: dict[str | None, str] = {name: f"{name}, says nothing live" for name in PURPOSES}
@@ -19,6 +20,7 @@ _EVIDENCE = {
     "unclamped": "read unclamped",
     "unknown_close": "unknown close",
     "contradicts": "says otherwise than was said",
+    SAVED_IN: "saved in",
 }
 
 
@@ -27,9 +29,12 @@ class RunRecord(dict[str, Any]):
 
     def _repr_html_(self) -> str:
         rows = [("status", self["status"]), *about(self)]
-        rows += [("started", _moment(self["started_at"]))]
-        rows += [("ended", _moment(self["ended_at"]))] if self["ended_at"] else []
-        rows += [(name, str(self[name])) for name in ("error", "html_path", "output_path") if self[name]]
+        rows += [("started", moment_told(self["started_at"]))]
+        rows += [("ended", moment_told(self["ended_at"]))] if self["ended_at"] else []
+        removed = self["outputs_removed_at"]
+        there = ("error",) if removed else ("error", "html_path", "output_path")
+        rows += [(name, str(self[name])) for name in there if self[name]]
+        rows += [("outputs", f"removed on {moment_told(removed)}, since they were old")] if removed else []
         rows += [(f"parameters.{name}", repr(value)) for name, value in self["parameters"].items()]
         rows += [(f"headline.{name}", f"{value}") for name, value in self["headline"].items()]
         return card_html(f"Run {self['run_id'][:8]} of {self['notebook']}", rows)
@@ -59,7 +64,7 @@ def about(record: Mapping[str, Any]) -> list[tuple[str, str]]:
         "notebook": record["notebook"],
         "content": _short(record["notebook_sha256"]),
         "deployment": record["deployment"],
-        "slot": _moment(record["slot"]) if record["slot"] else None,
+        "slot": moment_told(record["slot"]) if record["slot"] else None,
         "purpose": _PURPOSES.get(record["purpose"]),
         "attempt": str(record["attempt"]) if record["attempt"] else None,
         "started by": trigger,
@@ -72,16 +77,23 @@ def about(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     }
     shown = [(name, value) for name, value in rows.items() if value]
     return shown + [
-        (_EVIDENCE.get(kind, kind.replace("_", " ")), _several(lines))
+        (_EVIDENCE.get(kind, kind.replace("_", " ")), _several(_told(kind, lines)))
         for kind, lines in sorted(record["evidence"].items())
     ]
+
+
+def _told(kind: str, lines: Sequence[str]) -> Sequence[str]:
+    """The lines of a kind of evidence as people read them."""
+    if kind != SAVED_IN:
+        return lines
+    return list(dict.fromkeys(f"{one.table} in {one.told()}" for one in saved_in({kind: lines})))
 
 
 def of_slot(record: Mapping[str, Any]) -> str:
     """The slot that a run was for, and as what: "2026-11-27 22:30:00 UTC (live)"; empty if for none."""
     if not record["slot"]:
         return ""
-    return f"{_moment(record['slot'])} ({_PURPOSES[record['purpose']]})"
+    return f"{moment_told(record['slot'])} ({_PURPOSES[record['purpose']]})"
 
 
 def _short(sha256: str | None) -> str | None:
@@ -100,5 +112,6 @@ def _hashes(contents: Mapping[str, str]) -> str:
     return _several([f"{path} ({_short(sha256)})" for path, sha256 in sorted(contents.items())])
 
 
-def _moment(moment: Any) -> str:
+def moment_told(moment: Any) -> str:
+    """A moment in UTC to the second: "2026-11-27 22:30:00 UTC"."""
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

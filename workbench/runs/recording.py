@@ -137,16 +137,27 @@ class RunRecorder(Face):
                 )
             )
 
-    def note_evidence(self, run_id: uuid.UUID, kind: str, items: Sequence[str]) -> None:
-        """Add lines to the run's evidence of that kind, each once; does nothing if the run has ended."""
+    def note_evidence(
+        self, run_id: uuid.UUID, kind: str, items: Sequence[str], *, instead_of: Sequence[str] = ()
+    ) -> None:
+        """Add lines to the run's evidence of that kind, each once; does nothing if the run has ended.
+
+        The lines `instead_of` are removed.
+        """
         known = sa.func.coalesce(runs.c.evidence[kind], sa.cast([], runs.c.evidence.type))
-        line = sa.func.jsonb_array_elements(known.concat(sa.cast(list(items), runs.c.evidence.type)))
-        lines = sa.select(sa.func.jsonb_agg(line.column_valued("line").distinct())).scalar_subquery()
+        line = sa.func.jsonb_array_elements(
+            known.concat(sa.cast(list(items), runs.c.evidence.type))
+        ).column_valued("line")
+        lines = sa.select(sa.func.jsonb_agg(line.distinct()))
+        if instead_of:
+            lines = lines.where(line.not_in([sa.cast(text, runs.c.evidence.type) for text in instead_of]))
         with self.pool.begin("recording a run's evidence") as connection:
             connection.execute(
                 runs.update()
                 .where(runs.c.run_id == run_id, runs.c.status == "running")
-                .values(evidence=runs.c.evidence.concat(sa.func.jsonb_build_object(kind, lines)))
+                .values(
+                    evidence=runs.c.evidence.concat(sa.func.jsonb_build_object(kind, lines.scalar_subquery()))
+                )
             )
 
     def note_code(

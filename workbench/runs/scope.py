@@ -16,17 +16,21 @@ from typing import TYPE_CHECKING, Any
 from workbench.attempt import RUN_ID_VARIABLE, Attempt
 from workbench.errors import NotebookError, SettingsError, WorkbenchError, WorkbenchWarning
 from workbench.project.modules import Used, used_by_process
+from workbench.runs.cell import running_cell
 from workbench.runs.code import code_version, shown_name
 from workbench.runs.heartbeat import Heartbeat
 from workbench.runs.notebook import notebook_sha256
 from workbench.runs.process import this_process
-from workbench.runs.rehearsing import rehearses
+from workbench.runs.rehearsing import RehearsalRun, rehearses
 from workbench.runs.repeating import known_to
+from workbench.runs.saved_in import SAVED_IN, SavedIn
 from workbench.runs.store import RunStore
 
 if TYPE_CHECKING:
     import pandas as pd
     import sqlalchemy as sa
+
+    from workbench.runs.decisions_kept import KeptDecisions
 
 __all__ = [
     "NO_RUN",
@@ -67,10 +71,13 @@ class NoRun:
         """None: bars are read as they are."""
         return None
 
-    def note_written(self, table: sa.Table, frame: pd.DataFrame, key: Sequence[str]) -> None:
+    def note_written(self, table: sa.Table, frame: pd.DataFrame, key: Sequence[str], changed: int) -> None:
         """Does nothing: there is no run."""
 
     def note_headline(self, headline: Mapping[str, Any]) -> None:
+        """Does nothing: there is no run."""
+
+    def note_decided(self, kept: KeptDecisions) -> None:
         """Does nothing: there is no run."""
 
 
@@ -116,8 +123,11 @@ class NotebookRun:
         """In an exact rerun, the run that it repeats."""
         return known_to()
 
-    def note_written(self, table: sa.Table, frame: pd.DataFrame, key: Sequence[str]) -> None:
-        """Keep the rows in the run's folder, and their digest in its evidence (`written`)."""
+    def note_written(self, table: sa.Table, frame: pd.DataFrame, key: Sequence[str], changed: int) -> None:  # noqa: ARG002
+        """Note the cell, keep the rows in the run's folder, and their digest in its evidence (`written`)."""
+        saved = _saved_in(table, frame)
+        if saved is not None:
+            self.note_evidence(SAVED_IN, [saved.to_line()])
         folder = os.environ.get(RUN_FOLDER_VARIABLE)
         if not folder:
             return
@@ -130,6 +140,17 @@ class NotebookRun:
     def note_headline(self, headline: Mapping[str, Any]) -> None:
         """Record the headline figures immediately."""
         self._store.note_headline(self._run_id, headline)
+
+    def note_decided(self, kept: KeptDecisions) -> None:
+        """Keep what a save says at each bar in the run's folder, and name the file in its evidence."""
+        folder = os.environ.get(RUN_FOLDER_VARIABLE)
+        if not folder:
+            return
+        from workbench.runs.decisions_kept import EVIDENCE, keep_decisions
+
+        line = keep_decisions(Path(folder), kept)
+        if line is not None:
+            self._store.note_evidence(self._run_id, EVIDENCE, [line])
 
 
 class InteractiveRun:
@@ -147,6 +168,7 @@ class InteractiveRun:
         self._heartbeat: Heartbeat | None = None
         self._owner = os.getpid()
         self._read: dict[str, int] = {}
+        self._saved_in: dict[tuple[object, ...], str] = {}
         self._lock = threading.Lock()
         # Registered now, so that it is called after later handlers, which may still write for this run.
         atexit.register(self._end)
@@ -205,14 +227,26 @@ class InteractiveRun:
         """None: an interactive notebook reads bars as they are."""
         return None
 
-    def note_written(self, table: sa.Table, frame: pd.DataFrame, key: Sequence[str]) -> None:
-        """Does nothing: the cells of an interactive notebook run in any order, so it is not repeated."""
+    def note_written(self, table: sa.Table, frame: pd.DataFrame, key: Sequence[str], changed: int) -> None:  # noqa: ARG002
+        """Note the cell; not the rows, since cells that run in any order are not repeated."""
+        run_id, saved = self._run_id, _saved_in(table, frame)
+        if run_id is None or saved is None:
+            return
+        # A cell that is run over and over has another number each time; the last one is on the screen.
+        same = (run_id, saved.table, saved.owners, saved.code)
+        line, before = saved.to_line(), self._saved_in.get(same)
+        if line != before:
+            self._store.note_evidence(run_id, SAVED_IN, [line], instead_of=[before] if before else [])
+            self._saved_in[same] = line
 
     def note_headline(self, headline: Mapping[str, Any]) -> None:
         """Record the headline figures of a saved result."""
         run_id = self.run_id()
         if run_id is not None:
             self._store.note_headline(run_id, headline)
+
+    def note_decided(self, kept: KeptDecisions) -> None:
+        """Does nothing: an interactive notebook says nothing live."""
 
     def _end(self) -> None:
         if self._run_id is not None and os.getpid() == self._owner:
@@ -231,14 +265,14 @@ class InteractiveRun:
         return used_by_process(Path(self._notebook).parent, self._home)
 
 
-def scope_of_process(store: RunStore, home: Path) -> NoRun | NotebookRun | InteractiveRun:
+def scope_of_process(store: RunStore, home: Path) -> NoRun | NotebookRun | InteractiveRun | RehearsalRun:
     """The scope of this process, from its environment.
 
-    With a run id in the environment: that run. In a kernel of JupyterLab (or VS Code): an interactive run of
-    its notebook. Otherwise (a script, a shell, a test, a rehearsal): none.
+    In a rehearsal: that. With a run id in the environment: that run. In a kernel of JupyterLab (or VS Code):
+    an interactive run of its notebook. Otherwise (a script, a shell, a test): none.
     """
     if rehearses():
-        return NO_RUN
+        return RehearsalRun()
     given = os.environ.get(RUN_ID_VARIABLE)
     if given:
         try:
@@ -249,6 +283,12 @@ def scope_of_process(store: RunStore, home: Path) -> NoRun | NotebookRun | Inter
     if notebook:
         return InteractiveRun(store, notebook, home)
     return NO_RUN
+
+
+def _saved_in(table: sa.Table, frame: pd.DataFrame) -> SavedIn | None:
+    """The cell that wrote rows; None for no rows, and where no cell runs."""
+    cell = None if frame.empty else running_cell()
+    return None if cell is None else SavedIn.of(cell, table, frame)
 
 
 def _sha256_if_readable(notebook: str) -> str | None:

@@ -16,12 +16,13 @@ from workbench.runs.comparing import compared
 from workbench.runs.heartbeats import heartbeat_of
 from workbench.runs.opened import OpenedRun
 from workbench.runs.outputs import fetch
-from workbench.runs.record import RunRecord
+from workbench.runs.readers import readers_of
+from workbench.runs.record import RunRecord, moment_told
 from workbench.runs.recording import RunRecorder
 from workbench.runs.slot_store import SlotStore
 from workbench.runs.versions import VersionStore
 from workbench.services.contradictions import sentences_of
-from workbench.services.filters import Moment, as_moment
+from workbench.services.filters import Moment, as_moment, beginning_with
 from workbench.tables.workbench import heartbeats, runs
 
 __all__ = ["RunStore"]
@@ -151,8 +152,7 @@ class RunStore(RunRecorder):
                 f"run_id is {run_id}: its row was saved outside of any run, e.g. by a script, so there is no "
                 "record of it; wb.runs.list() or `workbench runs list` shows all runs"
             )
-        prefix = str(run_id).lower()
-        query = sa.select(runs).where(sa.cast(runs.c.run_id, sa.Text).startswith(prefix, autoescape=True))
+        query = sa.select(runs).where(beginning_with(runs.c.run_id, str(run_id)))
         with self.pool.begin("showing a run") as connection:
             found = connection.execute(query.limit(2)).mappings().all()
             heartbeat = heartbeat_of(connection, found[0]["run_id"]) if found else None
@@ -192,6 +192,11 @@ class RunStore(RunRecorder):
         """
         run = self.show(run_id)
         output, page = run["output_path"], run["html_path"]
+        if run["outputs_removed_at"] is not None:
+            raise RunError(
+                f"what run {run['run_id']} left was removed on {moment_told(run['outputs_removed_at'])}, "
+                "since it was old; wb.runs.rerun runs it again"
+            )
         if output is None:
             raise RunError(f"run {run['run_id']} has left no output notebook: it is {run['status']}")
         folder = (self._folder or Path.cwd() / "runs") / run["run_id"]
@@ -209,3 +214,34 @@ class RunStore(RunRecorder):
             that do not. Of modules and files the values are the SHA-256 of their contents.
         """
         return compared(self.show(one), self.show(other))
+
+    def of(self, series: str, *, since: Moment | None = None, latest: int = 20) -> pd.DataFrame:
+        """List the runs that read a series of bars, newest first, with the revision that each has read.
+
+        Parameters
+        ----------
+        series : str
+            "yahoo/AAPL": the data source and the symbol.
+        since : str or timestamp, optional
+            Only runs that began at that moment or later, UTC.
+        latest : int
+            At most so many.
+
+        Returns
+        -------
+        DataFrame
+            run_id, notebook, status, trigger, deployment, slot, purpose, started_at (UTC), revision (that the
+            run read), revision_now, changed: how many of the bars that it read were corrected or removed
+            since, or added between them. `is_whole` is False where older versions are not kept, so that these
+            were at least `changed`.
+
+        Raises
+        ------
+        QueryError
+            No bars of `series` were ever stored; `latest` is less than 1; `since` is no moment.
+
+        Examples
+        --------
+        >>> wb.runs.of(series="yahoo/AAPL").query("changed > 0")
+        """
+        return readers_of(self.pool, series, since=since, latest=latest)

@@ -115,7 +115,7 @@ class DeploymentState:
     """
 
     name: str
-    kind: str
+    kind: Kind
     state: str
     version: int
     shadow: int | None

@@ -69,7 +69,13 @@ class Write:
 
 
 def keep_rows(
-    folder: Path, number: int, table: sa.Table, frame: pd.DataFrame, key: Sequence[str]
+    folder: Path,
+    number: int,
+    table: sa.Table,
+    frame: pd.DataFrame,
+    key: Sequence[str],
+    *,
+    most_bytes: int | None = None,
 ) -> Write | None:
     """Keep the rows of a write; None for a table whose rows are not compared, or a frame without rows.
 
@@ -85,6 +91,8 @@ def keep_rows(
     frame : DataFrame
         As it was written.
     key : sequence of str
+    most_bytes : int, optional
+        Of the rows' text; of more only the digest is kept. Default: `MOST_BYTES`.
     """
     if table.schema in _NOT_KEPT:
         return None
@@ -101,7 +109,8 @@ def keep_rows(
     )
     lines = sorted("\t".join(row) for row in text.itertuples(index=False, name=None))
     content = "\n".join(["\t".join(names), *lines]).encode()
-    file = None if len(content) > MOST_BYTES else _kept(folder, number, table.name, text)
+    most = MOST_BYTES if most_bytes is None else most_bytes
+    file = None if len(content) > most else _kept(folder, number, table.name, text)
     return Write(
         number,
         str(table),

@@ -58,7 +58,7 @@ def one_schedule(
     if calendar is not None:
         if timezone is not None:
             raise ScheduleRefused(f"a calendar has the time zone of its exchange; leave out {timezone!r}")
-        return Calendar(calendar, *([] if at is None else [at]))
+        return Calendar(calendar, "close" if at is None else "".join(str(at).split()))
     if every is not None:
         if isinstance(every, timedelta):
             every = (

@@ -8,6 +8,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from workbench.db.frames import Written
+from workbench.db.pool import by_service
 from workbench.services.filters import Moment, Strings, matching, of_run, span
 from workbench.services.service import Service
 from workbench.tables.analytics import analytics_cache, performance_metrics, reports
@@ -118,4 +119,5 @@ class AnalyticsService(Service):
         """Delete expired results; return how many."""
         table = analytics_cache
         with self.pool.begin(f"pruning {table}") as connection:
+            by_service(connection)
             return connection.execute(sa.delete(table).where(table.c.expires_at <= sa.func.now())).rowcount

@@ -15,6 +15,7 @@ from workbench.marketdata.series import SeriesBars, assemble
 from workbench.services.bar_series import bounds, chosen_source, series_states
 from workbench.services.bar_store import BarStore, SeriesState
 from workbench.services.filters import Moment, Strings, as_list, as_moment
+from workbench.services.future import Future
 from workbench.services.known_bars import KnownBars
 from workbench.services.known_revisions import AsKnown, KnownTo, RunRead, as_known, known_states, run_read
 from workbench.services.no_bars import warn_of_none, warn_of_nothing
@@ -105,7 +106,7 @@ def load_bars(connection: sa.Connection, store: BarStore, request: BarRequest, r
         As `DataIngestionService.load_market_data` returns it, with its errors and its warning.
     """
     store, states, source = _states(connection, store, request, run)
-    clamp = SlotClamp.of(run)
+    clamp, future = SlotClamp.of(run, connection), Future.of_process()
     if clamp is not None:
         clamp.note(states)
     groups = spans(clamp, states, request.start, request.end)
@@ -113,13 +114,22 @@ def load_bars(connection: sa.Connection, store: BarStore, request: BarRequest, r
         whole = store.assembled(connection, groups[0][0], request.start, groups[0][1])
         found, frame = whole.symbols, whole.frame(request.fields)
     else:
+        if clamp is not None and future is not None and request.latest is not None:
+            # The window of the latest bars stays where it is, or its first signals would be others.
+            groups = [(states, request.end)]
         read = _read(connection, store, groups, request.start, request.latest)
+        if clamp is not None and future is not None:
+            bounds = {state.symbol: clamp.before(state) for state in states}
+            read = [bars.between(None, bounds[bars.symbol]) for bars in read]
         found = [one.symbol for one in read if len(one)]
         if request.method is None:
             frame = assemble(read).frame(request.fields)
         else:
             frame = _adjusted(connection, store, read, states, source, request.method, request.as_of, clamp)
             frame = frame[request.fields]
+    if future is not None and future.changed:
+        last = SlotClamp(future.slot(connection), run)
+        frame = future.change(frame, {state.symbol: last.before(state) for state in states})
     if request.symbols or not found:
         _warn_of_missing(connection, request, found, states, source, clamp)
     return frame

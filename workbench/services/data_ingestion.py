@@ -12,7 +12,7 @@ from workbench.marketdata.calendar import timezone_of
 from workbench.services.bar_series import series_states
 from workbench.services.filters import Moment, Strings, matching, span
 from workbench.services.market_data import MarketData
-from workbench.services.slot_clamp import SlotClamp, note_unclamped
+from workbench.services.slot_clamp import SlotClamp, is_clamped, note_unclamped
 from workbench.tables.data_ingestion import (
     corporate_actions,
     data_quality_logs,
@@ -58,10 +58,12 @@ class DataIngestionService(MarketData):
             ],
             order_by=("data_source", "symbol", "ex_date", "kind"),
         )
-        clamp = SlotClamp.of(self._run)
-        if clamp is None or actions.empty:
+        if actions.empty or not is_clamped(self._run):
             return actions
         with self.pool.snapshot("loading the series of corporate actions") as connection:
+            clamp = SlotClamp.of(self._run, connection)
+            if clamp is None:
+                return actions
             states = series_states(connection, [str(symbol) for symbol in actions["symbol"].unique()])
         keys = {
             f"{source}/{symbol}"

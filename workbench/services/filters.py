@@ -15,7 +15,18 @@ import sqlalchemy as sa
 from workbench.errors import EmptyRange, QueryError
 from workbench.tables.workbench import runs
 
-__all__ = ["Moment", "Strings", "as_list", "as_moment", "as_range", "flagged", "matching", "of_run", "span"]
+__all__ = [
+    "Moment",
+    "Strings",
+    "as_list",
+    "as_moment",
+    "as_range",
+    "beginning_with",
+    "flagged",
+    "matching",
+    "of_run",
+    "span",
+]
 
 Strings = str | Sequence[str]
 """One value, or several."""
@@ -139,16 +150,23 @@ def span(column: sa.Column[Any], start: Moment | None, end: Moment | None) -> li
     return conditions
 
 
+def beginning_with(column: sa.Column[Any], text: str) -> sa.ColumnElement[bool]:
+    """The condition that an id begins with these characters, of which an index can make use."""
+    digits = text.lower().replace("-", "")
+    if not re.fullmatch(r"[0-9a-f]{0,32}", digits):
+        return sa.false()
+    return column.between(uuid.UUID(digits.ljust(32, "0")), uuid.UUID(digits.ljust(32, "f")))
+
+
 def of_run(column: sa.Column[Any], run_id: str | uuid.UUID | None) -> list[sa.ColumnElement[bool]]:
     """The condition for one run's rows; none for None. The first eight characters of its id are enough."""
     if run_id is None:
         return []
     digits = str(run_id).lower().replace("-", "")
     if re.fullmatch(r"[0-9a-f]{8,31}", digits):
-        first, last = uuid.UUID(digits.ljust(32, "0")), uuid.UUID(digits.ljust(32, "f"))
         # Where two runs begin alike the subquery fails (see `db.translate`): never rows of both.
         return [
-            column == sa.select(runs.c.run_id).where(runs.c.run_id.between(first, last)).scalar_subquery()
+            column == sa.select(runs.c.run_id).where(beginning_with(runs.c.run_id, digits)).scalar_subquery()
         ]
     try:
         return [column == uuid.UUID(str(run_id))]

@@ -16,7 +16,7 @@ from psycopg.rows import namedtuple_row
 
 from workbench.errors import NotKnown, QueryError
 from workbench.services.bar_store import SeriesState
-from workbench.services.filters import Moment
+from workbench.services.filters import Moment, beginning_with
 from workbench.tables.workbench import runs
 
 __all__ = ["AsKnown", "KnownTo", "RunRead", "as_known", "known_states", "run_read"]
@@ -110,7 +110,7 @@ def run_read(connection: sa.Connection, run_id: str) -> RunRead:
         There is no such run, or several, or it is still running.
     """
     query = sa.select(runs.c.run_id, runs.c.status, runs.c.data_revisions).where(
-        sa.cast(runs.c.run_id, sa.Text).startswith(run_id, autoescape=True)
+        beginning_with(runs.c.run_id, run_id)
     )
     found = connection.execute(query.limit(2)).all()
     if len(found) != 1:

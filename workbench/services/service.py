@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from workbench.attempt import Attempt
 from workbench.db import frames
 from workbench.db.frames import Written
-from workbench.db.pool import ServiceConnectionPool, afterwards
+from workbench.db.pool import ServiceConnectionPool, afterwards, by_service
 from workbench.display.face import Face
 from workbench.errors import QueryError
 from workbench.events import outbox
@@ -36,8 +36,11 @@ class RunScope(Protocol):
     def known_to(self) -> uuid.UUID | None:
         """The run as to which bars are read where a load does not say it; None for those of now."""
 
-    def note_written(self, table: sa.Table, frame: pd.DataFrame, key: Sequence[str]) -> None:
-        """Keep rows that a transaction wrote, to compare them with those of another run."""
+    def note_written(self, table: sa.Table, frame: pd.DataFrame, key: Sequence[str], changed: int) -> None:
+        """Keep rows that a transaction wrote, to compare them with those of another run.
+
+        `changed` is how many of them the table did not have so before.
+        """
 
     def note_evidence(self, kind: str, items: Sequence[str]) -> None:
         """Add lines of a kind to what a reader of the run's record should know, such as unclamped reads."""
@@ -114,6 +117,7 @@ class Service(Face):
         among: Mapping[str, str] | None = None,
         by: Callable[[sa.Connection, pd.DataFrame], Written] | None = None,
     ) -> Written:
+        by_service(connection)
         run_id = self._run.run_id()
         if run_id is not None:
             connection.execute(sa.select(sa.func.workbench.require_live_run(run_id)))
@@ -128,7 +132,7 @@ class Service(Face):
             written = by(connection, frame)
         if also is not None:
             also(connection, written)
-        afterwards(connection, lambda: self._run.note_written(table, frame, key))
+        afterwards(connection, lambda: self._run.note_written(table, frame, key, written.changed))
         if written.changed:
             # A write that changed no row adds no event.
             for facts in announcements(table, frame, written, run_id):

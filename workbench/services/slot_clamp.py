@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+import sqlalchemy as sa
 
 from workbench.services.bar_store import SeriesState
+from workbench.services.future import Future
 from workbench.services.service import RunScope
 
-__all__ = ["SlotClamp", "note_unclamped", "spans"]
+__all__ = ["SlotClamp", "is_clamped", "note_unclamped", "spans"]
 
 _DAY = 86_400_000_000
 _STATEMENT_LENGTH = 200
@@ -38,8 +40,11 @@ class SlotClamp:
         self._found: dict[tuple[str | None, str | None, bool], tuple[int, bool]] = {}
 
     @classmethod
-    def of(cls, run: RunScope) -> SlotClamp | None:
-        """The clamp of a run; None for one that is for no slot."""
+    def of(cls, run: RunScope, connection: sa.Connection) -> SlotClamp | None:
+        """The clamp of a run; None for one that is for no slot, and whose future is not hidden by a gate."""
+        future = Future.of_process()
+        if future is not None:
+            return None if future.changed else cls(future.slot(connection), run)
         attempt = run.attempt()
         return None if attempt is None else cls(pd.Timestamp(attempt.slot), run)
 
@@ -119,8 +124,13 @@ def spans(
     return [(group, own) for own, group in groups.items()]
 
 
+def is_clamped(run: RunScope) -> bool:
+    """Whether a run may not see all bars: it is for a slot, or for a gate."""
+    return Future.of_process() is not None or run.attempt() is not None
+
+
 def note_unclamped(run: RunScope, what: str) -> None:
-    """List a read that is not clamped in the evidence of a run for a slot; does nothing for any other run.
+    """List a read that is not clamped in the evidence of a run for a slot, or of a gate; else does nothing.
 
     Parameters
     ----------
@@ -128,5 +138,5 @@ def note_unclamped(run: RunScope, what: str) -> None:
     what : str
         The statement, or the method with its arguments; the first characters are kept, on one line.
     """
-    if run.attempt() is not None:
+    if is_clamped(run):
         run.note_evidence("unclamped", [" ".join(what.split())[:_STATEMENT_LENGTH]])

@@ -204,7 +204,7 @@ class StrategyEngineService(Service):
         `returns` is the day's simple return (0.01 is 1 %); sharpe_ratio, max_drawdown (≤ 0), total_trades
         and win_rate are those from the start to that day; NaN or NA where not yet defined. The live one of a
         deployment begins with the first day after it first said something: each signal is filled at the
-        first open after it was said (`workbench.research.live.live_performance`).
+        first open after it was said (`workbench.backtest.live.live_performance`).
 
         Parameters
         ----------

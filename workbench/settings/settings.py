@@ -94,6 +94,9 @@ class Settings(BaseSettings):
         Maximum bytes of the bar cache on disk ("4GB", "500MB"); 0 for no cache.
     history_keep_days : int
         How many days versions of bars are kept that were replaced, for `load_market_data(as_known=…)`.
+    retention_keep_days : int
+        How many days are kept what runs left, promoted notebooks that nothing needs, and Prefect's records of
+        runs (`workbench clean`); 0 for ever.
     polygon_api_key : SecretStr or None
         The key for Polygon (now Massive).
     alpaca_api_key, alpaca_api_secret : SecretStr or None
@@ -144,6 +147,7 @@ class Settings(BaseSettings):
     pool_overflow: int = Field(default=20, ge=0)
     cache_size: ByteSize = ByteSize(4_000_000_000)
     history_keep_days: int = Field(default=730, ge=1)
+    retention_keep_days: int = Field(default=730, ge=0)
     polygon_api_key: SecretStr | None = None
     alpaca_api_key: SecretStr | None = None
     alpaca_api_secret: SecretStr | None = None

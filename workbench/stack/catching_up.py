@@ -2,7 +2,7 @@
 
 Under the policies "all" and "at most so many" slots wait as due, and each run that begins takes the oldest of
 them. Where no run is left to begin, one is asked for: at the end of each, and each minute by the relay's
-process.
+process. A slot for which three were asked for in vain is missed: they ended before they had a record.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from workbench.stack.schedules import deployments_in
 from workbench.stack.timetable import timetable_of
 
 __all__ = ["ask_for_all", "ask_for_next"]
+
+_MOST_RUNS = 3
+_ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
 def ask_for_next(
@@ -53,15 +56,14 @@ def ask_for_next(
     waiting = slots.waiting(timetable.deployment, now)
     if not waiting or _goes_on(prefect, str(facts["id"]), besides, now):
         return None
-    slot = waiting[0]
-    told = slot.isoformat()
-    body = {
-        "parameters": {"slot": told},
-        "idempotency_key": catch_up_key(timetable.deployment, slot, now),
-        "state": {"type": "SCHEDULED", "message": f"Catches up on {told}."},
-    }
-    prefect.ask(f"/deployments/{facts['id']}/create_flow_run", body)
-    return slot
+    for slot in waiting:
+        for number in range(1, _MOST_RUNS + 1):
+            run = _ask(prefect, facts, slot, number)
+            if str(run["id"]) != besides and run["state_type"] not in _ENDED:
+                return slot
+        reason = f"{_MOST_RUNS} runs of it were asked for, and each ended before it had a record"
+        slots.settle(timetable.deployment, {slot: reason}, "missed")
+    return None
 
 
 def ask_for_all(prefect: PrefectApi, slots: SlotStore, pool: str) -> list[tuple[str, datetime]]:
@@ -72,6 +74,18 @@ def ask_for_all(prefect: PrefectApi, slots: SlotStore, pool: str) -> list[tuple[
         if slot is not None:
             found.append((str(facts["name"]), slot))
     return found
+
+
+def _ask(prefect: PrefectApi, facts: Mapping[str, Any], slot: datetime, number: int) -> Mapping[str, Any]:
+    """The run of that number for a slot, asked for if it was not yet."""
+    told = slot.astimezone(UTC).isoformat()
+    body = {
+        "parameters": {"slot": told},
+        "idempotency_key": catch_up_key(str(facts["name"]), slot, number),
+        "state": {"type": "SCHEDULED", "message": f"Catches up on {told}."},
+    }
+    run: Mapping[str, Any] = prefect.ask(f"/deployments/{facts['id']}/create_flow_run", body)
+    return run
 
 
 def _goes_on(prefect: PrefectApi, deployment_id: str, besides: str | None, now: datetime) -> bool:

@@ -1,7 +1,7 @@
 """The moment for which a schedule has started a flow run: Prefect's own runs, and those that we make.
 
 Ours are known by their key, of which Prefect takes each once: `calendar/<deployment>/<slot>` of a run made
-ahead for a session, `catch-up/<deployment>/<slot>/<when it was asked for>` of one for a slot that has passed,
+ahead for a session, `catch-up/<deployment>/<slot>/run-<number>` of one for a slot that has passed,
 and `event/<deployment>/<slot>` of one that events have started.
 """
 
@@ -29,9 +29,9 @@ def calendar_key(deployment: str, slot: datetime) -> str:
     return f"{_AHEAD}/{deployment}/{slot.astimezone(UTC).isoformat()}"
 
 
-def catch_up_key(deployment: str, slot: datetime, asked: datetime) -> str:
-    """The key of a run for a slot that has passed: asked for twice in a minute, it is made once."""
-    return f"{_LATE}/{deployment}/{slot.astimezone(UTC).isoformat()}/{asked.astimezone(UTC):%Y%m%dT%H%MZ}"
+def catch_up_key(deployment: str, slot: datetime, number: int) -> str:
+    """The key of a run for a slot that has passed: its number among those that were asked for."""
+    return f"{_LATE}/{deployment}/{slot.astimezone(UTC).isoformat()}/run-{number}"
 
 
 def event_key(deployment: str, slot: datetime) -> str:

@@ -83,10 +83,7 @@ def plan_ahead(
     if near and near[-1] < now + AHEAD:
         further = calendar.next(near[-1], int(AHEAD.days * 2))
         near += takewhile(lambda moment: moment <= now + AHEAD, further)
-    made = [slot for slot in near if slot not in there]
-    for slot in made:
-        _make(prefect, facts, slot)
-    return made
+    return [slot for slot in near if slot not in there and _make(prefect, facts, slot)]
 
 
 def plan_all_ahead(prefect: PrefectApi, pool: str) -> tuple[int, list[str]]:
@@ -146,7 +143,8 @@ def not_begun(prefect: PrefectApi, deployment_id: str, now: datetime) -> list[Ma
     return list(prefect.ask("/flow_runs/filter", wanted))
 
 
-def _make(prefect: PrefectApi, facts: Mapping[str, Any], slot: datetime) -> None:
+def _make(prefect: PrefectApi, facts: Mapping[str, Any], slot: datetime) -> bool:
+    """Make the run of a slot; False if there is one that somebody has cancelled, say."""
     told = slot.astimezone(UTC).isoformat()
     key = calendar_key(str(facts["name"]), slot)
     for _ in range(_AGAIN):
@@ -163,5 +161,6 @@ def _make(prefect: PrefectApi, facts: Mapping[str, Any], slot: datetime) -> None
         state = run.get("state") or {}
         # One that was withdrawn stays so, and has the key: promoted away and back within seconds of a slot.
         if state.get("type") != "CANCELLED" or state.get("message") != WITHDRAWN:
-            return
+            return bool(state.get("type") == "SCHEDULED")
         key = f"{calendar_key(str(facts['name']), slot)}/{run['id']}"
+    return False

@@ -1,7 +1,7 @@
 """The relay's own process: `python -m workbench.stack.relay`; its log is `<home>/logs/relay.log`.
 
-Beside relaying events it starts what they start, looks for slots that passed without a run, and for runs that
-are dead: processes of their own would take another 100 MB each.
+Beside relaying events it starts what they start, looks for slots that passed without a run and for runs that
+are dead, and removes once a day what is old: processes of their own would take another 100 MB each.
 """
 
 from __future__ import annotations
@@ -74,6 +74,10 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     reaping.start()
+    cleaning = threading.Thread(
+        target=_clean, args=(settings, endpoints, url, end), name="cleaner", daemon=True
+    )
+    cleaning.start()
     if endpoints.prefect_api_url is not None:
         prefect = PrefectApi(endpoints.prefect_api_url, endpoints.prefect_auth_string)
         slots = SlotStore(ServiceConnectionPool("runs", lambda: url, size=1, overflow=0))
@@ -97,6 +101,17 @@ def _reap(settings: Settings, endpoints: Endpoints, url: URL, end: threading.Eve
     if endpoints.prefect_api_url is not None:
         prefect = PrefectApi(endpoints.prefect_api_url, endpoints.prefect_auth_string)
     Reaper(runs, prefect, work_pool=settings.work_pool).work(end)
+
+
+def _clean(settings: Settings, endpoints: Endpoints, url: URL, end: threading.Event) -> None:
+    from workbench.db.pool import ServiceConnectionPool
+    from workbench.stack.prefect_api import PrefectApi
+    from workbench.stack.retention import Cleaner
+
+    prefect = None
+    if endpoints.prefect_api_url is not None:
+        prefect = PrefectApi(endpoints.prefect_api_url, endpoints.prefect_auth_string)
+    Cleaner(settings, ServiceConnectionPool("runs", lambda: url, size=1, overflow=0), prefect).work(end)
 
 
 if __name__ == "__main__":

@@ -51,8 +51,10 @@ runs = sa.Table(
     sa.Column("attempt", sa.Integer),
     sa.Column("evidence", JSON, nullable=False, server_default="{}"),
     sa.Column("deployment_version", sa.Integer),
+    sa.Column("outputs_removed_at", TIMESTAMP),
     sa.Index("runs_started_at_idx", sa.text("started_at DESC")),
     sa.Index("runs_slot_idx", "deployment", "slot"),
+    sa.Index("runs_read_idx", "data_revisions", postgresql_using="gin"),
     sa.Index("runs_deployment_started_idx", "deployment", sa.text("started_at DESC")),
     sa.Index(
         "runs_live_slot_key",

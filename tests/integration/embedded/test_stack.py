@@ -80,12 +80,14 @@ def kill(pid: int | None, number: signal.Signals) -> None:
     assert wait_until(lambda: not is_alive(pid), 30)
 
 
-def test_everything_runs_and_tells_so(stack: Stack) -> None:
+def test_everything_runs_and_tells_so(stack: Stack, home: Path) -> None:
     assert [service.name for service in stack.status()] == SERVICES
     assert all_run(stack)
     assert stack.is_up()
     assert stack.is_set_up()
     assert not [finding for finding in stack.doctor() if finding.level != "ok"]
+    # What is old is removed once a day, and at the first start.
+    assert wait_until((home / "run" / "cleaned").exists, 60)
 
 
 def test_prefect_wants_a_password(stack: Stack) -> None:

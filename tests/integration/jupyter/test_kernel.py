@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from jupyter_client.manager import KernelManager
 from tests.acceptance.browser import open_page
 from tests.conftest import Connection
 from tests.servers import wait_for
-from workbench import Settings
+from workbench import Settings, Workbench
 from workbench.stack.environment import settings_environment
 
 
@@ -97,7 +98,16 @@ def test_frames_show_dates_and_ids_that_are_copied_whole_and_tab_offers_what_one
         assert shown("str(frame.index.tz), frame['run_id'].iloc[0]")["text/plain"] == f"('UTC', '{run_id}')"
 
         reply = client.complete("wb.runs.", reply=True, timeout=60)
-        assert reply["content"]["matches"] == ["compare", "list", "open", "reap", "rerun", "show"]
+        assert reply["content"]["matches"] == [
+            "compare",
+            "list",
+            "of",
+            "open",
+            "reap",
+            "rerun",
+            "show",
+            "why",
+        ]
 
         with open_page("about:blank") as page:
             page.set_content(f"{data['text/html']}<textarea></textarea>")
@@ -114,6 +124,40 @@ def test_frames_show_dates_and_ids_that_are_copied_whole_and_tab_offers_what_one
 
         shown("from workbench.display.frames import plain_frames; plain_frames()")
         assert "2024-01-03 00:00:00+00:00" in shown("frame")["text/html"]
+    finally:
+        client.stop_channels()
+
+
+def test_a_row_says_which_cell_of_an_interactive_notebook_saved_it_last(
+    kernel: KernelManager, wb: Workbench, tmp_path: Path
+) -> None:
+    client = kernel.blocking_client()
+    client.start_channels()
+    save = "wb.strategy_engine.write_strategies(\n    frame.assign(name={name!r})\n)\n# saved"
+    try:
+        client.wait_for_ready(timeout=60)
+        begin = (
+            f"import os\nos.environ['JPY_SESSION_NAME'] = {str(tmp_path / 'study.ipynb')!r}\n"
+            "import pandas as pd\nfrom workbench import Workbench\n"
+            "wb, frame = Workbench(), pd.DataFrame({'strategy_id': ['mine']})"
+        )
+        for cell in (
+            begin,
+            save.format(name="A"),
+            save.format(name="A"),
+            "print(1)",
+            save.format(name="B"),
+        ):
+            reply = client.execute_interactive(cell, timeout=60, output_hook=lambda _: None)
+            assert reply["content"]["status"] == "ok", reply
+        why = wb.why(wb.strategy_engine.load_strategies("mine").iloc[0])
+        first = "wb.strategy_engine.write_strategies(\n    frame.assign(name={name!r})\n)\n..."
+        assert [(one.cell, one.code) for one in why.cells] == [
+            (3, first.format(name="A")),
+            (5, first.format(name="B")),
+        ]
+        assert why.run is not None
+        assert (why.run["trigger"], why.run["status"]) == ("interactive", "running")
     finally:
         client.stop_channels()
 

@@ -28,7 +28,7 @@ def promote(
     force: bool = False,
 ) -> tuple[Version, list[str]]:
     """What `wb.promote` keeps of a notebook."""
-    return keep(
+    kept = keep(
         Settings(home=project.home),
         NotebookFile.read(notebook),
         values or {},
@@ -38,6 +38,7 @@ def promote(
         progress=lambda _: None,
         force=force,
     )
+    return kept.version, kept.doubts
 
 
 def run(project: Project, version: Version, values: dict[str, Any] | None = None) -> Sequence[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -12,33 +11,18 @@ import pytest
 
 from tests.conftest import Connection
 from tests.integration.conftest import MakeBars
-from tests.integration.promotion.conftest import Project
+from tests.integration.promotion.conftest import PARAMETERS, SLOT, STUDY, Project, revise
 from tests.integration.promotion.test_rehearsal import _counts
 from workbench import Workbench
 from workbench.cli import main
 from workbench.errors import NotebookFailed, PromotionRefused, RunError
-from workbench.promotion.keeping import keep
-from workbench.promotion.notebook_file import NotebookFile
-from workbench.promotion.run import NotebookRunResult, Origin
+from workbench.promotion.run import NotebookRunResult
 from workbench.runs.written import files_of_rows
 from workbench.settings import Settings
 from workbench.stack.environment import settings_environment
 
 pytestmark = pytest.mark.parametrize("postgres", ["postgresql-18"], indirect=True)
 
-SLOT = datetime(2024, 5, 1, tzinfo=UTC)
-BEGIN = """
-from workbench import Workbench
-from workbench.backtest import backtest
-from workbench.strategies import sma_cross
-import rules.rule
-wb = Workbench()
-"""
-TEST = """
-bars = wb.data_ingestion.load_market_data(symbols, source='file')
-result = backtest(bars, sma_cross, parameters={'fast': fast, 'slow': rules.rule.SLOW})
-"""
-STUDY = (BEGIN, TEST, "wb.save(result, strategy_id='mine', report=True)")
 REFUSED = """
 signals = pd.DataFrame({'symbol': ['X'], 'timestamp': [pd.Timestamp('2024-01-01 00:00Z')],
                         'signal': ['buy'], 'strength': [1.0]})
@@ -51,45 +35,6 @@ except ValueError:
 else:
     raise AssertionError('it was written')
 """
-PARAMETERS = "symbols: list[str] = ['AAPL']\nfast: int = 2"
-
-
-@pytest.fixture
-def stocked(wb: Workbench, project: Project, make_bars: MakeBars) -> Workbench:
-    """Sixty bars that rise, fall and rise again, and a rule of the project's own."""
-    project.write(rules__rule="SLOW = 5")
-    close = [100 + (n if n < 20 else 40 - n if n < 40 else n - 40) for n in range(60)]
-    bars = make_bars("AAPL", days=60).assign(close=close, open=close)
-    wb.data_ingestion.write_market_data(bars.assign(high=bars.close + 1, low=bars.close - 1), source="file")
-    return wb
-
-
-@pytest.fixture
-def promoted_run(stocked: Workbench, database_settings: Settings, project: Project) -> NotebookRunResult:
-    """A live run of a promoted notebook for a slot."""
-    version, _ = keep(
-        database_settings,
-        NotebookFile.read(project.notebook(*STUDY, parameters=PARAMETERS)),
-        {},
-        files=(),
-        environment=settings_environment(database_settings),
-        timeout_seconds=None,
-        progress=lambda _: None,
-        force=False,
-    )
-    origin = Origin("deployment", deployment="mine", slot=SLOT, purpose="live")
-    return stocked.run("study.ipynb", {"fast": 3}, sha256=version.sha256, origin=origin)
-
-
-def revise(wb: Workbench) -> None:
-    """Correct a few bars, add one between others, and append some."""
-    bars = wb.data_ingestion.load_market_data("AAPL", source="file").reset_index()
-    wrong = bars.iloc[10:30:4].copy()
-    wrong[["open", "high", "low", "close"]] += 7.5
-    added = bars.iloc[[-1]].assign(timestamp=pd.Timestamp("2024-01-05 12:00Z").as_unit("us"))
-    more = bars.iloc[-5:].assign(timestamp=bars["timestamp"].iloc[-5:] + pd.Timedelta(days=30))
-    for frame in (wrong, added, more):
-        wb.data_ingestion.write_market_data(frame, source="file")
 
 
 def test_on_the_bars_that_it_knew_it_gives_the_same_and_leaves_nothing(

@@ -75,9 +75,9 @@ def test_a_promoted_run_names_its_version_with_all_of_its_modules_and_files(
     wb: Workbench, database_settings: Settings, project: Project, committed: Path
 ) -> None:
     options: dict[str, Any] = {"environment": {}, "timeout_seconds": None, "progress": lambda _: None}
-    version, _ = keep(
+    version = keep(
         database_settings, NotebookFile.read(committed), {}, files=["u.csv"], force=False, **options
-    )
+    ).version
     commit = str(version.commit)
     project.write(rules__rule="SAID = 'edited'")
     (project.root / "u.csv").write_text("IBM")

@@ -409,7 +409,9 @@ def test_a_rehearsal_leaves_no_version_and_no_revision(
 ) -> None:
     undone: list[str] = []
     pool = ServiceConnectionPool(
-        "data_ingestion", lambda: corrected.data_ingestion.pool.engine.url, undone=undone.append
+        "data_ingestion",
+        lambda: corrected.data_ingestion.pool.engine.url,
+        undone=lambda what, _: undone.append(what),
     )
     history, log = (
         corrected.data_ingestion.load_market_data_history(),

@@ -1,4 +1,4 @@
-"""A schedule that cannot be is told by its field, before anything is asked of Prefect."""
+"""A schedule, a floor or a force that cannot be is told, before anything is run or asked of Prefect."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from workbench.errors import PromotionRefused
 from workbench.promotion.deploy import promote
+from workbench.promotion.gates.floors import Floors
 from workbench.schedules import Cron
 from workbench.schedules.cron_fields import wrong_field
 from workbench.settings import Settings
@@ -57,6 +58,24 @@ def test_the_field_that_cannot_be_is_named_with_its_range(
             name="never",
             schedule=Cron(cron, "UTC"),
         )
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"force": True}, 'force=True gives no reason; say why in a few words, force="why"'),
+        ({"force": "  "}, "force='  ' gives no reason"),
+        ({"floors": Floors(min_dsr=1.5)}, "min_dsr=1.5: give a probability from 0 to 1"),
+    ],
+)
+def test_so_is_a_force_without_a_reason_and_a_floor_that_cannot_be(
+    make_notebook: MakeNotebook, tmp_path: Path, options: dict[str, Any], says: str
+) -> None:
+    prefect: Any = Unasked()
+    store: Any = None
+    given: dict[str, Any] = {"versions": store, "name": "never", "schedule": Cron("0 6 * * *", "UTC")}
+    with pytest.raises(PromotionRefused, match=f"^{says}"):
+        promote(Settings(home=tmp_path), prefect, store, make_notebook("n = 5"), **given, **options)
 
 
 @pytest.mark.parametrize(

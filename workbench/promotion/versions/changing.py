@@ -189,6 +189,7 @@ class DeploymentChanges:
         return self._put(self.versions.add(new))
 
     def _put(self, version: DeploymentVersion) -> Deployment:
+        state = self.versions.state(version.deployment)
         return put_in_use(
             self.settings,
             self.prefect,
@@ -196,11 +197,12 @@ class DeploymentChanges:
             self.versions,
             version,
             self._content(version),
+            kind="notebook" if state is None else state.kind,
             progress=self.progress,
         )
 
     def _content(self, version: DeploymentVersion) -> Version | None:
-        """What was promoted; None of an ingestion."""
+        """What was promoted; None of an ingestion, which runs no notebook."""
         if version.content is None:
             return None
         return NotebookStore(self.settings.store_folder, self.contents).open(version.content)

@@ -22,7 +22,7 @@ from workbench.promotion.version import Version
 from workbench.promotion.versions.schedule_facts import schedule_in_words, zone_of
 from workbench.promotion.where import where
 from workbench.runs.slot_store import SlotStore
-from workbench.runs.versions import DeploymentVersion, VersionStore
+from workbench.runs.versions import DeploymentVersion, Kind, VersionStore
 from workbench.schedules import schedule_from_json
 from workbench.settings import Settings
 from workbench.stack.model import Progress
@@ -48,6 +48,7 @@ def put_in_use(
     version: DeploymentVersion,
     stored: Version | None,
     *,
+    kind: Kind = "notebook",
     doubts: Sequence[str] = (),
     progress: Progress,
 ) -> Deployment:
@@ -66,6 +67,8 @@ def put_in_use(
     version : DeploymentVersion
     stored : Version or None
         Its content; None of an ingestion, which has none.
+    kind : str
+        "notebook" or "ingest".
     doubts : sequence of str
         What is doubtful about it, each as a sentence, for Prefect's description.
     progress : callable
@@ -108,7 +111,7 @@ def put_in_use(
         created = prefect.ask("/deployments/", body)
     except PrefectRefused as error:
         raise PromotionRefused(f"Prefect refuses the deployment {name}: {_first_reason(error)}") from error
-    versions.use(name, version.version, kind="notebook" if stored is not None else "ingest")
+    versions.use(name, version.version, kind=kind)
     deployment_id = str(created["id"])
     planned_anew(prefect, deployment_id, version.schedule, slots)
     schedule = schedule_from_json(version.schedule)
@@ -161,7 +164,7 @@ def _description(version: DeploymentVersion, doubts: Sequence[str]) -> str:
     which = f"version {version.version}{f', {content}' if content else ''}"
     said = [f"`{version.notebook}` ({which}), {made}."]
     said += [version.note] if version.note else []
-    said += [f"Forced, although {version.forced}."] if version.forced else []
+    said += [f"Forced by {version.made_by}: {version.forced}."] if version.forced else []
     return "\n\n".join([*said, *doubts])
 
 

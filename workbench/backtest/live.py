@@ -1,4 +1,4 @@
-"""`live_performance`: what became of what was said live, each row filled after it was said.
+"""`live_performance`: what became of what was said live, each row filled after it was said; `act_on`.
 
 Pure: frames in, a frame out.
 """
@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workbench.backtest import Signals, Weights, backtest
+from workbench.backtest.engine import backtest
+from workbench.backtest.result import BacktestResult
 from workbench.errors import BacktestError
 from workbench.fills.daily import by_date
 from workbench.fills.execution import Rules
 from workbench.marketdata.openings import opening_times
+from workbench.signals.signals import Signals, Weights
 
-__all__ = ["acted_on", "live_performance"]
+__all__ = ["Openings", "act_on", "acted_on", "live_performance", "openings"]
 
 Openings = dict[str, tuple[pd.DatetimeIndex, pd.DatetimeIndex]]
 """By symbol: the timestamps of its bars, and when each opens."""
@@ -81,18 +83,46 @@ def live_performance(
     >>> said = wb.strategy_engine.load_strategy_signals(deployment="sma-nightly")    # doctest: +SKIP
     >>> live_performance(said, bars, result.rules, weights=False)                    # doctest: +SKIP
     """
-    ordered = acted_on(said, bars)
     market = bars[bars.index.get_level_values("symbol").isin(list(said["symbol"].unique()))]
-    opens = _openings(market, calendars or {})
+    opens = openings(market, calendars or {})
     first = pd.Timestamp(said["said_at"].min())
     days = {time for stamps, moments in opens.values() for time in stamps[moments > first]}
-    wanted = _wanted(ordered, opens)
-    result = backtest(market, _decisions(wanted, market, weights=weights), **_rules(rules, weights=weights))
+    result = act_on(said, market, rules, weights=weights, opens=opens)
     return by_date(
         result.returns[result.returns.index.isin(list(days))],
         result.trades,
         periods_per_year=result.periods_per_year,
     )
+
+
+def act_on(
+    said: pd.DataFrame,
+    bars: pd.DataFrame,
+    rules: Rules,
+    *,
+    weights: bool,
+    opens: Openings,
+    dividends: pd.Series[float] | None = None,
+) -> BacktestResult:
+    """The account of `live_performance` itself, which has its cash from the first bar on.
+
+    Parameters
+    ----------
+    said, bars, rules, weights
+        As `live_performance` takes them; all symbols of the bars share the cash.
+    opens : Openings
+        Of the bars.
+    dividends : Series of float64, optional
+        Cash per unit by (symbol, ex-date).
+
+    Raises
+    ------
+    BacktestError
+        The bars do not reach back to what was said, or lack a symbol.
+    """
+    wanted = _wanted(acted_on(said, bars), opens)
+    decisions = _decisions(wanted, bars, weights=weights)
+    return backtest(bars, decisions, dividends=dividends, **_rules(rules, weights=weights))
 
 
 def acted_on(said: pd.DataFrame, bars: pd.DataFrame) -> pd.DataFrame:
@@ -129,7 +159,8 @@ def acted_on(said: pd.DataFrame, bars: pd.DataFrame) -> pd.DataFrame:
     return rows[kept]
 
 
-def _openings(bars: pd.DataFrame, calendars: Mapping[str, str]) -> Openings:
+def openings(bars: pd.DataFrame, calendars: Mapping[str, str]) -> Openings:
+    """When the bars of each symbol open, by its exchange calendar where that is known."""
     opens = {}
     present = bars[bars["open"].notna() & bars["close"].notna()]
     for symbol, mine in present.groupby(level="symbol"):

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.backtest import Fixed, Signals, VolatilityTarget, Weights, backtest
+from workbench.backtest.live import live_performance
 from workbench.errors import BacktestError
-from workbench.research.live import live_performance
 
 TIMES = pd.DatetimeIndex(["2026-11-23", "2026-11-24", "2026-11-25", "2026-11-27", "2026-11-30"], tz="UTC")
 OPENS = [100.0, 100.0, 110.0, 120.0, 125.0]

@@ -1,11 +1,11 @@
-"""Applies `sql/migrations/0018_awaited_events.sql`."""
+"""Applies `sql/migrations/0017_awaited_events.sql`."""
 
 from workbench.db.migrate import execute_file
 
-revision = "0018"
+revision = "0017"
 down_revision = "0016"
 
 
 def upgrade() -> None:
     """Run the file."""
-    execute_file("0018_awaited_events.sql")
+    execute_file("0017_awaited_events.sql")
