@@ -332,10 +332,13 @@ def chained(site: Site, prefect: PrefectApi) -> Chained:
             time.sleep(1)
             return {name: wb.deployments.slots(name, latest=1_000) for name in names}
 
+        def completed(name: str) -> int:
+            return list(slots()[name]["state"]).count("completed")
+
         wait_for(
-            lambda: list(slots()["after-prices"]["state"]).count("completed") >= 4,
-            "what comes after two ingestions has completed",
-            seconds=420,
+            lambda: completed("prices") >= 2 and completed("after-prices") >= 2 and completed("on-bars"),
+            "an ingestion has completed twice, and what it starts",
+            seconds=600,
         )
         schedules = f"/deployments/{made.deployment_id}/schedules"
         (entry,) = prefect.ask(schedules)
@@ -369,8 +372,9 @@ def test_what_comes_after_an_ingestion_runs_each_member_for_the_moment_at_which_
 ) -> None:
     done = {run["ended_at"] for run in chained.runs if run["deployment"] == "prices"}
     members = chained.slots["after-prices"]
-    assert set(members["state"]) == {"completed"}
-    for slot, rows in members.groupby("slot"):
+    # On a machine so busy that the next ingestion had completed before, one run answers both.
+    assert set(members["state"]) <= {"completed", "skipped"}
+    for slot, rows in members[members["state"] == "completed"].groupby("slot"):
         assert sorted(rows["member"]) == ["AAPL", "IBM"]
         assert min(abs((slot - ended).total_seconds()) for ended in done) < 1
     runs = [run for run in chained.runs if run["deployment"] == "after-prices"]

@@ -102,9 +102,14 @@ def refusal(words: list[str]) -> str | None:
     command = command_line()
     words = list(words)
     while hasattr(command, "commands") and words and not words[0].startswith("-"):
+        if command.name == "promote" and words[0] not in command.commands:
+            # A notebook needs no word of its own.
+            words.insert(0, "notebook")
         if words[0] not in command.commands:
             return f"there is no command {words[0]!r}"
         command = command.commands[words.pop(0)]
+    if command.name == "promote" and words:
+        command = command.commands["notebook"]
     known = {option for parameter in command.params for option in getattr(parameter, "opts", [])}
     known |= {option for parameter in command.params for option in getattr(parameter, "secondary_opts", [])}
     known |= {"--help", "-h"}

@@ -15,7 +15,7 @@ from workbench.cli.deployments import deployments
 from workbench.cli.events import events
 from workbench.cli.lineage import runs_of, why
 from workbench.cli.parity import parity
-from workbench.cli.promotion import promote
+from workbench.cli.promotion import backfill, promote
 from workbench.cli.runs import runs
 from workbench.cli.settings import config
 from workbench.cli.slots import slots
@@ -66,6 +66,7 @@ app.add_typer(servers.db, name="db", rich_help_panel="Servers")
 app.command("ingest", rich_help_panel="Work")(ingestion.ingest)
 app.command("run", rich_help_panel="Work")(notebooks.run)
 app.add_typer(promote, name="promote", rich_help_panel="Work")
+app.command("backfill", rich_help_panel="Work")(backfill)
 app.command("config", rich_help_panel="Look")(config)
 app.command("quality", rich_help_panel="Look")(ingestion.quality)
 runs.command("of")(runs_of)

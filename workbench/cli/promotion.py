@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import click
 import typer
@@ -11,10 +11,13 @@ from typer.core import TyperGroup
 from workbench.cli import notebooks
 from workbench.schedules.catch_up import read_catch_up
 from workbench.schedules.on_event import wheres
-from workbench.terminal import as_json, step, steps, warn
+from workbench.terminal import as_json, fail, step, steps, warn
 from workbench.workbench import Workbench
 
-__all__ = ["promote"]
+if TYPE_CHECKING:
+    from workbench.promotion.backfill import Backfilled
+
+__all__ = ["backfill", "promote"]
 
 _NOTEBOOK = "notebook"
 
@@ -127,3 +130,33 @@ def ingest(
     elif on is None and after is None:
         warn("Prefect has planned no run of it yet; see: workbench status")
     step("it runs only while the servers run: workbench status")
+
+
+def backfill(
+    name: Annotated[str, typer.Argument(help="The deployment's name.")],
+    start: Annotated[str, typer.Option("--from", help="The first day or moment, UTC, as 2026-10-01.")],
+    end: Annotated[str, typer.Option("--to", help="The day or moment after the last, UTC.")],
+    kind: Annotated[
+        str, typer.Option("--as", help="backtest: store what runs save as backtests do; shadow: undo it.")
+    ] = "backtest",
+    json: notebooks.Json = False,
+) -> None:
+    """Run past slots of a deployment in order, as backtest or as shadow, never live."""
+    from workbench.stack.passed_slots import in_words
+
+    def tell_one(one: Backfilled) -> None:
+        tell(f"{in_words(one.slot)}: {one.error or one.status}")
+
+    with Workbench() as wb, steps(f"Backfilling {name}") as tell:
+        done = wb.deployments.backfill(
+            name, start, end, kind=cast(Literal["backtest", "shadow"], kind), progress=tell_one
+        )
+    failed = done[done["status"] == "failed"]
+    if json:
+        as_json(done.to_dict("records"))
+    else:
+        step(f"{len(done) - len(failed)} of {len(done)} runs completed")
+        for row in failed.to_dict("records"):
+            fail(f"{in_words(row['slot'])}: {row['error']}")
+    if len(failed):
+        raise typer.Exit(1)

@@ -135,6 +135,7 @@ def promote(
     refuse_namesake(settings, prefect, name)
     refuse_other_kind(versions, name, "notebook")
     grid = check_each(file.parameters, each)
+    refuse_secrets(settings, each=grid)
     if settings.outputs_url is not None:
         Outputs(settings.outputs_url).check()
     kept = keep(

@@ -162,7 +162,10 @@ def ask_for_attempt(prefect: PrefectApi, attempt: Attempt, attempts: int, *, lik
     slot = attempt.slot.astimezone(UTC).isoformat()
     body = {
         "parameters": {**given, "slot": slot},
-        "idempotency_key": f"{attempt.deployment}/{slot}/{attempts + 1}",
+        # Of a grid several members may have had as many attempts.
+        "idempotency_key": "/".join(
+            filter(None, [attempt.deployment, slot, attempt.member, f"{attempts + 1}"])
+        ),
         "state": {"type": "SCHEDULED", "message": f"Attempt {attempts + 1} for {slot}, after a crash."},
     }
     try:

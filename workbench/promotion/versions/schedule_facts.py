@@ -14,6 +14,7 @@ from typing import Any
 
 from workbench.errors import ScheduleRefused
 from workbench.schedules import Schedule, schedule_from_json
+from workbench.schedules.on_event import awaited_from_json
 
 __all__ = ["moments_ahead", "next_moment", "schedule_in_words", "zone_of"]
 
@@ -65,7 +66,7 @@ def _read(text: str) -> Schedule | None:
 @lru_cache(maxsize=4_096)
 def _in_words(text: str) -> str:
     try:
-        found = schedule_from_json(json.loads(text))
+        found = schedule_from_json(json.loads(text)) or awaited_from_json(json.loads(text))
     except ScheduleRefused as error:
         return str(error)
     return "" if found is None else found.in_words()
