@@ -47,13 +47,13 @@ def test_dir_shows_what_a_user_calls(wb: Workbench) -> None:
     services = {"data_ingestion", "strategy_engine", "execution", "risk_management", "analytics"}
     services |= {"notification", "logging"}
     records = {"runs", "trials", "events", "run_id"}
-    verbs = {"ingest", "sql", "sweep", "save", "run", "promote"}
+    verbs = {"ingest", "sql", "sweep", "save", "run", "promote", "why"}
     assert _public(wb) == services | records | verbs | {"research", "deployments", "settings", "close"}
     assert _public(wb.research) == {"sweep", "honesty", "tearsheet", "save"}
     deployments = {"promote", "trigger", "list", "slots", "show", "versions", "diff", "next", "runs"}
     deployments |= {"rollback", "pause", "resume", "retire", "compare", "cut_over", "drop_shadow"}
     assert _public(wb.deployments) == deployments
-    assert _public(wb.runs) == {"list", "show", "open", "compare", "reap", "rerun"}
+    assert _public(wb.runs) == {"list", "show", "of", "open", "compare", "reap", "rerun", "why"}
     assert _public(wb.trials) == {"list", "count", "store"}
     verbs = {"recent", "counts", "follow", "subscribe", "publish_data_event", "put_aside", "retry"}
     assert _public(wb.events) == verbs
