@@ -10,11 +10,11 @@ from tempfile import TemporaryDirectory
 from benchmarks import BenchmarkSize, Report, WrongResult
 from benchmarks.turns import say
 from workbench import Settings, Workbench
+from workbench.headless.notebook_file import open_notebook
 from workbench.project.modules import import_rules
 from workbench.promotion.gates.floors import Floors
 from workbench.promotion.gates.kernels import Kernels, Subject
 from workbench.promotion.gates.passing import pass_gates
-from workbench.promotion.notebook_file import open_notebook
 from workbench.stack import Stack
 from workbench.stack.environment import settings_environment
 

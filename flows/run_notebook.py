@@ -27,10 +27,10 @@ from prefect.states import Cancelled, Completed
 
 from workbench import Workbench
 from workbench.errors import NotebookFailed, SlotRefused, SlotTaken, WorkbenchError
+from workbench.headless.printed import printed_lines
 from workbench.promotion.artifact import artifact_key, completed_markdown, failed_markdown, saved_picture
 from workbench.promotion.held import lead_group
 from workbench.promotion.ingesting import IngestionResult
-from workbench.promotion.printed import printed_lines
 from workbench.promotion.retrying import RETRIES, RetryOn
 from workbench.promotion.run import NotebookRunResult, Origin
 from workbench.promotion.run_version import run_version

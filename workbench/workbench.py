@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from workbench.backtest import Strategy
+    from workbench.headless.execute import Progress
     from workbench.ingestion import IngestedSeries
-    from workbench.promotion.execute import Progress
     from workbench.promotion.records import Deployment
     from workbench.promotion.run import NotebookRunResult, Origin
     from workbench.schedules import CatchUp

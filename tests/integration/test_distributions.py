@@ -59,7 +59,7 @@ def test_the_wheel_installs_one_package_with_all_that_lies_beside_it_in_a_clone(
     constraints = {f"workbench/shipped/constraints/{lock}.txt" for lock in LOCKS}
     assert names - facts == files("workbench") | shipped | constraints
     assert {"workbench/shipped/sql/roles.sql", "workbench/shipped/flows/run_notebook.py"} < shipped
-    assert "workbench/promotion/page/index.html.j2" in names
+    assert "workbench/headless/page/index.html.j2" in names
 
 
 def test_what_it_ships_is_what_the_clone_has() -> None:

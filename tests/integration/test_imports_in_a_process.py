@@ -91,7 +91,7 @@ def test_notebooks_are_read_without_the_grammar_of_iris_and_iris_are_checked_all
     """It takes over a second of each run's start, and the schemas of notebooks know no IRIs."""
     program = """
 import sys
-from workbench.promotion.iri_check import put_off_iri_grammar
+from workbench.headless.iri_check import put_off_iri_grammar
 put_off_iri_grammar()
 import nbclient, nbconvert, nbformat, papermill
 assert "lark" not in sys.modules and "rfc3987_syntax" not in sys.modules

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(200)
 RUN = """
 import sys
 from pathlib import Path
-from workbench.promotion.execute import execute_notebook
+from workbench.headless.execute import execute_notebook
 home, notebook = Path(sys.argv[1]), Path(sys.argv[2])
 execute_notebook(notebook, {}, home / "runs" / "one", home=home)
 """

@@ -19,8 +19,8 @@ from tests.acceptance.browser import open_page
 from workbench.backtest import backtest
 from workbench.display.pages import content_policy, safe_html
 from workbench.errors import NotebookFailed
-from workbench.promotion.execute import execute_notebook, output_paths
-from workbench.promotion.html import FAILURE_TAG, write_html
+from workbench.headless.execute import execute_notebook, output_paths
+from workbench.headless.html import FAILURE_TAG, write_html
 from workbench.report.tearsheet import tearsheet
 
 MARK = "window.ran = (window.ran || []).concat('{name}')"

@@ -72,7 +72,7 @@ def run(
     json: Json = False,
 ) -> None:
     """Run a notebook headless from a clean kernel, and record it."""
-    from workbench.promotion.notebook_file import open_notebook
+    from workbench.headless.notebook_file import open_notebook
 
     file = open_notebook(notebook)
     values = file.parameters.parse(parameter or [])
@@ -189,8 +189,8 @@ def promote(
     json: Json = False,
 ) -> None:
     """Turn a notebook into a scheduled Prefect job."""
+    from workbench.headless.notebook_file import open_notebook
     from workbench.promotion.members import members_of, parse_each
-    from workbench.promotion.notebook_file import open_notebook
     from workbench.schedules.catch_up import read_catch_up
     from workbench.schedules.on_event import wheres
     from workbench.stack.schedules import in_zone

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from workbench.errors import NotDeployed, SlotRefused, WorkbenchError
-from workbench.promotion.execute import Progress
+from workbench.headless.execute import Progress
 from workbench.promotion.ingesting import IngestionResult
 from workbench.promotion.run import NotebookRunResult, Origin
 from workbench.promotion.run_version import run_version

@@ -9,15 +9,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from workbench.errors import PromotionRefused
+from workbench.headless.memory import memory_limit_bytes
+from workbench.headless.notebook_file import open_notebook
 from workbench.promotion.checks import check_locks, check_name, refuse_other_kind
 from workbench.promotion.contents import Contents
 from workbench.promotion.fitness import refused_values, unfit
 from workbench.promotion.gates.floors import Floors
 from workbench.promotion.keeping import keep
 from workbench.promotion.members import check_each
-from workbench.promotion.memory import memory_limit_bytes
 from workbench.promotion.namesakes import refuse_namesake
-from workbench.promotion.notebook_file import open_notebook
 from workbench.promotion.records import Deployment
 from workbench.promotion.retrying import RETRIES, RetryOn, check_retries
 from workbench.promotion.run import check_timeout

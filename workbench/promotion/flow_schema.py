@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from workbench.promotion.parameters import NotebookParameters
+from workbench.headless.parameters import NotebookParameters
 
 __all__ = ["flow_schema"]
 

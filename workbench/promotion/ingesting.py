@@ -10,11 +10,11 @@ from typing import Any
 
 from workbench.attempt import Attempt
 from workbench.errors import RunFenced, SourceError, SourceUnreachable, WorkbenchError
+from workbench.headless.execute import Progress
+from workbench.headless.parameters import NotebookParameters
 from workbench.ingestion import IngestedSeries, ingest
 from workbench.marketdata.calendar import timezone_of
-from workbench.promotion.execute import Progress
 from workbench.promotion.held import HeldRun
-from workbench.promotion.parameters import NotebookParameters
 from workbench.promotion.run import Origin
 from workbench.runs.code import code_version
 from workbench.runs.heartbeats import Pulse

@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from workbench.headless.code_cells import code_cells
+from workbench.headless.notebook_file import NotebookFile
 from workbench.project.modules import import_rules
-from workbench.promotion.code_cells import code_cells
 from workbench.promotion.contents import Contents
 from workbench.promotion.gates.floors import Floors
 from workbench.promotion.gates.kernels import Subject
 from workbench.promotion.gates.passing import pass_gates
 from workbench.promotion.gates.result import GateResult
 from workbench.promotion.gathering import gather_modules, named_files
-from workbench.promotion.notebook_file import NotebookFile
 from workbench.promotion.store import NotebookStore
 from workbench.promotion.version import Version
 from workbench.runs.code import commit_of

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workbench.errors import ParametersRefused, PromotionRefused
-from workbench.promotion.parameters import NotebookParameters
+from workbench.headless.parameters import NotebookParameters
 
 __all__ = ["check_each", "members_of", "parse_each"]
 

@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Callable, Iterator
 
-from workbench.promotion.code_cells import code_cells, imported_names
+from workbench.headless.code_cells import code_cells, imported_names
 from workbench.runs.notebook import Notebook, cells_tagged
 
 __all__ = ["reservations"]

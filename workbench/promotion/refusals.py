@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import StrategyError
-from workbench.promotion.code_cells import CodeCell, code_cells, imported_names
+from workbench.headless.code_cells import CodeCell, code_cells, imported_names
 from workbench.runs.notebook import Notebook
 
 if TYPE_CHECKING:

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import NotebookFailed
+from workbench.headless.execute import Progress, execute_notebook
+from workbench.headless.notebook_file import NotebookFile
+from workbench.headless.supervision import Watched
 from workbench.home.temporary import TemporaryFolder
 from workbench.project.imports import ImportRules
 from workbench.project.modules import Imported, import_environment, read_record
-from workbench.promotion.execute import Progress, execute_notebook
 from workbench.promotion.gates.capture import Captured
-from workbench.promotion.notebook_file import NotebookFile
-from workbench.promotion.supervision import Watched
 from workbench.runs.rehearsing import rehearsal_environment
 from workbench.services.future import Future
 

@@ -14,11 +14,11 @@ import pandas as pd
 
 from workbench.db.series_changes import SeriesRead, series_changes
 from workbench.errors import NotebookError, NotebookFailed, OutputsUnreachable, RunError
+from workbench.headless.execute import Progress
+from workbench.headless.notebook_file import NotebookFile, open_notebook
 from workbench.project import find_project
 from workbench.project.files_used import file_sha256
 from workbench.project.imports import BESIDE
-from workbench.promotion.execute import Progress
-from workbench.promotion.notebook_file import NotebookFile, open_notebook
 from workbench.promotion.rerun_result import RerunResult
 from workbench.promotion.run import Origin, run_notebook
 from workbench.runs import RunStore

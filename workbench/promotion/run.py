@@ -14,15 +14,15 @@ from typing import Any
 from workbench.attempt import RUN_ID_VARIABLE, UNDONE_PURPOSES, Attempt, Purpose
 from workbench.display.card import card_html
 from workbench.errors import NotebookError, NotebookFailed, OutputsUnreachable, WorkbenchError
+from workbench.headless.execute import Progress, execute_notebook, output_paths
+from workbench.headless.memory import memory_limit_bytes
+from workbench.headless.notebook_file import open_notebook
 from workbench.home.temporary import TemporaryFolder
 from workbench.project import find_project
 from workbench.project.imports import ImportRules
 from workbench.project.modules import import_environment, import_rules, read_record
 from workbench.promotion.contents import Contents
-from workbench.promotion.execute import Progress, execute_notebook, output_paths
 from workbench.promotion.held import HeldRun
-from workbench.promotion.memory import memory_limit_bytes
-from workbench.promotion.notebook_file import open_notebook
 from workbench.promotion.store import NotebookStore
 from workbench.runs import RunStore
 from workbench.runs.code import code_version, promoted_code_version

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from workbench.errors import NotebookFailed, SlotTaken, SourceError, WorkbenchError
-from workbench.promotion.execute import Progress
+from workbench.headless.execute import Progress
 from workbench.promotion.ingesting import IngestionResult, run_ingestion
 from workbench.promotion.members import members_of
 from workbench.promotion.retrying import with_retries

@@ -10,7 +10,7 @@ from workbench.errors import QueryError
 from workbench.runs import RunStore
 
 if TYPE_CHECKING:
-    from workbench.promotion.execute import Progress
+    from workbench.headless.execute import Progress
     from workbench.promotion.rerun_result import RerunResult
     from workbench.runs.reaped import Reaped
     from workbench.runs.why import Why, Whys

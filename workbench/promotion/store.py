@@ -23,11 +23,11 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import NotebookError
+from workbench.headless.notebook_file import NotebookFile
 from workbench.home.folders import private_folder
 from workbench.home.temporary import TemporaryFolder
 from workbench.project.files_used import file_sha256
 from workbench.promotion.contents import Contents, write_sealed
-from workbench.promotion.notebook_file import NotebookFile
 from workbench.promotion.version import MANIFEST, TREE, Version, contents_of, hash_of, manifest_text
 
 __all__ = ["NotebookStore"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from workbench.promotion.notebook_file import NotebookFile
+from workbench.headless.notebook_file import NotebookFile
 
 __all__ = ["FORMAT", "MANIFEST", "TREE", "Version", "contents_of", "hash_of", "manifest_text"]
 

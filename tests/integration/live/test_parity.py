@@ -12,11 +12,11 @@ import pytest
 from tests.acceptance.notebooks import write_notebook
 from workbench import Workbench
 from workbench.errors import NotDeployed, QueryError
+from workbench.headless.notebook_file import open_notebook
 from workbench.marketdata.calendar import schedule
 from workbench.parity.brief import parity_of
 from workbench.parity.result import Parity
 from workbench.promotion.contents import Contents
-from workbench.promotion.notebook_file import open_notebook
 from workbench.promotion.run import Origin, run_notebook
 from workbench.promotion.store import NotebookStore
 from workbench.runs.versions import DeploymentVersion

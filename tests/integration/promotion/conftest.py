@@ -12,8 +12,8 @@ import pytest
 from tests.acceptance.notebooks import write_notebook
 from tests.integration.conftest import MakeBars
 from workbench import Workbench
+from workbench.headless.notebook_file import NotebookFile
 from workbench.promotion.keeping import keep
-from workbench.promotion.notebook_file import NotebookFile
 from workbench.promotion.run import NotebookRunResult, Origin
 from workbench.runs.versions import DeploymentVersion, VersionStore
 from workbench.settings import Settings

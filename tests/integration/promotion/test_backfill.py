@@ -11,8 +11,8 @@ from tests.acceptance.notebooks import write_notebook
 from tests.integration.conftest import MakeBars
 from workbench import Workbench
 from workbench.errors import NotDeployed, SlotRefused
+from workbench.headless.notebook_file import open_notebook
 from workbench.promotion.contents import Contents
-from workbench.promotion.notebook_file import open_notebook
 from workbench.promotion.store import NotebookStore
 from workbench.runs.versions import DeploymentVersion
 from workbench.schedules import Cron

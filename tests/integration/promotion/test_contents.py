@@ -19,9 +19,9 @@ from tests.conftest import Connection
 from workbench import Workbench
 from workbench.db.roles import SERVICES, role_of
 from workbench.errors import NotebookError
+from workbench.headless.notebook_file import NotebookFile
 from workbench.promotion import contents as keeping
 from workbench.promotion.contents import Contents
-from workbench.promotion.notebook_file import NotebookFile
 from workbench.promotion.store import NotebookStore
 from workbench.promotion.version import Version
 
@@ -229,7 +229,7 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 from workbench.db.pool import ServiceConnectionPool
 from workbench.promotion.contents import Contents
-from workbench.promotion.notebook_file import NotebookFile
+from workbench.headless.notebook_file import NotebookFile
 from workbench.promotion.store import NotebookStore
 folder, url = Path(sys.argv[1]), make_url(sys.argv[2]).set(drivername="postgresql+psycopg")
 pool = ServiceConnectionPool("runs", lambda: url)

@@ -15,8 +15,8 @@ from tests.integration.live.conftest import Kernel, bars_of, kernel, say
 from tests.integration.promotion.conftest import Project
 from workbench import Workbench
 from workbench.errors import NotDeployed, QueryError
+from workbench.headless.notebook_file import NotebookFile
 from workbench.promotion.contents import Contents
-from workbench.promotion.notebook_file import NotebookFile
 from workbench.promotion.store import NotebookStore
 from workbench.runs.locks import RunLocks, resource_lock
 from workbench.runs.packages import installed_packages

@@ -20,8 +20,8 @@ import pytest
 
 from tests.acceptance.notebooks import write_notebook
 from workbench.errors import NotebookError, NotebookFailed, ParametersRefused
-from workbench.promotion import execute
-from workbench.promotion.execute import execute_notebook
+from workbench.headless import execute
+from workbench.headless.execute import execute_notebook
 
 MakeNotebook = Callable[..., Path]
 PARAMETERS = "fast: int = 20\ntext = 'none'\nvalues: list = []"
@@ -335,7 +335,7 @@ def test_a_hundred_megabytes_of_output_are_cut_before_they_reach_this_process(
 import json, re, sys
 from pathlib import Path
 from workbench.errors import NotebookFailed
-from workbench.promotion.execute import execute_notebook
+from workbench.headless.execute import execute_notebook
 
 def status(key):
     return int(re.search(rf"{key}:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024
@@ -411,7 +411,7 @@ def test_a_kernel_dies_with_a_run_that_is_killed_outright(
     # Inside one long call into C, where nothing in Python gets a turn.
     notebook = make_notebook("import os\nopen('pid', 'w').write(str(os.getpid()))\nsum(range(10**13))")
     program = (
-        "import sys; from pathlib import Path; from workbench.promotion.execute import execute_notebook\n"
+        "import sys; from pathlib import Path; from workbench.headless.execute import execute_notebook\n"
     )
     program += "execute_notebook(Path(sys.argv[1]), {}, Path(sys.argv[2]))"
     command = [sys.executable, "-c", program, str(notebook), str(tmp_path / "out")]

@@ -15,10 +15,10 @@ from tests.conftest import Connection
 from tests.integration.promotion.conftest import Project
 from workbench import Workbench
 from workbench.errors import GateFailed
+from workbench.headless.notebook_file import NotebookFile
 from workbench.promotion.gates.floors import Floors
 from workbench.promotion.gates.result import GATES
 from workbench.promotion.keeping import Kept, keep
-from workbench.promotion.notebook_file import NotebookFile
 from workbench.settings import Settings
 from workbench.stack.environment import settings_environment
 

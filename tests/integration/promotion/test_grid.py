@@ -11,8 +11,8 @@ import pytest
 from tests.acceptance.notebooks import write_notebook
 from workbench import Workbench
 from workbench.errors import NotebookFailed, SlotTaken
+from workbench.headless.notebook_file import open_notebook
 from workbench.promotion.contents import Contents
-from workbench.promotion.notebook_file import open_notebook
 from workbench.promotion.run import Origin
 from workbench.promotion.run_version import run_version
 from workbench.promotion.store import NotebookStore

@@ -11,7 +11,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from tests.acceptance.browser import open_page
 from workbench.backtest import backtest
-from workbench.promotion.html import write_html
+from workbench.headless.html import write_html
 
 ABOUT = [("run", "433ab7a8-245d-4100-8d2d-14b114b67e33"), ("data", "yahoo_adjusted/AAPL at revision 1")]
 LONG = (

@@ -12,10 +12,10 @@ import pytest
 from tests.integration.promotion.conftest import Project, printed
 from workbench import Settings
 from workbench.errors import NotebookFailed, PromotionRefused
+from workbench.headless.execute import execute_notebook
+from workbench.headless.notebook_file import NotebookFile
 from workbench.project.modules import import_environment, import_rules
-from workbench.promotion.execute import execute_notebook
 from workbench.promotion.keeping import keep
-from workbench.promotion.notebook_file import NotebookFile
 from workbench.promotion.version import Version
 
 

@@ -9,8 +9,8 @@ from tests.conftest import Connection
 from tests.integration.promotion.conftest import Project
 from workbench import Workbench
 from workbench.errors import PromotionRefused
+from workbench.headless.notebook_file import NotebookFile
 from workbench.promotion.keeping import keep
-from workbench.promotion.notebook_file import NotebookFile
 from workbench.promotion.version import Version
 from workbench.settings import Settings
 from workbench.stack.environment import settings_environment

@@ -12,8 +12,8 @@ import pytest
 from tests.integration.promotion.conftest import Project, printed
 from workbench import Workbench
 from workbench.errors import NotebookFailed
+from workbench.headless.notebook_file import NotebookFile
 from workbench.promotion.keeping import keep
-from workbench.promotion.notebook_file import NotebookFile
 from workbench.settings import Settings
 from workbench.version import __version__
 

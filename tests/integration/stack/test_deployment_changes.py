@@ -12,9 +12,9 @@ import pytest
 from tests.acceptance.notebooks import write_notebook
 from workbench import Workbench
 from workbench.errors import LockTimeout, NotDeployed, PromotionRefused
+from workbench.headless.notebook_file import NotebookFile
 from workbench.promotion.contents import Contents
 from workbench.promotion.namesakes import deployment_named
-from workbench.promotion.notebook_file import NotebookFile
 from workbench.promotion.store import NotebookStore
 from workbench.promotion.versions.changing import DeploymentChanges
 from workbench.promotion.versions.prefect_problems import prefect_problems

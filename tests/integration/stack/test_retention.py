@@ -24,9 +24,9 @@ from workbench import Workbench
 from workbench.cli import main
 from workbench.db.pool import ServiceConnectionPool
 from workbench.errors import DatabaseError, RunError, ServerError
+from workbench.headless.notebook_file import NotebookFile
 from workbench.home.locks import exclusive
 from workbench.promotion.contents import Contents
-from workbench.promotion.notebook_file import NotebookFile
 from workbench.promotion.store import NotebookStore
 from workbench.runs.versions import DeploymentVersion, VersionStore
 from workbench.settings import Settings

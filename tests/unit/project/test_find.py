@@ -11,10 +11,10 @@ import pytest
 
 from workbench import Settings
 from workbench.errors import NotebookError, ProjectMissing, SettingsError
+from workbench.headless.notebook_file import find_notebook
 from workbench.paths import PACKAGE, shipped
 from workbench.project import find as finding
 from workbench.project import find_project, project_environment, the_project
-from workbench.promotion.notebook_file import find_notebook
 from workbench.runs.code import code_version, shown_name
 from workbench.stack.environment import process_environment
 from workbench.version import __version__

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from workbench.errors import NotebookError
-from workbench.promotion.html import FAILURE_TAG, write_html
+from workbench.headless.html import FAILURE_TAG, write_html
 
 MakeNotebook = Callable[..., Path]
 

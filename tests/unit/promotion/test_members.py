@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from workbench.errors import ParametersRefused, PromotionRefused
+from workbench.headless.parameters import NotebookParameters
 from workbench.promotion.members import check_each, members_of, parse_each
-from workbench.promotion.parameters import NotebookParameters
 
 CELL = {
     "cell_type": "code",

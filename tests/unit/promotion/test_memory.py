@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from workbench.errors import NotebookError
-from workbench.promotion.memory import memory_in_words, memory_limit_bytes
+from workbench.headless.memory import memory_in_words, memory_limit_bytes
 
 
 @pytest.mark.parametrize(

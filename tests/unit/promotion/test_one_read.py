@@ -15,9 +15,9 @@ from sqlalchemy.engine import URL
 
 from workbench.cli import notebooks
 from workbench.db.pool import ServiceConnectionPool
-from workbench.promotion.execute import execute_notebook
+from workbench.headless.execute import execute_notebook
+from workbench.headless.notebook_file import NotebookFile, open_notebook
 from workbench.promotion.held import HeldRun
-from workbench.promotion.notebook_file import NotebookFile, open_notebook
 from workbench.promotion.store import NotebookStore
 from workbench.runs import RunStore
 from workbench.session import Session

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from workbench.promotion.outputs import WITHHELD, bound, size_of
+from workbench.headless.outputs import WITHHELD, bound, size_of
 
 
 def _message(kind: str, **content: Any) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.errors import NotebookError, ParametersRefused
-from workbench.promotion.annotations import type_of_annotation
-from workbench.promotion.parameters import NotebookParameters
+from workbench.headless.annotations import type_of_annotation
+from workbench.headless.parameters import NotebookParameters
 
 MakeNotebook = Callable[..., Path]
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from workbench.promotion.printed import LINE_LENGTH, LINES_LIMIT, printed_lines
+from workbench.headless.printed import LINE_LENGTH, LINES_LIMIT, printed_lines
 
 
 def stream(text: str | list[str], name: str = "stdout") -> dict[str, Any]:

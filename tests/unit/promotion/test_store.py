@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from workbench.errors import NotebookError
-from workbench.promotion.notebook_file import NotebookFile
+from workbench.headless.notebook_file import NotebookFile
 from workbench.promotion.store import NotebookStore
 from workbench.promotion.version import Version
 from workbench.runs.notebook import notebook_sha256

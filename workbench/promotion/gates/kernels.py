@@ -13,8 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from workbench.headless.notebook_file import NotebookFile
 from workbench.project.imports import ImportRules
-from workbench.promotion.notebook_file import NotebookFile
 from workbench.promotion.rehearsal import Rehearsal, rehearse
 from workbench.runs.heartbeats import Pulse
 from workbench.services.future import Future

@@ -11,10 +11,10 @@ import sqlalchemy as sa
 
 from workbench.db.pool import ServiceConnectionPool
 from workbench.errors import NotebookError, WorkbenchError
+from workbench.headless.notebook_file import find_notebook
 from workbench.marketdata.calendar import sessions
 from workbench.marketdata.completeness import complete_before
 from workbench.project import find_project
-from workbench.promotion.notebook_file import find_notebook
 from workbench.promotion.store import NotebookStore
 from workbench.runs.deployment_changes import DeploymentChange
 from workbench.runs.locks import holders, resource_lock

@@ -19,18 +19,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import NotebookError
+from workbench.headless.html import FAILURE_TAG, write_html
+from workbench.headless.iri_check import put_off_iri_grammar
+from workbench.headless.kernel_values import for_kernel, teach_papermill
+from workbench.headless.notebook_file import NotebookFile
+from workbench.headless.supervision import CellError, Progress, Supervision, Watched
 from workbench.home.files import replace_file
 from workbench.home.folders import private_folder
 from workbench.home.temporary import TemporaryFolder
-from workbench.promotion.html import FAILURE_TAG, write_html
-from workbench.promotion.iri_check import put_off_iri_grammar
-from workbench.promotion.kernel_values import for_kernel, teach_papermill
-from workbench.promotion.notebook_file import NotebookFile
-from workbench.promotion.supervision import CellError, Progress, Supervision, Watched
 from workbench.runs.notebook import read_notebook
 
 if TYPE_CHECKING:
-    from workbench.promotion.kernel import RunKernel
+    from workbench.headless.kernel import RunKernel
 
 __all__ = ["ExecutedNotebook", "Progress", "execute_notebook", "output_paths"]
 
@@ -132,7 +132,7 @@ def execute_notebook(
         partial = scratch / f".{notebook.name}"
         put_off_iri_grammar()
         # Here, because jupyter_client and nbclient take a third of a second to import.
-        from workbench.promotion.kernel import RunKernel
+        from workbench.headless.kernel import RunKernel
 
         environment = {"PLOTLY_RENDERER": "plotly_mimetype", **(environment or {})}
         kernel = RunKernel(scratch, environment, cwd, text_limit=CELL_TEXT_LIMIT, total_limit=OUTPUT_LIMIT)
@@ -220,7 +220,7 @@ def _engine() -> str:
     from papermill.clientwrap import PapermillNotebookClient
     from papermill.engines import NBClientEngine, papermill_engines
 
-    from workbench.promotion.kernel import BoundedOutputs, unheard
+    from workbench.headless.kernel import BoundedOutputs, unheard
 
     class Client(BoundedOutputs, PapermillNotebookClient):  # type: ignore[misc]
         """Papermill's client, bounded."""

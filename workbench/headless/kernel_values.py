@@ -6,8 +6,8 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-from workbench.promotion.parameter_types import ParameterType
-from workbench.promotion.parameters import NotebookParameters
+from workbench.headless.parameter_types import ParameterType
+from workbench.headless.parameters import NotebookParameters
 
 __all__ = ["MomentText", "for_kernel", "teach_papermill"]
 

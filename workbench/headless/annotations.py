@@ -6,7 +6,7 @@ import ast
 from dataclasses import replace
 
 from workbench.errors import StrategyError
-from workbench.promotion.parameter_types import ANY, ParameterType
+from workbench.headless.parameter_types import ANY, ParameterType
 
 __all__ = ["type_of_annotation"]
 

@@ -28,10 +28,9 @@ from nbclient.exceptions import CellExecutionComplete
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
-from workbench.paths import PACKAGE
-from workbench.promotion.keeper import END_ALL
-from workbench.promotion.memory import resident_bytes
-from workbench.promotion.outputs import (
+from workbench.headless.keeper import END_ALL
+from workbench.headless.memory import resident_bytes
+from workbench.headless.outputs import (
     CUT,
     DISPLAYS,
     IN_FLIGHT,
@@ -40,6 +39,7 @@ from workbench.promotion.outputs import (
     size_of,
     without_retractions,
 )
+from workbench.paths import PACKAGE
 from workbench.runs.process import ProcessIdentity, identity_of
 from workbench.secrets_file import hand_over
 
@@ -54,9 +54,9 @@ root, parent, mark, text_limit, total_limit, *arguments = sys.argv[1:]
 added = root not in sys.path
 if added:
     sys.path.append(root)  # found also where a clone is not installed
-from workbench.promotion.keeper import become_kernel
+from workbench.headless.keeper import become_kernel
 become_kernel(int(parent), mark)
-from workbench.promotion.kernel_process import start_kernel
+from workbench.headless.kernel_process import start_kernel
 if added:
     sys.path.remove(root)
 start_kernel(arguments, text_limit=int(text_limit), total_limit=int(total_limit))

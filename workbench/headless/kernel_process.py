@@ -14,7 +14,7 @@ from ipykernel.kernelapp import IPKernelApp
 from IPython.core.autocall import ZMQExitAutocall
 from jupyter_client.session import Session
 
-from workbench.promotion.outputs import IN_FLIGHT, bound
+from workbench.headless.outputs import IN_FLIGHT, bound
 
 __all__ = ["start_kernel"]
 

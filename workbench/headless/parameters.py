@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import NotebookError, ParametersRefused
-from workbench.promotion.annotations import type_of_annotation
-from workbench.promotion.parameter_types import ParameterType, shown, type_of_value
+from workbench.headless.annotations import type_of_annotation
+from workbench.headless.parameter_types import ParameterType, shown, type_of_value
 from workbench.runs.notebook import Notebook, cells_tagged, read_notebook
 from workbench.spelling import did_you_mean, near_names
 

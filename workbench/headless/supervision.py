@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from workbench.errors import NotebookFailed
-from workbench.promotion.failing_line import failing_line
-from workbench.promotion.memory import memory_in_words
+from workbench.headless.failing_line import failing_line
+from workbench.headless.memory import memory_in_words
 from workbench.runs.heartbeats import Pulse
 from workbench.runs.notebook import Notebook, cells_tagged, is_run
 from workbench.runs.process import ProcessIdentity

@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 
 from workbench.errors import NotebookError
+from workbench.headless.parameters import NotebookParameters
 from workbench.project import find_project
-from workbench.promotion.parameters import NotebookParameters
 from workbench.runs.code import shown_name
 from workbench.runs.notebook import Notebook, content_sha256, read_notebook
 

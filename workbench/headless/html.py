@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.display.pages import content_policy, safe_html
 from workbench.errors import NotebookError
+from workbench.headless.iri_check import put_off_iri_grammar
+from workbench.headless.parameters import NotebookParameters
 from workbench.home.files import replace_file
-from workbench.promotion.iri_check import put_off_iri_grammar
-from workbench.promotion.parameters import NotebookParameters
 from workbench.runs.notebook import Cell, Notebook, is_run, read_notebook
 
 if TYPE_CHECKING:
