@@ -202,9 +202,11 @@ def test_parity_is_told_by_the_command(lived: Lived) -> None:
     assert told.returncode == 0, told.stderr
     found = json.loads(told.stdout)
     states = {pd.Timestamp(row["slot"]): row["state"] for row in found["slots"]}
+    # The run for the last slot has read no bar that opened after it, so that one is not known to be late.
+    assert states.pop(max(states)) in ("matched", "missed")
     assert set(states.values()) == {"late", "missed"}
     for row in lived.slots.to_dict("records"):
-        if row["state"] in ("completed", "missed"):
+        if row["state"] in ("completed", "missed") and row["slot"] in states:
             assert states[row["slot"]] == {"completed": "late", "missed": "missed"}[row["state"]]
     assert "kept" in found["source"], "no run was needed for it"
     causes = sum(row["returns"] for row in found["causes"])
