@@ -52,6 +52,7 @@ def test_dir_shows_what_a_user_calls(wb: Workbench) -> None:
     assert _public(wb.research) == {"sweep", "honesty", "tearsheet", "save"}
     deployments = {"promote", "trigger", "list", "slots", "show", "versions", "diff", "next", "runs"}
     deployments |= {"rollback", "pause", "resume", "retire", "compare", "cut_over", "drop_shadow"}
+    deployments |= {"promote_ingestion", "backfill", "parity"}
     assert _public(wb.deployments) == deployments
     assert _public(wb.runs) == {"list", "show", "of", "open", "compare", "reap", "rerun", "why"}
     assert _public(wb.trials) == {"list", "count", "store"}
