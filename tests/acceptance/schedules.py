@@ -270,7 +270,7 @@ def watch(site: Site, prefect: PrefectApi) -> Watched:
         # Before the slot is chosen: the gates run it several times.
         _promote(watched, wb, Path("strategies/sma_cross.ipynb"), "once", FAR, "UTC", symbols=["AAPL"])
         # The other promotions take some seconds each, when the machine is busy.
-        slot = (datetime.now(UTC) + timedelta(seconds=110)).replace(second=0, microsecond=0) + MINUTE
+        slot = (datetime.now(UTC) + timedelta(seconds=170)).replace(second=0, microsecond=0) + MINUTE
         watched.slot, watched.once = slot, slot + timedelta(seconds=5)
         _promote(watched, wb, naming, "again", "* * * * *", "Europe/Berlin", strategy="old")
         for name, cron in (("every-minute", "* * * * *"), ("interval", FAR)):
