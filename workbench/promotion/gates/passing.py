@@ -67,7 +67,7 @@ def pass_gates(
     with Kernels(subject, progress) as kernels:
         words = f"{gate_in_words('headless')}, running it once, without its writes"
         first = kernels.result(kernels.start(words))
-        passing.take(_headless(first, cells))
+        passing.take(_headless(first, cells), first.failure)
         moments = choose_moments(first.captured) if first.captured.revisions else []
         # All at once, so that no processor waits; each gate is judged when its turn has come.
         second = f"{gate_in_words('repeatable')}, a second run"
@@ -104,7 +104,7 @@ class _Passing:
         self._force = force
         self.results: list[GateResult] = []
 
-    def take(self, result: GateResult) -> None:
+    def take(self, result: GateResult, cause: Exception | None = None) -> None:
         self.results.append(result)
         if result.outcome == "failed" and not self._force:
             raise GateFailed(
@@ -112,7 +112,7 @@ class _Passing:
                 'Promote it all the same with --force "why" (force="why").',
                 gate=result.gate,
                 gates=[one.to_json() for one in self.results],
-            )
+            ) from cause
 
 
 def _why(result: GateResult) -> str:
