@@ -168,7 +168,7 @@ def text_of(output: str) -> str:
 
 
 def test_a_rule_of_ones_own_is_imported_in_a_run(person: Person) -> None:
-    assert person.type("ingest", "AAPL").returncode == 0
+    assert person.type("ingest", "AAPL", "--source", "sample").returncode == 0
     write_own(person.project / "notebooks" / "own.ipynb", OWN)
     run = person.ask("run", "own")
     printed = dict(line.split(" ", 1) for line in text_of(run["output"]).splitlines())

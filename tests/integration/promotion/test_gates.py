@@ -257,7 +257,7 @@ def test_without_signals_it_is_run_once_and_a_floor_without_its_figure_is_refuse
     }
     promotion.settings = promotion.settings.model_copy(update={"home": promotion.settings.home / "other"})
     refused = promotion.refusal("print('a report')", floors=Floors(max_pbo=0.4))
-    assert refused.gate == "floors"
+    assert refused.gate == "floors", refused
     assert "max_pbo=0.4: the notebook saves no probability_of_overfitting; pass it on: wb.res" in str(refused)
 
 
