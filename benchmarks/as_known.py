@@ -32,6 +32,7 @@ def run(size: BenchmarkSize) -> Report:
     """
     from workbench import Workbench
     from workbench.settings import Settings
+    from workbench.stack import Stack
 
     bars = make_bars(1, size.revised_bars)
     # What a large load imports, before anything is timed.
@@ -69,6 +70,8 @@ def run(size: BenchmarkSize) -> Report:
                 return {"load": seconds}
 
             taken = take_turns(size.rounds, [_WARM, _WARM_THEN, _COLD, _COLD_THEN], turn)
+        # Writing has started a server for events.
+        Stack(settings).down()
         grown = _whole_rewrites(server, size.revised_bars)
     median = medians(taken, "load")
     rows: list[tuple[str, float, float | None, float | None]] = [
