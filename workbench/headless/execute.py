@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import NotebookError
+from workbench.errors import NotebookError, NotebookFailed
 from workbench.headless.html import FAILURE_TAG, write_html
 from workbench.headless.iri_check import put_off_iri_grammar
 from workbench.headless.kernel_values import for_kernel, teach_papermill
@@ -40,6 +40,8 @@ OUTPUT_LIMIT = 20_000_000
 """Characters that the outputs of one run may hold in all; more ends the run."""
 
 _STARTUP_SECONDS = 60
+_STARTS = 3
+_PORT_TAKEN = "Address already in use"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +137,21 @@ def execute_notebook(
         from workbench.headless.kernel import RunKernel
 
         environment = {"PLOTLY_RENDERER": "plotly_mimetype", **(environment or {})}
-        kernel = RunKernel(scratch, environment, cwd, text_limit=CELL_TEXT_LIMIT, total_limit=OUTPUT_LIMIT)
-        run = Supervision(notebook.name, file.document, given, kernel, memory_limit, heartbeat)
         started = time.monotonic()
         failure: BaseException | None = None
         try:
-            _supervised(run, kernel, source, partial, timeout_seconds, progress)
+            for tries_left in reversed(range(_STARTS)):
+                kernel = RunKernel(
+                    scratch, environment, cwd, text_limit=CELL_TEXT_LIMIT, total_limit=OUTPUT_LIMIT
+                )
+                run = Supervision(notebook.name, file.document, given, kernel, memory_limit, heartbeat)
+                try:
+                    _supervised(run, kernel, source, partial, timeout_seconds, progress)
+                    break
+                except NotebookFailed as error:
+                    # In a home with a long path the kernel has ports, and another took one in between.
+                    if not tries_left or _PORT_TAKEN not in error.traceback or run.current >= 0:
+                        raise
         except BaseException as error:
             failure = error
             raise
