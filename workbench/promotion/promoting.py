@@ -66,7 +66,7 @@ class Promoting(VersionVerbs):
         """Turn a notebook into a scheduled Prefect job; starts Prefect and a worker where none run.
 
         What runs is the notebook as it is now, with the project's modules that it imports as they are now,
-        whatever is edited later; the same name again replaces what was promoted under it.
+        whatever is edited later; the same name again makes another version of the deployment.
 
         Before, it must pass the gates, for which it runs up to eight times, two at once; what these runs
         write to the database is undone. In their order: `headless` (it runs from a clean kernel),

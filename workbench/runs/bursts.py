@@ -77,9 +77,7 @@ def close_bursts(pool: ServiceConnectionPool) -> list[AwaitedSlot]:
             connection.execute(bursts.delete().where(bursts.c.deployment == row.deployment))
             if row.state != "active":
                 continue
-            reason = (
-                f"{_counted(row.events)}, the last one of number {row.last_event}; no run of it has begun yet"
-            )
+            reason = f"{_counted(row.events)}, the last one is number {row.last_event}; no run has begun yet"
             settle_slot(connection, Attempt(row.deployment, row.last_at), "due", reason)
             made.append(AwaitedSlot(row.deployment, row.last_at))
     return made
